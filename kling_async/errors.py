@@ -1,0 +1,393 @@
+"""What can go wrong.
+
+    KlingError
+      InputError                 nothing was sent: the input, a setting or a path is wrong
+      NotSent                    no byte left this machine: refused connection, DNS, TLS
+      AnswerLost                 a submission left and no usable answer came: it is UNCONFIRMED
+      Refused                    the provider said no
+        AuthenticationError        the key is missing, wrong or revoked
+        InsufficientBalance        the account has no money for it
+        PermissionDenied           the key may not do this
+        RateLimited                too many requests; nothing was started
+        ContentRejected            the content policy forbids it
+        BadRequest                 a parameter or an address is wrong
+        ProviderUnavailable        the provider failed, or could not be heard
+      UnexpectedReply            a reply that cannot be read
+      PredictionFailed           the prediction ended without success
+      WaitTimeout                it is still running; the work goes on at the provider
+      JournalError               the journal cannot be used
+      BudgetExceeded             the next submission would pass the budget
+      DownloadError              an output could not be saved
+
+Facts are attributes of the error; the text is made from them.
+Of the package only the values of `prediction` are named here, so that every other room may raise these.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .prediction import Prediction
+
+__all__ = [
+    "AnswerLost",
+    "AuthenticationError",
+    "BadRequest",
+    "BudgetExceeded",
+    "ContentRejected",
+    "DownloadError",
+    "InputError",
+    "InputFault",
+    "InsufficientBalance",
+    "JournalError",
+    "KlingError",
+    "NotSent",
+    "PermissionDenied",
+    "PredictionFailed",
+    "ProviderUnavailable",
+    "RateLimited",
+    "Refused",
+    "UnexpectedReply",
+    "WaitTimeout",
+]
+
+
+class KlingError(Exception):
+    """Base of everything this package raises on purpose.
+
+    Attributes:
+        message: what happened, one sentence.
+        provider: the provider's name, where one was involved.
+        key: the job's key.
+        id: the prediction's id at the provider, once known.
+        http_status: the HTTP status of the reply, where there was one.
+        code: the provider's own error code, as text.
+        status: the prediction's last known status, as text.
+        may_be_billed: whether money may have been spent.
+        advice: what to do next.
+    """
+
+    advice: str = ""
+    may_be_billed: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        key: str | None = None,
+        id: str | None = None,
+        http_status: int | None = None,
+        code: str | None = None,
+        status: str | None = None,
+        may_be_billed: bool | None = None,
+        advice: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.provider = provider
+        self.key = key
+        self.id = id
+        self.http_status = http_status
+        self.code = code
+        self.status = status
+        if may_be_billed is not None:
+            self.may_be_billed = may_be_billed
+        if advice is not None:
+            self.advice = advice
+
+    def __str__(self) -> str:
+        named = {
+            "provider": self.provider,
+            "job": self.key,
+            "id": self.id,
+            "http": self.http_status,
+            "code": self.code,
+            "status": self.status,
+        }
+        facts = ", ".join(f"{name} {value}" for name, value in named.items() if value is not None)
+        parts = [self.message + (f" [{facts}]" if facts else "")]
+        if self.may_be_billed:
+            parts.append("Money may have been spent.")
+        if self.advice:
+            parts.append(self.advice)
+        return " ".join(parts)
+
+    def __reduce__(self) -> tuple[Callable[..., KlingError], tuple[type[KlingError], str], dict[str, object]]:
+        # Keyword-only facts do not survive Exception's own pickling, and process pools pickle errors.
+        return _rebuild, (type(self), self.message), dict(self.__dict__)
+
+
+def _rebuild(cls: type[KlingError], message: str) -> KlingError:
+    error = cls.__new__(cls)
+    Exception.__init__(error, message)
+    return error
+
+
+class InputFault(NamedTuple):
+    """One thing that is wrong with an input."""
+
+    field: str
+    value: object
+    allowed: str
+
+    def __str__(self) -> str:
+        shown = repr(self.value)
+        if len(shown) > 80:
+            shown = shown[:77] + "..."
+        return f"{self.field}={shown}: {self.allowed}"
+
+
+class InputError(KlingError):
+    """The input, a setting or a path is wrong; nothing was sent.
+
+    Attributes:
+        faults: every fault found, each with field, value and what is allowed.
+    """
+
+    advice = "Nothing was sent."
+
+    def __init__(
+        self, message: str, *, faults: Sequence[InputFault] = (), provider: str | None = None, key: str | None = None
+    ) -> None:
+        super().__init__(message, provider=provider, key=key)
+        self.faults = tuple(faults)
+
+    @classmethod
+    def of(
+        cls, what: str, faults: Sequence[InputFault], *, provider: str | None = None, key: str | None = None
+    ) -> InputError:
+        """Make one error of several faults."""
+        listed = "; ".join(str(fault) for fault in faults)
+        return cls(f"{what}: {listed}.", faults=faults, provider=provider, key=key)
+
+
+class NotSent(KlingError):
+    """No byte of the request left this machine, so nothing was started and nothing is owed.
+
+    Attributes:
+        reason: "refused", "dns", "tls" or "timeout".
+    """
+
+    advice = "Nothing reached the provider; sending again is safe."
+
+    def __init__(
+        self, message: str, *, reason: str = "refused", provider: str | None = None, key: str | None = None
+    ) -> None:
+        super().__init__(message, provider=provider, key=key)
+        self.reason = reason
+
+
+class AnswerLost(KlingError):
+    """A submission left and no usable answer came: it is UNCONFIRMED, and is never repeated by itself.
+
+    Attributes:
+        excerpt: the beginning of what did come, if anything.
+    """
+
+    may_be_billed = True
+    advice = (
+        "It was not sent again, since the provider may have started it. "
+        "Look for it in the provider's own history before submitting it anew."
+    )
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        key: str | None = None,
+        id: str | None = None,
+        http_status: int | None = None,
+        excerpt: str = "",
+    ) -> None:
+        super().__init__(message, provider=provider, key=key, id=id, http_status=http_status)
+        self.excerpt = excerpt
+
+
+class Refused(KlingError):
+    """The provider said no.
+
+    Attributes:
+        retry_after: seconds the provider asked to wait, or None.
+    """
+
+    advice = "Nothing was started."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        key: str | None = None,
+        id: str | None = None,
+        http_status: int | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, provider=provider, key=key, id=id, http_status=http_status, code=code)
+        self.retry_after = retry_after
+
+
+class AuthenticationError(Refused):
+    """The key is missing, wrong or revoked."""
+
+    advice = "Check the key in the provider's dashboard."
+
+
+class InsufficientBalance(Refused):
+    """The account has no money for it."""
+
+    advice = "Top up the account, then run again."
+
+
+class PermissionDenied(Refused):
+    """The key may not do this."""
+
+    advice = "Check what the key is allowed to do in the provider's dashboard."
+
+
+class RateLimited(Refused):
+    """Too many requests; nothing was started."""
+
+    advice = "Wait, or submit more slowly."
+
+
+class ContentRejected(Refused):
+    """The provider's content policy forbids the prompt or an image."""
+
+    advice = "Change the prompt or the images; the same input will be refused again."
+
+
+class BadRequest(Refused):
+    """A parameter, a model or an address is wrong."""
+
+    advice = "Correct the input; the same input will be refused again."
+
+
+class ProviderUnavailable(Refused):
+    """The provider failed (HTTP 5xx), or a poll could not be heard."""
+
+    advice = "Try again later."
+
+
+class UnexpectedReply(KlingError):
+    """A reply that cannot be read.
+
+    Attributes:
+        path: where in the reply reading failed, such as ``$.data.id``.
+        excerpt: the beginning of the reply.
+    """
+
+    advice = "Report it with the excerpt: the provider has changed, or is behind a page of its own."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        key: str | None = None,
+        id: str | None = None,
+        http_status: int | None = None,
+        path: str = "$",
+        excerpt: str = "",
+    ) -> None:
+        super().__init__(message, provider=provider, key=key, id=id, http_status=http_status)
+        self.path = path
+        self.excerpt = excerpt
+
+    def __str__(self) -> str:
+        return super().__str__() + (f" It began: {self.excerpt[:200]!r}" if self.excerpt else "")
+
+
+class PredictionFailed(KlingError):
+    """The prediction ended without success.
+
+    Attributes:
+        prediction: its last record, with the provider's reason in ``prediction.fault``.
+    """
+
+    advice = "The reason is in error.prediction.fault."
+
+    def __init__(self, prediction: Prediction) -> None:
+        fault = prediction.fault
+        super().__init__(
+            f"The prediction {prediction.status.value}: {fault.message if fault else prediction.native_status}",
+            **_named(prediction),
+            code=fault.code if fault else None,
+            # Only a provider that says failures are free gives a failed prediction a cost of zero.
+            may_be_billed=prediction.cost != 0,
+        )
+        self.prediction = prediction
+
+
+class WaitTimeout(KlingError):
+    """It is still running; the work goes on at the provider.
+
+    Attributes:
+        prediction: its last record; ``client.wait(error.prediction)`` goes on waiting.
+    """
+
+    may_be_billed = True
+    advice = "Wait again with client.wait(error.prediction)."
+
+    def __init__(self, prediction: Prediction, *, waited_for: float) -> None:
+        super().__init__(f"Not finished after {waited_for:.0f} s", **_named(prediction))
+        self.prediction = prediction
+        self.waited_for = waited_for
+
+
+class JournalError(KlingError):
+    """The journal cannot be used."""
+
+
+class BudgetExceeded(KlingError):
+    """The next submission would pass the budget."""
+
+    advice = "Nothing was sent. Raise max_cost, or submit less."
+
+
+class DownloadError(KlingError):
+    """An output could not be saved; the prediction keeps its outputs.
+
+    Attributes:
+        url: the output's address without its query, or None.
+        path: the file it was meant for, or None.
+    """
+
+    advice = "The prediction is finished and paid for; download it again with client.download(prediction, directory)."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        key: str | None = None,
+        id: str | None = None,
+        http_status: int | None = None,
+        url: str | None = None,
+        path: str | None = None,
+        advice: str | None = None,
+    ) -> None:
+        super().__init__(message, provider=provider, key=key, id=id, http_status=http_status, advice=advice)
+        self.url = url
+        self.path = path
+
+
+class _Named(TypedDict):
+    provider: str
+    key: str | None
+    id: str
+    status: str
+
+
+def _named(prediction: Prediction) -> _Named:
+    return {
+        "provider": prediction.provider,
+        "key": prediction.key,
+        "id": prediction.id,
+        "status": prediction.status.value,
+    }
