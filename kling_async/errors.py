@@ -1,4 +1,4 @@
-"""What can go wrong.
+"""What can go wrong::
 
     KlingError
       InputError                 nothing was sent: the input, a setting or a path is wrong
@@ -25,7 +25,7 @@ Of the package only the values of `prediction` are named here, so that every oth
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,6 +55,19 @@ __all__ = [
 ]
 
 
+class Facts(TypedDict, total=False):
+    """What is known of an error beside its sentence; see the attributes of `KlingError`."""
+
+    provider: str | None
+    key: str | None
+    id: str | None
+    http_status: int | None
+    code: str | None
+    status: str | None
+    may_be_billed: bool
+    advice: str
+
+
 class KlingError(Exception):
     """Base of everything this package raises on purpose.
 
@@ -70,34 +83,20 @@ class KlingError(Exception):
         advice: what to do next.
     """
 
-    advice: str = ""
+    provider: str | None = None
+    key: str | None = None
+    id: str | None = None
+    http_status: int | None = None
+    code: str | None = None
+    status: str | None = None
     may_be_billed: bool = False
+    advice: str = ""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        provider: str | None = None,
-        key: str | None = None,
-        id: str | None = None,
-        http_status: int | None = None,
-        code: str | None = None,
-        status: str | None = None,
-        may_be_billed: bool | None = None,
-        advice: str | None = None,
-    ) -> None:
+    def __init__(self, message: str, **facts: Unpack[Facts]) -> None:
         super().__init__(message)
         self.message = message
-        self.provider = provider
-        self.key = key
-        self.id = id
-        self.http_status = http_status
-        self.code = code
-        self.status = status
-        if may_be_billed is not None:
-            self.may_be_billed = may_be_billed
-        if advice is not None:
-            self.advice = advice
+        for name, value in facts.items():
+            setattr(self, name, value)
 
     def __str__(self) -> str:
         named = {
@@ -150,19 +149,16 @@ class InputError(KlingError):
 
     advice = "Nothing was sent."
 
-    def __init__(
-        self, message: str, *, faults: Sequence[InputFault] = (), provider: str | None = None, key: str | None = None
-    ) -> None:
-        super().__init__(message, provider=provider, key=key)
+    def __init__(self, message: str, *, faults: Sequence[InputFault] = (), **facts: Unpack[Facts]) -> None:
+        super().__init__(message, **facts)
         self.faults = tuple(faults)
 
     @classmethod
-    def of(
-        cls, what: str, faults: Sequence[InputFault], *, provider: str | None = None, key: str | None = None
-    ) -> InputError:
+    def of(cls, what: str, faults: Sequence[InputFault], **facts: Unpack[Facts]) -> InputError:
         """Make one error of several faults."""
-        listed = "; ".join(str(fault) for fault in faults)
-        return cls(f"{what}: {listed}.", faults=faults, provider=provider, key=key)
+        listed = [str(fault) for fault in faults]
+        told = f"{what}: {listed[0]}." if len(listed) == 1 else "\n  - ".join([f"{what}:", *listed]) + "\n"
+        return cls(told, faults=faults, **facts)
 
 
 class NotSent(KlingError):
@@ -174,10 +170,8 @@ class NotSent(KlingError):
 
     advice = "Nothing reached the provider; sending again is safe."
 
-    def __init__(
-        self, message: str, *, reason: str = "refused", provider: str | None = None, key: str | None = None
-    ) -> None:
-        super().__init__(message, provider=provider, key=key)
+    def __init__(self, message: str, *, reason: str = "refused", **facts: Unpack[Facts]) -> None:
+        super().__init__(message, **facts)
         self.reason = reason
 
 
@@ -194,17 +188,8 @@ class AnswerLost(KlingError):
         "Look for it in the provider's own history before submitting it anew."
     )
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        provider: str | None = None,
-        key: str | None = None,
-        id: str | None = None,
-        http_status: int | None = None,
-        excerpt: str = "",
-    ) -> None:
-        super().__init__(message, provider=provider, key=key, id=id, http_status=http_status)
+    def __init__(self, message: str, *, excerpt: str = "", **facts: Unpack[Facts]) -> None:
+        super().__init__(message, **facts)
         self.excerpt = excerpt
 
 
@@ -217,18 +202,8 @@ class Refused(KlingError):
 
     advice = "Nothing was started."
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        provider: str | None = None,
-        key: str | None = None,
-        id: str | None = None,
-        http_status: int | None = None,
-        code: str | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message, provider=provider, key=key, id=id, http_status=http_status, code=code)
+    def __init__(self, message: str, *, retry_after: float | None = None, **facts: Unpack[Facts]) -> None:
+        super().__init__(message, **facts)
         self.retry_after = retry_after
 
 
@@ -284,18 +259,8 @@ class UnexpectedReply(KlingError):
 
     advice = "Report it with the excerpt: the provider has changed, or is behind a page of its own."
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        provider: str | None = None,
-        key: str | None = None,
-        id: str | None = None,
-        http_status: int | None = None,
-        path: str = "$",
-        excerpt: str = "",
-    ) -> None:
-        super().__init__(message, provider=provider, key=key, id=id, http_status=http_status)
+    def __init__(self, message: str, *, path: str = "$", excerpt: str = "", **facts: Unpack[Facts]) -> None:
+        super().__init__(message, **facts)
         self.path = path
         self.excerpt = excerpt
 
@@ -317,10 +282,10 @@ class PredictionFailed(KlingError):
         super().__init__(
             f"The prediction {prediction.status.value}: {fault.message if fault else prediction.native_status}",
             **_named(prediction),
-            code=fault.code if fault else None,
-            # Only a provider that says failures are free gives a failed prediction a cost of zero.
-            may_be_billed=prediction.cost != 0,
         )
+        self.code = fault.code if fault else None
+        # Only a provider that says failures are free gives a failed prediction a cost of zero.
+        self.may_be_billed = prediction.cost != 0
         self.prediction = prediction
 
 
@@ -361,30 +326,18 @@ class DownloadError(KlingError):
     advice = "The prediction is finished and paid for; download it again with client.download(prediction, directory)."
 
     def __init__(
-        self,
-        message: str,
-        *,
-        provider: str | None = None,
-        key: str | None = None,
-        id: str | None = None,
-        http_status: int | None = None,
-        url: str | None = None,
-        path: str | None = None,
-        advice: str | None = None,
+        self, message: str, *, url: str | None = None, path: str | None = None, **facts: Unpack[Facts]
     ) -> None:
-        super().__init__(message, provider=provider, key=key, id=id, http_status=http_status, advice=advice)
+        super().__init__(message, **facts)
         self.url = url
         self.path = path
 
-
-class _Named(TypedDict):
-    provider: str
-    key: str | None
-    id: str
-    status: str
+    def __str__(self) -> str:
+        places = [f"{name} {value}" for name, value in (("from", self.url), ("to", self.path)) if value]
+        return " ".join([super().__str__(), *(f"[{place}]" for place in places)])
 
 
-def _named(prediction: Prediction) -> _Named:
+def _named(prediction: Prediction) -> Facts:
     return {
         "provider": prediction.provider,
         "key": prediction.key,

@@ -26,7 +26,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     UNCONFIRMED = "unconfirmed"
-    """Submitted, but no usable answer came: the provider may or may not have it."""
+    """Submitted, but no usable answer came, so the provider may or may not have it."""
 
     @property
     def finished(self) -> bool:

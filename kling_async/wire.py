@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-__all__ = ["HttpReply", "HttpRequest"]
+__all__ = ["MOST_BYTES", "HttpReply", "HttpRequest"]
+
+MOST_BYTES = 4 * 1024 * 1024
+"""The longest API reply that is read, in bytes, also after decompression."""
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

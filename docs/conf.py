@@ -1,0 +1,63 @@
+"""How Sphinx builds these pages. Nothing here needs the network, and no page asks a third party for anything."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # for models_page, which lies beside this file
+
+project = "kling_async"
+author = "The kling_async maintainers"
+copyright = author
+version = release = importlib.metadata.version("kling-async")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = f"kling_async {release}"
+html_show_sphinx = False
+html_copy_source = False
+html_theme_options = {"navigation_with_keys": True}
+
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 3
+
+# Signatures keep their types: attrs writes them, and one look tells what is keyword-only. What the docstring says in
+# "Attributes:" becomes one list of names; left alone, napoleon would call them variables or describe them twice.
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_type_aliases = {"Json": "Json"}
+autodoc_member_order = "bysource"
+add_module_names = False
+default_role = "code"  # docstrings put code between single backticks, as Markdown does
+maximum_signature_line_length = 80
+python_use_unqualified_type_names = True
+napoleon_numpy_docstring = False
+napoleon_custom_sections = [("Attributes", "params_style")]
+
+# Prompts and output are not part of a command.
+copybutton_prompt_text = r"\$ |>>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+
+
+def generate_pages(_app: Sphinx) -> None:
+    """Write the pages that are made from the package's own tables, so that they cannot differ from it."""
+    from models_page import write_models_page  # noqa: PLC0415  only a build needs it
+
+    target = HERE / "reference" / "models.md"
+    target.parent.mkdir(exist_ok=True)
+    write_models_page(target)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Hook into the build, before any page is read."""
+    app.connect("builder-inited", generate_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

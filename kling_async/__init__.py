@@ -1,0 +1,99 @@
+"""Generate Kling images and videos from asyncio or trio, through any provider you have a key for.
+
+async with Client() as client:
+    prediction = await client.generate(ImageInput(prompt="a cat"))
+    files = await client.download(prediction, "out")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .errors import (
+        AnswerLost,
+        AuthenticationError,
+        BadRequest,
+        BudgetExceeded,
+        ContentRejected,
+        DownloadError,
+        InputError,
+        InputFault,
+        InsufficientBalance,
+        JournalError,
+        KlingError,
+        NotSent,
+        PermissionDenied,
+        PredictionFailed,
+        ProviderUnavailable,
+        RateLimited,
+        Refused,
+        UnexpectedReply,
+        WaitTimeout,
+    )
+    from .inputs import ImageInput, Input, Job, Scene, Shot, VideoInput
+    from .outcome import Outcome
+    from .planning.money import Estimate
+    from .prediction import Fault, FaultKind, Output, OutputKind, Prediction, Status, Timings
+
+__all__ = [
+    "AnswerLost",
+    "AuthenticationError",
+    "BadRequest",
+    "BudgetExceeded",
+    "Client",
+    "ContentRejected",
+    "DownloadError",
+    "Estimate",
+    "Fault",
+    "FaultKind",
+    "ImageInput",
+    "Input",
+    "InputError",
+    "InputFault",
+    "InsufficientBalance",
+    "Job",
+    "JournalError",
+    "KlingError",
+    "NotSent",
+    "Outcome",
+    "Output",
+    "OutputKind",
+    "PermissionDenied",
+    "Prediction",
+    "PredictionFailed",
+    "ProviderUnavailable",
+    "RateLimited",
+    "Refused",
+    "Scene",
+    "Shot",
+    "Status",
+    "Timings",
+    "UnexpectedReply",
+    "VideoInput",
+    "WaitTimeout",
+]
+
+_HOMES = {
+    ".client": ("Client",),
+    ".inputs": ("ImageInput", "Input", "Job", "Scene", "Shot", "VideoInput"),
+    ".outcome": ("Outcome",),
+    ".planning.money": ("Estimate",),
+    ".prediction": ("Fault", "FaultKind", "Output", "OutputKind", "Prediction", "Status", "Timings"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    # Loaded on first use (PEP 562): a command line that prints its help needs none of the heavy libraries.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF.get(name, ".errors"), __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,82 @@
+"""Whose key goes where: settings by provider, and the one gateway that each provider gets of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from .effects.credentials import Credential, is_loopback, read_key, read_origin
+from .errors import InputError, InputFault
+from .gateway import Gateway
+from .providers import Provider, provider_named
+
+__all__ = ["Accounts"]
+
+
+class Accounts:
+    """The providers of one client. A key is looked for when its provider is first used, and before anything is sent.
+
+    Raises:
+        InputError: a provider's name, an origin or a scheme is wrong.
+    """
+
+    def __init__(
+        self,
+        default: str,
+        *,
+        keys: Mapping[str, str] | None,
+        base_urls: Mapping[str, str] | None,
+        auth_schemes: Mapping[str, str] | None,
+        allow_http: bool,
+        connect: Callable[[Provider, Credential], Gateway],
+    ) -> None:
+        self._default = provider_named(default)
+        self._keys = _by_provider(keys)
+        self._base_urls = _by_provider(base_urls)
+        self._schemes = _by_provider(auth_schemes)
+        self._allow_http = allow_http
+        self._connect = connect
+        self._gateways: dict[str, Gateway] = {}
+        for name in {self._default.name, *self._base_urls}:
+            self.origin(provider_named(name))
+        for name, scheme in self._schemes.items():
+            _check_scheme(provider_named(name), scheme)
+
+    def provider(self, name: str | None) -> Provider:
+        """Return the provider of that name, or the default. Raises InputError if there is none."""
+        return self._default if name is None else provider_named(name)
+
+    def origin(self, provider: Provider) -> str:
+        """Return a provider's origin."""
+        return read_origin(provider, self._base_urls, allow_http=self._allow_http)
+
+    def on_this_machine(self, provider: Provider) -> bool:
+        """Return whether a provider is reached on this very machine, as a sandbox is."""
+        return is_loopback(urlsplit(self.origin(provider)).hostname or "")
+
+    def gateway(self, provider: Provider) -> Gateway:
+        """Return the one gateway to a provider. Raises InputError if there is no key for it."""
+        gateway = self._gateways.get(provider.name)
+        if gateway is None:
+            credential = Credential(
+                key=read_key(provider, self._keys),
+                origin=self.origin(provider),
+                scheme=self._schemes.get(provider.name, provider.schemes[0]),
+            )
+            gateway = self._gateways[provider.name] = self._connect(provider, credential)
+        return gateway
+
+    async def aclose(self) -> None:
+        """Close every gateway."""
+        for gateway in self._gateways.values():
+            await gateway.aclose()
+
+
+def _by_provider(given: Mapping[str, str] | None) -> dict[str, str]:
+    return {provider_named(name).name: value for name, value in (given or {}).items()}
+
+
+def _check_scheme(provider: Provider, scheme: str) -> None:
+    if scheme not in provider.schemes:
+        fault = InputFault(f"auth_schemes[{provider.name!r}]", scheme, f"must be one of {', '.join(provider.schemes)}")
+        raise InputError.of("Unknown way to send the key", [fault], provider=provider.name)

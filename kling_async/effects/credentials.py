@@ -1,0 +1,97 @@
+"""Keys: where they come from, and the one place they go. A key shows in no repr, error, log or pickle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from ..errors import InputError, InputFault
+from ..providers import Provider
+
+__all__ = ["Credential", "is_loopback", "read_key", "read_origin"]
+
+
+class Credential:
+    """A provider's key, tied to the origin it may be sent to."""
+
+    __slots__ = ("_header", "_key", "origin")
+
+    def __init__(self, *, key: str, origin: str, scheme: str) -> None:
+        self._key = key
+        self._header = f"Bearer {key}" if scheme == "bearer" else key
+        self.origin = origin
+
+    def header_for(self, origin: str) -> tuple[str, str]:
+        """Return the Authorization header for a request to an origin; any origin but its own is a mistake of ours."""
+        if origin != self.origin:
+            raise RuntimeError("a key was about to be sent to an origin that is not its own")
+        return ("Authorization", self._header)
+
+    def redact(self, body: bytes) -> bytes:
+        """Take the key out of what a provider repeats of it."""
+        return body.replace(self._key.encode(), b"[key]")
+
+    def __repr__(self) -> str:
+        return f"Credential(key=[masked], origin={self.origin!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a key is not pickled")
+
+
+def read_key(provider: Provider, keys: Mapping[str, str]) -> str:
+    """Return a provider's key from the mapping or the environment.
+
+    Raises:
+        InputError: there is none, or it cannot be a key. The error never repeats it.
+    """
+    source = f"keys[{provider.name!r}]" if provider.name in keys else provider.key_variable
+    key = (keys.get(provider.name) or os.environ.get(provider.key_variable) or "").strip()
+    if not key:
+        fault = InputFault(provider.key_variable, None, f"must hold your {provider.title} key, or pass keys=")
+        raise InputError.of(f"No key for {provider.title}", [fault], provider=provider.name)
+    if not (key.isascii() and key.isprintable() and " " not in key) or len(key) < 4:
+        fault = InputFault(source, "[masked]", "must be a key: at least 4 printable ASCII characters without blanks")
+        raise InputError.of(f"The key for {provider.title} cannot be one", [fault], provider=provider.name)
+    return key
+
+
+def read_origin(provider: Provider, base_urls: Mapping[str, str], *, allow_http: bool) -> str:
+    """Return a provider's origin from the mapping, the environment, or its own documentation.
+
+    Raises:
+        InputError: it is no origin, or it is plain http to another machine and that is not allowed.
+    """
+    url = base_urls.get(provider.name) or os.environ.get(provider.url_variable) or provider.origin
+    field = f"base_urls[{provider.name!r}]" if provider.name in base_urls else provider.url_variable
+    try:
+        parts = urlsplit(url.strip())
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        parts, port = urlsplit(""), ""
+    host = parts.hostname
+    plain = (parts.path.strip("/"), parts.query, parts.fragment, parts.username) == ("", "", "", None)
+    if parts.scheme not in ("http", "https") or not host or not plain or not _names_host(host):
+        allowed = "must be an origin such as https://gptproto.com, without a path"
+        fault = InputFault(field, url.rpartition("@")[2], allowed)
+        raise InputError.of("Malformed base URL", [fault], provider=provider.name)
+    if parts.scheme == "http" and not is_loopback(host) and not allow_http:
+        fault = InputFault(field, url, "must be https: over http anyone on the way reads your key (or allow_http=True)")
+        raise InputError.of("Insecure base URL", [fault], provider=provider.name)
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+
+
+def _names_host(host: str) -> bool:
+    return host.isascii() and all(char.isalnum() or char in ".-_:" for char in host)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

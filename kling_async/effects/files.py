@@ -1,0 +1,232 @@
+"""Outputs are fetched: without a key, from public machines only, and on from where a broken connection left off."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+import anyio
+import httpx
+
+from ..errors import DownloadError
+from ..prediction import Output
+from .addresses import Blocked, find_addresses, is_public
+from .clock import Clock
+from .credentials import is_loopback
+from .parts import Part, data_of
+from .transport import TlsContext
+
+__all__ = ["Files"]
+
+_REDIRECTS: Final = 3
+_ATTEMPTS: Final = 5
+_PAUSE: Final = 0.5
+"""Seconds before the first repetition; doubled for each further one."""
+_STALL: Final = 30.0
+"""Seconds without a byte after which a connection is given up."""
+_DEADLINE: Final = 1800.0
+"""Seconds that one output may take in all."""
+_MOST_BYTES: Final = 4 * 1024**3
+
+
+class _Passing(Exception):
+    """Something that may be gone at the next try."""
+
+
+class Files:
+    """Fetches outputs and saves them."""
+
+    def __init__(self, *, clock: Clock, tls: TlsContext, shared: httpx.AsyncBaseTransport | None = None) -> None:
+        self._clock = clock
+        self._tls = tls
+        self._shared = shared
+
+    async def save(self, output: Output, directory: Path, stem: str, *, overwrite: bool, loopback: bool) -> Path:
+        """Save an output as `stem` with the suffix of what it turns out to be.
+
+        Args:
+            overwrite: replace a file that has the name already.
+            loopback: allow this very machine, and http to it, for a provider that runs on it.
+
+        Raises:
+            DownloadError: it could not be fetched, is no image or video, or may not have its name.
+        """
+        shown = output.url.partition("?")[0][:200]
+        part = Part(directory, stem)
+        try:
+            # The query of an output's address is a signature, which changes while the file stays the same.
+            part.open(source=hashlib.sha256(shown.encode("utf-8", "surrogatepass")).hexdigest())
+            if output.url.startswith("data:"):
+                part.restart()
+                part.write(data_of(output.url))
+            else:
+                with anyio.fail_after(_DEADLINE):
+                    await self._fetch(output.url, part, loopback=loopback)
+            return await part.finish(overwrite=overwrite)
+        except DownloadError as error:
+            error.url = error.url or shown
+            raise
+        except TimeoutError as error:
+            raise DownloadError(f"The output did not arrive within {_DEADLINE:.0f} s", url=shown) from error
+        except OSError as error:
+            words = error.strerror or type(error).__name__
+            raise DownloadError(f"The output cannot be saved: {words}", url=shown, path=str(part.path)) from error
+        finally:
+            part.close()
+
+    async def _fetch(self, url: str, part: Part, *, loopback: bool) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                async with self._open(url, _resuming(part), loopback=loopback) as response:
+                    await _receive(response, part)
+                return
+            except (_Passing, httpx.TransportError) as error:
+                if attempt == _ATTEMPTS:
+                    raise DownloadError(f"The output did not arrive: {type(error).__name__}: {error}") from error
+            await self._clock.sleep(_PAUSE * 2**attempt * self._clock.dice())
+
+    @asynccontextmanager
+    async def _open(self, url: str, headers: Mapping[str, str], *, loopback: bool) -> AsyncGenerator[httpx.Response]:
+        """Open an address, following a few redirects, each checked as the first was."""
+        for _ in range(_REDIRECTS + 1):
+            target = _checked(url, loopback=loopback)
+            async with self._connect(target, headers, loopback=loopback) as response:
+                if response.status_code not in (301, 302, 303, 307, 308):
+                    yield response
+                    return
+                url = str(target.join(response.headers.get("location", "")))
+        raise DownloadError(f"The output's address redirects more than {_REDIRECTS} times")
+
+    @asynccontextmanager
+    async def _connect(
+        self, url: httpx.URL, headers: Mapping[str, str], *, loopback: bool
+    ) -> AsyncGenerator[httpx.Response]:
+        waits = {"connect": _STALL, "read": _STALL, "write": _STALL, "pool": None}
+        if self._shared is not None:
+            request = httpx.Request("GET", url, headers=headers, extensions={"timeout": waits})
+            response = await self._shared.handle_async_request(request)
+            try:
+                yield response
+            finally:
+                await _close(response)
+            return
+        numbers = await _numbers(url, loopback=loopback)
+        context = await self._tls.get(f"{url.scheme}://")
+        async with httpx.AsyncHTTPTransport(verify=context, trust_env=False) as lane:
+            response = await _first_answer(lane, url, numbers, headers, waits)
+            try:
+                yield response
+            finally:
+                await _close(response)
+
+
+async def _close(response: httpx.Response) -> None:
+    with anyio.CancelScope(shield=True):
+        await response.aclose()
+
+
+async def _first_answer(
+    lane: httpx.AsyncHTTPTransport,
+    url: httpx.URL,
+    numbers: list[str],
+    headers: Mapping[str, str],
+    waits: Mapping[str, float | None],
+) -> httpx.Response:
+    """Ask each number of a host until one answers, under the host's own name."""
+    named = {**headers, "Host": url.netloc.decode("ascii")}
+    extensions = {"timeout": waits, "sni_hostname": url.host}
+    for number in numbers[:-1]:
+        try:
+            return await lane.handle_async_request(_request(url, number, named, extensions))
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            continue
+    return await lane.handle_async_request(_request(url, numbers[-1], named, extensions))
+
+
+def _request(
+    url: httpx.URL, number: str, headers: Mapping[str, str], extensions: Mapping[str, object]
+) -> httpx.Request:
+    return httpx.Request("GET", url.copy_with(host=number), headers=headers, extensions=dict(extensions))
+
+
+def _checked(url: str, *, loopback: bool) -> httpx.URL:
+    try:
+        target = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise DownloadError("The output's address is malformed") from error
+    here = loopback and is_loopback(target.host)
+    if not here and _is_private_number(target.host):
+        raise DownloadError("The output's address is not on the public internet", url=target.host)
+    if target.scheme != "https" and not (here and target.scheme == "http"):
+        raise DownloadError("The output's address is not https", url=f"{target.scheme}://{target.host}")
+    if not target.host or target.userinfo:
+        raise DownloadError("The output's address names no host, or a user", url=target.host)
+    return target
+
+
+def _is_private_number(host: str) -> bool:
+    try:
+        return not is_public(ip_address(host))
+    except ValueError:
+        return False
+
+
+async def _numbers(url: httpx.URL, *, loopback: bool) -> list[str]:
+    try:
+        return await find_addresses(url.host, url.port or 443, loopback=loopback)
+    except Blocked as error:
+        raise DownloadError(f"The output's address is not allowed: {error}", url=url.host) from error
+    except OSError as error:
+        raise _Passing(f"{url.host} cannot be found") from error
+
+
+def _resuming(part: Part) -> dict[str, str]:
+    headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "kling-async"}
+    progress = part.progress
+    if progress.size and progress.validator:
+        headers |= {"Range": f"bytes={progress.size}-", "If-Range": progress.validator}
+    return headers
+
+
+async def _receive(response: httpx.Response, part: Part) -> None:
+    status, headers = response.status_code, response.headers
+    if status == 416 or (status == 206 and not _continues(headers, part)):
+        part.restart()
+        raise _Passing("the server cannot go on where it stopped")
+    if status == 429 or status >= 500:
+        raise _Passing(f"HTTP {status}")
+    if status not in (200, 206):
+        raise DownloadError(f"The output's address answers HTTP {status}", http_status=status)
+    if headers.get("content-encoding", "identity") != "identity":
+        raise DownloadError(f"The output came compressed as {headers['content-encoding']!r}, which was not asked for")
+    if status == 200:
+        part.restart(validator=_validator(headers), length=_whole_number(headers.get("content-length")))
+    async for piece in response.stream:  # type: ignore[union-attr] # an async transport answers with an async stream
+        if part.progress.size + len(piece) > _MOST_BYTES:
+            raise DownloadError(f"The output is longer than {_MOST_BYTES} bytes")
+        part.write(piece)
+    length = part.progress.length
+    if length is not None and part.progress.size != length:
+        raise _Passing(f"{part.progress.size} of {length} bytes came")
+
+
+def _continues(headers: httpx.Headers, part: Part) -> bool:
+    unit, _, rest = headers.get("content-range", "").partition(" ")
+    span, _, whole = rest.partition("/")
+    first, _, _ = span.partition("-")
+    length = part.progress.length
+    return unit == "bytes" and first == str(part.progress.size) and (length is None or whole in ("*", str(length)))
+
+
+def _validator(headers: httpx.Headers) -> str | None:
+    etag: str = headers.get("etag", "")
+    # A weak ETag promises the same meaning, not the same bytes.
+    return etag if etag and not etag.startswith("W/") else dict(headers).get("last-modified")
+
+
+def _whole_number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 20 else None

@@ -1,0 +1,79 @@
+"""What bytes are, and what their file is called. Providers choose neither: a name comes from our own key."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from attrs import frozen
+
+from .prediction import OutputKind
+
+__all__ = ["SNIFFED_BYTES", "MediaType", "ends_whole", "file_stem", "sniff"]
+
+SNIFFED_BYTES: Final = 16
+"""How many leading bytes `sniff` looks at."""
+
+
+@frozen
+class MediaType:
+    """A kind of file: its MIME type, its suffix, and whether it is an image or a video."""
+
+    mime: str
+    suffix: str
+    kind: OutputKind
+
+
+_PNG = MediaType("image/png", ".png", OutputKind.IMAGE)
+_JPEG = MediaType("image/jpeg", ".jpg", OutputKind.IMAGE)
+_GIF = MediaType("image/gif", ".gif", OutputKind.IMAGE)
+_WEBP = MediaType("image/webp", ".webp", OutputKind.IMAGE)
+_AVIF = MediaType("image/avif", ".avif", OutputKind.IMAGE)
+_MP4 = MediaType("video/mp4", ".mp4", OutputKind.VIDEO)
+_MOV = MediaType("video/quicktime", ".mov", OutputKind.VIDEO)
+_WEBM = MediaType("video/webm", ".webm", OutputKind.VIDEO)
+
+
+def sniff(head: bytes) -> MediaType | None:
+    """Tell what a file is by its first bytes; None if it is no image or video that Kling makes."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _PNG
+    if head.startswith(b"\xff\xd8\xff"):
+        return _JPEG
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return _GIF
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return _WEBP
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return _WEBM
+    if head[4:8] == b"ftyp":
+        return {b"qt  ": _MOV, b"avif": _AVIF, b"avis": _AVIF}.get(head[8:12], _MP4)
+    return None
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+_RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?")
+"""Names that Windows gives to devices, whatever their suffix."""
+
+
+def file_stem(key: str) -> str:
+    """Turn a job's key into a file name without suffix, safe on every file system.
+
+    A key that is such a name already is kept. Any other gets a hash of the whole key behind what is left of it, so
+    that two keys never share a file.
+    """
+    if _PLAIN.fullmatch(key) and not _RESERVED.fullmatch(key):
+        return key
+    kept = re.sub(r"[^A-Za-z0-9_-]+", "_", key).strip("_")[:60]
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{kept}_{digest}" if kept else f"job_{digest}"
+
+
+def ends_whole(media: MediaType, tail: bytes) -> bool:
+    """Return whether a file's last bytes are an end, as far as its kind has one; for a file of unknown length."""
+    if media is _PNG:
+        return b"IEND" in tail[-12:]
+    if media is _JPEG:
+        return tail.rstrip(b"\0").endswith(b"\xff\xd9")
+    return True

@@ -1,0 +1,117 @@
+"""From an error to a verdict: may this request be sent again, and when?
+
+Theory of operation. A submission costs money and no provider here takes an idempotency key, so what decides is whether
+the provider can have started work. No byte left: send again. It said no before it started (429): send again, later. It
+said no for good: give up. Everything else, above all silence and 5xx behind a gateway, is UNCONFIRMED and is never sent
+again. A poll changes nothing, so it is repeated after anything that can pass.
+
+Delays are backoff's generators, drawn with the caller's dice. Its decorators sleep with asyncio, read the wall clock
+and shorten Retry-After; they are not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import Enum
+from itertools import count
+from typing import Final
+
+import backoff
+from attrs import frozen
+
+from ..errors import (
+    AnswerLost,
+    BadRequest,
+    KlingError,
+    NotSent,
+    ProviderUnavailable,
+    RateLimited,
+    Refused,
+    UnexpectedReply,
+)
+
+__all__ = ["Action", "Patience", "Verdict", "judge_poll", "judge_submission"]
+
+
+class Action(Enum):
+    """What to do about an error."""
+
+    REPEAT = "repeat"
+    GIVE_UP = "give up"
+    UNCONFIRMED = "unconfirmed"
+
+
+@frozen
+class Verdict:
+    """What to do about an error; `attempts` is how many attempts in all may end with this error."""
+
+    action: Action
+    attempts: int = 1
+
+
+_UNCLEAR: Final = frozenset({408, 409, 425})
+"""Refusals that may come after the work was started: time-out, conflict, too early."""
+
+_SENDS: Final = {"refused": 5, "timeout": 5, "dns": 3, "tls": 1}
+"""Attempts by why nothing was sent. A TLS failure is a setting that is wrong, and does not pass by itself."""
+
+
+def judge_submission(error: KlingError) -> Verdict:
+    """Return what to do about a submission that failed."""
+    if isinstance(error, NotSent):
+        return Verdict(Action.REPEAT, _SENDS.get(error.reason, 1))
+    if isinstance(error, RateLimited):
+        return Verdict(Action.REPEAT, 8)
+    if isinstance(error, Refused) and not isinstance(error, ProviderUnavailable) and error.http_status not in _UNCLEAR:
+        return Verdict(Action.GIVE_UP)
+    if isinstance(error, (AnswerLost, Refused, UnexpectedReply)):
+        return Verdict(Action.UNCONFIRMED)
+    return Verdict(Action.GIVE_UP)
+
+
+_SETTLES_FOR: Final = 60.0
+"""Seconds for which a provider may not know an id that it has just given out."""
+
+
+def judge_poll(error: KlingError, *, asked_for: float) -> Verdict:
+    """Return what to do about a poll that failed, `asked_for` seconds after the first."""
+    if isinstance(error, NotSent):
+        return Verdict(Action.REPEAT if error.reason != "tls" else Action.GIVE_UP, _ENDLESS)
+    if isinstance(error, (RateLimited, ProviderUnavailable, UnexpectedReply)):
+        return Verdict(Action.REPEAT, _ENDLESS)
+    if isinstance(error, BadRequest):
+        settling = error.http_status == 404 and asked_for < _SETTLES_FOR
+        passing = settling or error.http_status in _UNCLEAR
+        return Verdict(Action.REPEAT if passing else Action.GIVE_UP, _ENDLESS)
+    return Verdict(Action.GIVE_UP)
+
+
+_ENDLESS: Final = 1 << 30
+"""A poll is repeated until the caller's deadline, not a number of times."""
+
+_LONGEST_WAIT: Final = 300.0
+"""The longest Retry-After that is obeyed, in seconds; a longer one is a mistake, or hides an outage."""
+
+
+class Patience:
+    """How long to wait before each repetition of one request: full jitter under 0.5, 1, 2, ... 30 seconds."""
+
+    def __init__(self, *, dice: Callable[[], float]) -> None:
+        self._dice = dice
+        self._waits = _waits()
+        self._turns = count(1)
+
+    def after(self, error: KlingError, verdict: Verdict) -> float | None:
+        """Return the seconds to wait before sending again; None to give up."""
+        if verdict.action is not Action.REPEAT or next(self._turns) >= verdict.attempts:
+            return None
+        wait = next(self._waits) * self._dice()
+        asked = error.retry_after if isinstance(error, Refused) else None
+        # What the provider asks is a floor: jitter is added to it, never taken from it.
+        return wait if asked is None else min(asked, _LONGEST_WAIT) + wait * 0.1
+
+
+def _waits() -> Iterator[float]:
+    waits = backoff.expo(base=2, factor=0.5, max_value=30.0)
+    next(waits)  # backoff's generators yield None once before the first delay
+    return waits

@@ -1,0 +1,165 @@
+"""The fields that providers write in several ways: ids, dates, durations, outputs, errors."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NewType
+
+from attrs import frozen
+from cattrs import Converter
+
+from ..media import SNIFFED_BYTES, sniff
+from ..prediction import Json, Output, OutputKind
+
+__all__ = [
+    "Millis",
+    "Outputs",
+    "Problem",
+    "Unsafe",
+    "When",
+    "as_object",
+    "code_text",
+    "output",
+    "read_date",
+    "read_duration",
+    "read_outputs",
+    "read_problem",
+    "register_fields",
+    "snake_names",
+    "valid_id",
+]
+
+Outputs = NewType("Outputs", tuple[str, ...])
+"""What was generated, from null, one text, a list of texts, or a list of objects that hold one."""
+When = NewType("When", datetime)
+Millis = NewType("Millis", float)
+Unsafe = NewType("Unsafe", bool)
+"""Whether any output is marked as unsafe, from a list of truths or one."""
+
+
+@frozen
+class Problem:
+    """A provider's code and words for what went wrong."""
+
+    code: str | None = None
+    message: str | None = None
+
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def valid_id(value: object) -> str | None:
+    """Return an id that may stand in an address, else None: null, numbers, slashes and long texts are none."""
+    return value if isinstance(value, str) and _ID.fullmatch(value) and value.strip(".") else None
+
+
+_DATE = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9})\d*)?\s*(Z|z|[+-]\d\d:?\d\d)?",
+)
+
+
+def read_date(value: object) -> datetime | None:
+    """Read a date and time with any number of fraction digits; one without a zone is UTC. None if it is none."""
+    match = _DATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        return None
+    day, clock, fraction, zone = match.groups()
+    micro = ((fraction or "") + "000000")[:6]
+    offset = "+00:00" if zone in (None, "Z", "z") else zone
+    try:
+        return datetime.fromisoformat(f"{day}T{clock}.{micro}{offset}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def read_duration(value: object) -> float | None:
+    """Read a duration in milliseconds as seconds; None if it is none, or zero, which stands for unknown."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    seconds = float(value) / 1000 if abs(value) < 1e15 else math.inf
+    return seconds if 0 < seconds < math.inf else None
+
+
+def code_text(value: object) -> str | None:
+    """Return a code that is a number or a text as text; None for anything else, and for a blank."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return None
+    return str(value).strip()[:64] or None
+
+
+def read_problem(value: object) -> Problem | None:
+    """Read an error that is null, blank, a text, or an object with a message and a code or type."""
+    if isinstance(value, str):
+        return Problem(message=value) if value.strip() else None
+    if not isinstance(value, Mapping) or not value:
+        return None
+    message = value.get("message")
+    # Older GPTProto pages print the number as the text in `type`, and have no `code`.
+    code = code_text(value.get("code")) or code_text(value.get("type"))
+    return Problem(code=code, message=message if isinstance(message, str) else None)
+
+
+_IN_OBJECT = ("outputs", "output", "result", "url", "image_url", "video_url", "image_urls", "images", "videos")
+"""Names under which clients of either service look for addresses, likeliest first. Names of inputs are not among them,
+since some replies repeat the input."""
+
+
+def read_outputs(value: object, *, depth: int = 0) -> Outputs:
+    """Read outputs that are null, a text, a list, or an object that holds them; anything else is passed over."""
+    if isinstance(value, str):
+        return Outputs((value,) if value.strip() else ())
+    if isinstance(value, list) and depth < _DEPTH:
+        return Outputs(tuple(text for one in value for text in read_outputs(one, depth=depth + 1)))
+    if isinstance(value, Mapping) and depth < _DEPTH:
+        found = (read_outputs(value[name], depth=depth + 1) for name in _IN_OBJECT if name in value)
+        return next((one for one in found if one), Outputs(()))
+    return Outputs(())
+
+
+_DEPTH = 4
+
+
+def _read_unsafe(value: object) -> Unsafe | None:
+    marks = value if isinstance(value, list) else [value]
+    truths = [mark for mark in marks if isinstance(mark, bool)]
+    return Unsafe(any(truths)) if truths else None
+
+
+def register_fields(made: Converter) -> Converter:
+    """Teach a converter the fields above. None of them can fail: what cannot be read counts as left out."""
+    made.register_structure_hook(Outputs, lambda value, _: read_outputs(value))
+    made.register_structure_hook(When | None, lambda value, _: read_date(value))
+    made.register_structure_hook(Millis | None, lambda value, _: read_duration(value))
+    made.register_structure_hook(Unsafe | None, lambda value, _: _read_unsafe(value))
+    made.register_structure_hook(Problem | None, lambda value, _: read_problem(value))
+    return made
+
+
+def output(value: str, *, kind: OutputKind) -> Output | None:
+    """Make an output of an address, a data URI, or bare base64; None if it is none of these."""
+    text = value.strip()
+    if re.match(r"https?://[^\s/]", text):
+        return Output(url=text, kind=kind)
+    if text.startswith("data:"):
+        mime = text[5:].partition(";")[0].partition("/")[0]
+        return Output(url=text, kind=OutputKind(mime) if mime in tuple(OutputKind) else kind)
+    try:
+        head = base64.b64decode(text[: 4 * SNIFFED_BYTES], validate=True)
+    except ValueError:
+        head = b""
+    media = sniff(head)
+    return None if media is None else Output(url=f"data:{media.mime};base64,{text}", kind=media.kind)
+
+
+def snake_names(value: Mapping[str, Json]) -> dict[str, Json]:
+    """Return an object with its names in snake_case, since the same record comes in both spellings."""
+    return {re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower(): one for name, one in value.items()}
+
+
+def as_object(value: Json) -> Mapping[str, Any]:
+    """Return a JSON object, or an empty one in place of anything else."""
+    return value if isinstance(value, Mapping) else {}

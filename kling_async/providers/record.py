@@ -1,0 +1,132 @@
+"""What a provider's record says, in our shapes, and the `Prediction` that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from attrs import evolve, frozen
+
+from ..prediction import Fault, FaultKind, Json, Output, OutputKind, Prediction, Status, Timings
+from .fields import Problem, as_object, code_text, output, read_problem, snake_names, valid_id
+from .refusal import is_content_refusal
+
+__all__ = ["WORDS", "Envelope", "Record", "advanced", "envelope_of"]
+
+WORDS: Final[Mapping[str, Status]] = {
+    "pending": Status.QUEUED,
+    "queued": Status.QUEUED,
+    "in_progress": Status.RUNNING,
+    "processing": Status.RUNNING,
+    "running": Status.RUNNING,
+    "completed": Status.SUCCEEDED,
+    "success": Status.SUCCEEDED,
+    "succeeded": Status.SUCCEEDED,
+    "failed": Status.FAILED,
+    "error": Status.FAILED,
+    "timeout": Status.FAILED,
+    "cancelled": Status.CANCELLED,
+    "canceled": Status.CANCELLED,
+    "expired": Status.EXPIRED,
+}
+"""Status words in lower case that mean the same wherever they are used. Each provider says which it documents."""
+
+_WELL: Final = frozenset({"200", "0", "ok", "success"})
+
+
+@frozen(kw_only=True)
+class Envelope:
+    """What a reply says before its record is read: an id, or that and why it refuses."""
+
+    id: str | None = None
+    refused: bool = False
+    code: str | None = None
+    message: str | None = None
+    record: Mapping[str, Json]
+
+
+@frozen(kw_only=True)
+class Record:
+    """A provider's record with its own words, in our shapes."""
+
+    status: str
+    outputs: tuple[str, ...] = ()
+    problem: Problem = Problem()
+    flagged: bool | None = None
+    created_at: datetime | None = None
+    timings: Timings = Timings()
+
+
+def envelope_of(document: Json, *, id_name: str) -> Envelope:
+    """Open a body: `{code, message, data}`, a flat record, or `{error}`; codes are numbers or texts."""
+    body = as_object(document)
+    data = body.get("data", body)
+    record = snake_names(as_object(data[0] if isinstance(data, list) and data else data))
+    # In a flat body an error beside a status is the prediction's own, and is read with the record.
+    own = data is body and "status" in record
+    problem = (None if own else read_problem(body.get("error"))) or Problem()
+    code = code_text(body.get("code"))
+    message = body.get("message")
+    return Envelope(
+        id=valid_id(record.get(id_name, record.get("id"))),
+        refused=problem != Problem() or (code or "200").lower() not in _WELL,
+        code=problem.code or code,
+        message=problem.message or (message if isinstance(message, str) else None),
+        record=record,
+    )
+
+
+def advanced(
+    prediction: Prediction, record: Record, *, words: Mapping[str, Status], kind: OutputKind, free: bool, raw: Json
+) -> Prediction:
+    """Return a prediction as its provider's record tells it now.
+
+    Args:
+        prediction: what was known; its id, key and model stay.
+        record: what the provider says.
+        words: the provider's status words in lower case. One that is missing means "still running".
+        kind: what the model makes.
+        free: whether the provider does not bill what fails.
+        raw: the whole reply.
+    """
+    status = words.get(record.status.strip().lower(), Status.RUNNING)
+    outputs: tuple[Output, ...] = ()
+    fault = None
+    if status is Status.SUCCEEDED:
+        outputs = tuple(one for text in record.outputs if (one := output(text, kind=kind)) is not None)
+        if not outputs:
+            status, fault = Status.FAILED, _no_output(record)
+    elif status.finished:
+        fault = _fault(status, record)
+    return evolve(
+        prediction,
+        status=status,
+        native_status=record.status,
+        outputs=outputs,
+        fault=fault,
+        flagged=record.flagged,
+        created_at=record.created_at or prediction.created_at,
+        timings=record.timings,
+        cost=Decimal(0) if free and fault is not None else prediction.cost,
+        raw=raw,
+    )
+
+
+def _no_output(record: Record) -> Fault:
+    message = f"the provider says {record.status!r}, but its reply holds no output that can be read"
+    return Fault(kind=FaultKind.NO_OUTPUT, code=record.problem.code, message=message)
+
+
+_FAULTS: Final = {Status.CANCELLED: FaultKind.CANCELLED, Status.EXPIRED: FaultKind.EXPIRED}
+
+
+def _fault(status: Status, record: Record) -> Fault:
+    code, message = record.problem.code, record.problem.message
+    refused = is_content_refusal(code, message, status=200)
+    return Fault(
+        kind=FaultKind.CONTENT_REJECTED if refused else _FAULTS.get(status, FaultKind.FAILED),
+        code=code,
+        message=message or f"the provider says {record.status!r} and no more",
+    )

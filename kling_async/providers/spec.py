@@ -1,0 +1,139 @@
+"""The words in which a provider's models are written down: parameters, ranges, prices, and where each is from.
+
+One table per provider drives validation, the command line's list of models, and the page in the docs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from enum import StrEnum
+
+from attrs import Factory, field, frozen
+
+from ..inputs import Input, Scene
+from ..prediction import Json, OutputKind
+from .rules import Rule
+
+__all__ = ["Certainty", "ModelSpec", "Parameter", "Price", "Source", "Together"]
+
+
+class Certainty(StrEnum):
+    """How sure a fact is."""
+
+    DOCUMENTED = "documented"
+    """The provider's own documentation says it."""
+    CLIENT = "seen in clients"
+    """Third-party code that calls the service does it."""
+    ANALOGY = "by analogy"
+    """True of WaveSpeedAI, whose envelope GPTProto shares."""
+    INFERRED = "inferred"
+
+
+@frozen
+class Source:
+    """How sure a fact is, and where it was read."""
+
+    certainty: Certainty
+    where: str
+
+
+@frozen
+class Parameter:
+    """One parameter of a model.
+
+    Attributes:
+        name: the input's field, or the name inside `extra`.
+        rule: what it may be.
+        source: where this was read.
+        wire: its name in the provider's body, when that is another.
+        in_scene: other rules for some scenes.
+        scenes: the only scenes that have it; empty for all.
+        required: whether it must be given.
+        default: what the provider takes when it is left out.
+        extra: whether it is given inside `extra`.
+    """
+
+    name: str
+    rule: Rule
+    source: Source
+    wire: str = field(default=Factory(lambda self: self.name, takes_self=True), kw_only=True)
+    in_scene: Mapping[Scene, Rule] = field(factory=dict, kw_only=True)
+    scenes: tuple[Scene, ...] = field(default=(), kw_only=True)
+    required: bool = field(default=False, kw_only=True)
+    default: Json = field(default=None, kw_only=True)
+    extra: bool = field(default=False, kw_only=True)
+
+    def in_(self, scene: Scene) -> bool:
+        """Return whether a scene has it."""
+        return not self.scenes or scene in self.scenes
+
+    def rule_for(self, scene: Scene) -> Rule:
+        """Return what it may be in a scene."""
+        return self.in_scene.get(scene, self.rule)
+
+
+@frozen
+class Together:
+    """A rule about several fields at once.
+
+    Attributes:
+        name: the field that is at fault when the rule is broken.
+        text: completes the sentence "the field ...".
+        holds: whether an input keeps it in a scene.
+    """
+
+    name: str
+    text: str
+    holds: Callable[[Input, Scene], bool]
+    source: Source
+
+
+@frozen(kw_only=True)
+class Price:
+    """What one submission costs in US dollars: between two amounts, which are equal when it is known exactly.
+
+    Attributes:
+        when: the fields, and their values, that an input must have for this price.
+    """
+
+    low: Decimal
+    high: Decimal
+    when: Mapping[str, Json] = field(factory=dict)
+    source: Source
+
+
+@frozen
+class ModelSpec:
+    """A model: what it makes, of what, with which parameters, at which price.
+
+    Attributes:
+        together: rules about several fields at once.
+        prices: the published prices; the first whose conditions an input meets is its price.
+        source: where the model itself was read about.
+    """
+
+    name: str
+    kind: OutputKind
+    scenes: tuple[Scene, ...]
+    parameters: tuple[Parameter, ...]
+    source: Source
+    together: tuple[Together, ...] = field(default=(), kw_only=True)
+    prices: tuple[Price, ...] = field(default=(), kw_only=True)
+
+    def parameter(self, name: str) -> Parameter | None:
+        """Return the parameter with that name, if the model has it."""
+        return next((one for one in self.parameters if one.name == name), None)
+
+    def price(self, input: Input) -> Price | None:
+        """Return the price of an input, or None where none is published."""
+        return next((price for price in self.prices if self._meets(input, price.when)), None)
+
+    def _meets(self, input: Input, when: Mapping[str, Json]) -> bool:
+        return all(self._value(input, name) == value for name, value in when.items())
+
+    def _value(self, input: Input, name: str) -> object:
+        parameter = self.parameter(name)
+        if parameter is not None and parameter.extra:
+            return input.extra.get(name, parameter.default)
+        return getattr(input, name)

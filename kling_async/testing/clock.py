@@ -1,0 +1,153 @@
+"""A clock that leaps: minutes of waiting pass in milliseconds, and in the same order as they would have.
+
+Time stands still while any task can run. When every task is blocked, nothing can happen before the earliest
+sleeper wakes, so the clock jumps there. Work in threads and on sockets looks blocked to it, so use it with
+transports that live in the process; `anyio` deadlines keep to the machine's own time.
+
+The idea is the autojump clock of trio's testing package.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import heapq
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+__all__ = ["VirtualClock"]
+
+_TURNS = 10_000
+"""Turns of asyncio's loop to look for quiet before falling back on anyio's own, coarser wait."""
+
+
+class VirtualClock:
+    """A clock for tests that leaps over waiting; enter it with ``async with``.
+
+    Args:
+        seed: what `dice` is drawn from; the same seed throws the same numbers.
+        start: what `utc` tells when `now` is 0; aware.
+    """
+
+    def __init__(self, *, seed: int = 0, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        if start.tzinfo is None:
+            raise ValueError("start must be aware: give it a time zone")
+        self._seed = seed
+        self._start = start
+        self._now = 0.0
+        self._throws = 0
+        self._numbered = 0
+        # The heap may hold sleepers that were cancelled; `_sleepers` is what counts.
+        self._heap: list[tuple[float, int]] = []
+        self._sleepers: dict[int, anyio.Event] = {}
+        self._arrival: anyio.Event | None = None
+        self._tasks: TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._tasks is not None:
+            raise RuntimeError("this VirtualClock is running already")
+        tasks = anyio.create_task_group()
+        await tasks.__aenter__()
+        self._tasks = tasks
+        self._arrival = anyio.Event()
+        tasks.start_soon(self._drive, name="VirtualClock")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tasks, self._tasks = self._tasks, None
+        if tasks is not None:
+            tasks.cancel_scope.cancel()
+            # The driver raises nothing, so the body's error need not be wrapped in a group with it.
+            await tasks.__aexit__(None, None, None)
+
+    @property
+    def sleepers(self) -> int:
+        """How many tasks are asleep on this clock."""
+        return len(self._sleepers)
+
+    def now(self) -> float:
+        """Return seconds since it was made."""
+        return self._now
+
+    def utc(self) -> datetime:
+        """Return the time of day, aware, in UTC."""
+        return self._start + timedelta(seconds=self._now)
+
+    def dice(self) -> float:
+        """Return a number drawn evenly from 0 up to, not including, 1."""
+        self._throws += 1
+        digest = hashlib.blake2b(f"{self._seed}:{self._throws}".encode(), digest_size=8).digest()
+        return (int.from_bytes(digest, "big") >> 11) / (1 << 53)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that many seconds of this clock; at least one turn of the event loop."""
+        if not seconds > 0:
+            await checkpoint()
+            return
+        if self._tasks is None or self._arrival is None:
+            raise RuntimeError("nothing moves this VirtualClock: enter it first, with `async with`")
+        self._numbered += 1
+        number, event = self._numbered, anyio.Event()
+        self._sleepers[number] = event
+        heapq.heappush(self._heap, (self._now + seconds, number))
+        self._arrival.set()
+        try:
+            await event.wait()
+        finally:
+            self._sleepers.pop(number, None)
+            if not self._sleepers:
+                self._heap.clear()
+
+    async def _drive(self) -> None:
+        while True:
+            await _everyone_is_blocked()
+            if not self._leap():
+                self._arrival = anyio.Event()
+                await self._arrival.wait()
+
+    def _leap(self) -> bool:
+        """Go to the earliest sleeper and wake all that are due then."""
+        while self._heap and self._heap[0][1] not in self._sleepers:
+            heapq.heappop(self._heap)
+        if not self._heap:
+            return False
+        self._now = max(self._now, self._heap[0][0])
+        while self._heap and self._heap[0][0] <= self._now:
+            _, number = heapq.heappop(self._heap)
+            if event := self._sleepers.pop(number, None):
+                event.set()
+        return True
+
+
+async def _everyone_is_blocked() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        await anyio.wait_all_tasks_blocked()
+        return
+    # On asyncio anyio's wait sleeps 0.1 real seconds whenever it finds a task that can run: far too long here.
+    for _ in range(_TURNS):
+        await checkpoint()
+        if _asyncio_is_quiet():
+            return
+    await anyio.wait_all_tasks_blocked()
+
+
+def _asyncio_is_quiet() -> bool:
+    this = asyncio.current_task()
+    for task in asyncio.all_tasks():
+        if task is not this:
+            # Private, and what anyio itself looks at: asyncio has no public way to ask.
+            waiter: asyncio.Future[object] | None = getattr(task, "_fut_waiter", None)
+            if waiter is None or waiter.done():
+                return False
+    return True

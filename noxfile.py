@@ -1,0 +1,185 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["nox"]
+# ///
+"""The chores of this repository, each by one line: `python3 noxfile.py -s tests`.
+
+Nothing but Python 3.11 and pip is needed: run as a script, this file fetches nox and uv into `.nox/_tools`, a folder
+that pip may write to even where the system's own packages are off limits (PEP 668). `nox -s tests` and
+`uv run noxfile.py -s tests` do the same for those who have the tools.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PINS = ("-c", str(HERE / "constraints.txt"))
+
+
+def fetch_nox() -> None:
+    """Install nox beside the sessions it will make, and import it from there in this process only.
+
+    PYTHONPATH would do as well, but the sessions would inherit it and find nox's libraries before their own.
+    """
+    tools, pins = HERE / ".nox" / "_tools", (HERE / "constraints.txt").read_text(encoding="utf-8")
+    stamp = tools / "constraints.txt"  # written last: says that all is there, and of which versions
+    sys.path.insert(0, str(tools))
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == pins:
+        return
+    print("noxfile.py: fetching nox into .nox/_tools", file=sys.stderr)  # noqa: T201  it takes seconds: say why
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--root-user-action=ignore"]
+    pip += [*PINS, "--upgrade", "--target", str(tools), "nox[uv]>=2025.5.1"]
+    if subprocess.run(pip, check=False).returncode:  # noqa: S603  every word of it stands above
+        sys.exit("noxfile.py: pip could not fetch nox; its message above says why")
+    stamp.write_text(pins, encoding="utf-8")
+    importlib.invalidate_caches()  # the folder may have been looked into before it was filled
+
+
+try:
+    import nox
+except ModuleNotFoundError:
+    if __name__ != "__main__":
+        raise
+    fetch_nox()
+    import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_external_run = True
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests", "lint", "types", "docs"]
+os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")  # a missing interpreter is an error, not a download
+os.environ.setdefault("UV_SYSTEM_CERTS", "true")  # trust whom pip trusts, or uv fails behind a proxy where pip works
+
+PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
+RUNTIME: list[str] = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["cli"]]
+INSTALLED = {"PYTHONSAFEPATH": "1"}  # keeps the checkout off sys.path, so that only the installed package is found
+
+
+@contextlib.contextmanager
+def bounded(*, minutes: int) -> Iterator[None]:
+    """Interrupt nox, and what it runs, if the session takes longer: nothing may hang."""
+    timer = threading.Timer(minutes * 60, os.kill, (os.getpid(), signal.SIGINT))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def group(*names: str) -> tuple[str, ...]:
+    """Name what these dependency groups of the project file ask for."""
+    return nox.project.dependency_groups(PROJECT, *names)
+
+
+def install_wheel(session: nox.Session) -> str:
+    """Build the wheel and install it without its dependencies, as users get it; return the folder it lies in."""
+    session.install(*PINS, "hatchling")
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("hatchling", "build", "-t", "wheel", "-d", folder, silent=True)
+        session.install("--no-deps", "--force-reinstall", *map(str, Path(folder).glob("*.whl")))
+    where = "import kling_async, pathlib; print(pathlib.Path(kling_async.__file__).parent)"
+    found = str(session.run("python", "-c", where, env=INSTALLED, silent=True)).strip()
+    if Path(found).resolve() == HERE / "kling_async":
+        session.error(f"the checkout would be used instead of the installed package: {found}")
+    return found
+
+
+def run_tests(session: nox.Session, package: str) -> None:
+    """Run the tests against the installed package; coverage wants its folder, as the name means the checkout here."""
+    coverage = ("python", "-m", "coverage")
+    session.run(*coverage, "erase")
+    session.run(*coverage, "run", f"--source={package}", "-m", "pytest", *session.posargs, env=INSTALLED)
+    session.run(*coverage, "combine", "--quiet")
+    session.run(*coverage, "report")
+
+
+@nox.session
+@bounded(minutes=20)
+def tests(session: nox.Session) -> None:
+    """Run the tests against the built wheel, with branch coverage; what follows `--` goes to pytest."""
+    session.install(*PINS, *RUNTIME, *group("test"))
+    run_tests(session, install_wheel(session))
+
+
+@nox.session(venv_backend="uv", reuse_venv=False)
+@bounded(minutes=20)
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest dependencies that the project file allows."""
+    session.install("--resolution=lowest-direct", *RUNTIME)
+    session.install(*group("test"))
+    run_tests(session, install_wheel(session))
+
+
+@nox.session
+@bounded(minutes=5)
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff; `-- --fix` repairs what it can."""
+    session.install(*PINS, *group("lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", *([] if session.posargs else ["--check"]))
+
+
+@nox.session
+@bounded(minutes=10)
+def types(session: nox.Session) -> None:
+    """Check types with mypy and pyright, both strict."""
+    session.install(*PINS, *RUNTIME, *group("test", "types"), "nox", "pyright[nodejs]")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+@bounded(minutes=10)
+def docs(session: nox.Session) -> None:
+    """Build the documentation into docs/_build/html; a warning is an error."""
+    session.install(*PINS, *RUNTIME, *group("docs"))
+    install_wheel(session)
+    options = ("-W", "--keep-going", "-b", "html")
+    session.run("sphinx-build", *options, "docs", "docs/_build/html", *session.posargs, env=INSTALLED)
+
+
+@nox.session
+@bounded(minutes=10)
+def demo(session: nox.Session) -> None:
+    """Generate images and videos with the built-in sandbox: no key, no cost. Files land in ./kling-demo."""
+    session.install(*PINS, *RUNTIME)
+    install_wheel(session)
+    session.run("kling-async", "demo", *session.posargs)
+
+
+@nox.session
+@bounded(minutes=5)
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel into dist/ and look at what they hold."""
+    session.install(*PINS, "hatchling")
+    session.run("hatchling", "build", "--clean", "-d", "dist")
+    [wheel], [sdist] = HERE.glob("dist/*.whl"), HERE.glob("dist/*.tar.gz")
+    names = zipfile.ZipFile(wheel).namelist()
+    with tarfile.open(sdist) as archive:
+        source = [name.partition("/")[2] for name in archive.getnames()]
+    stray = [name for name in names if not name.startswith(("kling_async/", "kling_async-"))]
+    wanted = ("kling_async/py.typed", "kling_async/testing/sandbox/clip.mp4")
+    missing = [name for name in wanted if name not in names or name not in source]
+    missing += [name for name in ("LICENSE", "README.md", "noxfile.py", "constraints.txt") if name not in source]
+    if stray or missing:
+        session.error(f"the wheel holds what it should not: {stray}; wheel or sdist lack: {missing}")
+    session.log(f"{wheel.name}: {len(names)} files; {sdist.name}: {len(source)} files")
+
+
+if __name__ == "__main__":
+    sys.argv[1:1] = ["--noxfile", __file__]  # from whatever folder it is called
+    nox.main()
