@@ -31,27 +31,34 @@ class Visitor:
     http: httpx.AsyncClient
 
     async def image(self, prompt: str = "a cat", **more: Any) -> httpx.Response:
+        """Submit an image to GPTProto."""
         return await self.post("/api/v3/kwaivgi/kling-image-o1/text-to-image", {"prompt": prompt, **more})
 
     async def video(
         self, scene: str = "text-to-video", model: str = "kling-video-o1-std", prompt: str = "a dog", **more: Any
     ) -> httpx.Response:
+        """Submit a video to GPTProto."""
         return await self.post(f"/api/v3/kwaivgi/{model}/{scene}", {"prompt": prompt, **more})
 
     async def one(self, prompt: str = "a cat", **more: Any) -> httpx.Response:
+        """Submit an image to API in One."""
         body = {"model": "kling-image-o1", "prompt": prompt, **more}
         return await self.post("/api/v1/images/generations", body)
 
     async def one_video(self, prompt: str = "a dog", **more: Any) -> httpx.Response:
+        """Submit a video to API in One."""
         return await self.post("/api/v1/videos/generations", {"model": "kling-3", "prompt": prompt, **more})
 
     async def post(self, path: str, body: Any, headers: dict[str, str] = KEY) -> httpx.Response:
+        """Post JSON with the key."""
         return await self.http.post(path, json=body, headers=headers)
 
     async def poll(self, id: str, **headers: str) -> httpx.Response:
+        """Look at a prediction of GPTProto."""
         return await self.http.get(f"/api/v3/predictions/{id}/result", headers={**KEY, **headers})
 
     async def poll_one(self, id: str) -> httpx.Response:
+        """Look at a task of API in One."""
         return await self.http.get(f"/api/v1/tasks/{id}", headers=KEY)
 
     async def result(self, created: httpx.Response) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 
 from ...prediction import Json
 from .apiinone_rules import read_image, read_video
-from .http import Answer, Request, json_answer, page
+from .http import Answer, Request, json_answer
 from .reader import Invalid
 from .state import Sandbox
-from .wire import Action
+from .wire import Action, View
 from .work import Order, Phase, Task
 
 __all__ = ["Apiinone"]
@@ -74,8 +74,6 @@ class Apiinone:
 
     def refuse(self, reason: str, message: str = "") -> Answer:
         """Say no, for a reason that is a name in `FAULTS` or ``not_found``."""
-        if reason not in _REFUSALS:
-            return page(404, "Not Found")
         status, usual, kind = _REFUSALS[reason]
         return json_answer({"error": {"code": status, "message": message or usual, "type": kind}}, status=status)
 
@@ -93,9 +91,9 @@ class Apiinone:
             return {**answer, "data": {name: value for name, value in data.items() if name != "task_id"}}
         return {name: value for name, value in answer.items() if name != "id"}
 
-    def report(self, task: Task, request: Request, sandbox: Sandbox, *, now: float, outputs: Sequence[str]) -> Answer:
+    def report(self, view: View, request: Request, sandbox: Sandbox) -> Answer:
         """Tell how a task stands."""
-        phase = task.phase(now)
+        task, phase = view.task, view.task.phase(view.now)
         word = _WORDS[phase]
         if phase in {Phase.QUEUED, Phase.RUNNING} and "unknown_status" in task.faults:
             word = task.faults["unknown_status"] or "WARMING_UP"
@@ -104,12 +102,8 @@ class Apiinone:
         if phase is Phase.FAILED:
             more = {"error": task.faults.get("failed") or "Generation failed"}
         elif phase is Phase.COMPLETED:
-            more = _result(shape, outputs, video=task.order.kind == "video")
+            more = _result(shape, view.outputs, video=task.order.kind == "video")
         return json_answer(_flat(task, word, more) if shape == "flat" else _envelope(task, word, more))
-
-    def report_late(self, task: Task, request: Request, sandbox: Sandbox) -> Answer:
-        """Accept it: nothing here waits, so nothing can be late."""
-        return self.accept(task, request, sandbox)
 
 
 def _shape_of(task: Task, sandbox: Sandbox) -> str:

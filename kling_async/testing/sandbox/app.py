@@ -91,15 +91,16 @@ class SandboxApp:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Return the whole body, or None when it is too long."""
-    body = bytearray()
+    """Return the whole body, or None when it is too long; read to its end, so that the sender hears the answer."""
+    body, length = bytearray(), 0
     while True:
         message = await receive()
-        body += message.get("body", b"")
-        if len(body) > _LONGEST_BODY:
-            return None
+        piece: bytes = message.get("body", b"")
+        length += len(piece)
+        if length <= _LONGEST_BODY:
+            body += piece
         if not message.get("more_body", False):
-            return bytes(body)
+            return bytes(body) if length <= _LONGEST_BODY else None
 
 
 async def _send(send: Send, answer: Answer) -> None:

@@ -21,7 +21,7 @@ from .media import Assets
 from .reader import Invalid
 from .state import Sandbox
 from .strike import strike
-from .wire import Action, Wire
+from .wire import Action, View, Wire
 from .work import Phase, Task
 
 __all__ = ["Desk"]
@@ -98,7 +98,8 @@ class Desk:
     def _await(self, wire: Wire, task: Task, request: Request) -> Answer:
         latest = request.now + self.sandbox.sync_for
         if task.done_at > latest:
-            return evolve(wire.report_late(task, request, self.sandbox), at=latest)
+            late = wire.report(View(task=task, now=latest, late=True), request, self.sandbox)
+            return evolve(late, at=latest)
         return evolve(self._report(wire, task, request, now=task.done_at), at=task.done_at)
 
     def _poll(self, wire: Wire, action: Action, request: Request) -> Answer:
@@ -157,7 +158,7 @@ class Desk:
                 else:
                     lives_for = self.sandbox.outputs_for
                     outputs.append(address_of(name, task, origin=request.origin, now=now, outputs_for=lives_for))
-        return wire.report(task, request, self.sandbox, now=now, outputs=outputs)
+        return wire.report(View(task=task, now=now, outputs=outputs), request, self.sandbox)
 
     def _strike(self, name: str, answer: Answer, wire: Wire) -> Answer:
         return strike(name, answer, wire, retry_after=self.sandbox.retry_after)

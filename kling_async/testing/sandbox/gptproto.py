@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from ...prediction import Json
 from .catalog import MODELS
 from .gptproto_rules import read_order
-from .http import Answer, Request, json_answer, page
+from .http import Answer, Request, json_answer
 from .state import Sandbox
-from .wire import Action
+from .wire import Action, View
 from .work import Order, Phase, Task
 
 __all__ = ["Gptproto"]
@@ -71,8 +71,6 @@ class Gptproto:
 
     def refuse(self, reason: str, message: str = "") -> Answer:
         """Say no, for a reason that is a name in `FAULTS` or ``not_found``."""
-        if reason not in _REFUSALS:
-            return page(404, "Not Found")
         status, usual, kind, code = _REFUSALS[reason]
         error: dict[str, Json] = {"message": message or usual, "type": kind}
         if code:
@@ -90,9 +88,13 @@ class Gptproto:
         assert isinstance(data, Mapping)
         return {**answer, "data": {name: value for name, value in data.items() if name not in {"id", "urls"}}}
 
-    def report(self, task: Task, request: Request, sandbox: Sandbox, *, now: float, outputs: Sequence[str]) -> Answer:
+    def report(self, view: View, request: Request, sandbox: Sandbox) -> Answer:
         """Tell how a task stands."""
-        phase = task.phase(now)
+        task = view.task
+        if view.late:
+            error = f"Sync mode timed out after {sandbox.sync_for:g} seconds. Query the result by id."
+            return json_answer(_envelope(task, request, "processing", (), {"code": 5004, "error": error}))
+        phase = task.phase(view.now)
         word = _WORDS[phase]
         if phase in {Phase.QUEUED, Phase.RUNNING} and "unknown_status" in task.faults:
             word = task.faults["unknown_status"] or "warming_up"
@@ -100,15 +102,10 @@ class Gptproto:
         if phase not in {Phase.QUEUED, Phase.RUNNING}:
             spent = round((task.done_at - task.started_at) * 1000)
             more = {"executionTime": spent, "timings": {"inference": spent}}
-            more["has_nsfw_contents"] = ["flagged" in task.faults for _ in outputs]
+            more["has_nsfw_contents"] = ["flagged" in task.faults for _ in view.outputs]
         if phase is Phase.FAILED:
             more["error"] = task.faults.get("failed") or "The generation failed. Please try again."
-        return json_answer(_envelope(task, request, word, outputs, more))
-
-    def report_late(self, task: Task, request: Request, sandbox: Sandbox) -> Answer:
-        """Say that a synchronous submission took too long; the work goes on (WaveSpeed's form)."""
-        error = f"Sync mode timed out after {sandbox.sync_for:g} seconds. Query the result by id."
-        return json_answer(_envelope(task, request, "processing", (), {"code": 5004, "error": error}))
+        return json_answer(_envelope(task, request, word, view.outputs, more))
 
 
 def _envelope(task: Task, request: Request, word: str, outputs: Sequence[str], more: Mapping[str, Json]) -> Json:

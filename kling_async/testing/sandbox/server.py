@@ -60,7 +60,7 @@ class SandboxServer:
         self._thread = threading.Thread(target=self._run, args=(server, listener), name="kling-sandbox", daemon=True)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self._thread.start()
-        if not self._up.wait(_STARTED_WITHIN) or self._error is not None:
+        if not self._up.wait(_STARTED_WITHIN) or not server.started:
             self._stop()
             raise RuntimeError(f"the sandbox did not start within {_STARTED_WITHIN:g} s") from self._error
         return self
@@ -90,7 +90,8 @@ class SandboxServer:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started and not serving.done():  # noqa: ASYNC110  uvicorn tells nobody that it is up
             await asyncio.sleep(0.002)
-        self._up.set()
+        if server.started:
+            self._up.set()
         await serving
 
     def _stop(self) -> None:

@@ -12,7 +12,7 @@ from .http import Answer, Request
 from .state import Sandbox
 from .work import Order, Task
 
-__all__ = ["Action", "Wire"]
+__all__ = ["Action", "View", "Wire"]
 
 
 @frozen(kw_only=True)
@@ -24,6 +24,22 @@ class Action:
     model: str = ""
     scene: str = ""
     id: str = ""
+
+
+@frozen(kw_only=True)
+class View:
+    """How a task looks at a moment.
+
+    Attributes:
+        now: the moment, in the clock's seconds.
+        outputs: addresses, or base64 where that was asked for; empty until it has completed.
+        late: whether a submission waited for it in vain.
+    """
+
+    task: Task
+    now: float
+    outputs: Sequence[str] = ()
+    late: bool = False
 
 
 class Wire(Protocol):
@@ -55,10 +71,6 @@ class Wire(Protocol):
         """Take the id out of an acceptance."""
         ...
 
-    def report(self, task: Task, request: Request, sandbox: Sandbox, *, now: float, outputs: Sequence[str]) -> Answer:
+    def report(self, view: View, request: Request, sandbox: Sandbox) -> Answer:
         """Tell how a task stands."""
-        ...
-
-    def report_late(self, task: Task, request: Request, sandbox: Sandbox) -> Answer:
-        """Answer a submission that waited for its task in vain."""
         ...

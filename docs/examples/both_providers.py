@@ -1,0 +1,21 @@
+"""Use both providers from one client. It needs GPTPROTO_API_KEY and APIINONE_API_KEY."""
+
+import asyncio
+
+from kling_async import Client, ImageInput
+
+
+async def main() -> None:
+    """Ask both for the same image, at the same time."""
+    wanted = ImageInput("a lighthouse at dusk", aspect_ratio="16:9", resolution="2k")
+    async with Client(provider="gptproto") as client:
+        predictions = await asyncio.gather(
+            client.generate(wanted),  # the client's own provider
+            client.generate(wanted, provider="apiinone"),
+        )
+        for prediction in predictions:
+            [path] = await client.download(prediction, f"out/{prediction.provider}")
+            print(prediction.provider, prediction.cost, path)
+
+
+asyncio.run(main())

@@ -1,0 +1,43 @@
+"""Test your own code against both providers, in the process: no key, no socket, no waiting."""
+# ruff: noqa: S101
+
+# start
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from kling_async import AnswerLost, Client, ImageInput
+from kling_async.testing import Sandbox, SandboxApp, VirtualClock
+
+pytestmark = pytest.mark.anyio  # anyio brings this plugin for pytest
+
+
+@asynccontextmanager
+async def connected(sandbox: Sandbox) -> AsyncIterator[Client]:
+    """Open a client whose every request goes to the sandbox, on a clock that leaps over waiting."""
+    async with VirtualClock() as clock:
+        transport = httpx.ASGITransport(SandboxApp(sandbox, clock))
+        async with Client(keys={"gptproto": sandbox.key}, transport=transport, clock=clock) as client:
+            yield client
+
+
+async def test_a_crowded_provider_is_paid_once() -> None:
+    """Two answers of 429 cost two repetitions, and no money."""
+    sandbox, prompt = Sandbox(), "a cat [[rate_limited:2]]"
+    async with connected(sandbox) as client:
+        await client.generate(ImageInput(prompt))
+    assert sandbox.submits == 3
+    assert sandbox.billed(prompt) == 1
+
+
+async def test_a_lost_answer_is_not_paid_again() -> None:
+    """The connection breaks after the work was started: it is billed, and never sent again."""
+    sandbox, prompt = Sandbox(), "a cat [[lost]]"
+    async with connected(sandbox) as client:
+        with pytest.raises(AnswerLost) as caught:
+            await client.generate(ImageInput(prompt))
+    assert caught.value.may_be_billed
+    assert sandbox.submits == 1
+    assert sandbox.billed(prompt) == 1
