@@ -185,8 +185,7 @@ class Client:
             overwrite: replace other files that have the names.
 
         Raises:
-            InputError: the directory cannot be written.
-            DownloadError: an output could not be saved; it can be tried again.
+            DownloadError: an output could not be saved, or the directory cannot be written; it can be tried again.
         """
         if prediction.status is not Status.SUCCEEDED:
             raise DownloadError(
@@ -197,7 +196,10 @@ class Client:
                 advice=f"The prediction is {prediction.status.value}; only one that succeeded has outputs.",
             )
         folder = Path(directory)
-        await anyio.to_thread.run_sync(check_directory, folder)
+        try:
+            await anyio.to_thread.run_sync(check_directory, folder)
+        except InputError as error:
+            raise DownloadError(error.message, path=str(folder), provider=prediction.provider) from error
         loopback = self._accounts.on_this_machine(provider_named(prediction.provider))
         stem = file_stem(prediction.key or f"{prediction.provider}:{prediction.id}")
         saved: list[Path] = []

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from attrs import asdict, field, frozen
 
@@ -55,16 +55,30 @@ def _flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
+def _tuple(value: object) -> TypeGuard[tuple[object, ...]]:
+    return isinstance(value, tuple)
+
+
 def _texts(value: object) -> bool:
-    return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+    return _tuple(value) and all(isinstance(item, str) for item in value)
 
 
 def _shots(value: object) -> bool:
-    return isinstance(value, tuple) and all(isinstance(item, Shot) for item in value)
+    return _tuple(value) and all(isinstance(item, Shot) for item in value)
+
+
+def _mapping(value: object) -> TypeGuard[Mapping[object, object]]:
+    return isinstance(value, Mapping)
 
 
 def _object(value: object) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+    if not _mapping(value) or not all(isinstance(name, str) for name in value):
+        return False
+    try:
+        json.dumps(dict(value), allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 _Kinds: TypeAlias = Mapping[str, tuple[Callable[[object], bool], str]]
@@ -74,7 +88,7 @@ _SHARED: _Kinds = {
     "model": (_text, "must be the name of a model"),
     "images": (_texts, "must be a list of addresses"),
     "aspect_ratio": (_optional_text, "must be text such as '16:9', or None"),
-    "extra": (_object, "must be a mapping from names to values"),
+    "extra": (_object, "must be a mapping from names to values that JSON can say"),
 }
 _IMAGE: _Kinds = {
     **_SHARED,
@@ -141,7 +155,7 @@ class ImageInput:
     resolution: str = field(default="1k", kw_only=True)
     n: int = field(default=1, kw_only=True)
     multi_shot: bool = field(default=False, kw_only=True)
-    extra: Mapping[str, Json] = field(factory=dict, kw_only=True, hash=False)
+    extra: Mapping[str, Json] = field(factory=dict[str, Json], kw_only=True, hash=False)
 
     def __attrs_post_init__(self) -> None:
         _require(self, _IMAGE)
@@ -180,7 +194,7 @@ class VideoInput:
     shots: tuple[Shot, ...] = field(default=(), converter=_as_shots, kw_only=True)
     keep_original_sound: bool = field(default=True, kw_only=True)
     scene: str | None = field(default=None, kw_only=True)
-    extra: Mapping[str, Json] = field(factory=dict, kw_only=True, hash=False)
+    extra: Mapping[str, Json] = field(factory=dict[str, Json], kw_only=True, hash=False)
 
     def __attrs_post_init__(self) -> None:
         _require(self, _VIDEO)
@@ -207,7 +221,7 @@ class Job:
     provider: str | None = field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if self.key is not None and not (0 < len(self.key) <= 200 and self.key.isprintable()):
+        if self.key is not None and not (_text(self.key) and 0 < len(self.key) <= 200 and self.key.isprintable()):
             fault = InputFault("key", self.key, "must be 1 to 200 printable characters")
             raise InputError.of("The job cannot be named", [fault])
 

@@ -36,5 +36,5 @@ class HttpReply:
     """A whole reply: its status, its headers by lower-case name, and its body as it came."""
 
     status: int
-    headers: Mapping[str, str] = field(factory=dict, converter=_lower)
+    headers: Mapping[str, str] = field(factory=dict[str, str], converter=_lower)
     body: bytes = b""

@@ -9,23 +9,24 @@ from kling_async import Client, ImageInput, Prediction, Status
 NOTE = Path("prediction.json")
 
 
-async def submit() -> None:
-    """Return as soon as the provider has accepted the work, and note its id."""
+async def submit() -> Prediction:
+    """Return as soon as the provider has accepted the work."""
     async with Client() as client:
-        prediction = await client.submit(ImageInput("a heron in the reeds"), key="heron")
-    names = ("provider", "model", "id", "key")
-    NOTE.write_text(json.dumps({name: getattr(prediction, name) for name in names}))
-    print("submitted", prediction.key)
+        return await client.submit(ImageInput("a heron in the reeds"), key="heron")
 
 
-async def fetch() -> None:
-    """Take the work up again by its id, wait, and save the image."""
-    noted = json.loads(NOTE.read_text())
-    prediction = Prediction(**noted, status=Status.QUEUED, native_status="")
+async def fetch(prediction: Prediction) -> list[Path]:
+    """Wait for the work, and save the image."""
     async with Client() as client:
-        prediction = await client.wait(prediction)
-        print(prediction.status, await client.download(prediction, "out"))
+        finished = await client.wait(prediction)
+        return await client.download(finished, "out")
 
 
-asyncio.run(submit())
-asyncio.run(fetch())
+submitted = asyncio.run(submit())
+NOTE.write_text(json.dumps({name: getattr(submitted, name) for name in ("provider", "model", "id", "key")}))
+print("submitted", submitted.key)
+
+# These four facts are all it takes to take the work up again.
+noted = json.loads(NOTE.read_text())
+known = Prediction(**noted, status=Status.QUEUED, native_status="")
+print(asyncio.run(fetch(known))[0])

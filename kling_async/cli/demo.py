@@ -8,7 +8,7 @@ from typing import Final
 
 import anyio
 from attrs import define, frozen
-from rich.box import SIMPLE
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ..client import Client
@@ -110,7 +110,10 @@ async def _one(client: Client, ending: _Ending, output: Path) -> None:
 
 
 def _table(endings: list[_Ending], sandbox: Sandbox) -> Table:
-    table = Table("job", "provider", "result", "time", "sent", "charged", "files", box=SIMPLE, title="What happened")
+    columns = ("job", "provider", "result", "time", "sent", "paid", "files")
+    table = Table(*columns, box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
+    for column in table.columns:
+        column.no_wrap = True
     for ending in endings:
         mark = "[green]" if ending.as_expected else "[bold red]"
         table.add_row(

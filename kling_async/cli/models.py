@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ..errors import InputError, InputFault
-from ..providers import PROVIDERS, ModelSpec, Provider, provider_named
-from ..providers.check import suggestion
+from ..providers import PROVIDERS, ModelSpec, Provider, Source, provider_named
+from ..providers.rules import suggestion
 from .talk import ExitCode, data, escape, run, say
 
 __all__ = ["models"]
@@ -53,44 +55,55 @@ def models(
 def _price(spec: ModelSpec) -> str:
     if not spec.prices:
         return "not published"
-    low, high = min(price.low for price in spec.prices), max(price.high for price in spec.prices)
-    return f"${low}" if low == high else f"${low} to ${high}"
+    return _amount(min(price.low for price in spec.prices), max(price.high for price in spec.prices))
+
+
+def _amount(low: Decimal, high: Decimal) -> str:
+    return f"${low}" if low == high else f"${low}-{high}"
 
 
 def _print_list(found: list[tuple[Provider, ModelSpec]]) -> None:
-    table = Table("provider", "model", "makes", "scenes", "price per submission", "known from")
+    table = _table("provider", "model", "scenes", "price", "known from")
+    table.columns[1].no_wrap = True
     for provider, spec in found:
-        table.add_row(
-            provider.name, spec.name, spec.kind.value, ", ".join(spec.scenes), _price(spec), spec.source.certainty
-        )
+        table.add_row(provider.name, spec.name, " ".join(spec.scenes), _price(spec), spec.source.certainty)
     data.print(table)
-    say("[dim]`kling-async models NAME` shows a model's parameters.[/]")
+    say("[dim]A price is in US dollars per submission. `kling-async models NAME` shows a model's parameters.[/]")
+
+
+def _table(*columns: str) -> Table:
+    return Table(*columns, box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
 
 
 def _print_model(provider: Provider, spec: ModelSpec) -> None:
-    table = Table("field", "sent as", "what it may be", "default", "source", title=f"{spec.name} at {provider.title}")
+    table = _table("field", "sent as", "what it may be", "default", "source")
+    table.columns[0].no_wrap = True
+    sources: list[Source] = []
+
+    def numbered(source: Source) -> str:
+        if source not in sources:
+            sources.append(source)
+        return str(sources.index(source) + 1)
+
     for one in spec.parameters:
-        rules = [str(one.rule), *(f"in {scene}: {rule}" for scene, rule in one.in_scene.items())]
-        if one.scenes:
-            rules.append(f"only in {', '.join(one.scenes)}")
-        field = f"extra[{one.name!r}]" if one.extra else one.name
-        table.add_row(
-            escape(field) + (" *" if one.required else ""),
-            one.wire,
-            escape("; ".join(rules)),
-            "" if one.default is None else str(one.default),
-            escape(f"{one.source.certainty}: {one.source.where}"),
-        )
+        rules = [str(one.rule), *(f"in {scene} it {rule}" for scene, rule in one.in_scene.items())]
+        rules += [f"only in {', '.join(one.scenes)}"] if one.scenes else []
+        field = f"extra.{one.name}" if one.extra else one.name
+        default = "" if one.default is None else str(one.default)
+        wire = "" if one.wire == one.name else one.wire
+        table.add_row(field + (" *" if one.required else ""), wire, "; ".join(rules), default, numbered(one.source))
     for rule in spec.together:
-        table.add_row(rule.name, "", escape(rule.text), "", escape(f"{rule.source.certainty}: {rule.source.where}"))
+        table.add_row(rule.name, "", rule.text, "", numbered(rule.source))
+    data.print(f"[bold]{spec.name}[/] at {provider.title}: {', '.join(spec.scenes)}", soft_wrap=True)
     data.print(table)
-    data.print(f"scenes: {', '.join(spec.scenes)}", soft_wrap=True)
+    for number, source in enumerate(sources, 1):
+        data.print(f"{number} {source.certainty}: {escape(source.where)}", soft_wrap=True)
     for price in spec.prices:
         when = ", ".join(f"{name}={value}" for name, value in price.when.items()) or "otherwise"
-        amount = f"${price.low}" if price.low == price.high else f"${price.low} to ${price.high}"
-        data.print(f"price: {amount} ({when}; {price.source.where})", soft_wrap=True)
+        data.print(f"price: {_amount(price.low, price.high)} ({when}; {escape(price.source.where)})", soft_wrap=True)
     if not spec.prices:
         data.print("price: not published")
+    data.print()
 
 
 def _print_json(found: list[tuple[Provider, ModelSpec]]) -> None:

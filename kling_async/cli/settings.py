@@ -12,7 +12,7 @@ from ..errors import InputError, InputFault
 from ..inputs import ImageInput, Input, Shot, VideoInput
 from ..prediction import Json, OutputKind
 from ..providers import PROVIDERS
-from ..providers.check import suggestion
+from ..providers.rules import suggestion
 
 __all__ = ["input_from", "kind_of"]
 

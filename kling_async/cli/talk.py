@@ -33,7 +33,7 @@ talk = Console(stderr=True, highlight=False)
 
 def say(text: str) -> None:
     """Print a line of talk."""
-    talk.print(text)
+    talk.print(text, soft_wrap=True)
 
 
 def exit_code_of(error: KlingError) -> ExitCode:

@@ -13,6 +13,7 @@ import filecmp
 import io
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -44,11 +45,10 @@ class Progress:
 
 def check_directory(directory: Path) -> None:
     """Make a directory, and try to write into it. Raises InputError if that fails."""
-    probe = directory / f".kling-async-{os.getpid()}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        with tempfile.NamedTemporaryFile(dir=directory, prefix=".kling-async-"):
+            pass
     except OSError as error:
         fault = InputFault("directory", str(directory), f"cannot be written: {error.strerror or error}")
         raise InputError.of("No place for the files", [fault]) from error

@@ -52,6 +52,13 @@ class Verdict:
 _UNCLEAR: Final = frozenset({408, 409, 425})
 """Refusals that may come after the work was started: time-out, conflict, too early."""
 
+
+def _unclear(error: Refused) -> bool:
+    # A gateway that answers everything with 200 or 400 says what it means in the body only.
+    in_body = error.http_status in (200, 400) and error.code in {str(status) for status in _UNCLEAR}
+    return in_body or error.http_status in _UNCLEAR
+
+
 _SENDS: Final = {"refused": 5, "timeout": 5, "dns": 3, "tls": 1}
 """Attempts by why nothing was sent. A TLS failure is a setting that is wrong, and does not pass by itself."""
 
@@ -62,7 +69,7 @@ def judge_submission(error: KlingError) -> Verdict:
         return Verdict(Action.REPEAT, _SENDS.get(error.reason, 1))
     if isinstance(error, RateLimited):
         return Verdict(Action.REPEAT, 8)
-    if isinstance(error, Refused) and not isinstance(error, ProviderUnavailable) and error.http_status not in _UNCLEAR:
+    if isinstance(error, Refused) and not isinstance(error, ProviderUnavailable) and not _unclear(error):
         return Verdict(Action.GIVE_UP)
     if isinstance(error, (AnswerLost, Refused, UnexpectedReply)):
         return Verdict(Action.UNCONFIRMED)
@@ -81,7 +88,7 @@ def judge_poll(error: KlingError, *, asked_for: float) -> Verdict:
         return Verdict(Action.REPEAT, _ENDLESS)
     if isinstance(error, BadRequest):
         settling = error.http_status == 404 and asked_for < _SETTLES_FOR
-        passing = settling or error.http_status in _UNCLEAR
+        passing = settling or _unclear(error)
         return Verdict(Action.REPEAT if passing else Action.GIVE_UP, _ENDLESS)
     return Verdict(Action.GIVE_UP)
 
@@ -108,7 +115,7 @@ class Patience:
         wait = next(self._waits) * self._dice()
         asked = error.retry_after if isinstance(error, Refused) else None
         # What the provider asks is a floor: jitter is added to it, never taken from it.
-        return wait if asked is None else min(asked, _LONGEST_WAIT) + wait * 0.1
+        return wait if asked is None else min(asked + wait * 0.1, _LONGEST_WAIT)
 
 
 def _waits() -> Iterator[float]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from ..errors import InputError, InputFault
 from .apiinone import APIInOne
 from .base import Provider
-from .check import suggestion
 from .gptproto import GPTProto
+from .rules import suggestion
 from .spec import Certainty, ModelSpec, Parameter, Price, Source
 
 __all__ = ["PROVIDERS", "Certainty", "ModelSpec", "Parameter", "Price", "Provider", "Source", "provider_named"]

@@ -80,6 +80,12 @@ _MODELS = (
                 lambda input, _: bool(input.prompt.strip()) or (isinstance(input, VideoInput) and bool(input.shots)),
                 _KLING_3,
             ),
+            Together(
+                "extra",
+                "may not hold multi_shots, which follows from shots=",
+                lambda input, _: "multi_shots" not in input.extra,
+                _KLING_3,
+            ),
         ),
         # 120 to 1,200 credits at the page's $0.01 a credit; only this one combination is priced by itself.
         prices=(
@@ -145,6 +151,6 @@ class APIInOne(Provider):
             status=body.status,
             # Inferred: no page prints a finished task. The places are those where clients of either service look.
             outputs=read_outputs(record),
-            problem=body.error or Problem(code=envelope.code, message=envelope.message if envelope.refused else None),
+            problem=body.error or envelope.problem,
             created_at=body.created_at,
         )

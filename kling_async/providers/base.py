@@ -18,10 +18,11 @@ from ..errors import AnswerLost, InputError, InputFault, UnexpectedReply
 from ..inputs import Input
 from ..prediction import Json, OutputKind, Prediction, Status
 from ..wire import HttpReply, HttpRequest
-from .check import faults_in, suggestion
+from .check import faults_in
 from .decode import excerpt, read_json
 from .record import Envelope, Record, advanced
 from .refusal import refusal
+from .rules import suggestion
 from .spec import ModelSpec
 
 __all__ = ["Provider", "json_body"]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import cast
 
 from attrs import fields
 
 from ..errors import InputFault
 from ..inputs import Input, Scene, VideoInput, common_faults
 from ..prediction import Json, OutputKind
+from .rules import suggestion
 from .spec import ModelSpec, Parameter
 
-__all__ = ["body_of", "faults_in", "scene_of", "suggestion"]
+__all__ = ["body_of", "faults_in", "scene_of"]
 
 _NO_PARAMETER = frozenset({"model", "extra", "scene"})
 """Fields that choose how to ask, and are not themselves asked."""
@@ -29,12 +30,6 @@ _NEEDED = {
 """What a scene is made of. WaveSpeedAI's schemas, of which GPTProto's scenes are the twins, require these."""
 
 _MEDIA = ("image", "last_image", "images", "video")
-
-
-def suggestion(wrong: str, right: Iterable[str]) -> str:
-    """Return the right word that a wrong one resembles, as a question, or nothing."""
-    near = difflib.get_close_matches(wrong, list(right), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def scene_of(spec: ModelSpec, input: Input) -> Scene | None:
@@ -123,7 +118,8 @@ def _given(value: object) -> bool:
 
 
 def _extra_faults(spec: ModelSpec, input: Input, scene: Scene | None) -> Iterator[InputFault]:
-    wires = {one.wire: one.name for one in spec.parameters if not one.extra}
+    # The model stands in the address or in the body, and has its price: never another beside the one checked here.
+    wires = {"model": "model"} | {one.wire: one.name for one in spec.parameters if not one.extra}
     for name, value in input.extra.items():
         parameter = spec.parameter(name)
         if name in wires:
@@ -136,9 +132,8 @@ def _value_fault(parameter: Parameter, value: object, scene: Scene | None) -> It
     rule = parameter.rule if scene is None else parameter.rule_for(scene)
     if not rule.allows(value):
         where = f" in {scene.value}" if scene is not None and scene in parameter.in_scene else ""
-        hint = suggestion(value, map(str, rule.values)) if isinstance(value, str) and hasattr(rule, "values") else ""
         name = f"extra[{parameter.name!r}]" if parameter.extra else parameter.name
-        yield InputFault(name, value, f"{rule}{where}{hint}")
+        yield InputFault(name, value, f"{rule}{where}{rule.hint(value)}")
 
 
 def body_of(spec: ModelSpec, input: Input, scene: Scene) -> dict[str, Json]:
@@ -147,5 +142,5 @@ def body_of(spec: ModelSpec, input: Input, scene: Scene) -> dict[str, Json]:
     for parameter in spec.parameters:
         value = None if parameter.extra else getattr(input, parameter.name)
         if _given(value) and parameter.in_(scene):
-            body[parameter.wire] = list(value) if isinstance(value, tuple) else value
+            body[parameter.wire] = list(cast("tuple[Json, ...]", value)) if isinstance(value, tuple) else value
     return body | dict(input.extra)

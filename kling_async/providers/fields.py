@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NewType
+from typing import Any, NewType, cast
 
 from attrs import frozen
 from cattrs import Converter
@@ -21,6 +21,7 @@ __all__ = [
     "Problem",
     "Unsafe",
     "When",
+    "as_list",
     "as_object",
     "code_text",
     "output",
@@ -95,11 +96,12 @@ def read_problem(value: object) -> Problem | None:
     """Read an error that is null, blank, a text, or an object with a message and a code or type."""
     if isinstance(value, str):
         return Problem(message=value) if value.strip() else None
-    if not isinstance(value, Mapping) or not value:
+    body = as_object(value)
+    if not body:
         return None
-    message = value.get("message")
+    message = body.get("message")
     # Older GPTProto pages print the number as the text in `type`, and have no `code`.
-    code = code_text(value.get("code")) or code_text(value.get("type"))
+    code = code_text(body.get("code")) or code_text(body.get("type"))
     return Problem(code=code, message=message if isinstance(message, str) else None)
 
 
@@ -112,20 +114,20 @@ def read_outputs(value: object, *, depth: int = 0) -> Outputs:
     """Read outputs that are null, a text, a list, or an object that holds them; anything else is passed over."""
     if isinstance(value, str):
         return Outputs((value,) if value.strip() else ())
-    if isinstance(value, list) and depth < _DEPTH:
-        return Outputs(tuple(text for one in value for text in read_outputs(one, depth=depth + 1)))
-    if isinstance(value, Mapping) and depth < _DEPTH:
-        found = (read_outputs(value[name], depth=depth + 1) for name in _IN_OBJECT if name in value)
-        return next((one for one in found if one), Outputs(()))
-    return Outputs(())
+    if depth >= _DEPTH:
+        return Outputs(())
+    listed, body = as_list(value), as_object(value)
+    if listed:
+        return Outputs(tuple(text for one in listed for text in read_outputs(one, depth=depth + 1)))
+    found = (read_outputs(body[name], depth=depth + 1) for name in _IN_OBJECT if name in body)
+    return next((one for one in found if one), Outputs(()))
 
 
 _DEPTH = 4
 
 
 def _read_unsafe(value: object) -> Unsafe | None:
-    marks = value if isinstance(value, list) else [value]
-    truths = [mark for mark in marks if isinstance(mark, bool)]
+    truths = [mark for mark in as_list(value) or [value] if isinstance(mark, bool)]
     return Unsafe(any(truths)) if truths else None
 
 
@@ -160,6 +162,11 @@ def snake_names(value: Mapping[str, Json]) -> dict[str, Json]:
     return {re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower(): one for name, one in value.items()}
 
 
-def as_object(value: Json) -> Mapping[str, Any]:
+def as_object(value: object) -> Mapping[str, Any]:
     """Return a JSON object, or an empty one in place of anything else."""
-    return value if isinstance(value, Mapping) else {}
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def as_list(value: object) -> list[object]:
+    """Return a JSON list, or an empty one in place of anything else."""
+    return cast("list[object]", value) if isinstance(value, list) else []

@@ -200,7 +200,7 @@ class GPTProto(Provider):
     def read(self, envelope: Envelope, reply: HttpReply) -> Record:
         record = envelope.record
         body = structure(_converter, _Body, record, reply, provider=self.name)
-        problem = body.error or Problem()
+        problem = body.error or envelope.problem
         return Record(
             status=body.status,
             outputs=body.outputs or read_outputs(record),

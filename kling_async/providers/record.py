@@ -10,7 +10,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from ..prediction import Fault, FaultKind, Json, Output, OutputKind, Prediction, Status, Timings
-from .fields import Problem, as_object, code_text, output, read_problem, snake_names, valid_id
+from .fields import Problem, as_list, as_object, code_text, output, read_problem, snake_names, valid_id
 from .refusal import is_content_refusal
 
 __all__ = ["WORDS", "Envelope", "Record", "advanced", "envelope_of"]
@@ -46,6 +46,11 @@ class Envelope:
     message: str | None = None
     record: Mapping[str, Json]
 
+    @property
+    def problem(self) -> Problem:
+        """What the envelope says went wrong; for a record that does not say it itself."""
+        return Problem(code=self.code, message=self.message) if self.refused else Problem()
+
 
 @frozen(kw_only=True)
 class Record:
@@ -63,7 +68,8 @@ def envelope_of(document: Json, *, id_name: str) -> Envelope:
     """Open a body: `{code, message, data}`, a flat record, or `{error}`; codes are numbers or texts."""
     body = as_object(document)
     data = body.get("data", body)
-    record = snake_names(as_object(data[0] if isinstance(data, list) and data else data))
+    listed = as_list(data)
+    record = snake_names(as_object(listed[0] if listed else data))
     # In a flat body an error beside a status is the prediction's own, and is read with the record.
     own = data is body and "status" in record
     problem = (None if own else read_problem(body.get("error"))) or Problem()
@@ -100,6 +106,8 @@ def advanced(
             status, fault = Status.FAILED, _no_output(record)
     elif status.finished:
         fault = _fault(status, record)
+    # "Completed" without outputs is a fault to us, yet a success to the provider, who may bill it.
+    unbilled = free and fault is not None and fault.kind is not FaultKind.NO_OUTPUT
     return evolve(
         prediction,
         status=status,
@@ -109,7 +117,7 @@ def advanced(
         flagged=record.flagged,
         created_at=record.created_at or prediction.created_at,
         timings=record.timings,
-        cost=Decimal(0) if free and fault is not None else prediction.cost,
+        cost=Decimal(0) if unbilled else prediction.cost,
         raw=raw,
     )
 

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import TypeGuard
 
 from attrs import frozen
 
 from ..inputs import Shot
 
-__all__ = ["Address", "Addresses", "Flag", "Length", "OneOf", "Passed", "Range", "Rule", "Shots"]
+__all__ = ["Address", "Addresses", "Flag", "Length", "OneOf", "Passed", "Range", "Rule", "Shots", "suggestion"]
 
 
-class Rule(Protocol):
+class Rule(ABC):
     """What a parameter may be; its text completes the sentence "the field ..."."""
 
+    @abstractmethod
     def allows(self, value: object) -> bool:
         """Return whether the value may be sent."""
-        ...
+
+    def hint(self, value: object) -> str:
+        """Return what helps with a value that is not allowed, or nothing."""
+        return ""
+
+
+def suggestion(wrong: str, right: Iterable[str]) -> str:
+    """Return the right word that a wrong one resembles, as a question, or nothing."""
+    words = {word.lower(): word for word in right}
+    near = difflib.get_close_matches(str(wrong).lower(), words, n=1)
+    return f"; did you mean {words[near[0]]}?" if near else ""
+
+
+def _tuple(value: object) -> TypeGuard[tuple[object, ...]]:
+    return isinstance(value, tuple)
 
 
 @frozen
-class OneOf:
+class OneOf(Rule):
     """One of a few values."""
 
     values: tuple[str | int, ...]
@@ -32,9 +50,12 @@ class OneOf:
     def __str__(self) -> str:
         return "must be one of " + ", ".join(map(str, self.values))
 
+    def hint(self, value: object) -> str:
+        return suggestion(str(value), map(str, self.values))
+
 
 @frozen
-class Range:
+class Range(Rule):
     """A number between two bounds, both allowed."""
 
     low: float
@@ -51,7 +72,7 @@ class Range:
 
 
 @frozen
-class Length:
+class Length(Rule):
     """A text with a length in characters, blank not counting as text."""
 
     most: int | None = None
@@ -69,7 +90,7 @@ class Length:
 
 
 @frozen
-class Flag:
+class Flag(Rule):
     """True or False."""
 
     def allows(self, value: object) -> bool:
@@ -82,42 +103,51 @@ class Flag:
 _ADDRESS = re.compile(r"https?://[^\s/?#]+\S*")
 
 
+_NO_UPLOAD = (
+    ": the provider documents addresses only, no local path, no data URI and no upload, so put the file where it can "
+    "be fetched"
+)
+
+
 @frozen
-class Address:
+class Address(Rule):
     """The address of a file that the provider can fetch."""
 
     def allows(self, value: object) -> bool:
         return isinstance(value, str) and _ADDRESS.fullmatch(value) is not None
 
     def __str__(self) -> str:
-        return (
-            "must be an http or https address: the provider documents addresses only, no local path, no data URI and "
-            "no upload, so put the file where the provider can fetch it"
-        )
+        return "must be an http or https address"
+
+    def hint(self, value: object) -> str:
+        return _NO_UPLOAD
 
 
 @frozen
-class Addresses:
+class Addresses(Rule):
     """Addresses of files that the provider can fetch, up to a number."""
 
     most: int
 
     def allows(self, value: object) -> bool:
-        return isinstance(value, tuple) and len(value) <= self.most and all(Address().allows(one) for one in value)
+        return _tuple(value) and len(value) <= self.most and all(Address().allows(one) for one in value)
 
     def __str__(self) -> str:
-        return f"takes at most {self.most} and each {Address()}"
+        return f"takes at most {self.most}, and each {Address()}"
+
+    def hint(self, value: object) -> str:
+        return _NO_UPLOAD if _tuple(value) and not all(map(Address().allows, value)) else ""
 
 
 @frozen
-class Shots:
+class Shots(Rule):
     """Parts of a video, up to a number; each prompt up to a length."""
 
     most: int
     prompt: Length = Length(512)
 
     def allows(self, value: object) -> bool:
-        if not isinstance(value, tuple) or len(value) > self.most:
+        if not _tuple(value) or len(value) > self.most:
             return False
         return all(isinstance(shot, Shot) and self.prompt.allows(shot.prompt) for shot in value)
 
@@ -126,12 +156,12 @@ class Shots:
 
 
 @frozen
-class Passed:
+class Passed(Rule):
     """Anything; it is passed through, since what it may be is not documented."""
 
     what: str
 
-    def allows(self, value: object) -> bool:  # noqa: ARG002 - the face of a Rule
+    def allows(self, value: object) -> bool:
         return True
 
     def __str__(self) -> str:

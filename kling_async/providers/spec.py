@@ -58,7 +58,7 @@ class Parameter:
     rule: Rule
     source: Source
     wire: str = field(default=Factory(lambda self: self.name, takes_self=True), kw_only=True)
-    in_scene: Mapping[Scene, Rule] = field(factory=dict, kw_only=True)
+    in_scene: Mapping[Scene, Rule] = field(factory=dict[Scene, Rule], kw_only=True)
     scenes: tuple[Scene, ...] = field(default=(), kw_only=True)
     required: bool = field(default=False, kw_only=True)
     default: Json = field(default=None, kw_only=True)
@@ -99,7 +99,7 @@ class Price:
 
     low: Decimal
     high: Decimal
-    when: Mapping[str, Json] = field(factory=dict)
+    when: Mapping[str, Json] = field(factory=dict[str, Json])
     source: Source
 
 
