@@ -21,7 +21,8 @@ Every line says where it comes from:
 {legend}
 
 An *address* is an http or https address that the provider can fetch. The providers document no local path, no data URI
-and no upload, so put the file where they can reach it. A field that is written `extra["name"]` is given inside
+and no upload, so put the file where they can reach it. A source names the model whose page was read; models of the same
+family are taken to be alike. A field that is written `extra["name"]` is given inside
 `extra={{"name": ...}}`. Other names inside `extra` are passed through unchecked.
 """
 
@@ -74,7 +75,7 @@ def _model(provider: Provider, spec: ModelSpec, sources: _Sources) -> Iterator[s
         yield "Price: not published.\n"
         return
     yield "Price of one submission; the first line that fits counts:\n"
-    yield from (f"- {_amount(price)}{_when(price)}. {sources.link(price.source)}" for price in spec.prices)
+    yield from (f"- {_amount(price)}{_when(spec, price)}. {sources.link(price.source)}" for price in spec.prices)
     yield ""
 
 
@@ -103,13 +104,17 @@ def _anchor(provider: Provider, spec: ModelSpec) -> str:
 
 
 def _name(parameter: Parameter) -> str:
-    name = f'`extra["{parameter.name}"]`' if parameter.extra else f"`{parameter.name}`"
+    name = f"`{_given_as(parameter, parameter.name)}`"
     return name if parameter.wire == parameter.name else f"{name}, sent as `{parameter.wire}`"
+
+
+def _given_as(parameter: Parameter | None, name: str) -> str:
+    return f'extra["{name}"]' if parameter is not None and parameter.extra else name
 
 
 def _rule(parameter: Parameter) -> str:
     # What an address is follows the colon, and stands once at the head of the page.
-    text = [str(parameter.rule).partition(":")[0]]
+    text = [str(parameter.rule).partition(": ")[0]]
     text += [f"in `{scene}` it {rule}" for scene, rule in parameter.in_scene.items()]
     if parameter.scenes:
         text.append("only in " + ", ".join(f"`{scene}`" for scene in parameter.scenes))
@@ -126,8 +131,8 @@ def _amount(price: Price) -> str:
     return f"${price.low}" if price.low == price.high else f"${price.low} to ${price.high}"
 
 
-def _when(price: Price) -> str:
-    told = ", ".join(f"`{name}={value!r}`" for name, value in price.when.items())
+def _when(spec: ModelSpec, price: Price) -> str:
+    told = ", ".join(f"`{_given_as(spec.parameter(name), name)}={value!r}`" for name, value in price.when.items())
     return f" with {told}" if told else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from .effects.credentials import Credential, is_loopback, read_key, read_origin
+from .effects.credentials import Credential, Keys, is_loopback, read_key, read_origin
 from .errors import InputError, InputFault
 from .gateway import Gateway
 from .providers import Provider, provider_named
@@ -24,14 +24,16 @@ class Accounts:
         self,
         default: str,
         *,
-        keys: Mapping[str, str] | None,
+        keys: Keys,
         base_urls: Mapping[str, str] | None,
         auth_schemes: Mapping[str, str] | None,
         allow_http: bool,
         connect: Callable[[Provider, Credential], Gateway],
     ) -> None:
         self._default = provider_named(default)
-        self._keys = _by_provider(keys)
+        self._keys = keys
+        for name in keys:
+            provider_named(name)
         self._base_urls = _by_provider(base_urls)
         self._schemes = _by_provider(auth_schemes)
         self._allow_http = allow_http

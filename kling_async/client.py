@@ -10,7 +10,7 @@ import anyio
 
 from .accounts import Accounts
 from .effects.clock import Clock, SystemClock
-from .effects.credentials import Credential
+from .effects.credentials import Credential, Keys
 from .effects.files import Files
 from .effects.parts import check_directory
 from .effects.transport import HttpTransport, TlsContext, Transport
@@ -62,9 +62,10 @@ class Client:
         allow_http: bool = False,
         clock: Clock | None = None,
     ) -> None:
+        hidden, keys = Keys(keys), None  # a traceback that prints locals must not print them
         self._accounts = Accounts(
             provider,
-            keys=keys,
+            keys=hidden,
             base_urls=base_urls,
             auth_schemes=auth_schemes,
             allow_http=allow_http,

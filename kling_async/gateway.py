@@ -94,7 +94,7 @@ class Gateway:
             try:
                 prediction = await self.poll(prediction, until=began + wait_for)
             except KlingError as error:
-                if judge_poll(error, asked_for=0.0).action is Action.REPEAT:
+                if judge_poll(error, asked_for=self._clock.now() - began).action is Action.REPEAT:
                     raise WaitTimeout(prediction, waited_for=wait_for) from error
                 raise
             age = max(age, self._clock.now() - began)

@@ -35,7 +35,7 @@ class _Job:
 
 _JOBS: Final = (
     _Job("fox", "gptproto", ImageInput("a red fox in deep snow", aspect_ratio="16:9")),
-    _Job("lighthouse", "gptproto", ImageInput("a lighthouse at dusk", aspect_ratio="9:16", resolution="2k")),
+    _Job("tower", "gptproto", ImageInput("a lighthouse at dusk", aspect_ratio="9:16", resolution="2k")),
     _Job("kites", "gptproto", ImageInput("paper kites over a harbour", aspect_ratio="1:1", n=2)),
     _Job("restyle", "gptproto", ImageInput("the same scene as a woodcut", images=[_REFERENCE])),
     _Job("busy", "gptproto", ImageInput("a crowded night market [[rate_limited]]")),

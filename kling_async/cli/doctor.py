@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.table import Table
 
-from ..effects.credentials import read_key, read_origin
+from ..effects.credentials import Keys, read_key, read_origin
 from ..errors import InputError
 from ..providers import PROVIDERS, Provider
 from .talk import ExitCode, data, escape, run, say
@@ -63,7 +63,7 @@ def _version(package: str) -> str:
 
 def _key(provider: Provider) -> tuple[str, bool]:
     try:
-        key = read_key(provider, {})
+        key = read_key(provider, Keys())
     except InputError as error:
         return f"[yellow]{escape(error.faults[0].field)} {escape(error.faults[0].allowed)}[/]", False
     return f"set in {provider.key_variable} ({len(key)} characters)", True

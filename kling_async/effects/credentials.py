@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ..errors import InputError, InputFault
 from ..providers import Provider
 
-__all__ = ["Credential", "is_loopback", "read_key", "read_origin"]
+__all__ = ["Credential", "Keys", "is_loopback", "read_key", "read_origin"]
 
 
 class Credential:
@@ -41,18 +41,38 @@ class Credential:
         raise TypeError("a key is not pickled")
 
 
-def read_key(provider: Provider, keys: Mapping[str, str]) -> str:
-    """Return a provider's key from the mapping or the environment.
+class Keys:
+    """Keys by provider, as they were handed in. Its repr, which tracebacks with locals print, shows none."""
+
+    __slots__ = ("_given",)
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        self._given = dict(given or {})
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def of(self, provider: Provider) -> str:
+        """Return a provider's key from here or the environment; empty if there is none."""
+        return (self._given.get(provider.name) or os.environ.get(provider.key_variable) or "").strip()
+
+    def __repr__(self) -> str:
+        return f"Keys({', '.join(self._given)})"
+
+
+def read_key(provider: Provider, keys: Keys) -> str:
+    """Return a provider's key from what was handed in, or from the environment.
 
     Raises:
         InputError: there is none, or it cannot be a key. The error never repeats it.
     """
     source = f"keys[{provider.name!r}]" if provider.name in keys else provider.key_variable
-    key = (keys.get(provider.name) or os.environ.get(provider.key_variable) or "").strip()
+    key = keys.of(provider)
     if not key:
         fault = InputFault(provider.key_variable, None, f"must hold your {provider.title} key, or pass keys=")
         raise InputError.of(f"No key for {provider.title}", [fault], provider=provider.name)
     if not (key.isascii() and key.isprintable() and " " not in key) or len(key) < 4:
+        del key  # tracebacks may print locals
         fault = InputFault(source, "[masked]", "must be a key: at least 4 printable ASCII characters without blanks")
         raise InputError.of(f"The key for {provider.title} cannot be one", [fault], provider=provider.name)
     return key

@@ -18,7 +18,7 @@ from .addresses import Blocked, find_addresses, is_public
 from .clock import Clock
 from .credentials import is_loopback
 from .parts import Part, data_of
-from .transport import TlsContext
+from .transport import TlsContext, drain
 
 __all__ = ["Files"]
 
@@ -84,7 +84,7 @@ class Files:
                 async with self._open(url, _resuming(part), loopback=loopback) as response:
                     await _receive(response, part)
                 return
-            except (_Passing, httpx.TransportError) as error:
+            except (_Passing, httpx.TransportError, ConnectionError) as error:
                 if attempt == _ATTEMPTS:
                     raise DownloadError(f"The output did not arrive: {type(error).__name__}: {error}") from error
             await self._clock.sleep(_PAUSE * 2**attempt * self._clock.dice())
@@ -205,10 +205,13 @@ async def _receive(response: httpx.Response, part: Part) -> None:
         raise DownloadError(f"The output came compressed as {headers['content-encoding']!r}, which was not asked for")
     if status == 200:
         part.restart(validator=_validator(headers), length=_whole_number(headers.get("content-length")))
-    async for piece in response.stream:  # type: ignore[union-attr] # an async transport answers with an async stream
+
+    def take(piece: bytes) -> None:
         if part.progress.size + len(piece) > _MOST_BYTES:
             raise DownloadError(f"The output is longer than {_MOST_BYTES} bytes")
         part.write(piece)
+
+    await drain(response, take)
     length = part.progress.length
     if length is not None and part.progress.size != length:
         raise _Passing(f"{part.progress.size} of {length} bytes came")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Final, TypeAlias
@@ -27,7 +27,7 @@ from ..errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, Unexp
 from ..wire import MOST_BYTES, HttpReply, HttpRequest
 from .credentials import Credential
 
-__all__ = ["SUBMIT_LANES", "HttpTransport", "Lanes", "TlsContext", "Transport"]
+__all__ = ["SUBMIT_LANES", "HttpTransport", "Lanes", "TlsContext", "Transport", "drain"]
 
 HttpTransport: TypeAlias = httpx.AsyncBaseTransport
 """The one seam for HTTP: whatever a user brings must be this."""
@@ -118,6 +118,32 @@ class _TooLong(Exception):
     """The reply is longer than what is read."""
 
 
+async def drain(response: httpx.Response, take: Callable[[bytes], None]) -> None:
+    """Hand each piece of a reply's body to `take` as it comes over the wire, and close the reply.
+
+    Raises:
+        Exception: what the transport or `take` raised.
+    """
+    refused: Exception | None = None
+    try:
+        async for piece in response.stream:  # type: ignore[union-attr] # an async transport gives an async stream
+            try:
+                take(piece)
+            except Exception as error:  # noqa: BLE001 - raised below, once the stream has ended
+                # Left in the middle, the stream's generators would be finished by the garbage collector, which trio
+                # calls a leak. Closed here, it ends by itself.
+                refused = refused or error
+                await response.aclose()
+    except Exception:
+        if refused is None:
+            raise
+    finally:
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
+    if refused is not None:
+        raise refused
+
+
 class Transport:
     """Carries requests to one provider's origin, and nothing anywhere else."""
 
@@ -172,19 +198,19 @@ class Transport:
 
     async def _exchange(self, lane: httpx.AsyncBaseTransport, request: HttpRequest, trail: _Trail) -> HttpReply:
         response = await lane.handle_async_request(self._dress(request, trail))
-        try:
-            pieces: list[bytes] = []
-            size = 0
-            async for piece in response.stream:  # type: ignore[union-attr] # an async transport answers with an async stream
-                size += len(piece)
-                if size > MOST_BYTES:
-                    raise _TooLong(f"more than {MOST_BYTES} bytes")
-                pieces.append(piece)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await response.aclose()
-        body = self._credential.redact(b"".join(pieces))
-        return HttpReply(status=response.status_code, headers=dict(response.headers.items()), body=body)
+        body = bytearray()
+
+        def take(piece: bytes) -> None:
+            body.extend(piece)
+            if len(body) > MOST_BYTES:
+                raise _TooLong(f"more than {MOST_BYTES} bytes")
+
+        await drain(response, take)
+        return HttpReply(
+            status=response.status_code,
+            headers=dict(response.headers.items()),
+            body=self._credential.redact(bytes(body)),
+        )
 
     def _dress(self, request: HttpRequest, trail: _Trail) -> httpx.Request:
         """Give a request its origin, and, last, the key."""

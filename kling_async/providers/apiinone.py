@@ -130,6 +130,9 @@ class APIInOne(Provider):
         scene = scene_of(spec, input) or spec.scenes[0]
         body: dict[str, Json] = {"model": spec.name, **body_of(spec, input, scene)}
         if isinstance(input, VideoInput):
+            if not input.prompt.strip():
+                # Not required beside shots; a blank one might count as given, and wrong.
+                del body["prompt"]
             if input.shots:
                 body["multi_shots"] = True
                 body["multi_prompt"] = [{"prompt": shot.prompt, "duration": shot.duration} for shot in input.shots]

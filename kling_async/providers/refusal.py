@@ -21,6 +21,7 @@ from ..errors import (
     Refused,
 )
 from ..wire import HttpReply
+from .fields import CONTENT_WORDS
 
 __all__ = ["is_content_refusal", "refusal", "retry_after"]
 
@@ -42,7 +43,7 @@ _MONEY = re.compile(r"(?i)\b(?:balance|credits?|quota|arrears?|top[- ]?up|rechar
 """GPTProto answers 403 for a missing permission and for an empty account alike; only the text tells them apart.
 Both latch the account, so a wrong guess here changes the advice, never what is sent again."""
 
-_CONTENT_CODES = frozenset({"503", "1200"})
+_CONTENT_CODES = CONTENT_WORDS | {"503", "1200"}
 _CONTENT_MESSAGE = "input may not meet the guidelines"
 """GPTProto's documented text for its "503 Content policy violation (actual status code is 400)"."""
 

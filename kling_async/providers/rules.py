@@ -51,7 +51,9 @@ class OneOf(Rule):
         return "must be one of " + ", ".join(map(str, self.values))
 
     def hint(self, value: object) -> str:
-        return suggestion(str(value), map(str, self.values))
+        # Words have typos; one number or ratio is not a slip for the next.
+        typed = isinstance(value, str) and any(map(str.isalpha, value))
+        return suggestion(value, map(str, self.values)) if typed else ""
 
 
 @frozen

@@ -1,0 +1,116 @@
+"""What many tests share: both backends, a client in front of a sandbox in the process, and sockets that misbehave."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from anyio.abc import SocketAttribute, SocketStream
+from attrs import define
+
+from kling_async import Client
+from kling_async.testing import Sandbox, SandboxApp, VirtualClock
+
+ORIGIN = "http://127.0.0.1:1"
+"""Where the sandbox in the process pretends to be; nothing ever connects to it."""
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run every asynchronous test on both backends."""
+    backend: str = request.param
+    return backend
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the keys and origins of whoever runs the tests out of them."""
+    for provider in ("GPTPROTO", "APIINONE"):
+        monkeypatch.delenv(f"{provider}_API_KEY", raising=False)
+        monkeypatch.delenv(f"{provider}_BASE_URL", raising=False)
+
+
+@define
+class House:
+    """A client, the sandbox behind it, and the clock of both."""
+
+    client: Client
+    sandbox: Sandbox
+    clock: VirtualClock
+
+
+OpenHouse = Callable[..., AbstractAsyncContextManager[House]]
+
+
+@pytest.fixture
+def house() -> OpenHouse:
+    """Open a client in front of a strict sandbox in the process, on a clock that leaps."""
+
+    @asynccontextmanager
+    async def opening(
+        *, provider: str = "gptproto", request_timeout: float = 30.0, **settings: Any
+    ) -> AsyncIterator[House]:
+        sandbox = Sandbox(strict=True, **settings)
+        async with VirtualClock() as clock:
+            client = Client(
+                provider,
+                keys=dict.fromkeys(("gptproto", "apiinone"), sandbox.key),
+                base_urls=dict.fromkeys(("gptproto", "apiinone"), ORIGIN),
+                transport=httpx.ASGITransport(SandboxApp(sandbox, clock)),
+                request_timeout=request_timeout,
+                clock=clock,
+            )
+            async with client:
+                yield House(client, sandbox, clock)
+
+    return opening
+
+
+Serve = Callable[[Callable[[SocketStream], Awaitable[None]]], AbstractAsyncContextManager[str]]
+
+
+@pytest.fixture
+def serve() -> Serve:
+    """Serve a function of a raw connection on a loopback port; give the origin."""
+
+    @asynccontextmanager
+    async def serving(handle: Callable[[SocketStream], Awaitable[None]]) -> AsyncIterator[str]:
+        async def guarded(stream: SocketStream) -> None:
+            async with stream:
+                with_peer_gone = (anyio.BrokenResourceError, anyio.EndOfStream, anyio.ClosedResourceError)
+                try:
+                    await handle(stream)
+                except with_peer_gone:
+                    pass
+
+        async with (
+            await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(listener.serve, guarded)
+            port = listener.extra(SocketAttribute.local_port)
+            yield f"http://127.0.0.1:{port}"
+            group.cancel_scope.cancel()
+
+    return serving
+
+
+async def read_request(stream: SocketStream) -> bytes:
+    """Read one HTTP request with its body."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += await stream.receive()
+    head, _, body = data.partition(b"\r\n\r\n")
+    lengths = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
+    while lengths and len(body) < lengths[0]:
+        body += await stream.receive()
+    return head + b"\r\n\r\n" + body
+
+
+def reply(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:
+    """Write one whole HTTP reply."""
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body

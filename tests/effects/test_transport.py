@@ -1,0 +1,374 @@
+"""Did a byte leave? Who got the key? What is read at most? All over real sockets of this machine."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import socket
+import ssl
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+import trustme
+from anyio.abc import SocketStream
+from anyio.streams.tls import TLSListener
+
+from kling_async.effects.credentials import Credential
+from kling_async.effects.transport import Lanes, TlsContext, Transport
+from kling_async.errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, UnexpectedReply
+from kling_async.wire import MOST_BYTES, HttpRequest
+
+from ..conftest import Serve, read_request, reply
+
+pytestmark = pytest.mark.anyio
+
+KEY = "sk-canary-7f3a9b"
+POST = HttpRequest(method="POST", path="/api/v3/kwaivgi/kling-image-o1/text-to-image", body=b'{"prompt":"a cat"}')
+GET = HttpRequest(method="GET", path="/api/v3/predictions/abc/result")
+
+
+def transport(origin: str, *, timeout: float = 5.0, shared: httpx.AsyncBaseTransport | None = None) -> Transport:
+    credential = Credential(key=KEY, origin=origin, scheme="bearer")
+    return Transport(provider="gptproto", credential=credential, timeout=timeout, tls=TlsContext(), shared=shared)
+
+
+async def failure(sent: Transport, request: HttpRequest) -> KlingError:
+    """Send, expect an error of ours, and hold it against the rule that no error shows the key."""
+    with pytest.raises(KlingError) as caught:
+        await (sent.submit(request) if request.method == "POST" else sent.poll(request))
+    await sent.aclose()
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert KEY not in shown
+    return caught.value
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """Find a port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def test_a_reply_comes_whole_and_carries_the_key_once(serve: Serve) -> None:
+    """A submission is one POST with its body, the key in the Authorization header, and no compression asked for."""
+    seen: list[bytes] = []
+
+    async def handle(stream: SocketStream) -> None:
+        seen.append(await read_request(stream))
+        await stream.send(reply(b'{"code":200}', headers="X-Test: yes\r\n"))
+
+    async with serve(handle) as origin:
+        sent = transport(origin)
+        answer = await sent.submit(POST)
+        await sent.aclose()
+    assert 200 == answer.status
+    assert b'{"code":200}' == answer.body
+    assert "yes" == answer.headers["x-test"]
+    assert 1 == len(seen)
+    assert seen[0].startswith(b"POST /api/v3/kwaivgi/kling-image-o1/text-to-image HTTP/1.1\r\n")
+    assert seen[0].endswith(b'\r\n\r\n{"prompt":"a cat"}')
+    assert 1 == seen[0].count(f"Authorization: Bearer {KEY}\r\n".encode())
+    assert b"Accept-Encoding: identity\r\n" in seen[0]
+    assert b"User-Agent: kling-async/" in seen[0]
+
+
+async def test_refused_connection_was_not_sent(closed_port: int) -> None:
+    """Where nobody listens no byte leaves."""
+    error = await failure(transport(f"http://127.0.0.1:{closed_port}"), POST)
+    assert isinstance(error, NotSent)
+    assert "refused" == error.reason
+    assert not error.may_be_billed
+
+
+async def test_unknown_host_was_not_sent() -> None:
+    """A name that cannot be found is told as such (RFC 6761 keeps .invalid from ever being one)."""
+    error = await failure(transport("http://nobody.invalid"), POST)
+    assert isinstance(error, NotSent)
+    assert "dns" == error.reason
+
+
+async def test_connection_that_never_opens_was_not_sent() -> None:
+    """A deadline that passes before the connection is there leaves nothing unconfirmed."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        taken = [socket.socket() for _ in range(8)]
+        for one in taken:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        error = await failure(transport(f"http://127.0.0.1:{full.getsockname()[1]}", timeout=0.2), POST)
+        for one in taken:
+            one.close()
+    assert isinstance(error, NotSent)
+    assert "timeout" == error.reason
+
+
+async def test_untrusted_certificate_was_not_sent() -> None:
+    """A failed TLS handshake is a wrong setting, and nothing was sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    seen: list[bytes] = []
+
+    async def handle(stream: object) -> None:
+        seen.append(b"a request came through")
+
+    plain = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = plain.extra(anyio.abc.SocketAttribute.local_port)
+    listener = TLSListener(plain, ssl_context=context, standard_compatible=False)
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, handle)
+        error = await failure(transport(f"https://localhost:{port}"), POST)
+        group.cancel_scope.cancel()
+    assert isinstance(error, NotSent)
+    assert "tls" == error.reason
+    assert [] == seen
+
+
+async def test_tls_to_a_trusted_server_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An authority of one's own is trusted by SSL_CERT_FILE, as everywhere."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+
+    async def handle(stream: SocketStream) -> None:
+        async with stream:
+            await read_request(stream)
+            await stream.send(reply(b"{}"))
+
+    plain = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = plain.extra(anyio.abc.SocketAttribute.local_port)
+    listener = TLSListener(plain, ssl_context=context, standard_compatible=False)
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, handle)
+        sent = transport(f"https://localhost:{port}")
+        assert b"{}" == (await sent.submit(POST)).body
+        await sent.aclose()
+        group.cancel_scope.cancel()
+
+
+CUTS = {
+    "at once": b"",
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "half a body": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+    "half a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{",
+    "garbage": b"\x00\xff garbage\r\n\r\n",
+    "huge header": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", CUTS.values(), ids=CUTS.keys())
+@pytest.mark.parametrize("request_", [POST, GET], ids=["POST", "GET"])
+async def test_a_cut_answer_is_lost_and_asked_for_once(serve: Serve, answer: bytes, request_: HttpRequest) -> None:
+    """What left and came back broken is AnswerLost for a submission; a poll only could not be heard. Neither repeats."""
+    seen: list[bytes] = []
+
+    async def handle(stream: SocketStream) -> None:
+        seen.append(await read_request(stream))
+        await stream.send(answer) if answer else None
+
+    async with serve(handle) as origin:
+        error = await failure(transport(origin), request_)
+    assert (AnswerLost if request_ is POST else ProviderUnavailable) is type(error)
+    assert (request_ is POST) == error.may_be_billed
+    assert 1 == len(seen)
+
+
+async def test_a_reused_connection_that_was_closed_loses_the_answer(serve: Serve) -> None:
+    """The second submission on a connection which the server closes on receipt is lost, not sent again."""
+    seen: list[bytes] = []
+
+    async def handle(stream: SocketStream) -> None:
+        seen.append(await read_request(stream))
+        await stream.send(reply(b"{}"))
+        seen.append(await read_request(stream))
+
+    async with serve(handle) as origin:
+        sent = transport(origin)
+        await sent.submit(POST)
+        error = await failure(sent, POST)
+    assert isinstance(error, AnswerLost)
+    assert 2 == len(seen)
+
+
+async def _trickle(stream: SocketStream) -> None:
+    await read_request(stream)
+    for _ in range(200):
+        await stream.send(b"H")
+        await anyio.sleep(0.01)
+
+
+async def _head_then_trickle(stream: SocketStream) -> None:
+    await read_request(stream)
+    await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(200):
+        await stream.send(b" ")
+        await anyio.sleep(0.01)
+
+
+async def _endless_interim(stream: SocketStream) -> None:
+    await read_request(stream)
+    for _ in range(200):
+        await stream.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        await anyio.sleep(0.01)
+
+
+@pytest.mark.parametrize("handle", [_trickle, _head_then_trickle, _endless_interim])
+async def test_every_exchange_ends_by_its_deadline(serve: Serve, handle: Callable[[SocketStream], object]) -> None:
+    """Slow heads, slow bodies and endless interim replies end by the deadline, though each read is quick."""
+    async with serve(handle) as origin:  # type: ignore[arg-type]
+        began = anyio.current_time()
+        error = await failure(transport(origin, timeout=0.2), POST)
+        took = anyio.current_time() - began
+    assert isinstance(error, AnswerLost)
+    assert "0.2 s" in error.message
+    assert took < 1.2
+
+
+async def test_a_long_reply_is_not_read_to_its_end(serve: Serve) -> None:
+    """Beyond 4 MiB a reply is given up: lost for a submission, unexpected for a poll."""
+
+    async def handle(stream: SocketStream) -> None:
+        await read_request(stream)
+        await stream.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        for _ in range(MOST_BYTES // 65536 + 8):
+            await stream.send(b" " * 65536)
+
+    async with serve(handle) as origin:
+        assert isinstance(await failure(transport(origin), POST), AnswerLost)
+        assert isinstance(await failure(transport(origin), GET), UnexpectedReply)
+
+
+async def test_compressed_bombs_stay_packed(serve: Serve) -> None:
+    """A body that came compressed unasked is handed on as it came; what unpacks it is bounded."""
+    bomb = gzip.compress(b" " * 50_000_000)
+
+    async def handle(stream: SocketStream) -> None:
+        await read_request(stream)
+        await stream.send(reply(bomb, headers="Content-Encoding: gzip\r\n"))
+
+    async with serve(handle) as origin:
+        sent = transport(origin)
+        assert bomb == (await sent.poll(GET)).body
+        await sent.aclose()
+
+
+async def test_redirects_are_never_followed(serve: Serve) -> None:
+    """A redirect is an answer like any other: httpx would send a POST again on 307."""
+    seen: list[bytes] = []
+
+    async def handle(stream: SocketStream) -> None:
+        seen.append(await read_request(stream))
+        await stream.send(reply(b"", status="307 Temporary Redirect", headers="Location: http://127.0.0.1:1/\r\n"))
+
+    async with serve(handle) as origin:
+        sent = transport(origin)
+        assert 307 == (await sent.submit(POST)).status
+        await sent.aclose()
+    assert 1 == len(seen)
+
+
+async def test_a_key_that_a_provider_repeats_is_taken_out(serve: Serve) -> None:
+    """What is kept of a reply never holds the key, even if the provider prints it back."""
+
+    async def handle(stream: SocketStream) -> None:
+        await read_request(stream)
+        await stream.send(reply(f'{{"error":{{"message":"wrong key {KEY}"}}}}'.encode(), status="401 Unauthorized"))
+
+    async with serve(handle) as origin:
+        sent = transport(origin)
+        body = (await sent.submit(POST)).body
+        await sent.aclose()
+    assert KEY.encode() not in body
+    assert b"wrong key [key]" in body
+
+
+async def test_nothing_logs_the_key(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """With every logger at its most talkative, the key shows in no record."""
+    caplog.set_level(logging.DEBUG)
+
+    async def handle(stream: SocketStream) -> None:
+        await read_request(stream)
+        await stream.send(reply(b"{}"))
+
+    async with serve(handle) as origin:
+        sent = transport(origin)
+        await sent.submit(POST)
+        await sent.poll(GET)
+        await sent.aclose()
+    assert [record for record in caplog.records if "send_request_headers" in record.getMessage()]
+    assert KEY not in caplog.text
+    assert not [record for record in caplog.records if KEY in repr(record.__dict__)]
+
+
+class _Silent(httpx.AsyncBaseTransport):
+    """A transport that fails and reports nothing of how far it came."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ConnectError("x"), httpx.ConnectTimeout("x"), ConnectionResetError(), KeyError()]
+)
+async def test_a_transport_that_proves_nothing_loses_answers(error: Exception) -> None:
+    """A connect error of somebody else's transport proves nothing: httpx-aiohttp calls a disconnect so."""
+    assert isinstance(await failure(transport("http://127.0.0.1:1", shared=_Silent(error)), POST), AnswerLost)
+
+
+async def test_lanes_are_reused_and_bounded(serve: Serve) -> None:
+    """One after another, exchanges share the warmest connection; more at once than lanes wait for a place."""
+    open_now = most = connections = 0
+
+    async def handle(stream: SocketStream) -> None:
+        nonlocal open_now, most, connections
+        connections += 1
+        while True:
+            await read_request(stream)
+            open_now += 1
+            most = max(most, open_now)
+            await anyio.sleep(0.01)
+            open_now -= 1
+            await stream.send(reply(b"{}"))
+
+    async with serve(handle) as origin:
+        sent = transport(origin)
+        for _ in range(3):
+            await sent.submit(POST)
+        assert 1 == connections
+        async with anyio.create_task_group() as group:
+            for _ in range(24):
+                group.start_soon(sent.submit, POST)
+        await sent.aclose()
+    assert 8 == most
+    assert 8 == connections
+
+
+async def test_a_lane_that_broke_is_not_put_back() -> None:
+    """After an error a lane is closed, and the next exchange opens another."""
+    lanes = Lanes(1, origin="http://127.0.0.1:1", idle_for=1.0, tls=TlsContext(), shared=None)
+    with pytest.raises(ValueError, match="broken"):
+        async with lanes.take() as first:
+            raise ValueError("broken")
+    async with lanes.take() as second:
+        assert first is not second
+    async with lanes.take() as third:
+        assert second is third
+    await lanes.aclose()
+
+
+async def test_all_lanes_share_one_tls_context() -> None:
+    """The long file of certificates is read once, and not at all for plain http."""
+    tls = TlsContext()
+    assert await tls.get("https://a.example") is await tls.get("https://b.example")
+    assert await tls.get("http://a.example") is not await tls.get("http://a.example")

@@ -1,0 +1,136 @@
+"""The tables of models: complete, with sources, and each entry of use."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+
+import pytest
+from attrs import evolve
+
+from kling_async.errors import InputError
+from kling_async.inputs import ImageInput, Input, Scene, VideoInput
+from kling_async.prediction import OutputKind
+from kling_async.providers import PROVIDERS, ModelSpec, Provider, provider_named
+from kling_async.providers.check import scene_of
+
+A, B, C = "https://x.test/a.png", "https://x.test/b.png", "https://x.test/c.mp4"
+
+MINIMAL: dict[Scene, Input] = {
+    Scene.TEXT_TO_IMAGE: ImageInput("a cat"),
+    Scene.IMAGE_TO_IMAGE: ImageInput("a cat", images=(A,)),
+    Scene.MULTI_SHOT: ImageInput("a cat", images=(A,), multi_shot=True),
+    Scene.TEXT_TO_VIDEO: VideoInput("a dog"),
+    Scene.IMAGE_TO_VIDEO: VideoInput("a dog", image=A),
+    Scene.START_END_FRAME: VideoInput("a dog", image=A, last_image=B),
+    Scene.REFERENCE_TO_VIDEO: VideoInput("a dog", images=(A,)),
+    Scene.VIDEO_TO_VIDEO: VideoInput("a dog", video=C),
+    Scene.MOTION_CONTROL: VideoInput("a dog", image=A, video=C),
+}
+"""The least that each scene needs, as its fields alone, from which the scene must follow."""
+
+MODELS = [(provider, spec) for provider in PROVIDERS.values() for spec in provider.models.values()]
+SCENES = [(provider, spec, scene) for provider, spec in MODELS for scene in spec.scenes]
+
+every_model = pytest.mark.parametrize(("provider", "spec"), MODELS, ids=[f"{p.name} {s.name}" for p, s in MODELS])
+every_scene = pytest.mark.parametrize(
+    ("provider", "spec", "scene"), SCENES, ids=[f"{p.name} {s.name} {scene}" for p, s, scene in SCENES]
+)
+
+
+@every_scene
+def test_every_scene_is_reached_and_built(provider: Provider, spec: ModelSpec, scene: Scene) -> None:
+    """The least that a scene needs passes the check, leads to that scene, and makes a request with the prompt."""
+    input = evolve(MINIMAL[scene], model=spec.name)
+    provider.check(input)
+    assert scene is scene_of(spec, input)
+    request = provider.build_submit(input)
+    assert "POST" == request.method
+    assert input.prompt == json.loads(request.body)["prompt"]
+    assert spec.name in request.path + request.body.decode()
+
+
+@every_scene
+def test_a_video_scene_can_be_named(provider: Provider, spec: ModelSpec, scene: Scene) -> None:
+    """Naming the scene that follows from the fields anyway changes nothing."""
+    input = evolve(MINIMAL[scene], model=spec.name)
+    named = evolve(input, scene=scene.value) if isinstance(input, VideoInput) else input
+    provider.check(named)
+    assert provider.build_submit(input) == provider.build_submit(named)
+
+
+@every_model
+def test_every_fact_has_a_source(provider: Provider, spec: ModelSpec) -> None:
+    """A model, its parameters, its rules and its prices each say where they were read."""
+    sources = [spec.source, *(one.source for one in (*spec.parameters, *spec.together, *spec.prices))]
+    assert [] == [source for source in sources if not source.where.strip()]
+
+
+@every_model
+def test_every_default_is_allowed(provider: Provider, spec: ModelSpec) -> None:
+    """What a provider takes when a parameter is left out is allowed by the parameter's own rules, in each scene."""
+    defaults = [(one, scene) for one, scene in product(spec.parameters, spec.scenes) if one.default is not None]
+    assert [] == [(one.name, scene) for one, scene in defaults if not one.rule_for(scene).allows(one.default)]
+
+
+@every_model
+def test_parameters_are_fields_or_extra(provider: Provider, spec: ModelSpec) -> None:
+    """A parameter is a field of the input, or is marked as one inside extra; none comes twice."""
+    input = ImageInput if spec.kind is OutputKind.IMAGE else VideoInput
+    names = [one.name for one in spec.parameters]
+    assert [] == [one.name for one in spec.parameters if one.extra == hasattr(input("a cat"), one.name)]
+    assert sorted(set(names)) == sorted(names)
+    assert sorted({one.wire for one in spec.parameters}) == sorted(one.wire for one in spec.parameters)
+
+
+@every_model
+def test_every_rule_can_be_read_out(provider: Provider, spec: ModelSpec) -> None:
+    """A rule has a text for the tables of the command line and of the docs."""
+    rules = [rule for one in spec.parameters for rule in (one.rule, *one.in_scene.values())]
+    assert [] == [rule for rule in rules if str(rule) == repr(rule) or not str(rule)]
+
+
+@every_model
+def test_a_model_has_only_scenes_of_its_kind(provider: Provider, spec: ModelSpec) -> None:
+    """An image model makes no video, and has at least one scene."""
+    kinds = {ImageInput: OutputKind.IMAGE, VideoInput: OutputKind.VIDEO}
+    assert {spec.kind} == {kinds[type(MINIMAL[scene])] for scene in spec.scenes}
+
+
+def test_prices_are_ranges_in_order() -> None:
+    """No price is negative or upside down."""
+    prices = [price for _, spec in MODELS for price in spec.prices]
+    assert [True] * len(prices) == [0 < price.low <= price.high for price in prices]
+    assert prices
+
+
+def test_a_parameter_is_found_by_its_name() -> None:
+    """A model gives its parameter of a name, or None."""
+    spec = PROVIDERS["gptproto"].models["kling-image-o1"]
+    found = spec.parameter("n")
+    assert found is not None
+    assert "n" == found.name
+    assert spec.parameter("no such") is None
+
+
+def test_a_provider_is_found_by_its_name() -> None:
+    """Each provider is known by its own name."""
+    assert {"gptproto", "apiinone"} == set(PROVIDERS)
+    assert list(PROVIDERS.values()) == [provider_named(name) for name in PROVIDERS]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("gptprot", "; did you mean gptproto?"), ("APIinOne", "; did you mean apiinone?"), ("kling", ""), ("", "")],
+)
+def test_an_unknown_provider_is_refused(name: str, hint: str) -> None:
+    """An unknown provider is named, with those that exist, and the one that was probably meant."""
+    with pytest.raises(InputError) as caught:
+        provider_named(name)
+    assert [("provider", name, f"must be one of gptproto, apiinone{hint}")] == list(caught.value.faults)
+
+
+def test_a_provider_that_is_no_text_is_refused() -> None:
+    """Something else than a name is named as the fault, too."""
+    with pytest.raises(InputError, match="provider=5"):
+        provider_named(5)  # type: ignore[arg-type]
