@@ -52,8 +52,9 @@ class OneOf(Rule):
 
     def hint(self, value: object) -> str:
         # Words have typos; one number or ratio is not a slip for the next.
-        typed = isinstance(value, str) and any(map(str.isalpha, value))
-        return suggestion(value, map(str, self.values)) if typed else ""
+        if not isinstance(value, str) or not any(map(str.isalpha, value)):
+            return ""
+        return suggestion(value, map(str, self.values))
 
 
 @frozen

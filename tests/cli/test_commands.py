@@ -1,0 +1,267 @@
+"""Each command as a newcomer types it: what it prints where, which files it leaves, and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kling_async.providers import PROVIDERS
+from kling_async.testing import FAULTS, Sandbox
+
+from .conftest import Run
+
+Served = tuple[Sandbox, dict[str, str]]
+
+
+def test_help_names_the_commands_and_exit_codes(run: Run) -> None:
+    """`--help` shows what there is, where to begin, and what exit codes mean."""
+    shown = run("--help")
+    assert 0 == shown.returncode
+    for word in ("demo", "sandbox", "generate", "models", "doctor", "130 interrupted"):
+        assert word in shown.stdout
+
+
+def test_demo_does_the_main_job(run: Run, folder: Path) -> None:
+    """The demo needs nothing, uses both providers, tells the refusal and the 429 as what they are, and ends with 0."""
+    shown = run("demo")
+    assert 0 == shown.returncode, shown.stderr
+    files = sorted(path.name for path in (folder / "kling-demo").iterdir())
+    assert 14 == len(files)
+    assert {".png", ".mp4"} == {Path(name).suffix for name in files}
+    for word in ("gptproto", "apiinone", "ContentRejected", "fox-0.png", "waves-0.mp4"):
+        assert word in shown.stdout
+    assert "said 429" in shown.stderr
+    assert "charged more than once" in shown.stderr
+    assert "kling-async generate" in shown.stderr
+    again = run("demo")
+    assert 0 == again.returncode, again.stderr
+    assert files == sorted(path.name for path in (folder / "kling-demo").iterdir())
+
+
+def test_demo_ignores_real_keys(run: Run) -> None:
+    """With real keys and addresses in the environment the demo still talks to its own sandbox only."""
+    shown = run("demo", GPTPROTO_API_KEY="sk-real", GPTPROTO_BASE_URL="https://gptproto.invalid")
+    assert 0 == shown.returncode, shown.stderr
+
+
+def test_a_demo_that_goes_wrong_says_so(run: Run, folder: Path) -> None:
+    """Where the files cannot be written, the demo does not end with 0."""
+    (folder / "kling-demo").write_text("in the way")
+    shown = run("demo")
+    assert 1 == shown.returncode
+    assert "cannot be written" in shown.stderr
+
+
+def test_generate_prints_paths_only_on_stdout(run: Run, folder: Path, served: Served) -> None:
+    """A pipe gets the files' paths and nothing else; the id and the price are talk."""
+    sandbox, settings = served
+    shown = run("generate", "a cat", "-o", "out", "--key", "cat", "-s", "n=2", "-s", "aspect_ratio=1:1", **settings)
+    assert 0 == shown.returncode, shown.stderr
+    assert ["out/cat-0.png", "out/cat-1.png"] == shown.stdout.split()
+    assert all((folder / path).is_file() for path in shown.stdout.split())
+    assert "Accepted by gptproto" in shown.stderr
+    assert 1 == sandbox.billed("a cat")
+
+
+def test_generate_a_video_elsewhere(run: Run, served: Served) -> None:
+    """Another provider and model, with shots and a passed-through field."""
+    _, settings = served
+    arguments = [
+        "-p",
+        "apiinone",
+        "-m",
+        "kling-3",
+        "-s",
+        "shots=it wakes=2|it yawns=3",
+        "-s",
+        "extra.mode=pro",
+        "--key",
+        "v",
+    ]
+    shown = run("generate", "a cat", *arguments, **settings)
+    assert 0 == shown.returncode, shown.stderr
+    assert "v-0.mp4" == shown.stdout.strip()
+
+
+def test_generate_prints_one_object_with_json(run: Run, served: Served) -> None:
+    """`--json` is one object for a program; without a download the outputs are its addresses."""
+    _, settings = served
+    shown = run("generate", "a [red]cat[/]", "--json", "--no-download", **settings)
+    assert 0 == shown.returncode, shown.stderr
+    record = json.loads(shown.stdout)
+    assert ("succeeded", []) == (record["status"], record["files"])
+    bare = run("generate", "a [red]cat[/]", "--no-download", **settings)
+    assert bare.stdout.startswith(settings["GPTPROTO_BASE_URL"])
+
+
+def test_generate_dry_run_sends_nothing(run: Run, served: Served) -> None:
+    """`--dry-run` needs no key, shows the request without one, and sends nothing."""
+    sandbox, _ = served
+    shown = run("generate", "a cat", "--dry-run", "-p", "apiinone")
+    assert 0 == shown.returncode, shown.stderr
+    assert "POST https://apiin.one/api/v1/images/generations" in shown.stdout
+    assert "[masked]" in shown.stdout
+    assert "$0.012" in shown.stderr
+    assert [] == sandbox.log
+
+
+WRONG = {
+    "no key": (["a cat"], 2, "GPTPROTO_API_KEY"),
+    "unknown model": (["a cat", "-m", "kling-image-01"], 2, "did you mean kling-image-o1?"),
+    "unknown provider": (["a cat", "-p", "gptprot"], 2, "did you mean gptproto?"),
+    "unknown field": (["a cat", "-s", "aspect=1:1"], 2, "did you mean aspect_ratio?"),
+    "no value": (["a cat", "-s", "n"], 2, "NAME=VALUE"),
+    "not a number": (["a cat", "-s", "n=two"], 2, "must be a whole number"),
+    "not a truth": (["a cat", "-s", "multi_shot=perhaps"], 2, "must be true or false"),
+    "out of range": (["a cat", "-s", "n=10", "--dry-run"], 2, "from 1 to 9"),
+    "local path": (["a cat", "-s", "images=./cat.png", "--dry-run"], 2, "no local path"),
+    "typo in an option": (["a cat", "--modle", "x"], 2, "--model"),
+    "no prompt": ([], 2, "PROMPT"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "code", "text"), WRONG.values(), ids=WRONG.keys())
+def test_bad_input_is_told_and_sends_nothing(run: Run, arguments: list[str], code: int, text: str) -> None:
+    """Bad input ends with 2 and one clear message on stderr, no traceback, nothing on stdout."""
+    shown = run("generate", *arguments)
+    assert code == shown.returncode, shown.stderr
+    assert text in shown.stderr
+    assert "Traceback" not in shown.stderr
+    assert "" == shown.stdout
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_money(run: Run, folder: Path, served: Served) -> None:
+    """The place for the files is tried before anything is sent."""
+    sandbox, settings = served
+    (folder / "file").touch()
+    shown = run("generate", "a cat", "-o", "file/below", **settings)
+    assert 2 == shown.returncode
+    assert "cannot be written" in shown.stderr
+    assert 0 == sandbox.submits
+
+
+@pytest.mark.parametrize(
+    ("prompt", "code", "text"),
+    [
+        ("a cat [[refused]]", 1, "ContentRejected"),
+        ("a cat [[failed:no luck]]", 1, "no luck"),
+        ("a cat [[lost]]", 1, "Money may have been spent"),
+        ("a cat [[broke]]", 3, "InsufficientBalance"),
+        ("a cat [[unauthorized]]", 3, "AuthenticationError"),
+    ],
+)
+def test_exit_codes_tell_how_it_ended(run: Run, served: Served, prompt: str, code: int, text: str) -> None:
+    """Failures are 1, keys and balances 3, each with its error on stderr."""
+    _, settings = served
+    shown = run("generate", prompt, **settings)
+    assert code == shown.returncode
+    assert text in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_running_out_of_time_is_4_and_keeps_the_id(run: Run, served: Served) -> None:
+    """When the time is up, the id of what goes on is told."""
+    sandbox, settings = served
+    shown = run("generate", "a cat [[slow:1000]]", "--timeout", "1", **settings)
+    assert 4 == shown.returncode, shown.stderr
+    [entry] = sandbox.entries
+    assert entry.id in shown.stderr
+
+
+def test_models_lists_every_model(run: Run) -> None:
+    """The list holds each provider's models, and one model's page its parameters with their sources."""
+    shown = run("models")
+    assert 0 == shown.returncode
+    for provider in PROVIDERS.values():
+        assert all(name in shown.stdout for name in provider.models)
+    one = run("models", "kling-video-o1-std")
+    for word in ("multi_prompt", "keep_original_sound", "documented", "inferred", "not published"):
+        assert word in one.stdout
+    entries = [json.loads(line) for line in run("models", "--json", "-p", "apiinone").stdout.splitlines()]
+    assert {"kling-image-o1", "kling-3"} == {entry["model"] for entry in entries}
+    wrong = run("models", "kling-4")
+    assert 2 == wrong.returncode
+    assert "did you mean kling-3?" in wrong.stderr
+
+
+def test_doctor_shows_no_key(run: Run) -> None:
+    """Versions and settings, with where they come from, and never the key itself; 3 if no provider can be used."""
+    shown = run("doctor", GPTPROTO_API_KEY="sk-canary-7f3a9b", APIINONE_BASE_URL="nonsense")
+    assert 0 == shown.returncode
+    assert "httpx" in shown.stdout
+    assert "GPTPROTO_API_KEY (16 characters)" in shown.stdout
+    assert "Malformed base URL" in shown.stdout
+    assert "sk-canary" not in shown.stdout + shown.stderr
+    assert 3 == run("doctor").returncode
+
+
+def test_sandbox_tells_its_address_and_serves(folder: Path, run: Run) -> None:
+    """The first line on stdout is the base URL; both providers answer there; Ctrl-C ends it with 130."""
+    command = [
+        sys.executable,
+        "-m",
+        "kling_async",
+        "sandbox",
+        "--port",
+        "0",
+        "--key",
+        "sk-mine",
+        "--time-scale",
+        "0.01",
+    ]
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"NO_COLOR": "1"},
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:")
+        for provider in ("GPTPROTO", "APIINONE"):
+            settings = {f"{provider}_BASE_URL": url, f"{provider}_API_KEY": "sk-mine"}
+            shown = run("generate", "a cat", "-p", provider.lower(), **settings)
+            assert 0 == shown.returncode, shown.stderr
+        process.send_signal(signal.SIGINT)
+        _, talk = process.communicate(timeout=20)
+    assert 130 == process.returncode
+    assert "export GPTPROTO_BASE_URL=" in talk
+    assert "Traceback" not in talk
+
+
+def test_sandbox_on_a_taken_port_says_so(run: Run, served: Served) -> None:
+    """A port in use is a clear error."""
+    port = served[1]["GPTPROTO_BASE_URL"].rpartition(":")[2]
+    shown = run("sandbox", "--port", port)
+    assert 2 == shown.returncode
+    assert f"Port {port} cannot be used" in shown.stderr
+
+
+def test_sandbox_lists_its_faults(run: Run) -> None:
+    """Whoever wants something to go wrong finds every name."""
+    shown = run("sandbox", "--faults")
+    assert all(name in shown.stdout for name in FAULTS)
+
+
+def test_an_interrupted_generation_tells_its_id(folder: Path, served: Served) -> None:
+    """Ctrl-C while waiting leaves with 130, after the id was told."""
+    sandbox, settings = served
+    command = [sys.executable, "-m", "kling_async", "generate", "a cat [[slow:1000]]"]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | settings
+    ) as process:
+        assert process.stderr is not None
+        lines = [process.stderr.readline() for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    [entry] = sandbox.entries
+    assert entry.id in lines[1]
+    assert 130 == process.returncode
