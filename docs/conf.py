@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,16 @@ def generate_pages(_app: Sphinx) -> None:
     write_models_page(target)
 
 
+def shorten_signature(*told: object) -> tuple[str | None, object]:
+    """Show a signature as a reader would write it: attrs and recursive aliases leave their workings in it."""
+    signature, returns = told[-2:]
+    if not isinstance(signature, str):
+        return None, returns
+    return re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", signature).replace("= NOTHING", "= ..."), returns
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Hook into the build, before any page is read."""
     app.connect("builder-inited", generate_pages)
+    app.connect("autodoc-process-signature", shorten_signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -21,7 +21,7 @@ Every line says where it comes from:
 {legend}
 
 An *address* is an http or https address that the provider can fetch. The providers document no local path, no data URI
-and no upload, so put the file where they can reach it. A source names the model whose page was read; models of the same
+and no upload, so put the file where they can reach it. A source names the model whose page was read; models of one
 family are taken to be alike. A field that is written `extra["name"]` is given inside
 `extra={{"name": ...}}`. Other names inside `extra` are passed through unchecked.
 """
@@ -51,7 +51,7 @@ def _provider(provider: Provider) -> Iterator[str]:
     yield f"- Name in code: `{provider.name}`"
     yield f"- Origin: `{provider.origin}`; {provider.url_variable} moves it"
     yield f"- Key: {provider.key_variable}"
-    yield f"- The key is sent as: {', '.join(f'`{scheme}`' for scheme in provider.schemes)} (the first by default)"
+    yield f"- The key is sent as: {' (by default) or '.join(f'`{scheme}`' for scheme in provider.schemes)}"
     yield f"- Whether failed predictions are billed: {bills[provider.failures_are_free]}\n"
     rows = [(f"[{spec.name}](#{_anchor(provider, spec)})", spec.kind, _prices_in_short(spec.prices)) for spec in models]
     yield from _table(("Model", "Makes", "Price in US dollars"), rows)
@@ -65,6 +65,8 @@ def _model(provider: Provider, spec: ModelSpec, sources: _Sources) -> Iterator[s
     yield f"({_anchor(provider, spec)})="
     yield f"### {spec.name} ({provider.title})\n"
     yield f"Makes {spec.kind}s: {', '.join(f'`{scene}`' for scene in spec.scenes)}. {sources.link(spec.source)}\n"
+    if spec.source.certainty is not Certainty.DOCUMENTED:
+        yield "It has no page of its own that was read. Its fields are those of the models that the sources name.\n"
     rows = [(_name(one), _rule(one), _default(one), sources.link(one.source)) for one in spec.parameters]
     yield from _table(("Field", "It ...", "Default", "Source"), rows)
     if spec.together:
@@ -91,7 +93,9 @@ class _Sources:
         if source not in self._known:
             self._known.append(source)
         number = self._known.index(source) + 1
-        return f"[{source.certainty} {number}](#{self._prefix}-{number})"
+        # A blank that does not break, so that a mark keeps to one line in a narrow column.
+        mark = f"{source.certainty} {number}".replace(" ", "\N{NO-BREAK SPACE}")
+        return f"[{mark}](#{self._prefix}-{number})"
 
     def listed(self) -> Iterator[str]:
         """Yield every source that was named."""
@@ -145,7 +149,7 @@ def _prices_in_short(prices: Sequence[Price]) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield _row(head)
-    yield _row(["---"] * len(head))
+    yield _row([":---"] * len(head))
     yield from map(_row, rows)
     yield ""
 

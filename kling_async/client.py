@@ -200,7 +200,7 @@ class Client:
         try:
             await anyio.to_thread.run_sync(check_directory, folder)
         except InputError as error:
-            raise DownloadError(error.message, path=str(folder), provider=prediction.provider) from error
+            raise DownloadError(f"{error.message}: {error.faults[0]}", path=str(folder)) from error
         loopback = self._accounts.on_this_machine(provider_named(prediction.provider))
         stem = file_stem(prediction.key or f"{prediction.provider}:{prediction.id}")
         saved: list[Path] = []

@@ -1,4 +1,6 @@
-"""What can go wrong::
+"""What can go wrong.
+
+The whole tree::
 
     KlingError
       InputError                 nothing was sent: the input, a setting or a path is wrong
@@ -99,6 +101,15 @@ class KlingError(Exception):
             setattr(self, name, value)
 
     def __str__(self) -> str:
+        told = self._told()
+        parts = [told if told.endswith(".") else f"{told}."]
+        if self.may_be_billed:
+            parts.append("Money may have been spent.")
+        if self.advice:
+            parts.append(self.advice)
+        return " ".join(parts)
+
+    def _told(self) -> str:
         named = {
             "provider": self.provider,
             "job": self.key,
@@ -108,12 +119,7 @@ class KlingError(Exception):
             "status": self.status,
         }
         facts = ", ".join(f"{name} {value}" for name, value in named.items() if value is not None)
-        parts = [self.message + (f" [{facts}]" if facts else "")]
-        if self.may_be_billed:
-            parts.append("Money may have been spent.")
-        if self.advice:
-            parts.append(self.advice)
-        return " ".join(parts)
+        return self.message + (f" [{facts}]" if facts else "")
 
     def __reduce__(self) -> tuple[Callable[..., KlingError], tuple[type[KlingError], str], dict[str, object]]:
         # Keyword-only facts do not survive Exception's own pickling, and process pools pickle errors.
@@ -156,9 +162,15 @@ class InputError(KlingError):
     @classmethod
     def of(cls, what: str, faults: Sequence[InputFault], **facts: Unpack[Facts]) -> InputError:
         """Make one error of several faults."""
-        listed = [str(fault) for fault in faults]
-        told = f"{what}: {listed[0]}." if len(listed) == 1 else "\n  - ".join([f"{what}:", *listed]) + "\n"
-        return cls(told, faults=faults, **facts)
+        return cls(what, faults=faults, **facts)
+
+    def __str__(self) -> str:
+        listed = [str(fault) for fault in self.faults]
+        if len(listed) > 1:
+            return "\n  - ".join([f"{self._told()}:", *listed]) + f"\n{self.advice}"
+        if listed:
+            return f"{self._told()}: {listed[0]}. {self.advice}"
+        return super().__str__()
 
 
 class NotSent(KlingError):
@@ -279,10 +291,8 @@ class PredictionFailed(KlingError):
 
     def __init__(self, prediction: Prediction) -> None:
         fault = prediction.fault
-        super().__init__(
-            f"The prediction {prediction.status.value}: {fault.message if fault else prediction.native_status}",
-            **_named(prediction),
-        )
+        reason = fault.message if fault else prediction.native_status
+        super().__init__(f"The prediction ended as {prediction.status.value}: {reason}", **_named(prediction))
         self.code = fault.code if fault else None
         # Only a provider that says failures are free gives a failed prediction a cost of zero.
         self.may_be_billed = prediction.cost != 0
@@ -323,6 +333,7 @@ class DownloadError(KlingError):
         path: the file it was meant for, or None.
     """
 
+    may_be_billed = True
     advice = "The prediction is finished and paid for; download it again with client.download(prediction, directory)."
 
     def __init__(

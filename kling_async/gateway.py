@@ -128,7 +128,7 @@ class Gateway:
             if isinstance(error, AnswerLost) or judge_submission(error).action is not Action.UNCONFIRMED:
                 raise
             raise AnswerLost(
-                f"No usable answer came to a submission. {error.message}",
+                f"No usable answer came to a submission: {error.message.removeprefix('The provider refused: ')}",
                 provider=self.provider.name,
                 key=key,
                 id=error.id,

@@ -94,6 +94,8 @@ class Timings:
 class Prediction:
     """The provider's record of one submission.
 
+    Provider, model and id are enough to take up one that was submitted earlier, or elsewhere.
+
     Attributes:
         provider: the provider's name.
         model: the model that was asked for.
@@ -114,8 +116,8 @@ class Prediction:
     model: str
     id: str
     key: str | None = None
-    status: Status
-    native_status: str
+    status: Status = Status.QUEUED
+    native_status: str = ""
     outputs: tuple[Output, ...] = ()
     fault: Fault | None = None
     flagged: bool | None = None

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -66,7 +67,7 @@ OPERATIONS = {
 async def test_every_operation_from_input_to_file(
     house: OpenHouse, tmp_path: Path, provider: str, input: ImageInput | VideoInput
 ) -> None:
-    """Each operation of the seed documents succeeds at a strict sandbox, is posted and charged once, and becomes files."""
+    """Each documented operation succeeds at a strict sandbox, is posted and charged once, and becomes files."""
     async with house() as at:
         prediction = await at.client.generate(input, provider=provider, key="job")
         files = await at.client.download(prediction, tmp_path)
@@ -370,7 +371,7 @@ async def test_a_cancelled_caller_loses_no_id(house: OpenHouse, caplog: pytest.L
 
                 async def cancel() -> None:
                     while not at.sandbox.submits:
-                        await anyio.sleep(0)
+                        await anyio.lowlevel.checkpoint()
                     scope.cancel()
 
                 group.start_soon(cancel)
@@ -384,7 +385,7 @@ async def test_a_cancelled_caller_loses_no_id(house: OpenHouse, caplog: pytest.L
 async def test_wait_for_cancels_no_request(
     house: OpenHouse, caplog: pytest.LogCaptureFixture, anyio_backend: str
 ) -> None:
-    """asyncio's own cancellation, which passes through shields, does not reach a submission either."""
+    """Asyncio's own cancellation, which passes through shields, does not reach a submission either."""
     async with house() as at:
         task = asyncio.create_task(at.client.submit(ImageInput("a cat", extra={"enable_sync_mode": True}), key="job"))
         while not at.sandbox.submits:

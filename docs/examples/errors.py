@@ -24,11 +24,12 @@ async def attempt(client: Client, prompt: str) -> str:
     except ContentRejected:
         return "refused: change the prompt"
     except AnswerLost as error:
-        return f"unconfirmed: look for {error.key} at the provider before you send it again"
+        return f"unconfirmed: look it up before you send it again ({error.key})"
     except WaitTimeout as error:
-        return f"still running: client.wait(error.prediction) goes on with {error.id}"
+        return f"still running: go on with client.wait(error.prediction) ({error.id})"
     except PredictionFailed as error:
-        return f"failed: {error.prediction.fault.message if error.prediction.fault else error}"
+        fault = error.prediction.fault
+        return f"failed: {fault.message if fault else error}"
     except KlingError as error:  # whatever else this package raises
         return f"{type(error).__name__}: {error}"
     return f"succeeded: {prediction.outputs[0].kind}"

@@ -23,7 +23,8 @@ async def fetch(prediction: Prediction) -> list[Path]:
 
 
 submitted = asyncio.run(submit())
-NOTE.write_text(json.dumps({name: getattr(submitted, name) for name in ("provider", "model", "id", "key")}))
+names = ("provider", "model", "id", "key")
+NOTE.write_text(json.dumps({name: getattr(submitted, name) for name in names}))
 print("submitted", submitted.key)
 
 # These four facts are all it takes to take the work up again.

@@ -16,10 +16,11 @@ pytestmark = pytest.mark.anyio  # anyio brings this plugin for pytest
 
 @asynccontextmanager
 async def connected(sandbox: Sandbox) -> AsyncIterator[Client]:
-    """Open a client whose every request goes to the sandbox, on a clock that leaps over waiting."""
+    """Open a client that talks to the sandbox only, on a clock that leaps."""
     async with VirtualClock() as clock:
         transport = httpx.ASGITransport(SandboxApp(sandbox, clock))
-        async with Client(keys={"gptproto": sandbox.key}, transport=transport, clock=clock) as client:
+        keys = {"gptproto": sandbox.key}
+        async with Client(keys=keys, transport=transport, clock=clock) as client:
             yield client
 
 
@@ -33,7 +34,7 @@ async def test_a_crowded_provider_is_paid_once() -> None:
 
 
 async def test_a_lost_answer_is_not_paid_again() -> None:
-    """The connection breaks after the work was started: it is billed, and never sent again."""
+    """The connection breaks once the work is started: it is billed, and not sent again."""
     sandbox, prompt = Sandbox(), "a cat [[lost]]"
     async with connected(sandbox) as client:
         with pytest.raises(AnswerLost) as caught:

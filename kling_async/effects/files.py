@@ -83,11 +83,12 @@ class Files:
             try:
                 async with self._open(url, _resuming(part), loopback=loopback) as response:
                     await _receive(response, part)
-                return
             except (_Passing, httpx.TransportError, ConnectionError) as error:
                 if attempt == _ATTEMPTS:
                     raise DownloadError(f"The output did not arrive: {type(error).__name__}: {error}") from error
-            await self._clock.sleep(_PAUSE * 2**attempt * self._clock.dice())
+                await self._clock.sleep(_PAUSE * 2**attempt * self._clock.dice())
+            else:
+                return
 
     @asynccontextmanager
     async def _open(self, url: str, headers: Mapping[str, str], *, loopback: bool) -> AsyncGenerator[httpx.Response]:
@@ -108,7 +109,8 @@ class Files:
         waits = {"connect": _STALL, "read": _STALL, "write": _STALL, "pool": None}
         if self._shared is not None:
             request = httpx.Request("GET", url, headers=headers, extensions={"timeout": waits})
-            response = await self._shared.handle_async_request(request)
+            with anyio.fail_after(_STALL):
+                response = await self._shared.handle_async_request(request)
             try:
                 yield response
             finally:

@@ -14,6 +14,7 @@ import io
 import json
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -135,9 +136,9 @@ class Part:
         tail = self._read(self.progress.size - _TAIL, _TAIL)
         if self.progress.length is None and not ends_whole(media, tail):
             raise DownloadError("The output is cut short")
-        return await anyio.to_thread.run_sync(self._name, media, overwrite)
+        return await anyio.to_thread.run_sync(partial(self._name, media, overwrite=overwrite))
 
-    def _name(self, media: MediaType, overwrite: bool) -> Path:
+    def _name(self, media: MediaType, *, overwrite: bool) -> Path:
         final = self.directory / f"{self.stem}{media.suffix}"
         os.fsync(self._opened.fileno())
         if overwrite:

@@ -52,7 +52,7 @@ class Problem:
 
 
 CONTENT_WORDS = frozenset({"content_policy_violation", "content_policy", "content_filter", "moderation_blocked"})
-"""Types of error that gateways of this kind use for a refusal by the content policy; inferred, none is documented here."""
+"""Types of error that gateways of this kind use for a refusal by the content policy; inferred, none is documented."""
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -104,9 +104,9 @@ def read_problem(value: object) -> Problem | None:
     if not body:
         return None
     message = body.get("message")
-    code, word = code_text(value.get("code")), code_text(value.get("type"))
-    # Older GPTProto pages print the number as the text in `type`, and have no `code`. Elsewhere the code may only repeat
-    # the HTTP status, and the type says more.
+    code, word = code_text(body.get("code")), code_text(body.get("type"))
+    # Older GPTProto pages print the number as the text in `type`, and have no `code`. Elsewhere the code may only
+    # repeat the HTTP status, and the type says more.
     if code is None or word in CONTENT_WORDS:
         code = word or code
     return Problem(code=code, message=message if isinstance(message, str) else None)

@@ -111,8 +111,16 @@ def _seconds(input: Input) -> int:
     return input.duration if isinstance(input, VideoInput) else 0
 
 
+def _borrowed(source: Source) -> Source:
+    """Return how sure a fact is for a model whose own page was not seen."""
+    sure = source.certainty is Certainty.DOCUMENTED
+    return Source(Certainty.INFERRED, f"as on the page of {source.where}") if sure else source
+
+
 def _video(name: str, scenes: tuple[Scene, ...], parameters: tuple[Parameter, ...], source: Source) -> ModelSpec:
     together = _O1_TOGETHER if scenes == _O1_SCENES else ()
+    if source is _LISTED:
+        parameters = tuple(evolve(one, source=_borrowed(one.source)) for one in parameters)
     return ModelSpec(name, OutputKind.VIDEO, scenes, parameters, source, together=together)
 
 

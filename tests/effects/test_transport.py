@@ -167,7 +167,7 @@ CUTS = {
 @pytest.mark.parametrize("answer", CUTS.values(), ids=CUTS.keys())
 @pytest.mark.parametrize("request_", [POST, GET], ids=["POST", "GET"])
 async def test_a_cut_answer_is_lost_and_asked_for_once(serve: Serve, answer: bytes, request_: HttpRequest) -> None:
-    """What left and came back broken is AnswerLost for a submission; a poll only could not be heard. Neither repeats."""
+    """What left and came back broken is AnswerLost for a submission; a poll could not be heard. Neither repeats."""
     seen: list[bytes] = []
 
     async def handle(stream: SocketStream) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from kling_async.effects.workers import Workers
@@ -74,12 +75,11 @@ async def test_a_result_that_comes_with_the_cancellation_is_not_lost() -> None:
         async def caller(workers: Workers, heard: list[int]) -> None:
             heard.append(await workers.run(work, unheard=heard.append))
 
-        async with Workers() as workers:
-            async with anyio.create_task_group() as group:
-                group.start_soon(caller, workers, heard)
-                for _ in range(turns):
-                    await anyio.sleep(0)
-                group.cancel_scope.cancel()
+        async with Workers() as workers, anyio.create_task_group() as group:
+            group.start_soon(caller, workers, heard)
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
         # A caller that never ran has asked for nothing.
         assert heard in ([], [7])
         assert heard == [7] or turns == 0

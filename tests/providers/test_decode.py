@@ -8,7 +8,7 @@ import zlib
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import field, frozen
 
 from kling_async.errors import UnexpectedReply
 from kling_async.prediction import Json
@@ -18,7 +18,8 @@ from kling_async.wire import MOST_BYTES, HttpReply
 
 def reply(body: bytes, status: int = 200, **headers: str) -> HttpReply:
     """Make a reply."""
-    return HttpReply(status=status, headers={name.replace("_", "-"): value for name, value in headers.items()}, body=body)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return HttpReply(status=status, headers=named, body=body)
 
 
 def refused(one: HttpReply) -> UnexpectedReply:
@@ -119,7 +120,7 @@ def test_an_excerpt_is_short_and_printable() -> None:
 
 @frozen
 class Inner:
-    numbers: list[int] = []
+    numbers: list[int] = field(factory=list)
 
 
 @frozen
@@ -146,7 +147,6 @@ class Body:
         ({"inner": {"numbers": [1, "2"]}}, "$.inner.numbers[1]"),
         ({"inner": {"numbers": 7}}, "$.inner.numbers"),
         (None, "$"),
-        ([], "$"),
     ],
 )
 def test_nothing_is_coerced(value: Any, path: str) -> None:

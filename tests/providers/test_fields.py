@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kling_async.prediction import Output, OutputKind
@@ -192,6 +192,7 @@ def test_codes(value: object, code: str | None) -> None:
         ({"message": "bad", "type": "401", "code": None}, Problem(code="401", message="bad")),
         ({"message": "bad", "type": "401", "code": ""}, Problem(code="401", message="bad")),
         ({"detail": "bad"}, Problem()),
+        ({"message": "bad", "code": 503, "type": "content_policy"}, Problem(code="content_policy", message="bad")),
     ],
 )
 def test_problems(value: object, problem: Problem | None) -> None:
@@ -288,10 +289,12 @@ CONVERTER = register_fields(strict_converter())
         ([None, False, True], True),
     ],
 )
-def test_marks_of_unsafe_outputs(value: object, unsafe: bool | None) -> None:
+def test_marks_of_unsafe_outputs(value: object, *, unsafe: bool | None) -> None:
     """One mark among the outputs is enough; where there is none, nothing is claimed."""
     assert unsafe is CONVERTER.structure({"unsafe": value}, Body).unsafe
 
+
+QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -300,6 +303,7 @@ JSON = st.recursive(
 )
 
 
+@QUIET
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(["outputs", "when", "millis", "unsafe", "error"], JSON)))
 def test_no_field_fails(body: dict[str, Any]) -> None:
     """What cannot be read counts as left out: these fields never cost a reply that holds an id or an output."""
@@ -308,6 +312,7 @@ def test_no_field_fails(body: dict[str, Any]) -> None:
     assert seen.unsafe in (True, False, None)
 
 
+@QUIET
 @given(JSON, st.sampled_from(OutputKind))
 def test_no_output_fails(value: object, kind: OutputKind) -> None:
     """Whatever text is found among outputs, it makes an output or none."""

@@ -11,7 +11,7 @@ from attrs import evolve
 from kling_async.errors import InputError
 from kling_async.inputs import ImageInput, Input, Scene, VideoInput
 from kling_async.prediction import OutputKind
-from kling_async.providers import PROVIDERS, ModelSpec, Provider, provider_named
+from kling_async.providers import PROVIDERS, Certainty, ModelSpec, Provider, provider_named
 from kling_async.providers.check import scene_of
 
 A, B, C = "https://x.test/a.png", "https://x.test/b.png", "https://x.test/c.mp4"
@@ -64,6 +64,13 @@ def test_every_fact_has_a_source(provider: Provider, spec: ModelSpec) -> None:
     """A model, its parameters, its rules and its prices each say where they were read."""
     sources = [spec.source, *(one.source for one in (*spec.parameters, *spec.together, *spec.prices))]
     assert [] == [source for source in sources if not source.where.strip()]
+
+
+@every_model
+def test_nothing_is_surer_than_its_model(provider: Provider, spec: ModelSpec) -> None:
+    """What is known of a model whose own page was not seen is nowhere called documented."""
+    documented = [one.name for one in spec.parameters if one.source.certainty is Certainty.DOCUMENTED]
+    assert bool(documented) == (spec.source.certainty is Certainty.DOCUMENTED)
 
 
 @every_model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kling_async.errors import (
@@ -50,31 +50,35 @@ KINDS: list[Row] = [
     (429, "500", None, RateLimited),
     (500, "401", None, ProviderUnavailable),
     # 200 and 400 say nothing: the code in the body does
-    *((status, code, None, kind) for status in (200, 400) for code, kind in (
-        ("400", BadRequest),
-        ("401", AuthenticationError),
-        ("402", InsufficientBalance),
-        ("403", PermissionDenied),
-        ("404", BadRequest),
-        ("429", RateLimited),
-        ("500", ProviderUnavailable),
-        ("502", ProviderUnavailable),
-        ("503", ContentRejected),
-        ("504", ProviderUnavailable),
-        ("1200", ContentRejected),
-        ("1400", BadRequest),
-        ("1401", BadRequest),
-        ("1402", BadRequest),
-        ("1403", ProviderUnavailable),
-        ("1405", ProviderUnavailable),
-        ("5000", ProviderUnavailable),
-        ("5003", ProviderUnavailable),
-        ("5004", ProviderUnavailable),
-        ("1499", BadRequest),
-        ("12", BadRequest),
-        ("99999", BadRequest),
-        ("invalid_request", BadRequest),
-    )),
+    *(
+        (status, code, None, kind)
+        for status in (200, 400)
+        for code, kind in (
+            ("400", BadRequest),
+            ("401", AuthenticationError),
+            ("402", InsufficientBalance),
+            ("403", PermissionDenied),
+            ("404", BadRequest),
+            ("429", RateLimited),
+            ("500", ProviderUnavailable),
+            ("502", ProviderUnavailable),
+            ("503", ContentRejected),
+            ("504", ProviderUnavailable),
+            ("1200", ContentRejected),
+            ("1400", BadRequest),
+            ("1401", BadRequest),
+            ("1402", BadRequest),
+            ("1403", ProviderUnavailable),
+            ("1405", ProviderUnavailable),
+            ("5000", ProviderUnavailable),
+            ("5003", ProviderUnavailable),
+            ("5004", ProviderUnavailable),
+            ("1499", BadRequest),
+            ("12", BadRequest),
+            ("99999", BadRequest),
+            ("invalid_request", BadRequest),
+        )
+    ),
     # 403 is a missing permission or an empty account, which only the words tell
     (403, "403", "Insufficient balance", InsufficientBalance),
     (403, None, "Your API key doesn't have permission", PermissionDenied),
@@ -124,7 +128,7 @@ def test_a_refusal_says_how_long_to_wait() -> None:
         (None, "We think the input may not meet the guidelines", 400, False),
     ],
 )
-def test_what_is_about_content(code: str | None, message: str | None, status: int, expected: bool) -> None:
+def test_what_is_about_content(code: str | None, message: str | None, status: int, *, expected: bool) -> None:
     """Code 503 is about content only where the true status is not an outage; the documented words always are."""
     assert expected is is_content_refusal(code, message, status=status)
 
@@ -170,6 +174,7 @@ def test_retry_after(headers: dict[str, str], expected: float | None) -> None:
     assert expected == retry_after(HttpReply(status=429, headers=headers).headers)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text() | st.from_regex(r"\A[A-Z][a-z]{2}, \d+ [A-Za-z]+ \d+ [\d:]+ [A-Z0-9+-]+\Z"), st.text())
 @example("Mon, 01 Jan 0001 00:00:00 +2359", "Fri, 31 Dec 9999 23:59:59 -2359")
 @example("01 Jan 2026 00:00:00 +99999999999999999999", NOON)

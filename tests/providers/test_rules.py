@@ -89,7 +89,7 @@ def test_hints(rule: Rule, value: object, hint: str) -> None:
         (Addresses(2), None, False),
     ],
 )
-def test_a_path_is_told_that_there_is_no_upload(rule: Rule, value: object, told: bool) -> None:
+def test_a_path_is_told_that_there_is_no_upload(rule: Rule, value: object, *, told: bool) -> None:
     """Who gives a path learns that files must lie where the provider can fetch them; who gives too many does not."""
     assert told is ("no upload" in rule.hint(value))
 

@@ -85,7 +85,8 @@ class Apiinone:
 
     def without_id(self, answer: Json) -> Json:
         """Take the id out of an acceptance."""
-        assert isinstance(answer, Mapping)
+        if not isinstance(answer, Mapping):
+            raise TypeError("an acceptance is an object")
         data = answer.get("data")
         if isinstance(data, Mapping):
             return {**answer, "data": {name: value for name, value in data.items() if name != "task_id"}}

@@ -83,9 +83,9 @@ class Gptproto:
 
     def without_id(self, answer: Json) -> Json:
         """Take the id out of an acceptance."""
-        assert isinstance(answer, Mapping)
-        data = answer["data"]
-        assert isinstance(data, Mapping)
+        data = answer["data"] if isinstance(answer, Mapping) else None
+        if not isinstance(answer, Mapping) or not isinstance(data, Mapping):
+            raise TypeError("an acceptance holds an object named data")
         return {**answer, "data": {name: value for name, value in data.items() if name not in {"id", "urls"}}}
 
     def report(self, view: View, request: Request, sandbox: Sandbox) -> Answer:

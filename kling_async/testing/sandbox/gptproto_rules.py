@@ -23,8 +23,8 @@ def read_order(model: str, scene: str, body: Mapping[str, Json], *, strict: bool
     known = MODELS[model]
     reader = Reader(body)
     prompt = reader.text("prompt", required=scene != "motion-control", longest=2500 if known.kind == "video" else None)
-    sync = reader.flag("enable_sync_mode", False)
-    base64 = reader.flag("enable_base64_output", False)
+    sync = reader.flag("enable_sync_mode", default=False)
+    base64 = reader.flag("enable_base64_output", default=False)
     if known.kind == "image":
         count, units, (width, height) = _image(reader)
     else:
@@ -66,10 +66,10 @@ def _video(reader: Reader, model: Model, scene: str) -> int:
     else:
         reader.addresses("images", most=10)
     reader.choice("aspect_ratio", _VIDEO_RATIOS, "16:9")
-    reader.flag("keep_original_sound", True)
+    reader.flag("keep_original_sound", default=True)
     if model.newer:
         reader.text("negative_prompt", shortest=0, longest=2500)
-        reader.flag("sound", True)
+        reader.flag("sound", default=True)
         reader.share("guidance_scale")
         reader.share("cfg_scale")
         reader.choice("character_orientation", ("image", "video"), "video")

@@ -75,7 +75,7 @@ class Reader:
         ):
             self.wrong(f"{name} must be a number from 0 to 1")
 
-    def flag(self, name: str, default: bool) -> bool:
+    def flag(self, name: str, *, default: bool) -> bool:
         """Read true or false."""
         value = self._get(name)
         if value is None:

@@ -78,7 +78,7 @@ class SandboxServer:
     def _run(self, server: uvicorn.Server, listener: socket.socket) -> None:
         try:
             asyncio.run(self._serve(server, listener))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             # A thread has nobody to raise to; whoever waits for the start finds it here.
             self._error = error
         finally:

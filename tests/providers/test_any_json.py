@@ -1,0 +1,202 @@
+"""Whatever comes back, a `Prediction` or one of our errors comes out, and never an id that was not there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC
+
+import pytest
+from attrs import evolve
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from kling_async.errors import AnswerLost, KlingError, Refused, UnexpectedReply
+from kling_async.inputs import ImageInput, Input, VideoInput
+from kling_async.prediction import OutputKind, Prediction, Status
+from kling_async.providers import PROVIDERS, Provider
+from kling_async.wire import HttpReply
+
+ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+NAMES = {"gptproto": ("id", "Id", "ID"), "apiinone": ("task_id", "taskId", "id")}
+
+KEYS = st.sampled_from(
+    [
+        *("data", "id", "task_id", "taskId", "status", "outputs", "output", "error", "code", "message", "type"),
+        *("urls", "get", "url", "result", "images", "video_url", "created_at", "createdAt", "executionTime"),
+        *("timings", "inference", "has_nsfw_contents", "hasNsfwContents", "model"),
+    ]
+)
+WORDS = st.sampled_from(
+    [
+        *("created", "processing", "COMPLETED", "completed", "success", "failed", "FAILED", "cancelled", "expired"),
+        *("timeout", "IN_PROGRESS", "zzz", "", "200", "401", "503", "5004", "Insufficient balance"),
+        *("Input may not meet the guidelines.", "2026-01-01 00:00:00", "2026-13-01T00:00:00.123456789Z"),
+        *("https://x.test/a.png", "data:image/png;base64,AA", "iVBORw0KGgoAAAANSUhEUgAA", "../../user/me"),
+        *("n49xxxx_kio1", "5f3c0d1e9a7b4c2d8e6f0a1b2c3d4e5f", "a" * 128, "a" * 129),
+    ]
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([0, 200, 400, 401, 403, 429, 500, 503, 1200, 5004, 10**300, -1]),
+    st.floats(),
+    WORDS,
+    st.text(max_size=20),
+)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(KEYS, inner, max_size=6),
+        st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    ),
+    max_leaves=15,
+)
+RECORDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": WORDS | ANYTHING,
+        "task_id": WORDS | ANYTHING,
+        "status": WORDS | ANYTHING,
+        "outputs": st.lists(WORDS) | ANYTHING,
+        "error": WORDS | ANYTHING,
+        "code": ANYTHING,
+        "created_at": WORDS | ANYTHING,
+        "timings": ANYTHING,
+        "has_nsfw_contents": st.lists(st.booleans()) | ANYTHING,
+    },
+)
+ENVELOPES = st.fixed_dictionaries(
+    {"data": RECORDS | st.lists(RECORDS, max_size=2)}, optional={"code": SCALARS, "message": SCALARS, "error": ANYTHING}
+)
+DOCUMENTS = ENVELOPES | RECORDS | ANYTHING
+
+BODIES = st.one_of(
+    DOCUMENTS.map(lambda value: json.dumps(value).encode()),
+    # json writes NaN and infinity, which are no JSON; cut short, neither is the rest.
+    st.tuples(DOCUMENTS, st.integers(0, 60)).map(lambda both: json.dumps(both[0]).encode()[: both[1]]),
+    st.binary(max_size=200),
+    st.text(max_size=50).map(lambda text: text.encode("utf-16", "surrogatepass")),
+)
+STATUSES = st.sampled_from([200, 200, 200, 201, 202, 204, 302, 400, 401, 403, 404, 429, 500, 502, 503]) | st.integers(
+    100, 599
+)
+HEADERS = st.dictionaries(
+    st.sampled_from(["Retry-After", "Date", "Content-Encoding", "content-type"]),
+    st.sampled_from(["5", "-1", "gzip", "deflate", "br", "Wed, 21 Oct 2026 12:00:00 GMT"]) | st.text(max_size=10),
+)
+REPLIES = st.builds(
+    lambda status, headers, body: HttpReply(status=status, headers=headers, body=body), STATUSES, HEADERS, BODIES
+)
+INPUTS: dict[str, list[Input]] = {
+    "gptproto": [ImageInput("a cat"), VideoInput("a dog")],
+    "apiinone": [ImageInput("a cat"), VideoInput("a dog", model="kling-3")],
+}
+ASKED = Prediction(
+    provider="gptproto",
+    model="kling-image-o1",
+    id="asked-for",
+    key="cat",
+    status=Status.QUEUED,
+    native_status="created",
+)
+
+many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+everywhere = pytest.mark.parametrize("provider", list(PROVIDERS.values()), ids=list(PROVIDERS))
+
+
+def read(parse: Callable[[], Prediction]) -> Prediction | KlingError:
+    """Return what comes out; any other exception than ours goes through, and fails the test."""
+    try:
+        return parse()
+    except KlingError as error:
+        return error
+
+
+def hold(seen: Prediction) -> None:
+    """Hold a prediction against what is true of every prediction."""
+    assert type(seen.native_status) is str
+    assert (seen.status is Status.SUCCEEDED) == bool(seen.outputs)
+    assert (seen.fault is not None) == (seen.status.finished and seen.status is not Status.SUCCEEDED)
+    assert seen.status is not Status.UNCONFIRMED
+    for output in seen.outputs:
+        assert output.url.startswith(("https://", "http://", "data:"))
+        assert output.kind in OutputKind
+    assert seen.created_at is None or seen.created_at.tzinfo is UTC
+    assert seen.flagged in (True, False, None)
+    for seconds in (seen.timings.inference_for, seen.timings.execution_for):
+        assert seconds is None or 0 < seconds < float("inf")
+
+
+def ids_in(provider: str, document: object) -> list[object]:
+    """Return everything in a body that stands where an id may stand, of whatever type."""
+    body: dict[str, object] = document if isinstance(document, dict) else {}
+    data = body.get("data", body)
+    record = data[0] if isinstance(data, list) and data else data
+    return [record[name] for name in NAMES[provider] if name in record] if isinstance(record, dict) else []
+
+
+@everywhere
+@many
+@given(reply=REPLIES, number=st.integers(0, 1))
+@example(reply=HttpReply(status=200, body=b'{"data": {"id": null, "task_id": null, "status": "created"}}'), number=0)
+@example(reply=HttpReply(status=500, body=b'{"data": {"id": "abc", "task_id": "abc", "status": "created"}}'), number=0)
+def test_any_reply_to_a_submission(provider: Provider, reply: HttpReply, number: int) -> None:
+    """Any reply is an accepted prediction, with an id that stands in it as text, or one of our errors."""
+    seen = read(lambda: provider.parse_submit(reply, input=INPUTS[provider.name][number], key="cat"))
+    if isinstance(seen, KlingError):
+        assert isinstance(seen, (Refused, UnexpectedReply, AnswerLost))
+        assert (provider.name, reply.status) == (seen.provider, seen.http_status)
+        assert isinstance(seen, AnswerLost) == (seen.id is not None)
+        assert str(seen).startswith(seen.message)
+        return
+    assert 200 <= reply.status < 300
+    assert ID.fullmatch(seen.id)
+    assert seen.id in ids_in(provider.name, seen.raw)
+    assert (provider.name, "cat") == (seen.provider, seen.key)
+    hold(seen)
+
+
+@everywhere
+@many
+@given(reply=REPLIES)
+@example(reply=HttpReply(status=200, body=b'{"code": 500, "data": {"status": "failed", "error": {}}}'))
+@example(reply=HttpReply(status=200, body=b'{"data": {"status": "completed", "outputs": ["https://x"], "id": 5}}'))
+def test_any_reply_to_a_poll(provider: Provider, reply: HttpReply) -> None:
+    """Any reply is the prediction that was asked for, as it stands now, or one of our errors."""
+    asked = evolve(ASKED, provider=provider.name)
+    seen = read(lambda: provider.parse_poll(reply, prediction=asked))
+    if isinstance(seen, KlingError):
+        assert isinstance(seen, (Refused, UnexpectedReply))
+        assert (provider.name, reply.status) == (seen.provider, seen.http_status)
+        assert str(seen).startswith(seen.message)
+        return
+    assert 200 <= reply.status < 300
+    assert (asked.id, asked.model, asked.key) == (seen.id, seen.model, seen.key)
+    hold(seen)
+
+
+@everywhere
+@many
+@given(id=ANYTHING.filter(lambda value: not (isinstance(value, str) and ID.fullmatch(value) and value.strip("."))))
+def test_nothing_becomes_an_id(provider: Provider, id: object) -> None:
+    """Whatever is no id where an id should be leaves the submission without one: it is never called accepted."""
+    record = dict.fromkeys(NAMES[provider.name], id) | {"status": "created"}
+    reply = HttpReply(status=200, body=json.dumps({"code": 200, "data": record}).encode())
+    with pytest.raises(UnexpectedReply):
+        provider.parse_submit(reply, input=INPUTS[provider.name][0], key=None)
+
+
+@everywhere
+@many
+@given(id=st.from_regex(ID, fullmatch=True).filter(lambda text: text.strip(".")))
+def test_every_id_is_kept_as_it_is(provider: Provider, id: str) -> None:
+    """An id is taken as it stands, and the poll goes to an address that ends in it and nothing more."""
+    name = NAMES[provider.name][0]
+    reply = HttpReply(status=200, body=json.dumps({"code": 200, "data": {name: id, "status": "x"}}).encode())
+    seen = provider.parse_submit(reply, input=INPUTS[provider.name][0], key=None)
+    assert id == seen.id
+    assert provider.build_poll(id).path.removesuffix("/result").endswith(f"/{id}")

@@ -1,0 +1,151 @@
+"""What bytes are, and what their file is called."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath, PureWindowsPath
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kling_async.media import SNIFFED_BYTES, ends_whole, file_stem, sniff
+from kling_async.prediction import OutputKind
+
+HEADS = {
+    "PNG": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image/png", ".png", OutputKind.IMAGE),
+    "JPEG": (b"\xff\xd8\xff\xe0\0\x10JFIF", "image/jpeg", ".jpg", OutputKind.IMAGE),
+    "JPEG of a camera": (b"\xff\xd8\xff\xe1", "image/jpeg", ".jpg", OutputKind.IMAGE),
+    "GIF": (b"GIF89a", "image/gif", ".gif", OutputKind.IMAGE),
+    "older GIF": (b"GIF87a", "image/gif", ".gif", OutputKind.IMAGE),
+    "WebP": (b"RIFF\x10\0\0\0WEBPVP8 ", "image/webp", ".webp", OutputKind.IMAGE),
+    "AVIF": (b"\0\0\0\x20ftypavif\0\0\0\0", "image/avif", ".avif", OutputKind.IMAGE),
+    "moving AVIF": (b"\0\0\0\x20ftypavis", "image/avif", ".avif", OutputKind.IMAGE),
+    "MP4": (b"\0\0\0\x18ftypmp42", "video/mp4", ".mp4", OutputKind.VIDEO),
+    "MP4 of another brand": (b"\0\0\0\x20ftypisom", "video/mp4", ".mp4", OutputKind.VIDEO),
+    "QuickTime": (b"\0\0\0\x14ftypqt  ", "video/quicktime", ".mov", OutputKind.VIDEO),
+    "WebM": (b"\x1a\x45\xdf\xa3\x01\0\0\0", "video/webm", ".webm", OutputKind.VIDEO),
+}
+
+
+@pytest.mark.parametrize(("head", "mime", "suffix", "kind"), HEADS.values(), ids=list(HEADS))
+def test_files_are_told_by_their_first_bytes(head: bytes, mime: str, suffix: str, kind: OutputKind) -> None:
+    """A file is what its bytes say, in as many of them as are looked at."""
+    media = sniff(head[:SNIFFED_BYTES])
+    assert media is not None
+    assert (mime, suffix, kind) == (media.mime, media.suffix, media.kind)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"<!DOCTYPE html>",
+        b"<?xml version='1.0'?><Error>",
+        b'{"error": "expired"}',
+        b"\x89PNG",
+        b"RIFF\x10\0\0\0WAVEfmt ",
+        b"%PDF-1.7",
+        b"\0" * 16,
+        b"MZ\x90\0",
+    ],
+)
+def test_what_is_no_picture_is_nothing(head: bytes) -> None:
+    """A page, an error or half a signature is no image and no video."""
+    assert sniff(head) is None
+
+
+@given(st.binary(max_size=32))
+def test_sniffing_never_fails(head: bytes) -> None:
+    """Any bytes are a kind of file or none, and more bytes than are looked at change nothing."""
+    media = sniff(head)
+    assert media is None or re.fullmatch(r"\.[a-z0-9]+", media.suffix)
+    assert media == sniff(head + bytes(100)) or len(head) < SNIFFED_BYTES
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a", "image-b7907747-00ff00", "Cat_1", "a.b.c", "v1.0-rc", "7", "x" * 100, "-", "_", "console", "com", "lpt10"],
+)
+def test_a_plain_key_names_its_file(key: str) -> None:
+    """A key that is a safe file name on every system is the file's name."""
+    assert key == file_stem(key)
+
+
+STRANGE = {
+    "../../etc/passwd": "etc_passwd_",
+    "/etc/passwd": "etc_passwd_",
+    "C:\\Windows\\a": "C_Windows_a_",
+    "con": "con_",
+    "NUL": "NUL_",
+    "aux.txt": "aux_txt_",
+    "com1": "com1_",
+    "LPT9.a.b": "LPT9_a_b_",
+    "a b": "a_b_",
+    "a\0b": "a_b_",
+    "trailing.": "trailing_",
+    ".hidden": "hidden_",
+    "..": "job_",
+    ".": "job_",
+    "": "job_",
+    "猫": "job_",
+    "ａ": "job_",
+    "a\u202eb": "a_b_",
+    "a:b|c?d*e": "a_b_c_d_e_",
+    "x" * 101: "x" * 60 + "_",
+    "\ud800": "job_",
+}
+
+
+@pytest.mark.parametrize(("key", "begins"), STRANGE.items(), ids=[repr(key)[:30] for key in STRANGE])
+def test_a_strange_key_is_cleaned(key: str, begins: str) -> None:
+    """What is unsafe in a key is replaced, and a hash of the whole key keeps it apart from others."""
+    assert re.fullmatch(re.escape(begins) + "[0-9a-f]{12}", file_stem(key))
+
+
+DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))}
+
+
+@given(st.text(max_size=250) | st.text("aA.-_ /\\:01con", max_size=12))
+@example("CON.tar.gz")
+@example("a" * 99 + ".")
+def test_no_key_leaves_the_directory(key: str) -> None:
+    """Whatever the key, its file lies in the directory, under one plain name that any file system takes."""
+    stem = file_stem(key)
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,100}", stem)
+    assert stem[0] != "."
+    assert stem[-1] != "."
+    assert stem.split(".")[0].upper() not in DEVICES
+    for path in (PurePosixPath, PureWindowsPath):
+        assert stem == path(stem).name == path("out", f"{stem}-0.png").name.removesuffix("-0.png")
+
+
+@given(st.lists(st.text(max_size=8) | st.text("a. /_", max_size=4), unique=True, max_size=8))
+def test_two_keys_never_share_a_file(keys: list[str]) -> None:
+    """Different keys have different names."""
+    assert len(keys) == len({file_stem(key) for key in keys})
+
+
+PNG, JPEG, MP4 = (sniff(HEADS[name][0]) for name in ("PNG", "JPEG", "MP4"))
+
+
+@pytest.mark.parametrize(
+    ("name", "tail", "whole"),
+    [
+        ("PNG", b"\0\0\0\0IEND\xaeB`\x82", True),
+        ("PNG", b"\0\0\0\0IEND", True),
+        ("PNG", b"IEND" + b"\0" * 12, False),
+        ("PNG", b"", False),
+        ("JPEG", b"\x11\xff\xd9", True),
+        ("JPEG", b"\xff\xd9\0\0", True),
+        ("JPEG", b"\xff", False),
+        ("JPEG", b"", False),
+        ("MP4", b"", True),
+        ("WebP", b"x", True),
+    ],
+)
+def test_the_end_of_a_file(name: str, tail: bytes, *, whole: bool) -> None:
+    """A PNG and a JPEG have an end that must be there; of other kinds nothing can be told."""
+    media = sniff(HEADS[name][0])
+    assert media is not None
+    assert whole is ends_whole(media, tail)

@@ -1,0 +1,225 @@
+"""The public API as type checkers see it. This file is checked by mypy and pyright, and never run.
+
+A wrong use carries an ignore, which both honour: should either stop noticing, it reports the ignore as unneeded.
+"""
+
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path, PurePath
+from typing import assert_type
+
+import kling_async
+from kling_async import (
+    AnswerLost,
+    Client,
+    DownloadError,
+    Estimate,
+    Fault,
+    FaultKind,
+    ImageInput,
+    Input,
+    InputError,
+    InputFault,
+    Job,
+    KlingError,
+    NotSent,
+    Outcome,
+    Output,
+    OutputKind,
+    Prediction,
+    PredictionFailed,
+    RateLimited,
+    Refused,
+    Scene,
+    Shot,
+    Status,
+    Timings,
+    UnexpectedReply,
+    VideoInput,
+    WaitTimeout,
+)
+from kling_async.prediction import Json
+from kling_async.providers import PROVIDERS, Provider, provider_named
+from kling_async.testing import Sandbox, SandboxApp, VirtualClock
+
+
+async def the_example_of_the_page() -> None:
+    """The first thing that anybody does."""
+    async with Client() as client:
+        assert_type(client, Client)
+        prediction = await client.generate(ImageInput(prompt="a cat"))
+        assert_type(prediction, Prediction)
+        assert_type(await client.download(prediction, "out"), list[Path])
+
+
+def every_setting() -> Client:
+    """A client takes mappings by provider."""
+    return Client(
+        "apiinone",
+        keys={"apiinone": "aio"},
+        base_urls={"gptproto": "https://gptproto.com"},
+        request_timeout=10,
+        auth_schemes={"gptproto": "bare"},
+        allow_http=False,
+    )
+
+
+async def every_call(client: Client, prediction: Prediction) -> None:
+    """The face, call by call."""
+    assert_type(await client.submit(ImageInput("a"), provider="gptproto", key="a"), Prediction)
+    assert_type(await client.refresh(prediction), Prediction)
+    assert_type(await client.wait(prediction, wait_timeout=60), Prediction)
+    assert_type(await client.generate(VideoInput("a"), provider=None, key=None, wait_timeout=60.0), Prediction)
+    assert_type(await client.map([ImageInput("a"), VideoInput("b")], provider="gptproto"), list[Outcome])
+    assert_type(await client.map(ImageInput(word) for word in ("a", "b")), list[Outcome])
+    assert_type(await client.download(prediction, Path("out"), overwrite=True), list[Path])
+    assert_type(client.estimate([ImageInput("a")]), Estimate)
+    await client.aclose()
+
+
+def every_input(url: str) -> None:
+    """Inputs take lists and tuples, and keep tuples."""
+    image = ImageInput(
+        "a",
+        model="kling-image-o1",
+        images=[url],
+        aspect_ratio="16:9",
+        resolution="2k",
+        n=4,
+        multi_shot=True,
+        extra={"seed": 7, "nested": [1, None, {"a": 1.5}]},
+    )
+    video = VideoInput(
+        "a",
+        model="kling-video-o1-pro",
+        image=url,
+        last_image=url,
+        images=(url,),
+        video=url,
+        aspect_ratio=None,
+        duration=10,
+        shots=[Shot("b", 5), Shot("c", duration=5)],
+        keep_original_sound=False,
+        scene=Scene.IMAGE_TO_VIDEO,
+        extra={},
+    )
+    assert_type(image.images, tuple[str, ...])
+    assert_type(video.shots, tuple[Shot, ...])
+    assert_type(video.scene, str | None)
+    assert_type(image.extra, Mapping[str, Json])
+    both: list[Input] = [image, video]
+    assert_type(Job(both[0], key="a", provider="gptproto").input, ImageInput | VideoInput)
+    assert_type(Job(video).key, str | None)
+
+
+def every_field(prediction: Prediction, outcome: Outcome, estimate: Estimate) -> None:
+    """Records say what they know, and what they may not know."""
+    assert_type(prediction.provider, str)
+    assert_type(prediction.model, str)
+    assert_type(prediction.id, str)
+    assert_type(prediction.key, str | None)
+    assert_type(prediction.status, Status)
+    assert_type(prediction.status.finished, bool)
+    assert_type(prediction.native_status, str)
+    assert_type(prediction.outputs, tuple[Output, ...])
+    assert_type(prediction.fault, Fault | None)
+    assert_type(prediction.flagged, bool | None)
+    assert_type(prediction.created_at, datetime | None)
+    assert_type(prediction.timings, Timings)
+    assert_type(prediction.timings.inference_for, float | None)
+    assert_type(prediction.cost, Decimal | None)
+    for output in prediction.outputs:
+        assert_type(output.url, str)
+        assert_type(output.kind, OutputKind)
+    if prediction.fault is not None:
+        assert_type(prediction.fault.kind, FaultKind)
+        assert_type(prediction.fault.code, str | None)
+        assert_type(prediction.fault.message, str)
+    assert_type(outcome.job, Job)
+    assert_type(outcome.prediction, Prediction | None)
+    assert_type(outcome.files, tuple[PurePath, ...])
+    assert_type(outcome.error, KlingError | None)
+    assert_type(outcome.ok, bool)
+    assert_type(estimate.low, Decimal)
+    assert_type(estimate.known, bool)
+    assert_type(estimate.unpriced, tuple[str, ...])
+
+
+def every_error(error: KlingError) -> None:
+    """Errors carry their facts in typed fields."""
+    assert_type(error.provider, str | None)
+    assert_type(error.key, str | None)
+    assert_type(error.id, str | None)
+    assert_type(error.http_status, int | None)
+    assert_type(error.code, str | None)
+    assert_type(error.may_be_billed, bool)
+    assert_type(error.message, str)
+    assert_type(error.advice, str)
+    if isinstance(error, InputError):
+        assert_type(error.faults, tuple[InputFault, ...])
+        assert_type(error.faults[0].field, str)
+    elif isinstance(error, NotSent):
+        assert_type(error.reason, str)
+    elif isinstance(error, Refused):
+        assert_type(error.retry_after, float | None)
+    elif isinstance(error, (AnswerLost, UnexpectedReply)):
+        assert_type(error.excerpt, str)
+    elif isinstance(error, (PredictionFailed, WaitTimeout)):
+        assert_type(error.prediction, Prediction)
+    elif isinstance(error, DownloadError):
+        assert_type(error.url, str | None)
+
+
+def every_refusal_is_one(error: RateLimited) -> Refused:
+    """Each kind of refusal is caught with the others."""
+    return error
+
+
+def names_of_the_package() -> None:
+    """What is loaded on first use has its type all the same."""
+    assert_type(kling_async.Client, type[Client])
+    assert_type(kling_async.ImageInput("a").prompt, str)
+    assert_type(provider_named("gptproto"), Provider)
+    assert_type(PROVIDERS, Mapping[str, Provider])
+    assert_type(PROVIDERS["gptproto"].cost(ImageInput("a")), Decimal | None)
+
+
+async def without_a_network() -> None:
+    """The sandbox and the clock fit where the client takes a transport and a clock."""
+    async with VirtualClock() as clock:
+        app = SandboxApp(Sandbox(), clock=clock)
+        assert_type(app, SandboxApp)
+        Client(clock=clock)
+
+
+async def wrong_uses(client: Client, prediction: Prediction) -> None:
+    """What type checkers must not let pass."""
+    Client(5)  # type: ignore[arg-type]
+    Client("gptproto", {"gptproto": "sk"})  # type: ignore[call-arg]
+    Client(keys={"gptproto": 7})  # type: ignore[dict-item]
+    Client(transport=object())  # type: ignore[arg-type]
+    ImageInput()  # type: ignore[call-arg]
+    ImageInput("a", "kling-image-o1")  # type: ignore[call-arg]
+    ImageInput("a", n="2")  # type: ignore[arg-type]
+    ImageInput("a", duration=5)  # type: ignore[call-arg]
+    ImageInput("a", images=[Path("a.png")])  # type: ignore[list-item]
+    ImageInput("a", extra={"a": {1, 2}})  # type: ignore[dict-item]
+    VideoInput("a", shots=["b"])  # type: ignore[list-item]
+    VideoInput("a", image=Path("a.png"))  # type: ignore[arg-type]
+    Shot("a")  # type: ignore[call-arg]
+    Job("a")  # type: ignore[arg-type]
+    Job(ImageInput("a"), "key")  # type: ignore[call-arg]
+    await client.submit("a cat")  # type: ignore[arg-type]
+    await client.generate([ImageInput("a")])  # type: ignore[arg-type]
+    await client.generate(ImageInput("a"), "gptproto")  # type: ignore[call-arg]
+    await client.wait("abc")  # type: ignore[arg-type]
+    await client.download(prediction)  # type: ignore[call-arg]
+    prediction.status = Status.FAILED  # type: ignore[misc]
+    prediction.outputs[0].path  # type: ignore[attr-defined]  # noqa: B018
+    prediction.fault.message  # type: ignore[union-attr]  # noqa: B018
+    KlingError("a", job="b")  # type: ignore[call-arg]
