@@ -148,7 +148,7 @@ def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build/html; a warning is an error."""
     session.install(*PINS, *RUNTIME, *group("docs"))
     install_wheel(session)
-    options = ("-W", "--keep-going", "-b", "html")
+    options = ("-q", "-W", "--keep-going", "-b", "html")
     session.run("sphinx-build", *options, "docs", "docs/_build/html", *session.posargs, env=INSTALLED)
 
 

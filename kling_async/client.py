@@ -264,7 +264,7 @@ class Client:
         return Gateway(provider=provider, transport=transport, clock=self._clock, workers=self._workers)
 
 
-def _positive(name: str, seconds: float) -> float:
+def _positive(name: str, seconds: object) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < float("inf"):
         raise InputError.of("Wrong setting", [InputFault(name, seconds, "must be a number of seconds above 0")])
     return seconds

@@ -17,7 +17,7 @@ import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import anyio
 import anyio.to_thread
@@ -126,7 +126,8 @@ async def drain(response: httpx.Response, take: Callable[[bytes], None]) -> None
     """
     refused: Exception | None = None
     try:
-        async for piece in response.stream:  # type: ignore[union-attr] # an async transport gives an async stream
+        # An asynchronous transport gives an asynchronous stream; httpx's type allows for both.
+        async for piece in cast("httpx.AsyncByteStream", response.stream):
             try:
                 take(piece)
             except Exception as error:  # noqa: BLE001 - raised below, once the stream has ended
