@@ -108,7 +108,9 @@ def loaded_by(code: str) -> set[str]:
     program = f"import sys, json\n{code}\nprint(json.dumps(sorted(set(sys.modules) & set({sorted(HEAVY)!r}))))"
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": str(ROOT.parent)},
+        # Coverage would load libraries of its own, to measure this process too.
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+        | {"PYTHONPATH": str(ROOT.parent)},
         capture_output=True,
         text=True,
         check=True,

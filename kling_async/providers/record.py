@@ -70,14 +70,14 @@ def envelope_of(document: Json, *, id_name: str) -> Envelope:
     data = body.get("data", body)
     listed = as_list(data)
     record = snake_names(as_object(listed[0] if listed else data))
-    # In a flat body an error beside a status is the prediction's own, and is read with the record.
+    problem = read_problem(body.get("error")) or Problem()
+    # In a flat body an error beside a status is the prediction's own, and refuses nothing by itself.
     own = data is body and "status" in record
-    problem = (None if own else read_problem(body.get("error"))) or Problem()
     code = code_text(body.get("code"))
     message = body.get("message")
     return Envelope(
         id=valid_id(record.get(id_name, record.get("id"))),
-        refused=problem != Problem() or (code or "200").lower() not in _WELL,
+        refused=(problem != Problem() and not own) or (code or "200").lower() not in _WELL,
         code=problem.code or code,
         message=problem.message or (message if isinstance(message, str) else None),
         record=record,

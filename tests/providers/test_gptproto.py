@@ -125,6 +125,8 @@ REFUSED = {
     "refused-old-signature.401.json": no(AuthenticationError, "Invalid signature", "401"),
     "refused-old-token.403.json": no(PermissionDenied, "Invalid Token", "403"),
     "refused-type-number.401.json": no(AuthenticationError, "Invalid signature", "401"),
+    "refused-status-beside-error.400.json": no(ContentRejected, "Content policy violation", "503"),
+    "refused-status-beside-error.403.json": no(InsufficientBalance, "Insufficient balance"),
     "sync-timed-out-gateway.504.html": no(ProviderUnavailable, "HTTP 504"),
     "timed-out.408.json": no(BadRequest, "Request timeout", "408"),
     "too-large.413.json": no(BadRequest, "Payload too large", "413"),
@@ -173,6 +175,8 @@ SUBMITTED = {
             *("newline", "too-long", "non-ascii", "list", "object", "missing"),
         )
     },
+    # It may well be running, so it is never called refused.
+    "flat-without-id.200.json": NO_ID,
     "data-null.200.json": NO_ID,
     "data-empty-list.200.json": NO_ID,
     "data-text.200.json": NO_ID,
@@ -221,6 +225,7 @@ POLLED = {
     "unknown-word.200.json": running("Warming-Up"),
     "status-blank.200.json": running(""),
     "sync-timed-out.200.json": running("processing"),
+    "flat-without-id.200.json": running("processing"),
     "status-null.200.json": NO_STATUS_WORD,
     "status-number.200.json": NO_STATUS_WORD,
     "status-missing.200.json": NO_STATUS,
