@@ -86,13 +86,15 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    # Loaded on first use (PEP 562): a command line that prints its help needs none of the heavy libraries.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF.get(name, ".errors"), __name__), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker that sees this function believes in any name
+
+    def __getattr__(name: str) -> object:
+        # Loaded on first use (PEP 562): a command line that prints its help needs none of the heavy libraries.
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOME_OF.get(name, ".errors"), __name__), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -43,6 +43,9 @@ _MONEY = re.compile(r"(?i)\b(?:balance|credits?|quota|arrears?|top[- ]?up|rechar
 """GPTProto answers 403 for a missing permission and for an empty account alike; only the text tells them apart.
 Both latch the account, so a wrong guess here changes the advice, never what is sent again."""
 
+_KEY_MESSAGES = frozenset({"invalid token", "invalid signature"})
+"""GPTProto's older pages print these under 403; what helps is another key, not another permission."""
+
 _CONTENT_CODES = CONTENT_WORDS | {"503", "1200"}
 _CONTENT_MESSAGE = "input may not meet the guidelines"
 """GPTProto's documented text for its "503 Content policy violation (actual status code is 400)"."""
@@ -77,6 +80,8 @@ def _kind(status: int, code: str | None, message: str | None) -> type[Refused]:
     kind = _BY_NUMBER.get(number)
     if kind is PermissionDenied and _MONEY.search(message or ""):
         return InsufficientBalance
+    if kind is PermissionDenied and (message or "").strip().lower() in _KEY_MESSAGES:
+        return AuthenticationError
     if kind is not None:
         return kind
     return ProviderUnavailable if 500 <= number < 600 or number >= 5000 else BadRequest

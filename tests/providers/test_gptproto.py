@@ -123,7 +123,7 @@ REFUSED = {
     "refused-old-internal.400.json": no(ProviderUnavailable, "Internal server error", "500"),
     "refused-old-internal.500.json": no(ProviderUnavailable, "Internal server error", "500"),
     "refused-old-signature.401.json": no(AuthenticationError, "Invalid signature", "401"),
-    "refused-old-token.403.json": no(PermissionDenied, "Invalid Token", "403"),
+    "refused-old-token.403.json": no(AuthenticationError, "Invalid Token", "403"),
     "refused-type-number.401.json": no(AuthenticationError, "Invalid signature", "401"),
     "refused-status-beside-error.400.json": no(ContentRejected, "Content policy violation", "503"),
     "refused-status-beside-error.403.json": no(InsufficientBalance, "Insufficient balance"),
