@@ -116,7 +116,13 @@ async def test_an_empty_balance_and_a_forbidden_key_differ_in_text_only(visit):
     """GPTProto answers both with 403."""
     async with visit() as v:
         assert (await v.image("[[broke]]")).json() == {"error": {"message": "Insufficient balance", "type": "403"}}
-        assert (await v.image("[[forbidden]]")).json() == {"error": {"message": "Invalid Token", "type": "403"}}
+        assert (await v.image("[[forbidden]]")).json() == {
+            "error": {
+                "message": "Insufficient permissions",
+                "type": "permission_error",
+                "code": "insufficient_permissions",
+            }
+        }
 
 
 @pytest.mark.parametrize("submitter", SUBMITTERS)

@@ -27,7 +27,7 @@ _CONTENT_POLICY = "Input may not meet the guidelines. Please adjust and try agai
 _Refusal = tuple[int, str, str, str | None]
 _REFUSALS: Mapping[str, _Refusal] = {
     "unauthorized": (401, "Invalid signature", "401", None),
-    "forbidden": (403, "Invalid Token", "403", None),
+    "forbidden": (403, "Insufficient permissions", "permission_error", "insufficient_permissions"),
     "broke": (403, "Insufficient balance", "403", None),
     # The table calls it 503 and adds that the actual HTTP status is 400.
     "refused": (400, _CONTENT_POLICY, "503", None),
