@@ -1,41 +1,215 @@
-"""When to look again."""
-
 from __future__ import annotations
 
-from itertools import pairwise
+import math
+from itertools import accumulate, pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kling_async.planning.cadence import next_check
+from kling_async.errors import InputError
+from kling_async.planning.cadence import SHORTEST_GAP, Law, Plan, optimal_checks
+from kling_async.planning.staircase import best_steps, tail_gap
+
+PRICES = st.floats(0.01, 50.0)
+
+
+@st.composite
+def laws(draw: st.DrawFn, *, ends: bool = True) -> Law:
+    """Draw a law with steps of any size, flat stretches included."""
+    gaps = draw(st.lists(st.floats(0.1, 20.0), min_size=1, max_size=25))
+    weights = draw(st.lists(st.sampled_from([0.0, 0.01, 0.3, 1.0, 5.0]), min_size=len(gaps), max_size=len(gaps)))
+    left = 0.0 if ends else draw(st.floats(0.01, 1.0))
+    weights[-1] += 0.01
+    beyond = list(accumulate([left, *reversed(weights)]))
+    return Law.of(accumulate(gaps), [share / beyond[-1] for share in reversed(beyond[:-1])])
+
+
+def cost(law: Law, checks: tuple[float, ...], price: float) -> float:
+    """Price of the looks, and delay plus mean, where every look stands at an age of the law."""
+    share = dict(zip(law.ages, law.survival, strict=True))
+    return math.fsum(share[a] * (price + b - a) for a, b in pairwise((0.0, *checks)))
+
+
+def least(law: Law, price: float) -> float:
+    """The same by trying every next age from every age, which takes the square of the grid."""
+    best = [0.0] * len(law.ages)
+    best[-1] = law.survival[-1] * (1 + math.expm1(tail_gap(law.ages[-1], price) / law.ages[-1])) * law.ages[-1]
+    for i in range(len(law.ages) - 2, -1, -1):
+        best[i] = min(
+            law.survival[i] * (price + law.ages[j] - law.ages[i]) + best[j] for j in range(i + 1, len(law.ages))
+        )
+    return best[0]
+
+
+def log_normal(median: float, sigma: float, count: int = 2000) -> Law:
+    """Make a lognormal law on a fine grid of even steps."""
+    ages = [median * math.exp(5 * sigma) * k / count for k in range(1, count + 1)]
+    return Law.of(ages, [math.erfc(math.log(age / median) / (sigma * math.sqrt(2))) / 2 for age in ages])
+
+
+@given(laws(), PRICES)
+def test_checks_cost_what_trying_everything_costs(law: Law, price: float) -> None:
+    """The hull finds the exact optimum of any law."""
+    assert cost(law, optimal_checks(law, price=price), price) == pytest.approx(least(law, price), rel=1e-9)
+
+
+@given(laws(ends=False), PRICES)
+def test_an_open_end_is_paid_for_at_a_constant_rate(law: Law, price: float) -> None:
+    """Where the law leaves some running, the optimum counts the looks beyond it."""
+    steps, at, paid = best_steps(law.ages, law.survival, price), 0, 0.0
+    while steps[at] > at:
+        paid += law.survival[at] * (price + law.ages[steps[at]] - law.ages[at])
+        at = steps[at]
+    scale = law.ages[-1]
+    paid += law.survival[-1] * math.exp(tail_gap(scale, price) / scale) * scale
+    assert paid == pytest.approx(least(law, price), rel=1e-9)
+
+
+@given(laws(ends=False), PRICES)
+def test_checks_ascend_to_where_nothing_is_left(law: Law, price: float) -> None:
+    """The list goes beyond the ages of the law until 1 in 10,000 still runs."""
+    checks = optimal_checks(law, price=price)
+    assert all(a < b for a, b in pairwise((0.0, *checks)))
+    assert law.running(checks[-1]) <= 1e-4 or checks[-1] == law.ages[-1]
+
+
+@pytest.mark.parametrize("price", [0.1, 1.0, 10.0])
+def test_what_finishes_at_a_constant_rate_is_looked_at_in_equal_gaps(price: float) -> None:
+    """Exponential: the gap t solves e^(ht) - ht - 1 = h * price."""
+    ages = [k * 0.02 for k in range(1, 15000)]
+    checks = optimal_checks(Law.of(ages, [math.exp(-age / 10) for age in ages]), price=price)
+    gap = tail_gap(10.0, price)
+    assert math.expm1(gap / 10) - gap / 10 == pytest.approx(price / 10)
+    assert [b - a for a, b in pairwise((0.0, *checks))][:6] == pytest.approx([gap] * 6, abs=0.05)
+
+
+@pytest.mark.parametrize("price", [0.3, 1.0, 4.0])
+def test_uniform_times_are_looked_at_in_gaps_that_shrink_by_the_price(price: float) -> None:
+    """Uniform on [0, A]: x_k = kA/n + price k (n - k) / 2, with the largest n such that n (n - 1) < 2A / price."""
+    ages = [k * 0.01 for k in range(1, 2001)]
+    checks = optimal_checks(Law.of(ages, [1 - age / 20 for age in ages]), price=price)
+    n = max(n for n in range(1, 50) if n * (n - 1) < 40 / price)
+    wanted = [k * 20 / n + price * k * (n - k) / 2 for k in range(1, n + 1)]
+    assert len(checks) == n
+    assert checks == pytest.approx(wanted, abs=0.03)
+
+
+def test_gaps_follow_the_first_order_condition() -> None:
+    """x_{k+1} - x_k = (F(x_k) - F(x_{k-1})) / f(x_k) - price (Barlow, Hunter, Proschan)."""
+    median, sigma, price = 100.0, 0.5, 2.0
+    law = log_normal(median, sigma, 40000)
+    checks = (0.0, *optimal_checks(law, price=price))
+    for before, here, after in zip(checks, checks[1:], checks[2:6], strict=False):
+        z = math.log(here / median) / sigma
+        density = math.exp(-z * z / 2) / (here * sigma * math.sqrt(2 * math.pi))
+        assert after - here == pytest.approx((law.running(before) - law.running(here)) / density - price, rel=0.01)
+
+
+@given(laws(), PRICES, st.floats(0.2, 5.0))
+def test_time_and_price_scale_together(law: Law, price: float, by: float) -> None:
+    """(T, price) -> (aT, a price) costs a times as much."""
+    scaled = Law.of([age * by for age in law.ages], law.survival)
+    there = cost(scaled, optimal_checks(scaled, price=price * by), price * by)
+    assert there == pytest.approx(by * cost(law, optimal_checks(law, price=price), price))
+
+
+@given(laws(), PRICES, st.floats(1.01, 10.0))
+def test_no_next_check_is_earlier_at_a_higher_price(law: Law, price: float, by: float) -> None:
+    """Indexability: from every age, the best next age does not fall as the price rises."""
+    cheap, dear = (best_steps(law.ages, law.survival, p) for p in (price, price * by))
+    running = [i for i in range(len(law.ages)) if law.survival[i] > 0]
+    # Where nothing finishes in between, two next ages may cost the same.
+    assert all(law.survival[dear[i]] <= law.survival[cheap[i]] + 1e-12 for i in running)
+
+
+@pytest.mark.parametrize(("price", "looks", "delay"), [(0.2, 15.1, 3.00), (1.0, 6.95, 6.65), (5.0, 3.38, 14.6)])
+def test_plans_reach_the_published_optimum(price: float, looks: float, delay: float) -> None:
+    """Video, lognormal(110, 0.5): looks and delay as an independent computation had them."""
+    law = Law.of(*_by_ratio(lambda age: math.erfc(math.log(age / 110) / (0.5 * math.sqrt(2))) / 2))
+    plan, age, share, found, area = Plan(law), 0.0, 1.0, 0.0, 0.0
+    while share > 1e-9:
+        check = plan.next_check(age, price)
+        found, area = found + share, area + share * (check - age)
+        age, share = check, math.erfc(math.log(check / 110) / (0.5 * math.sqrt(2))) / 2
+    assert found == pytest.approx(looks, rel=0.02)
+    assert area - 124.65 == pytest.approx(delay, rel=0.02)
+
+
+@settings(deadline=None)
+@given(laws(ends=False), st.floats(0.0, 1000.0), st.floats(1e-6, 1e6))
+def test_a_plan_always_looks_again_later(law: Law, age: float, price: float) -> None:
+    """No age and no price starve a prediction, and no two looks overlap."""
+    check = Plan(law).next_check(age, price)
+    assert age + SHORTEST_GAP <= check < math.inf
+
+
+@settings(deadline=None)
+@given(laws(), st.floats(1.0, 1000.0), PRICES)
+def test_what_outlasts_its_law_is_looked_at_in_growing_gaps(law: Law, beyond: float, price: float) -> None:
+    """A law that says "all finished" does not end the looks at what has not."""
+    check = Plan(law).next_check(law.ages[-1] + beyond, price)
+    assert check - law.ages[-1] - beyond == pytest.approx(max(tail_gap(law.ages[-1], price), SHORTEST_GAP), rel=0.1)
+
+
+def test_plans_interpolate_between_prices_without_falling() -> None:
+    """The next check rises with the price, smoothly."""
+    plan = Plan(log_normal(9.0, 0.35))
+    checks = [plan.next_check(8.0, 0.01 * 1.05**k) for k in range(200)]
+    assert all(b - a > -0.02 for a, b in pairwise(checks))
+    assert all(b - a < 1.0 for a, b in pairwise(checks[:120]))
+
+
+def test_the_mean_counts_the_tail() -> None:
+    """The mean of an exponential law is found, even from a grid that ends early."""
+    ages = [k * 0.01 for k in range(1, 1001)]
+    assert Law.of(ages, [math.exp(-age / 10) for age in ages]).mean == pytest.approx(10.0, rel=1e-4)
+
+
+def test_a_law_starts_at_age_nought_with_all_running() -> None:
+    """Age 0 is added where it is missing, and whoever asks there has not looked yet."""
+    assert Law.of([2.0, 4.0], [0.5, 0.0]) == Law.of([0.0, 2.0, 4.0], [0.9, 0.5, 0.0]) == Law.of((0, 2, 4), (1, 0.5, 0))
+
+
+def test_between_ages_the_share_falls_in_a_straight_line_and_then_exponentially() -> None:
+    """What a law says at any age."""
+    law = Law.of([2.0, 4.0], [0.5, 0.25])
+    assert [law.running(age) for age in (-1.0, 0.0, 1.0, 3.0, 4.0)] == [1.0, 1.0, 0.75, 0.375, 0.25]
+    assert law.running(8.0) == pytest.approx(0.25 / math.e)
 
 
 @pytest.mark.parametrize(
-    ("age", "then"), [(0.0, 0.5), (1.0, 1.5), (10.0, 11.5), (60.0, 69.0), (100.0, 115.0), (600.0, 615.0)]
+    ("ages", "shares"),
+    [
+        ([], []),
+        ([0.0], [1.0]),
+        ([1.0, 2.0], [0.5]),
+        ([2.0, 1.0], [0.5, 0.4]),
+        ([1.0, 1.0], [0.5, 0.4]),
+        ([-1.0, 1.0], [0.5, 0.4]),
+        ([1.0, math.inf], [0.5, 0.4]),
+        ([1.0, math.nan], [0.5, 0.4]),
+        ([math.nan, 1.0], [0.5, 0.4]),
+        ([1.0, 2.0], [0.4, 0.5]),
+        ([1.0, 2.0], [1.5, 0.5]),
+        ([1.0, 2.0], [0.5, -0.1]),
+        ([1.0, 2.0], [0.5, math.nan]),
+    ],
 )
-def test_the_schedule(age: float, then: float) -> None:
-    """Often while young, then at a share of the age, at last every 15 seconds."""
-    assert then == next_check(age)
+def test_no_law_is_made_of_nonsense(ages: list[float], shares: list[float]) -> None:
+    """Ages must ascend from 0, shares must fall within [0, 1]."""
+    with pytest.raises(InputError):
+        Law.of(ages, shares)
 
 
-@given(st.floats(0, 1e6))
-def test_no_look_is_too_early_or_too_late(age: float) -> None:
-    """The next look is half a second to 15 seconds away."""
-    assert 0.499 <= next_check(age) - age <= 15.001
+@pytest.mark.parametrize("price", [0.0, -1.0, math.inf, math.nan])
+def test_a_look_has_a_price(price: float) -> None:
+    """A price that is no positive number is refused."""
+    with pytest.raises(InputError):
+        optimal_checks(Law.of([1.0], [0.0]), price=price)
 
 
-@given(st.floats(0, 1e6), st.floats(0, 1e6))
-def test_the_order_of_ages_is_kept(one: float, other: float) -> None:
-    """What is younger is looked at no later."""
-    young, old = sorted((one, other))
-    assert next_check(young) <= next_check(old)
-
-
-def test_ten_minutes_take_few_looks() -> None:
-    """A prediction of ten minutes costs some dozens of polls, and one of five seconds is found within its second."""
-    ages = [0.0]
-    while ages[-1] < 600:
-        ages.append(next_check(ages[-1]))
-    assert 30 < len(ages) < 70
-    assert 1.0 > max(later - earlier for earlier, later in pairwise(ages) if earlier < 5)
+def _by_ratio(running: object) -> tuple[list[float], list[float]]:
+    assert callable(running)
+    ages = [0.25 * 1.02**k for k in range(519)]
+    return ages, [running(age) for age in ages]

@@ -1,0 +1,156 @@
+"""Predictions and looks in virtual time: the real plans, market and learner, and seeded dice instead of a provider."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+
+from polling_laws import Work
+
+from kling_async.planning.cadence import Law, Plan
+from kling_async.planning.durations import Learner, Path
+from kling_async.planning.market import Agenda, Market, floor_for
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """A prediction that was submitted."""
+
+    serial: int
+    kind: int
+    submitted_at: float
+    takes: float
+    age: float = 0.0
+    looks: int = 0
+    early: float | None = None
+
+    def __lt__(self, other: object, /) -> bool:
+        """Let an agenda hold it: first come, first served among those due at the same time."""
+        return isinstance(other, Running) and self.serial < other.serial
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A prediction that was found finished."""
+
+    serial: int
+    kind: int
+    takes: float
+    looks: int
+    found_at: float
+    delay: float
+
+
+@dataclass
+class World:
+    """A poll budget and the predictions that share it.
+
+    Attributes:
+        works: the kinds of work.
+        rate: looks a second; None for as many as the plans want.
+        floor: what a look is worth in seconds; None for the default, a 500th of each kind's mean.
+        learning: "known" laws, or a cold start: from poll "intervals", or from times that the provider "reported".
+        seed: of the dice.
+    """
+
+    works: Sequence[Work]
+    rate: float | None
+    floor: float | None
+    learning: str
+    seed: int
+    learner: Learner = field(default_factory=Learner)
+    found: list[Found] = field(default_factory=list)
+    looks: int = 0
+
+    def __post_init__(self) -> None:
+        self.dice = random.Random(self.seed)
+        # A kind that the learner has no guess for: a median of 30 s, wrong for every law here.
+        self.paths: list[Path] = [("anything", work.name) for work in self.works]
+        known = self.learning == "known"
+        self.plans = [
+            Plan(work.law if known else self.learned(path)) for work, path in zip(self.works, self.paths, strict=True)
+        ]
+        self.floors = [self.floor or floor_for(plan.law.mean) for plan in self.plans]
+        self.market = Market(floor=min(self.floors))
+        self.agenda = Agenda(self.market, self.due)
+        self.serial = 0
+
+    def learned(self, path: Path) -> Law:
+        """Return the law as the learner sees it now."""
+        return Law.of(*self.learner.curve(path))
+
+    def due(self, item: Running, price: float) -> float:
+        """Return when to look next."""
+        if item.early is not None and item.age == 0.0:
+            return item.submitted_at + item.early
+        floor = self.floors[item.kind]
+        return item.submitted_at + self.plans[item.kind].next_check(item.age, max(price, floor))
+
+    def submit(self, kind: int, now: float) -> None:
+        """Let a prediction start."""
+        item = Running(self.serial, kind, now, self.works[kind].draw(self.dice))
+        self.serial += 1
+        if self.learning != "known":
+            path = self.paths[kind]
+            self.learner.started(path)
+            check = self.plans[kind].next_check(0.0, max(self.market.price, self.floors[kind]))
+            item.early = self.learner.early_look(path, check, dice=self.dice.random)
+        self.agenda.add(item)
+
+    def look(self, item: Running, now: float) -> bool:
+        """Look at a prediction; return whether it has finished."""
+        self.looks += 1
+        item.looks += 1
+        age, before, path = now - item.submitted_at, item.age, self.paths[item.kind]
+        if age < item.takes:
+            if self.learning != "known":
+                self.learner.not_yet(path, before=before, age=age)
+            item.age = age
+            self.agenda.add(item)
+            return False
+        delay = age - item.takes
+        self.found.append(Found(item.serial, item.kind, item.takes, item.looks, now, delay))
+        if self.learning != "known":
+            ran_for = item.takes if self.learning == "reported" else None
+            if changed := self.learner.finished(path, after=before, by=age, ran_for=ran_for):
+                self.refit(changed)
+        return True
+
+    def refit(self, changed: Sequence[Path]) -> None:
+        """Make plans of the laws that have changed."""
+        for path in changed:
+            kind = self.paths.index(path)
+            self.plans[kind] = Plan(self.learned(path))
+            self.floors[kind] = self.floor or floor_for(self.plans[kind].law.mean)
+        self.market.floor = min(self.floors)
+        self.agenda.rebuild()
+
+    def run(self, arrivals: Sequence[tuple[float, int]], *, until: float, refill: int = 0) -> list[Found]:
+        """Run until that time, or until all is found.
+
+        Args:
+            arrivals: when predictions start, and of which kind.
+            until: when to stop.
+            refill: how many more start, each as soon as one of its kind is found finished.
+        """
+        coming, now, token_for = list(arrivals), 0.0, 1 / self.rate if self.rate else 0.0
+        heapify(coming)
+        while now < until:
+            while coming and coming[0][0] <= now:
+                _, kind = heappop(coming)
+                self.submit(kind, now)
+            item = self.agenda.take(now)
+            if item is None:
+                times = [at for at in (self.agenda.wake_at(now, token_for=token_for),) if at is not None]
+                times += [coming[0][0]] if coming else []
+                if not times:
+                    break
+                now = max(min(times), now + 1e-9)
+                continue
+            if self.look(item, now) and refill:
+                refill -= 1
+                heappush(coming, (now, item.kind))
+            now += token_for
+        return self.found
