@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from attrs import frozen
 
+from ..errors import BudgetExceeded
 from ..providers.spec import Price
 
-__all__ = ["Estimate", "estimate"]
+__all__ = ["Budget", "Estimate", "estimate"]
 
 
 @frozen(kw_only=True)
@@ -52,3 +53,41 @@ def estimate(prices: Iterable[tuple[str, Price | None]]) -> Estimate:
             continue
         low, high, priced = low + price.low, high + price.high, priced + 1
     return Estimate(low=low, high=high, priced=priced, unpriced=tuple(unpriced))
+
+
+class Budget:
+    """Money that may be spent: reserved before a submission, settled when the job is over.
+
+    Args:
+        limit: US dollars; None is no limit.
+    """
+
+    def __init__(self, limit: Decimal | None) -> None:
+        self.limit = limit
+        self.spent = Decimal(0)
+        self.reserved = Decimal(0)
+
+    def reserve(self, price: Decimal | None) -> bool:
+        """Reserve what a job can cost at most; return False if it does not fit now, since too much is under way."""
+        if self.limit is None:
+            return True
+        if price is None:
+            raise BudgetExceeded("A model without a published price cannot be held to max_cost", advice=_NAME_A_PRICE)
+        if self.spent + self.reserved + price > self.limit:
+            return False
+        self.reserved += price
+        return True
+
+    def settle(self, price: Decimal | None, *, spent: Decimal | None) -> None:
+        """Give a reservation back for what was spent; what is not known counts as all of it."""
+        if self.limit is not None and price is not None:
+            self.reserved -= price
+            self.spent += price if spent is None else spent
+
+    def exceeded(self, key: str | None) -> BudgetExceeded:
+        """Return the error for a job that does not fit any more."""
+        left = (self.limit or 0) - self.spent - self.reserved
+        return BudgetExceeded(f"The next job would pass max_cost: ${left} of ${self.limit} are left", key=key)
+
+
+_NAME_A_PRICE = "Nothing was sent for it. Say what it costs with prices={model: dollars}."

@@ -11,9 +11,8 @@ and shorten Retry-After; they are not used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from enum import Enum
-from itertools import count
+from itertools import islice
 from typing import Final
 
 import backoff
@@ -30,7 +29,7 @@ from ..errors import (
     UnexpectedReply,
 )
 
-__all__ = ["Action", "Patience", "Verdict", "judge_poll", "judge_submission"]
+__all__ = ["Action", "Verdict", "judge_poll", "judge_submission", "wait_before"]
 
 
 class Action(Enum):
@@ -100,25 +99,15 @@ _LONGEST_WAIT: Final = 300.0
 """The longest Retry-After that is obeyed, in seconds; a longer one is a mistake, or hides an outage."""
 
 
-class Patience:
-    """How long to wait before each repetition of one request: full jitter under 0.5, 1, 2, ... 30 seconds."""
+def wait_before(error: KlingError, *, tries: int, dice: float) -> float:
+    """Return how long to wait, in seconds, before sending again what has failed `tries` times, the last with `error`.
 
-    def __init__(self, *, dice: Callable[[], float]) -> None:
-        self._dice = dice
-        self._waits = _waits()
-        self._turns = count(1)
+    Full jitter under 0.5, 1, 2, ... 30 seconds. What the provider asks is a floor: jitter is added to it, never taken
+    from it.
 
-    def after(self, error: KlingError, verdict: Verdict) -> float | None:
-        """Return the seconds to wait before sending again; None to give up."""
-        if verdict.action is not Action.REPEAT or next(self._turns) >= verdict.attempts:
-            return None
-        wait = next(self._waits) * self._dice()
-        asked = error.retry_after if isinstance(error, Refused) else None
-        # What the provider asks is a floor: jitter is added to it, never taken from it.
-        return wait if asked is None else min(asked + wait * 0.1, _LONGEST_WAIT)
-
-
-def _waits() -> Iterator[float]:
-    waits = backoff.expo(base=2, factor=0.5, max_value=30.0)
-    next(waits)  # backoff's generators yield None once before the first delay
-    return waits
+    Args:
+        dice: a number drawn evenly from 0 up to 1.
+    """
+    wait = next(islice(backoff.expo(base=2, factor=0.5, max_value=30.0), tries, None)) * dice
+    asked = error.retry_after if isinstance(error, Refused) else None
+    return wait if asked is None else min(asked, _LONGEST_WAIT) + wait * 0.1

@@ -9,9 +9,19 @@ from .apiinone import APIInOne
 from .base import Provider
 from .gptproto import GPTProto
 from .rules import suggestion
-from .spec import Certainty, ModelSpec, Parameter, Price, Source
+from .spec import Certainty, Limits, ModelSpec, Parameter, Price, Source
 
-__all__ = ["PROVIDERS", "Certainty", "ModelSpec", "Parameter", "Price", "Provider", "Source", "provider_named"]
+__all__ = [
+    "PROVIDERS",
+    "Certainty",
+    "Limits",
+    "ModelSpec",
+    "Parameter",
+    "Price",
+    "Provider",
+    "Source",
+    "provider_named",
+]
 
 PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (GPTProto(), APIInOne())}
 """Every provider by its name."""

@@ -23,7 +23,7 @@ from .decode import excerpt, read_json
 from .record import Envelope, Record, advanced
 from .refusal import refusal
 from .rules import suggestion
-from .spec import ModelSpec
+from .spec import Limits, ModelSpec
 
 __all__ = ["Provider", "json_body"]
 
@@ -40,6 +40,7 @@ class Provider(ABC):
         schemes: how the key may be written into the Authorization header; the first is the default.
         failures_are_free: whether it says that failed predictions are not billed; None where it does not say.
         models: its models by name.
+        limits: how fast it may be used unless the user says otherwise; documented nowhere, so careful.
         statuses: its status words in lower case. A word that is missing here means "still running".
     """
 
@@ -52,6 +53,7 @@ class Provider(ABC):
     failures_are_free: ClassVar[bool | None] = None
     models: ClassVar[Mapping[str, ModelSpec]]
     statuses: ClassVar[Mapping[str, Status]]
+    limits: ClassVar[Limits] = Limits()
 
     @abstractmethod
     def build_submit(self, input: Input) -> HttpRequest:

@@ -164,9 +164,13 @@ def output(value: str, *, kind: OutputKind) -> Output | None:
     return None if media is None else Output(url=f"data:{media.mime};base64,{text}", kind=media.kind)
 
 
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+
+
 def snake_names(value: Mapping[str, Json]) -> dict[str, Json]:
     """Return an object with its names in snake_case, since the same record comes in both spellings."""
-    return {re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower(): one for name, one in value.items()}
+    return {name if name.islower() else _snake(name): one for name, one in value.items()}
 
 
 def as_object(value: object) -> Mapping[str, Any]:

@@ -11,11 +11,12 @@ from enum import StrEnum
 
 from attrs import Factory, field, frozen
 
+from ..errors import InputError, InputFault
 from ..inputs import Input, Scene
 from ..prediction import Json, OutputKind
 from .rules import Rule
 
-__all__ = ["Certainty", "ModelSpec", "Parameter", "Price", "Source", "Together"]
+__all__ = ["Certainty", "Limits", "ModelSpec", "Parameter", "Price", "Source", "Together"]
 
 
 class Certainty(StrEnum):
@@ -137,3 +138,53 @@ class ModelSpec:
         if parameter is not None and parameter.extra:
             return input.extra.get(name, parameter.default)
         return getattr(input, name)
+
+
+@frozen(kw_only=True)
+class Limits:
+    """How fast an account may be used, and how much may be open at once.
+
+    No provider here documents its limits; the defaults are careful.
+
+    Attributes:
+        submit_per_second: submissions per second in the long run; None is no limit.
+        submit_burst: submissions that may leave at once after a silence.
+        poll_per_second: polls per second in the long run; None is no limit.
+        max_open: slots: an image job takes as many as it makes images, a video one. None is no limit.
+        max_submitting: submissions on their way at once, and so the most that a crash leaves unconfirmed.
+
+    Raises:
+        InputError: a number is not above 0, or not a number.
+    """
+
+    submit_per_second: float | None = 2.0
+    submit_burst: int = 8
+    poll_per_second: float | None = 20.0
+    max_open: int | None = 50
+    max_submitting: int = 8
+
+    def __attrs_post_init__(self) -> None:
+        faults = [
+            InputFault(name, getattr(self, name), "must be a number above 0" + (", or None" if optional else ""))
+            for name, whole, optional in _LIMITS
+            if not _above_0(getattr(self, name), whole=whole, optional=optional)
+        ]
+        if faults:
+            raise InputError.of("These limits cannot be kept", faults)
+
+
+_LIMITS = (
+    ("submit_per_second", False, True),
+    ("submit_burst", True, False),
+    ("poll_per_second", False, True),
+    ("max_open", True, True),
+    ("max_submitting", True, False),
+)
+
+
+def _above_0(value: object, *, whole: bool, optional: bool) -> bool:
+    if value is None:
+        return optional
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        return False
+    return 0 < value < float("inf")

@@ -23,7 +23,7 @@ from kling_async.errors import (
     Refused,
     UnexpectedReply,
 )
-from kling_async.planning.retry import Action, Patience, Verdict, judge_poll, judge_submission
+from kling_async.planning.retry import Action, Verdict, judge_poll, judge_submission, wait_before
 
 REPEAT, GIVE_UP, UNCONFIRMED = Action.REPEAT, Action.GIVE_UP, Action.UNCONFIRMED
 
@@ -123,57 +123,33 @@ def test_polls_end_by_the_deadline_alone(error: KlingError) -> None:
     assert judge_poll(error, asked_for=0.0).attempts >= ENDLESS
 
 
-FAILURES = [NotSent("x"), UnexpectedReply("x"), status(ProviderUnavailable, 503)]
+FAILURES = [NotSent("x"), UnexpectedReply("x"), status(ProviderUnavailable, 503), status(RateLimited, 429)]
 dice = st.floats(0, 1, exclude_max=True)
 
 
-@given(st.lists(dice, min_size=1, max_size=40))
-def test_waits_are_drawn_below_a_doubling_bound(rolls: list[float]) -> None:
+@given(st.integers(1, 200), dice, st.sampled_from(FAILURES))
+def test_waits_are_drawn_below_a_doubling_bound(tries: int, roll: float, error: KlingError) -> None:
     """Full jitter: each wait lies between 0 and 0.5, 1, 2 ... 30 seconds, at the share that the dice say."""
-    thrown = iter(rolls)
-    patience = Patience(dice=lambda: next(thrown))
-    waits = [patience.after(FAILURES[turn % 3], Verdict(REPEAT, ENDLESS)) for turn in range(len(rolls))]
-    assert [min(0.5 * 2**turn, 30.0) * roll for turn, roll in enumerate(rolls)] == waits
+    assert min(0.5 * 2 ** (tries - 1), 30.0) * roll == wait_before(error, tries=tries, dice=roll)
 
 
-@given(st.floats(0, 1e12), st.lists(dice, min_size=1, max_size=12))
-def test_what_the_provider_asks_is_a_floor(asked: float, rolls: list[float]) -> None:
-    """Jitter is added to Retry-After, never taken from it, up to 300 seconds in all."""
-    thrown = iter(rolls)
-    patience = Patience(dice=lambda: next(thrown))
-    error = RateLimited("slow down", retry_after=asked)
-    for turn in range(len(rolls)):
-        wait = patience.after(error, Verdict(REPEAT, ENDLESS))
-        assert wait is not None
-        assert min(asked, 300.0) <= wait <= min(asked + min(0.5 * 2**turn, 30.0) * 0.1, 300.0)
+@given(st.floats(0, 1e12), st.integers(1, 200), dice)
+def test_what_the_provider_asks_is_a_floor(asked: float, tries: int, roll: float) -> None:
+    """Jitter is added to Retry-After, never taken from it, which counts up to 300 seconds."""
+    wait = wait_before(RateLimited("slow down", retry_after=asked), tries=tries, dice=roll)
+    assert min(asked, 300.0) <= wait <= min(asked, 300.0) + min(0.5 * 2 ** (tries - 1), 30.0) * 0.1
 
 
 @pytest.mark.parametrize(
     ("asked", "wait"),
-    [(None, 0.25), (0.0, 0.025), (5.0, 5.025), (299.99, 300.0), (300.0, 300.0), (301.0, 300.0), (1e12, 300.0)],
+    [(None, 0.25), (0.0, 0.025), (5.0, 5.025), (299.99, 300.015), (300.0, 300.025), (301.0, 300.025), (1e12, 300.025)],
 )
 def test_the_first_wait(asked: float | None, wait: float) -> None:
     """Without a word of the provider half a second is diced; with one, that is what counts."""
-    patience = Patience(dice=lambda: 0.5)
-    assert wait == pytest.approx(patience.after(RateLimited("x", retry_after=asked), Verdict(REPEAT, 8)))
+    assert wait == pytest.approx(wait_before(RateLimited("x", retry_after=asked), tries=1, dice=0.5))
 
 
-@pytest.mark.parametrize("attempts", [1, 2, 3, 5, 8])
-def test_attempts_are_counted_in_all(attempts: int) -> None:
-    """A verdict of so many attempts allows one wait fewer."""
-    patience = Patience(dice=lambda: 0.0)
-    waits = [patience.after(NotSent("x"), Verdict(REPEAT, attempts)) for _ in range(attempts + 2)]
-    assert [0.0] * (attempts - 1) + [None] * 3 == waits
-
-
-@pytest.mark.parametrize("action", [GIVE_UP, UNCONFIRMED])
-def test_what_is_not_repeated_is_not_waited_for(action: Action) -> None:
-    """Patience has none with a verdict that is no repetition."""
-    assert Patience(dice=lambda: 0.5).after(NotSent("x"), Verdict(action, 8)) is None
-
-
-def test_each_request_has_a_patience_of_its_own() -> None:
-    """The waits of one request do not lengthen those of another."""
-    one, other = Patience(dice=lambda: 1.0), Patience(dice=lambda: 1.0)
-    assert [0.5, 1.0, 2.0] == [one.after(NotSent("x"), Verdict(REPEAT, 9)) for _ in range(3)]
-    assert 0.5 == other.after(NotSent("x"), Verdict(REPEAT, 9))
+def test_no_wait_is_longer_than_five_minutes_and_its_jitter() -> None:
+    """Whatever the provider asks and however often it failed, a wait stays below 303 seconds."""
+    longest = [wait_before(RateLimited("x", retry_after=1e12), tries=10**6, dice=1.0), 0.0]
+    assert 303.0 == max(longest)

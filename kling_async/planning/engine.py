@@ -1,0 +1,333 @@
+"""The jobs of one provider account: what to do next, and what follows from what came of it.
+
+Theory of operation. A job is a `Ticket` that moves through the states of `TRANSITIONS` and in no other way. Workers who
+are free ask for one move at a time (`take_submit`, `take_poll`) and tell what came of it (`submitted`, `polled`), which
+gives events. All are plain functions of the tickets, the present time and a throw of dice, with no task, clock or lock.
+Submissions stand in a `Line`, looks in the `Lookout`; each has a pacer of its own, so that neither starves the other.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from attrs import evolve
+
+from ..errors import (
+    AuthenticationError,
+    InsufficientBalance,
+    KlingError,
+    NotSent,
+    PermissionDenied,
+    RateLimited,
+    WaitTimeout,
+)
+from ..prediction import Prediction
+from ..providers.spec import Limits
+from .deadlines import Deadlines
+from .line import Line
+from .lookout import Lookout
+from .moves import Event, EventKind, State, Ticket
+from .pacing import Pacer
+from .retry import Action, judge_poll, judge_submission, wait_before
+
+__all__ = ["TRANSITIONS", "Engine"]
+
+TRANSITIONS: Final[Mapping[tuple[State, str], State]] = {
+    (State.PLANNED, "taken"): State.SENDING,
+    (State.PLANNED, "given up"): State.FAILED,
+    (State.SENDING, "not started"): State.PLANNED,
+    (State.SENDING, "refused"): State.FAILED,
+    (State.SENDING, "answer lost"): State.UNCONFIRMED,
+    (State.SENDING, "accepted"): State.ACCEPTED,
+    (State.ACCEPTED, "still running"): State.ACCEPTED,
+    (State.ACCEPTED, "finished"): State.ENDED,
+    (State.ACCEPTED, "given up"): State.ENDED,
+}
+"""Every way a job can go."""
+
+_LATCHING: Final = (AuthenticationError, PermissionDenied, InsufficientBalance)
+"""Refusals of the account: whatever is submitted next is refused, too."""
+_POLL_BURST: Final = 4
+"""Looks that may leave at once after a silence: what falls due together need not wait for each other."""
+_PRICE_TURN: Final = 0.01
+"""Seconds between two moves of the price where polls have no rate to move it at."""
+_GRACE: Final = 0.5
+"""Seconds after which to look again at a job that is just being sent when its time is up."""
+_UNHEARD_WORTH: Final = 0.1
+"""What is still running when nobody waits for it holds a slot, so it is looked at, though ten times less keenly."""
+_UNHEARD_FOR: Final = 3600.0
+"""Seconds for which that is done: what runs longer has been lost by its provider."""
+_LATCHED_FOR: Final = 30.0
+"""Seconds for which an account that was refused is not tried again: a key may be mended, or a balance topped up."""
+
+
+class Engine:
+    """The jobs of one provider account.
+
+    Args:
+        provider: the account's provider, by name.
+        limits: what may be sent how fast, and how much may be open.
+        lookout: when to look at what.
+        dice: gives numbers evenly from 0 up to 1.
+    """
+
+    def __init__(self, *, provider: str, limits: Limits, lookout: Lookout, dice: Callable[[], float]) -> None:
+        self.provider = provider
+        self._line = Line(limits)
+        self.slots = self._line.slots
+        self._polls = Pacer(per_second=limits.poll_per_second, burst=_POLL_BURST)
+        self._lookout = lookout
+        self._deadlines = Deadlines()
+        self._dice = dice
+        self._refusals = 0
+        self._latched: KlingError | None = None
+        self._latched_until = -math.inf
+
+    @property
+    def load(self) -> float:
+        """How much there is to do, as a share of the slots where there are any."""
+        return (self.slots.taken + len(self._line)) / (self.slots.limit or 1000)
+
+    # What comes in.
+
+    def add(self, ticket: Ticket) -> None:
+        """Take a job to be submitted."""
+        self._line.add(ticket)
+        self._deadlines.add(ticket, ticket.until)
+
+    def restore(self, ticket: Ticket, prediction: Prediction, *, now: float, age: float = 0.0) -> None:
+        """Take up a prediction that was accepted before, `age` seconds ago as far as is known."""
+        ticket.state = State.ACCEPTED
+        ticket.prediction = _lean(prediction)
+        ticket.accepted_at = now - age
+        self.slots.take(ticket.weight)
+        if ticket.once:
+            ticket.look_at = now
+            self._lookout.again(ticket)
+        else:
+            self._lookout.begin(ticket)
+        self._deadlines.add(ticket, ticket.until)
+
+    # What to do next.
+
+    def take_submit(self, now: float) -> Ticket | None:
+        """Return a job to submit now, or None."""
+        ticket = self._line.take(now)
+        if ticket is not None:
+            self._step(ticket, "taken")
+        return ticket
+
+    def take_poll(self, now: float) -> Ticket | None:
+        """Return a job to look at now, or None."""
+        if self._polls.ready_at(now) > now:
+            return None
+        ticket = self._lookout.take(now)
+        if ticket is not None:
+            self._polls.spend(now)
+        return ticket
+
+    def submit_at(self, now: float) -> float:
+        """Return when `take_submit` may have something; infinity if only news can change that."""
+        return self._line.ready_at(now)
+
+    def poll_at(self, now: float) -> float:
+        """Return when `take_poll` may have something; infinity if only news can change that."""
+        at = self._lookout.wake_at(now, token_for=max(self._polls.interval, _PRICE_TURN))
+        return math.inf if at is None else max(at, self._polls.ready_at(now))
+
+    def deadline_at(self) -> float:
+        """Return when `overdue` will have something."""
+        return self._deadlines.next_at()
+
+    # What came of it.
+
+    def sending(self, ticket: Ticket, now: float) -> Event:
+        """Tell that a submission is on its way."""
+        return self._event(EventKind.SUBMITTED, ticket, now)
+
+    def submitted(
+        self, ticket: Ticket, came: Prediction | KlingError, *, sent_at: float, now: float
+    ) -> Iterator[Event]:
+        """Tell what came of a submission."""
+        if isinstance(came, KlingError):
+            yield from self._not_accepted(ticket, came, sent_at=sent_at, now=now)
+            return
+        self._step(ticket, "accepted")
+        self._refusals = 0
+        ticket.trouble = None
+        ticket.tries, ticket.accepted_at, ticket.prediction = 0, now, _lean(came)
+        yield self._event(EventKind.ACCEPTED, ticket, now)
+        if came.status.finished or ticket.only_submit:
+            yield self._end(ticket, came, now)
+        else:
+            self._lookout.begin(ticket)
+
+    def _not_accepted(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Event]:
+        verdict = judge_submission(error)
+        again = self._again_at(ticket, error, verdict.attempts, now) if verdict.action is Action.REPEAT else None
+        if again is not None:
+            self._step(ticket, "not started")
+            yield from self._put_back(ticket, error, again, sent_at=sent_at, now=now)
+            yield from self.refuse_planned(now)
+            return
+        self.slots.give(ticket.weight)
+        self._step(ticket, "answer lost" if verdict.action is Action.UNCONFIRMED else "refused")
+        yield self._event(EventKind.FINISHED, ticket, now, error=error)
+        if isinstance(error, _LATCHING):
+            self._latched, self._latched_until = error, now + _LATCHED_FOR
+            yield from self.refuse_planned(now)
+
+    def _put_back(
+        self, ticket: Ticket, error: KlingError, again: float, *, sent_at: float, now: float
+    ) -> Iterator[Event]:
+        if isinstance(error, RateLimited):
+            self._line.put_back(ticket)
+            self._line.hold_until(again, now=now, sent_at=sent_at)
+            yield self._event(EventKind.THROTTLED, ticket, now, error=error, wait_for=again - now)
+        else:
+            self._line.put_back_later(ticket, again)
+            yield self._event(EventKind.NOT_SENT, ticket, now, error=error, wait_for=again - now)
+
+    def _again_at(self, ticket: Ticket, error: KlingError, attempts: int, now: float) -> float | None:
+        # While our own predictions are running they may be what the provider has too many of: that passes.
+        if not isinstance(error, RateLimited) or self.slots.taken <= ticket.weight:
+            ticket.tries += 1
+        if ticket.tries >= attempts or ticket.listener is None:
+            return None
+        ticket.trouble = error
+        self._refusals += isinstance(error, RateLimited)
+        again = now + wait_before(error, tries=max(ticket.tries, self._refusals, 1), dice=self._dice())
+        return again if again <= ticket.until else None
+
+    def refuse_planned(self, now: float) -> Iterator[Event]:
+        """Give up what is in line while the account is refused; each job is told why."""
+        if self._latched is None or now >= self._latched_until:
+            return
+        for ticket in self._line.dismiss():
+            self._step(ticket, "given up")
+            error = copy.copy(self._latched)
+            error.key = ticket.key
+            yield self._event(EventKind.FINISHED, ticket, now, error=error)
+
+    def polled(self, ticket: Ticket, came: Prediction | KlingError, *, asked_at: float, now: float) -> Iterator[Event]:
+        """Tell what came of a look."""
+        if ticket.state.over:
+            return  # it was given up while the look was on its way
+        ticket.look_at = None
+        if isinstance(came, KlingError):
+            yield from self._not_told(ticket, came, sent_at=asked_at, now=now)
+            return
+        ticket.tries, ticket.trouble = 0, None
+        if came.status.finished or ticket.once:
+            if not ticket.once:
+                self._lookout.finished(ticket, came, now=now)
+            yield self._end(ticket, came, now)
+            return
+        self._step(ticket, "still running")
+        news = ticket.prediction is None or came.native_status != ticket.prediction.native_status
+        self._lookout.running(ticket, asked_at=asked_at)
+        if news:
+            ticket.prediction = _lean(came)
+            yield self._event(EventKind.STATUS, ticket, now)
+
+    def _not_told(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Event]:
+        verdict = judge_poll(error, asked_for=now - ticket.accepted_at)
+        if verdict.action is not Action.REPEAT:
+            self._give_up(ticket)
+            yield self._event(EventKind.FINISHED, ticket, now, error=error)
+            return
+        ticket.tries, ticket.trouble = ticket.tries + 1, error
+        wait = wait_before(error, tries=ticket.tries, dice=self._dice())
+        if isinstance(error, RateLimited):
+            # Polls are told to wait when the account asks too much altogether, so submissions wait with them. The other
+            # way round looks go on: they are what frees slots.
+            self._polls.hold_until(now + wait, now=now, sent_at=sent_at)
+            self._line.hold_until(now + wait, now=now, sent_at=sent_at)
+            ticket.look_at = now + wait if ticket.once else None
+            yield self._event(EventKind.THROTTLED, ticket, now, error=error, wait_for=wait)
+        else:
+            ticket.look_at = now + wait
+            yield self._event(EventKind.POLL_ERROR, ticket, now, error=error)
+        self._lookout.again(ticket)
+
+    def _end(self, ticket: Ticket, prediction: Prediction, now: float) -> Event:
+        self._step(ticket, "finished")
+        self.slots.give(ticket.weight)
+        ticket.prediction = prediction
+        return self._event(EventKind.FINISHED, ticket, now)
+
+    def forget(self, ticket: Ticket, *, now: float) -> None:
+        """Nobody listens any more: what is not sent yet never is; what is, goes on for a while, and counts little."""
+        ticket.listener, ticket.worth = None, _UNHEARD_WORTH
+        if ticket.state is State.PLANNED:
+            self._step(ticket, "given up")
+        elif not ticket.state.over:
+            self._deadlines.add(ticket, now + _UNHEARD_FOR)
+
+    def overdue(self, now: float) -> Iterator[Event]:
+        """Tell those who have waited long enough; what is accepted goes on."""
+        while (ticket := self._deadlines.take(now)) is not None:
+            if ticket.state is State.SENDING:
+                # What is on its way is not given up: it is told about once it is known to be accepted or not.
+                self._deadlines.add(ticket, now + _GRACE)
+            elif ticket.listener is None:
+                self._give_up(ticket)
+            else:
+                yield self._event(EventKind.FINISHED, ticket, now, error=self._too_late(ticket, now))
+                self.forget(ticket, now=now)
+
+    def dismiss(self, now: float) -> Iterator[Event]:
+        """Tell everybody who waits that the client is closed; what is accepted goes on at the provider."""
+        for ticket in self._deadlines.everybody():
+            if ticket.listener is not None:
+                error = self._too_late(ticket, now, why="The client was closed before its turn came", reason="closed")
+                yield self._event(EventKind.FINISHED, ticket, now, error=error)
+                self.forget(ticket, now=now)
+
+    def _give_up(self, ticket: Ticket) -> None:
+        self._step(ticket, "given up")
+        self.slots.give(ticket.weight)
+        if not ticket.once:
+            self._lookout.withdraw(ticket)
+
+    def _too_late(
+        self,
+        ticket: Ticket,
+        now: float,
+        *,
+        why: str = "It waited for its turn until its time was up",
+        reason: str = "timeout",
+    ) -> KlingError:
+        if ticket.once and ticket.trouble is not None:
+            return ticket.trouble
+        error: KlingError
+        if ticket.prediction is not None:
+            error = WaitTimeout(ticket.prediction, waited_for=now - ticket.accepted_at)
+        else:
+            error = NotSent(why, reason=reason, provider=self.provider)
+        error.__cause__ = ticket.trouble
+        return error
+
+    def _step(self, ticket: Ticket, news: str) -> None:
+        ticket.came_from, ticket.state = ticket.state, TRANSITIONS[ticket.state, news]
+
+    def _event(
+        self,
+        kind: EventKind,
+        ticket: Ticket,
+        now: float,
+        *,
+        error: KlingError | None = None,
+        wait_for: float | None = None,
+    ) -> Event:
+        if error is not None and error.key is None:
+            error.key = ticket.key
+        return Event(kind, now, self.provider, ticket, ticket.prediction, error, wait_for)
+
+
+def _lean(prediction: Prediction) -> Prediction:
+    """Let go of the reply while a prediction runs: a hundred thousand of them would fill the memory."""
+    return prediction if prediction.status.finished else evolve(prediction, raw=None)

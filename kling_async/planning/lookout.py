@@ -1,0 +1,110 @@
+"""When to look at which prediction: what was learned, the plans made of it, and the line of those to be looked at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from ..prediction import Prediction
+from .cadence import Law, Plan
+from .durations import Learner, Path
+from .market import Agenda, Market, floor_for
+from .moves import State, Ticket
+
+__all__ = ["Lookout"]
+
+_SCOUTS = 2
+"""Predictions of a kind of which nothing has finished yet that are looked at from `_SCOUTED_FROM` seconds on, at
+doubling ages."""
+_SCOUTED_FROM = 0.5
+_WORTH_A_REBUILD = 50
+"""A line of n is keyed anew after n / 50 completions at least: a law moves slowly, and keying costs the whole line."""
+
+
+class Lookout:
+    """The looks of one poll budget.
+
+    Args:
+        learner: knows how long each kind of work takes; may be shared.
+        dice: gives numbers evenly from 0 up to 1.
+    """
+
+    def __init__(self, learner: Learner, *, dice: Callable[[], float]) -> None:
+        self._learner = learner
+        self._dice = dice
+        self._plans: dict[Path, Plan] = {}
+        self._market = Market(floor=floor_for(100.0))
+        self._agenda: Agenda[Ticket] = Agenda(self._market, self._due)
+        self._finished = 0
+        self._scouts: Counter[Path] = Counter()
+
+    def begin(self, ticket: Ticket) -> None:
+        """Start to look at a prediction that was just accepted."""
+        self._learner.started(ticket.path)
+        plan = self._plan(ticket.path)
+        if self._scouts[ticket.path] < _SCOUTS:
+            # Of nothing but a guess the first look may be far off. A few looks more, once, find what is much quicker.
+            self._scouts[ticket.path] += 1
+            ticket.scouting = True
+            ticket.look_at = ticket.accepted_at + _SCOUTED_FROM
+            self._agenda.add(ticket)
+            return
+        first = plan.next_check(0.0, max(self._market.price, floor_for(plan.law.mean)) / ticket.worth)
+        early = self._learner.early_look(ticket.path, first, dice=self._dice)
+        ticket.look_at = None if early is None else ticket.accepted_at + early
+        self._agenda.add(ticket)
+
+    def again(self, ticket: Ticket) -> None:
+        """Put a prediction back whose look brought no answer."""
+        self._agenda.add(ticket)
+
+    def running(self, ticket: Ticket, *, asked_at: float) -> None:
+        """Put a prediction back that was still running when it was asked for."""
+        age = max(asked_at - ticket.accepted_at, ticket.seen_age)
+        self._learner.not_yet(ticket.path, before=ticket.seen_age, age=age)
+        ticket.seen_age = age
+        if ticket.scouting:
+            ticket.scouting = 2.0 * age < self._plan(ticket.path).next_check(age, self._market.price)
+            ticket.look_at = ticket.accepted_at + 2.0 * age if ticket.scouting else None
+        self._agenda.add(ticket)
+
+    def finished(self, ticket: Ticket, prediction: Prediction, *, now: float) -> None:
+        """Learn from a prediction that was found finished."""
+        age = max(now - ticket.accepted_at, ticket.seen_age + 1e-3)
+        ran_for = prediction.timings.inference_for or prediction.timings.execution_for
+        news = self._learner.finished(ticket.path, after=ticket.seen_age, by=age, ran_for=ran_for)
+        self._scouts[ticket.path] = _SCOUTS
+        for path in news:
+            self._plans.pop(path, None)
+        self._finished += 1
+        if news and self._finished * _WORTH_A_REBUILD >= len(self._agenda):
+            self._finished = 0
+            self._agenda.rebuild()
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Look no more at a prediction that was not seen to finish."""
+        self._learner.withdrawn(ticket.path, after=ticket.seen_age)
+
+    def take(self, now: float) -> Ticket | None:
+        """Return whom to look at with a poll that may leave now, or None."""
+        return self._agenda.take(now)
+
+    def wake_at(self, now: float, *, token_for: float) -> float | None:
+        """Return when to take again after None; None if there is nobody to look at."""
+        return self._agenda.wake_at(now, token_for=token_for)
+
+    def _plan(self, path: Path) -> Plan:
+        plan = self._plans.get(path)
+        if plan is None:
+            plan = self._plans[path] = Plan(Law.of(*self._learner.curve(path)))
+            self._market.floor = min(floor_for(plan.law.mean) for plan in self._plans.values())
+        return plan
+
+    def _due(self, ticket: Ticket, price: float) -> float | None:
+        if ticket.state is not State.ACCEPTED:
+            return None
+        if ticket.look_at is not None:
+            return ticket.look_at
+        plan = self._plan(ticket.path)
+        price = max(price, floor_for(plan.law.mean)) / ticket.worth
+        return ticket.accepted_at + plan.next_check(ticket.seen_age, price)

@@ -1,0 +1,131 @@
+"""The words between an engine and those around it: a ticket per job, its states, and the events that happen to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeAlias
+
+from attrs import define, field, frozen
+
+from ..errors import KlingError
+from ..inputs import Job
+from ..prediction import Prediction
+
+__all__ = ["Event", "EventKind", "Listener", "State", "Ticket"]
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    ENDED = "ended"
+    FAILED = "failed"
+    UNCONFIRMED = "unconfirmed"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to be done for it."""
+        return self in _OVER
+
+
+_OVER = frozenset({State.ENDED, State.FAILED, State.UNCONFIRMED})
+
+
+class EventKind(StrEnum):
+    """What happened."""
+
+    SUBMITTED = "submitted"
+    """A submission is on its way."""
+    ACCEPTED = "accepted"
+    STATUS = "status"
+    """The provider uses another word for it now."""
+    THROTTLED = "throttled"
+    """The provider said 429, so the account pauses."""
+    POLL_ERROR = "poll_error"
+    NOT_SENT = "not_sent"
+    """The provider could not be reached, so the submission is planned again."""
+    FINISHED = "finished"
+    """The job is over, with a prediction, with an error, or with both."""
+    SAVED = "saved"
+    """Its files are there."""
+
+
+@frozen(eq=False)
+class Event:
+    """Something that happened to a job.
+
+    Attributes:
+        kind: what.
+        at: when, in the clock's seconds.
+        provider: at whose account.
+        ticket: the engine's ticket of the job; it goes on changing.
+        prediction: its record, as far as it is known.
+        error: what went wrong, if anything.
+        wait_for: seconds for which a throttled account pauses, or until a submission is tried again.
+    """
+
+    kind: EventKind
+    at: float
+    provider: str
+    ticket: Ticket = field(repr=False)
+    prediction: Prediction | None = None
+    error: KlingError | None = None
+    wait_for: float | None = None
+
+    @property
+    def key(self) -> str | None:
+        """To which job it happened."""
+        return self.ticket.key
+
+
+Listener: TypeAlias = Callable[[Event], None]
+
+
+@define(eq=False, weakref_slot=False)
+class Ticket:
+    """One job in an engine. It is small, since there may be a hundred thousand.
+
+    Attributes:
+        key: the job's name.
+        job: what was asked for; None for a prediction that was submitted elsewhere.
+        path: the kind of work, from the general to the special; what is learned is learned per path.
+        weight: slots that it takes.
+        worth: how much a second of its delay counts; an awaited call counts more than a row of a bulk run.
+        until: when whoever waits has waited long enough.
+        listener: hears what happens to it; None once nobody listens.
+        only_submit: whether it is over once it is accepted.
+        once: whether it is over once it was looked at.
+        accepted_at: when the provider had accepted it.
+        seen_age: its age at the last look that found it running.
+        look_at: when to look next, where something else than the cadence says so.
+        scouting: whether it is looked at early, since nothing is known of its kind.
+        tries: how often the request it is at has failed.
+        trouble: the error of the last try, if it failed.
+    """
+
+    key: str | None
+    job: Job | None
+    path: tuple[str, ...]
+    weight: int = 1
+    worth: float = 1.0
+    until: float = math.inf
+    listener: Listener | None = None
+    only_submit: bool = False
+    once: bool = False
+    state: State = State.PLANNED
+    came_from: State = State.PLANNED
+    prediction: Prediction | None = field(default=None, repr=False)
+    accepted_at: float = 0.0
+    seen_age: float = 0.0
+    look_at: float | None = None
+    scouting: bool = False
+    tries: int = 0
+    trouble: KlingError | None = field(default=None, repr=False)
+
+    def __lt__(self, other: object, /) -> bool:
+        """Let heaps hold tickets beside times; which of two at the same time comes first does not matter."""
+        return False
