@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .batch import Batch
     from .client import Client
     from .errors import (
         AnswerLost,
@@ -36,17 +37,23 @@ if TYPE_CHECKING:
     from .inputs import ImageInput, Input, Job, Scene, Shot, VideoInput
     from .outcome import Outcome
     from .planning.money import Estimate
+    from .planning.moves import Event, EventKind
+    from .planning.progress import Progress
     from .prediction import Fault, FaultKind, Output, OutputKind, Prediction, Status, Timings
+    from .providers.spec import Limits
 
 __all__ = [
     "AnswerLost",
     "AuthenticationError",
     "BadRequest",
+    "Batch",
     "BudgetExceeded",
     "Client",
     "ContentRejected",
     "DownloadError",
     "Estimate",
+    "Event",
+    "EventKind",
     "Fault",
     "FaultKind",
     "ImageInput",
@@ -57,6 +64,7 @@ __all__ = [
     "Job",
     "JournalError",
     "KlingError",
+    "Limits",
     "NotSent",
     "Outcome",
     "Output",
@@ -64,6 +72,7 @@ __all__ = [
     "PermissionDenied",
     "Prediction",
     "PredictionFailed",
+    "Progress",
     "ProviderUnavailable",
     "RateLimited",
     "Refused",
@@ -77,11 +86,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    ".batch": ("Batch",),
     ".client": ("Client",),
     ".inputs": ("ImageInput", "Input", "Job", "Scene", "Shot", "VideoInput"),
     ".outcome": ("Outcome",),
     ".planning.money": ("Estimate",),
+    ".planning.moves": ("Event", "EventKind"),
+    ".planning.progress": ("Progress",),
     ".prediction": ("Fault", "FaultKind", "Output", "OutputKind", "Prediction", "Status", "Timings"),
+    ".providers.spec": ("Limits",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

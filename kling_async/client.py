@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeGuard
 
 import anyio
+from attrs import evolve
 
-from .accounts import Accounts
+from .batch import Batch, Jobs
+from .desk import Desk
 from .effects.clock import Clock, SystemClock
-from .effects.credentials import Credential, Keys
+from .effects.credentials import Keys
 from .effects.files import Files
+from .effects.lanes import HttpTransport, TlsContext
 from .effects.parts import check_directory
-from .effects.transport import HttpTransport, TlsContext, Transport
-from .effects.workers import Workers
-from .errors import DownloadError, InputError, InputFault, KlingError, PredictionFailed, WaitTimeout
+from .effects.transport import Transport
+from .errors import DownloadError, InputError, InputFault, PredictionFailed
 from .gateway import Gateway
 from .inputs import ImageInput, Input, Job, VideoInput, fingerprint
 from .media import file_stem
 from .outcome import Outcome
-from .planning.money import Estimate, estimate
-from .prediction import Prediction, Status
-from .providers import Provider, provider_named
+from .planning.durations import Learner
+from .planning.money import Budget, Estimate, estimate
+from .planning.moves import Event
+from .prediction import Json, Prediction, Status
+from .providers import Limits, Provider, provider_named
+from .scheduler import Scheduler
+from .settings import Settings
 
 __all__ = ["Client"]
 
@@ -40,10 +48,12 @@ class Client:
         base_urls: origins by provider, such as "https://gptproto.com"; else the environment's GPTPROTO_BASE_URL and
             APIINONE_BASE_URL.
         request_timeout: seconds that one exchange with an API may take in all.
+        limits: how fast each provider may be used, and how much may be open at once; every call shares them.
         transport: any `httpx.AsyncBaseTransport`, which then carries everything, downloads too. It is closed with the
             client.
         auth_schemes: by provider, "bearer" or, at GPTProto, "bare": how the key stands in the Authorization header.
         allow_http: let a key travel over http to another machine.
+        learned: what `learned` of an earlier client returned, so that this one knows when to look from the start.
         clock: time and dice; `kling_async.testing` has one that leaps.
 
     Raises:
@@ -56,30 +66,28 @@ class Client:
         *,
         keys: Mapping[str, str] | None = None,
         base_urls: Mapping[str, str] | None = None,
+        limits: Mapping[str, Limits] | None = None,
         request_timeout: float = 30.0,
         transport: HttpTransport | None = None,
         auth_schemes: Mapping[str, str] | None = None,
         allow_http: bool = False,
+        learned: Json = None,
         clock: Clock | None = None,
     ) -> None:
         hidden, keys = Keys(keys), None  # a traceback that prints locals must not print them
-        self._accounts = Accounts(
-            provider,
-            keys=hidden,
-            base_urls=base_urls,
-            auth_schemes=auth_schemes,
-            allow_http=allow_http,
-            connect=self._connect,
+        self._settings = Settings(
+            provider, keys=hidden, base_urls=base_urls, auth_schemes=auth_schemes, limits=limits, allow_http=allow_http
         )
         self._request_timeout = _positive("request_timeout", request_timeout)
         self._shared = transport
         self._clock = clock or SystemClock()
         self._tls = TlsContext()
         self._files = Files(clock=self._clock, tls=self._tls, shared=transport)
-        self._workers = Workers()
+        learner = Learner() if learned is None else Learner.load(learned)
+        self._scheduler = Scheduler(clock=self._clock, learner=learner, connect=self._connect)
 
     async def __aenter__(self) -> Self:
-        await self._workers.__aenter__()
+        await self._scheduler.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -87,19 +95,23 @@ class Client:
 
     async def aclose(self) -> None:
         """Finish the requests in flight, each by its own deadline, and close every connection."""
-        await self._workers.__aexit__()
-        with anyio.CancelScope(shield=True):
-            await self._accounts.aclose()
-            if self._shared is not None:
+        await self._scheduler.aclose()
+        if self._shared is not None:
+            with anyio.CancelScope(shield=True):
                 await self._shared.aclose()
+
+    @property
+    def learned(self) -> Json:
+        """What was learned of how long work takes; `Client(learned=...)` begins with it."""
+        return self._scheduler.learner.save()
 
     async def submit(
         self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = _WAIT_TIMEOUT
     ) -> Prediction:
         """Submit an input and return once the provider has accepted it.
 
-        What certainly did not start (no connection, HTTP 429) is sent again for up to `wait_timeout` seconds. What may
-        have started never is.
+        It waits for its turn under the account's limits. What certainly did not start (no connection, HTTP 429) is sent
+        again for up to `wait_timeout` seconds. What may have started never is.
 
         Raises:
             InputError: the input is wrong; nothing was sent.
@@ -107,18 +119,17 @@ class Client:
             Refused: the provider said no.
             AnswerLost: it may have been accepted, and may be billed.
         """
-        gateway, job = self._prepare(input, provider, key)
-        until = self._clock.now() + _positive("wait_timeout", wait_timeout)
-        return await gateway.submit(job.input, key=job.key or "", until=until)
+        job, chosen = self._prepare(input, provider, key)
+        return _accepted(await self._scheduler.submit(job, chosen, wait_for=_positive("wait_timeout", wait_timeout)))
 
     async def refresh(self, prediction: Prediction) -> Prediction:
-        """Look once at a prediction and return what the provider says now.
+        """Look once at a prediction and return what the provider says now; it takes its turn among the polls.
 
         Raises:
             KlingError: no answer could be read within `request_timeout`; the prediction itself goes on.
         """
-        until = self._clock.now() + self._request_timeout
-        seen = await self._accounts.gateway(provider_named(prediction.provider)).poll(prediction, until=until)
+        provider, wait_for = provider_named(prediction.provider), self._request_timeout
+        seen = _accepted(await self._scheduler.look(prediction, provider, wait_for=wait_for, once=True))
         return prediction if prediction.status.finished and not seen.status.finished else seen
 
     async def wait(self, prediction: Prediction, *, wait_timeout: float = _WAIT_TIMEOUT) -> Prediction:
@@ -134,45 +145,99 @@ class Client:
             WaitTimeout: it is still running; the error carries it, and the work goes on.
             Refused: the provider will not say, for a reason that does not pass.
         """
-        gateway = self._accounts.gateway(provider_named(prediction.provider))
-        return await gateway.wait(prediction, wait_for=_positive("wait_timeout", wait_timeout))
+        wait_for = _positive("wait_timeout", wait_timeout)
+        if prediction.status.finished:
+            return prediction
+        provider = provider_named(prediction.provider)
+        return _accepted(await self._scheduler.look(prediction, provider, wait_for=wait_for, once=False))
 
     async def generate(
         self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = _WAIT_TIMEOUT
     ) -> Prediction:
         """Submit an input, wait, and return the prediction once it has succeeded.
 
+        Any number of these may be awaited at once: they share the account's limits, its polls and its connections. A
+        caller who is cancelled only stops waiting; a submission on its way ends, and its id is logged.
+
         Raises:
             PredictionFailed: it ended otherwise; the error carries it.
             WaitTimeout: it is still running after `wait_timeout` seconds in all; the error carries it.
             InputError, NotSent, Refused, AnswerLost: as `submit` does.
         """
-        began = self._clock.now()
-        prediction = await self.submit(input, provider=provider, key=key, wait_timeout=wait_timeout)
-        if not prediction.status.finished:
-            # At least one look, also where accepting took all the time there was.
-            left = max(began + wait_timeout - self._clock.now(), 1e-3)
-            prediction = await self.wait(prediction, wait_timeout=left)
+        job, chosen = self._prepare(input, provider, key)
+        event = await self._scheduler.generate(job, chosen, wait_for=_positive("wait_timeout", wait_timeout))
+        prediction = _accepted(event)
         if prediction.status is not Status.SUCCEEDED:
             raise PredictionFailed(prediction)
         return prediction
 
     async def map(self, inputs: Iterable[Input], *, provider: str | None = None) -> list[Outcome]:
-        """Generate all inputs at once and return how each ended, in their order; one failure stops no other.
+        """Generate all inputs and return how each ended, in their order; one failure stops no other.
 
         Raises:
             InputError: an input is wrong; nothing at all was sent. Its text names the position.
         """
         jobs = [self._checked(position, input, provider) for position, input in enumerate(inputs)]
-        outcomes: list[Outcome | None] = [None] * len(jobs)
+        async with self.batch(jobs, max_open=max(1, len(jobs)), ordered=True) as batch:
+            return [outcome async for outcome in batch]
 
-        async def run(position: int, job: Job) -> None:
-            outcomes[position] = await self._outcome(job)
+    def batch(
+        self,
+        jobs: Jobs,
+        *,
+        provider: str | Sequence[str] | None = None,
+        save_to: str | Path | None = None,
+        max_open: int | None = None,
+        max_cost: Decimal | float | None = None,
+        prices: Mapping[str, Decimal | float] | None = None,
+        ordered: bool = False,
+        wait_timeout: float = 3600.0,
+        stop_after: int = 3,
+    ) -> Batch:
+        """Begin many jobs: use it inside `async with`, and iterate over the outcomes as they finish.
 
-        async with anyio.create_task_group() as group:
-            for position, job in enumerate(jobs):
-                group.start_soon(run, position, job)
-        return [outcome for outcome in outcomes if outcome is not None]
+        Jobs are pulled as there is room, so an iterator may be endless, and may wait. One failing job stops no other.
+        No more jobs are pulled if the iterator raises, if two jobs have one key, if the budget is spent, or if the
+        account is refused, or its host cannot be found or trusted, `stop_after` times in a row. What is paid for is
+        finished and handed out, and then that error is raised. Leaving early stops submitting, and stops waiting for
+        what was submitted.
+
+        Args:
+            jobs: jobs or inputs, from anything that can be iterated over, also asynchronously.
+            provider: who does what does not name a provider itself; of several, the one with the least to do.
+            save_to: a directory for the files, named after the jobs' keys.
+            max_open: jobs pulled and not yet handed out, at most; by default what the accounts' limits can hold, twice.
+            max_cost: US dollars that are never exceeded, by published prices.
+            prices: prices of models in US dollars, for those that are not published.
+            ordered: hand outcomes out in the order of the jobs.
+            wait_timeout: seconds that one job may take.
+            stop_after: refusals of the account (key, permission, balance) in a row after which to stop.
+
+        Raises:
+            InputError: a setting is wrong.
+        """
+        chosen = [self._settings.provider(name) for name in _names(provider)]
+        for one in chosen:
+            self._scheduler.account(one)
+        desk = Desk(
+            providers=chosen,
+            scheduler=self._scheduler,
+            save=None if save_to is None else lambda prediction: self.download(prediction, save_to),
+            prices={model: _price(model, price) for model, price in (prices or {}).items()},
+            wait_for=_positive("wait_timeout", wait_timeout),
+        )
+        if max_open is None:
+            slots = [self._settings.limits(one).max_open for one in chosen]
+            max_open = 2 * sum(one or 500 for one in slots)
+        return Batch(
+            jobs,
+            desk=desk,
+            clock=self._clock,
+            max_open=_whole("max_open", max_open),
+            budget=Budget(None if max_cost is None else Decimal(str(_positive("max_cost", max_cost)))),
+            ordered=ordered,
+            stop_after=_whole("stop_after", stop_after),
+        )
 
     async def download(self, prediction: Prediction, directory: str | Path, *, overwrite: bool = False) -> list[Path]:
         """Save a prediction's outputs as `directory/KEY-0.png` and so on, and return their paths.
@@ -201,7 +266,7 @@ class Client:
             await anyio.to_thread.run_sync(check_directory, folder)
         except InputError as error:
             raise DownloadError(f"{error.message}: {error.faults[0]}", path=str(folder)) from error
-        loopback = self._accounts.on_this_machine(provider_named(prediction.provider))
+        loopback = self._settings.on_this_machine(provider_named(prediction.provider))
         stem = file_stem(prediction.key or f"{prediction.provider}:{prediction.id}")
         saved: list[Path] = []
         for index, output in enumerate(prediction.outputs):
@@ -219,52 +284,77 @@ class Client:
         Raises:
             InputError: an input is wrong.
         """
-        chosen = self._accounts.provider(provider)
+        chosen = self._settings.provider(provider)
         known = list(inputs)
         for input in known:
             chosen.check(input)
         return estimate((input.model, chosen.spec(input).price(input)) for input in known)
 
-    async def _outcome(self, job: Job) -> Outcome:
-        try:
-            prediction = await self.generate(job.input, provider=job.provider, key=job.key)
-        except (PredictionFailed, WaitTimeout) as error:
-            return Outcome(job=job, prediction=error.prediction, error=error)
-        except KlingError as error:
-            return Outcome(job=job, error=error)
-        return Outcome(job=job, prediction=prediction)
-
     def _checked(self, position: int, input: Input, provider: str | None) -> Job:
         try:
-            return self._prepare(input, provider, None)[1]
+            job = self._prepare(input, provider, None)[0]
+            return evolve(job, key=f"{job.key}-{position}")
         except InputError as error:
             error.message = f"Input {position}: {error.message}"
             raise
 
-    def _prepare(self, input: object, provider: str | None, key: str | None) -> tuple[Gateway, Job]:
+    def _prepare(self, input: object, provider: str | None, key: str | None) -> tuple[Job, Provider]:
         if not isinstance(input, (ImageInput, VideoInput)):
+            # Callers without a type checker get an error before money, too.
             fault = InputFault("input", input, "must be an ImageInput or a VideoInput")
             raise InputError.of("Nothing to generate", [fault])
         if key is None:
             # Each call is a purchase of its own, so its files must not meet those of an earlier one.
             kind = "image" if isinstance(input, ImageInput) else "video"
             key = f"{kind}-{fingerprint(input)[:8]}-{int(self._clock.dice() * 16**6):06x}"
-        chosen = self._accounts.provider(provider)
+        chosen = self._settings.provider(provider)
         chosen.check(input, key=key)
-        return self._accounts.gateway(chosen), Job(input, key=key, provider=chosen.name)
+        self._scheduler.account(chosen)
+        return Job(input, key=key, provider=chosen.name), chosen
 
-    def _connect(self, provider: Provider, credential: Credential) -> Gateway:
+    def _connect(self, provider: Provider) -> tuple[Gateway, Limits]:
+        limits = self._settings.limits(provider)
         transport = Transport(
             provider=provider.name,
-            credential=credential,
+            credential=self._settings.credential(provider),
             timeout=self._request_timeout,
             tls=self._tls,
+            submit_lanes=limits.max_submitting,
             shared=self._shared,
         )
-        return Gateway(provider=provider, transport=transport, clock=self._clock, workers=self._workers)
+        return Gateway(provider=provider, transport=transport), limits
 
 
-def _positive(name: str, seconds: object) -> float:
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < float("inf"):
-        raise InputError.of("Wrong setting", [InputFault(name, seconds, "must be a number of seconds above 0")])
-    return seconds
+def _accepted(event: Event) -> Prediction:
+    if event.error is not None:
+        raise event.error
+    if event.prediction is None:
+        raise RuntimeError("a job is over without a prediction and without an error")
+    return event.prediction
+
+
+def _names(provider: str | Sequence[str] | None) -> Sequence[str | None]:
+    return [provider] if provider is None or isinstance(provider, str) else provider
+
+
+def _positive(name: str, number: object) -> float:
+    if not _finite(number) or not float(number) > 0.0:
+        raise InputError.of("Wrong setting", [InputFault(name, number, "must be a number above 0")])
+    return float(number)
+
+
+def _price(model: str, price: object) -> Decimal:
+    if not _finite(price) or not float(price) >= 0.0:
+        fault = InputFault(f"prices[{model!r}]", price, "must be US dollars, not below 0")
+        raise InputError.of("Wrong setting", [fault])
+    return Decimal(str(price))
+
+
+def _finite(number: object) -> TypeGuard[float | Decimal]:
+    return not isinstance(number, bool) and isinstance(number, (int, float, Decimal)) and math.isfinite(number)
+
+
+def _whole(name: str, number: object) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise InputError.of("Wrong setting", [InputFault(name, number, "must be a whole number above 0")])
+    return number

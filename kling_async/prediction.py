@@ -90,7 +90,7 @@ class Timings:
     execution_for: float | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, weakref_slot=False)
 class Prediction:
     """The provider's record of one submission.
 

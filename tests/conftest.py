@@ -12,9 +12,10 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from attrs import define
 
-from kling_async import Client
+from kling_async import Client, Limits
 from kling_async.testing import Sandbox, SandboxApp, VirtualClock
 
+NO_LIMITS = Limits(submit_per_second=None, poll_per_second=None, max_open=None)
 ORIGIN = "http://127.0.0.1:1"
 """Where the sandbox in the process pretends to be; nothing ever connects to it."""
 
@@ -52,7 +53,7 @@ def house() -> OpenHouse:
 
     @asynccontextmanager
     async def opening(
-        *, provider: str = "gptproto", request_timeout: float = 30.0, **settings: Any
+        *, provider: str = "gptproto", request_timeout: float = 30.0, limits: Limits = NO_LIMITS, **settings: Any
     ) -> AsyncIterator[House]:
         sandbox = Sandbox(strict=True, **settings)
         async with VirtualClock() as clock:
@@ -62,6 +63,7 @@ def house() -> OpenHouse:
                 base_urls=dict.fromkeys(("gptproto", "apiinone"), ORIGIN),
                 transport=httpx.ASGITransport(SandboxApp(sandbox, clock)),
                 request_timeout=request_timeout,
+                limits=dict.fromkeys(("gptproto", "apiinone"), limits),
                 clock=clock,
             )
             async with client:

@@ -30,19 +30,27 @@ LAYERS = (
     ("inputs", "media", "wire"),
     (
         *("outcome", "providers.decode", "providers.fields", "providers.rules"),
-        *("planning.cadence", "planning.durations", "planning.moves", "planning.pacing", "planning.slots"),
+        *("planning.market", "planning.moves", "planning.pacing", "planning.slots"),
+        *("planning.smoothing", "planning.staircase"),
     ),
+    ("planning.cadence", "planning.deadlines", "planning.history", "planning.progress"),
+    ("planning.durations",),
     ("providers.refusal", "providers.spec"),
     ("providers.check", "providers.record"),
     ("providers.base",),
-    ("providers.apiinone", "providers.gptproto", "planning.money", "planning.retry", "report"),
+    (
+        *("providers.apiinone", "providers.gptproto", "report"),
+        *("planning.line", "planning.lookout", "planning.money", "planning.retry"),
+    ),
     ("planning", "planning.engine", "providers"),
-    (*("effects", "effects.clock", "effects.credentials", "effects.journal", "effects.parts", "effects.workers"),),
-    ("effects.addresses", "effects.transport"),
+    (*("effects", "effects.clock", "effects.credentials", "effects.journal", "effects.parts"),),
+    ("effects.addresses", "effects.lanes"),
+    ("effects.transport",),
     ("effects.files",),
     ("gateway",),
-    ("accounts",),
-    ("scheduler",),
+    ("account",),
+    ("scheduler", "settings"),
+    ("desk",),
     ("batch",),
     ("client",),
     ("testing",),
@@ -65,7 +73,7 @@ IMPURE = frozenset(
 CLOCKS = frozenset({"now", "today", "utcnow"})
 
 HOMES: Mapping[str, frozenset[str]] = {
-    "httpx": frozenset({"effects.transport", "effects.files"}),
+    "httpx": frozenset({"effects.lanes", "effects.transport", "effects.files"}),
     "sqlite3": frozenset({"effects.journal"}),
     "backoff": frozenset({"planning.retry"}),
 }
@@ -202,7 +210,7 @@ def _word(node: ast.Name | ast.Attribute) -> str:
 
 def adapters_in_testing(sources: Sources) -> list[str]:
     """Find what the sandbox shares with an adapter, whose mistake it could then not show."""
-    forbidden = ("providers", "gateway", "accounts", "client", "batch", "scheduler", "planning", "")
+    forbidden = ("providers", "gateway", "account", "client", "batch", "desk", "scheduler", "settings", "planning", "")
     return [
         f"{one} imports {other}"
         for one, other in edges(sources)
@@ -282,6 +290,9 @@ RULES: Mapping[Rule, Mapping[str, Sources]] = {
         "of the whole module": {"effects/clock.py": "from .. import gateway", "gateway.py": ""},
         "by the full name": {"wire.py": "import kling_async.client"},
         "of itself": {"media.py": "from .media import sniff"},
+        "of the scheduler by an account": {"account.py": "from .scheduler import Scheduler"},
+        "of the engine by its line": {"planning/line.py": "from .engine import Engine"},
+        "of the learner by the cadence": {"planning/cadence.py": "from .durations import Learner"},
         "of the sandbox": {"gateway.py": "from .testing import Sandbox"},
         "of the sandbox's inside": {"client.py": "from .testing.sandbox.app import SandboxApp"},
     },
@@ -312,7 +323,9 @@ RULES: Mapping[Rule, Mapping[str, Sources]] = {
         "the registry": {"testing/a.py": "from .. import providers", "providers/__init__.py": ""},
         "the client": {"testing/a.py": "def f():\n    from ..client import Client"},
         "the gateway": {"testing/a.py": "from ..gateway import Gateway"},
-        "the accounts": {"testing/a.py": "from ..accounts import Accounts"},
+        "an account": {"testing/a.py": "from ..account import Account"},
+        "the settings": {"testing/a.py": "from ..settings import Settings"},
+        "the planning": {"testing/a.py": "from ..planning.engine import Engine"},
     },
     impure_imports: {
         **{f"of {name}": {"providers/a.py": f"import {name}"} for name in sorted(IMPURE)},

@@ -15,7 +15,7 @@ from ..errors import PredictionFailed
 from ..inputs import Input
 from ..prediction import Prediction, Status
 from ..providers import provider_named
-from .settings import input_from
+from .fields import input_from
 from .talk import ExitCode, data, escape, run, say
 
 __all__ = ["generate"]

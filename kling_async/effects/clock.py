@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -35,7 +36,7 @@ class SystemClock:
     """The machine's own monotonic clock, calendar and dice."""
 
     def now(self) -> float:
-        return anyio.current_time()
+        return time.monotonic()
 
     def utc(self) -> datetime:
         return datetime.now(UTC)

@@ -17,8 +17,8 @@ from ..prediction import Output
 from .addresses import Blocked, find_addresses, is_public
 from .clock import Clock
 from .credentials import is_loopback
+from .lanes import TlsContext, drain
 from .parts import Part, data_of
-from .transport import TlsContext, drain
 
 __all__ = ["Files"]
 

@@ -1,9 +1,8 @@
 """Requests to a provider's API over httpx: who gets the key, what is read at most, and whether a byte left.
 
-Theory of operation. One connection is a *lane*: an httpx transport of its own, taken for one exchange and put back.
-httpx's pool, shared by many, costs more with every idle connection in it and loses slots when requests are cancelled
-under load; a lane costs the same for ever. Submissions and polls have lanes of their own, so neither waits for the
-other.
+Theory of operation. Submissions and polls have lanes of their own, so neither waits for the other. Polls may share a
+transport of httpx-aiohttp where that is installed. Submissions never do: it cannot tell a server that hung up from one
+that was never reached.
 
 Whether a submission may be repeated hangs on whether any byte of it left. httpcore reports when it starts to write a
 request; before that event nothing left, after it the provider may be at work. A transport that reports nothing proves
@@ -14,87 +13,30 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Final, TypeAlias, cast
+from typing import Final
 
 import anyio
-import anyio.to_thread
 import httpx
 
 from ..errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, UnexpectedReply
 from ..wire import MOST_BYTES, HttpReply, HttpRequest
 from .credentials import Credential
+from .lanes import HttpTransport, Lanes, TlsContext, drain
 
-__all__ = ["SUBMIT_LANES", "HttpTransport", "Lanes", "TlsContext", "Transport", "drain"]
-
-HttpTransport: TypeAlias = httpx.AsyncBaseTransport
-"""The one seam for HTTP: whatever a user brings must be this."""
+__all__ = ["SUBMIT_LANES", "Transport"]
 
 SUBMIT_LANES: Final = 8
 """Submissions on their way at once: also the most that can be left unconfirmed by one crash."""
-_POLL_LANES: Final = 16
+_POLL_LANES: Final = 64
 _SUBMIT_IDLE_FOR: Final = 2.0
 """Seconds that an idle submit connection is kept: a reused one that the server has just closed loses an answer."""
 _POLL_IDLE_FOR: Final = 30.0
-_USER_AGENT: Final = f"kling-async/{version('kling-async')}"
-
-
-class TlsContext:
-    """One TLS context for all lanes, made on first use and off the event loop: it reads a long file of certificates."""
-
-    def __init__(self) -> None:
-        self._lock = anyio.Lock()
-        self._made: ssl.SSLContext | None = None
-
-    async def get(self, origin: str) -> ssl.SSLContext:
-        """Return the context for an origin. One for plain http trusts nobody, and costs nothing to make."""
-        if origin.startswith("http://"):
-            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        async with self._lock:
-            if self._made is None:
-                self._made = await anyio.to_thread.run_sync(httpx.create_ssl_context)
-            return self._made
-
-
-class Lanes:
-    """A number of connections to one origin, each taken by one exchange at a time, the warmest first."""
-
-    def __init__(
-        self, size: int, *, origin: str, idle_for: float, tls: TlsContext, shared: httpx.AsyncBaseTransport | None
-    ) -> None:
-        self._origin = origin
-        self._idle_for = idle_for
-        self._tls = tls
-        self._shared = shared
-        self._places = anyio.Semaphore(size)
-        self._idle: list[httpx.AsyncBaseTransport] = []
-
-    @asynccontextmanager
-    async def take(self) -> AsyncGenerator[httpx.AsyncBaseTransport]:
-        """Wait for a lane and hold it. One on which anything went wrong is closed, never put back."""
-        async with self._places:
-            if self._shared is not None:
-                yield self._shared
-                return
-            lane = self._idle.pop() if self._idle else await self._open()
-            try:
-                yield lane
-            except BaseException:
-                with anyio.CancelScope(shield=True):
-                    await lane.aclose()
-                raise
-            self._idle.append(lane)
-
-    async def _open(self) -> httpx.AsyncBaseTransport:
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=self._idle_for)
-        return httpx.AsyncHTTPTransport(verify=await self._tls.get(self._origin), limits=limits, trust_env=False)
-
-    async def aclose(self) -> None:
-        """Close the idle lanes."""
-        while self._idle:
-            await self._idle.pop().aclose()
+_HEADERS: Final = (
+    ("Accept", "application/json"),
+    ("Accept-Encoding", "identity"),
+    ("User-Agent", f"kling-async/{version('kling-async')}"),
+)
 
 
 class _Trail:
@@ -118,33 +60,6 @@ class _TooLong(Exception):
     """The reply is longer than what is read."""
 
 
-async def drain(response: httpx.Response, take: Callable[[bytes], None]) -> None:
-    """Hand each piece of a reply's body to `take` as it comes over the wire, and close the reply.
-
-    Raises:
-        Exception: what the transport or `take` raised.
-    """
-    refused: Exception | None = None
-    try:
-        # An asynchronous transport gives an asynchronous stream; httpx's type allows for both.
-        async for piece in cast("httpx.AsyncByteStream", response.stream):
-            try:
-                take(piece)
-            except Exception as error:  # noqa: BLE001 - raised below, once the stream has ended
-                # Left in the middle, the stream's generators would be finished by the garbage collector, which trio
-                # calls a leak. Closed here, it ends by itself.
-                refused = refused or error
-                await response.aclose()
-    except Exception:
-        if refused is None:
-            raise
-    finally:
-        with anyio.CancelScope(shield=True):
-            await response.aclose()
-    if refused is not None:
-        raise refused
-
-
 class Transport:
     """Carries requests to one provider's origin, and nothing anywhere else."""
 
@@ -155,14 +70,16 @@ class Transport:
         credential: Credential,
         timeout: float,
         tls: TlsContext,
-        shared: httpx.AsyncBaseTransport | None = None,
+        submit_lanes: int = SUBMIT_LANES,
+        shared: HttpTransport | None = None,
     ) -> None:
         self._provider = provider
         self._credential = credential
         self._timeout = timeout
+        self._waits = {"connect": timeout, "read": timeout, "write": timeout, "pool": None}
         origin = credential.origin
-        self._submits = Lanes(SUBMIT_LANES, origin=origin, idle_for=_SUBMIT_IDLE_FOR, tls=tls, shared=shared)
-        self._polls = Lanes(_POLL_LANES, origin=origin, idle_for=_POLL_IDLE_FOR, tls=tls, shared=shared)
+        self._submits = Lanes(submit_lanes, origin=origin, idle_for=_SUBMIT_IDLE_FOR, tls=tls, shared=shared)
+        self._polls = Lanes(_POLL_LANES, origin=origin, idle_for=_POLL_IDLE_FOR, tls=tls, shared=shared, pooled=True)
 
     async def submit(self, request: HttpRequest) -> HttpReply:
         """Send a request that costs money, once.
@@ -171,24 +88,24 @@ class Transport:
             NotSent: no byte of it left.
             AnswerLost: it may have arrived, and no whole reply came by the deadline.
         """
-        return await self._send(request, self._submits)
+        return await self._send(request, self._submits, _Trail())
 
     async def poll(self, request: HttpRequest) -> HttpReply:
         """Send a request that changes nothing.
 
+        Whether a byte of it left is not asked: it may be sent again in any case, and asking costs a tenth of it.
+
         Raises:
-            NotSent: no byte of it left.
             ProviderUnavailable: no whole reply came by the deadline.
             UnexpectedReply: the reply is too long to be read.
         """
         try:
-            return await self._send(request, self._polls)
+            return await self._send(request, self._polls, None)
         except AnswerLost as error:
             kind = UnexpectedReply if isinstance(error.__cause__, _TooLong) else ProviderUnavailable
             raise kind(error.message, provider=self._provider) from error.__cause__
 
-    async def _send(self, request: HttpRequest, lanes: Lanes) -> HttpReply:
-        trail = _Trail()
+    async def _send(self, request: HttpRequest, lanes: Lanes, trail: _Trail | None) -> HttpReply:
         try:
             async with lanes.take() as lane:
                 # Read time-outs never fire on a trickle, nor on endless 1xx replies: the exchange has one deadline.
@@ -197,7 +114,7 @@ class Transport:
         except Exception as error:  # noqa: BLE001 - whatever a transport raises, the question is the same
             raise self._failure(error, trail) from _bare(error)
 
-    async def _exchange(self, lane: httpx.AsyncBaseTransport, request: HttpRequest, trail: _Trail) -> HttpReply:
+    async def _exchange(self, lane: HttpTransport, request: HttpRequest, trail: _Trail | None) -> HttpReply:
         response = await lane.handle_async_request(self._dress(request, trail))
         body = bytearray()
 
@@ -213,25 +130,21 @@ class Transport:
             body=self._credential.redact(bytes(body)),
         )
 
-    def _dress(self, request: HttpRequest, trail: _Trail) -> httpx.Request:
+    def _dress(self, request: HttpRequest, trail: _Trail | None) -> httpx.Request:
         """Give a request its origin, and, last, the key."""
-        url = httpx.URL(self._credential.origin).copy_with(raw_path=request.path.encode("ascii"))
-        headers = [
-            ("Accept", "application/json"),
-            ("Accept-Encoding", "identity"),
-            ("User-Agent", _USER_AGENT),
-            self._credential.header_for(f"{url.scheme}://{url.netloc.decode('ascii')}"),
-        ]
+        url = httpx.URL(self._credential.origin + request.path)
+        key = self._credential.header_for(f"{url.scheme}://{url.netloc.decode('ascii')}")
+        headers = [*_HEADERS, key]
         if request.body:
             headers.append(("Content-Type", "application/json"))
-        seconds = self._timeout
-        waits = {"connect": seconds, "read": seconds, "write": seconds, "pool": None}
-        extensions = {"timeout": waits, "trace": trail}
+        extensions: dict[str, object] = {"timeout": self._waits}
+        if trail is not None:
+            extensions["trace"] = trail
         return httpx.Request(request.method, url, headers=headers, content=request.body or None, extensions=extensions)
 
-    def _failure(self, error: Exception, trail: _Trail) -> KlingError:
+    def _failure(self, error: Exception, trail: _Trail | None) -> KlingError:
         host = self._credential.origin
-        if trail.nothing_left:
+        if trail is not None and trail.nothing_left:
             reason = _reason(error)
             return NotSent(f"No connection to {host}: {_words(error)}", reason=reason, provider=self._provider)
         if isinstance(error, TimeoutError):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
+from attrs import fields
 
-from kling_async import errors
+from kling_async import Client, EventKind, Limits, errors
+from kling_async.planning.moves import State
 from kling_async.testing import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,3 +58,21 @@ def test_links_between_pages_lead_somewhere(path: str) -> None:
     """A link to a file of this repository names one that exists, or one that the build makes."""
     for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", read(path)):
         assert target == "reference/models.md" or (ROOT / path).parent.joinpath(target).is_file(), target
+
+
+def test_every_number_of_the_limits_is_told() -> None:
+    """The page about limits has a line for each limit, with its default."""
+    for limit in fields(Limits):
+        assert re.search(rf"^\| `{limit.name}` \| {limit.default:g} \|", read("docs/limits.md"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("page", "values"), [("batches", EventKind), ("glossary", State)])
+def test_every_word_is_told(page: str, values: type[StrEnum]) -> None:
+    """The kinds of events stand on the page about batches, the states of a job in the glossary."""
+    assert all(f"`{value}`" in read(f"docs/{page}.md") for value in values)
+
+
+@pytest.mark.parametrize("name", list(inspect.signature(Client.batch).parameters)[2:])
+def test_every_setting_of_a_batch_is_told(name: str) -> None:
+    """The page about batches names each setting."""
+    assert f"`{name}" in read("docs/batches.md")

@@ -14,7 +14,7 @@ from anyio.abc import SocketStream
 from kling_async.effects.addresses import find_addresses
 from kling_async.effects.clock import SystemClock
 from kling_async.effects.files import Files
-from kling_async.effects.transport import TlsContext
+from kling_async.effects.lanes import TlsContext
 from kling_async.errors import DownloadError
 from kling_async.prediction import Output, OutputKind
 from kling_async.testing import VirtualClock

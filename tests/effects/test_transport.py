@@ -18,7 +18,8 @@ from anyio.abc import SocketStream
 from anyio.streams.tls import TLSListener
 
 from kling_async.effects.credentials import Credential
-from kling_async.effects.transport import Lanes, TlsContext, Transport
+from kling_async.effects.lanes import Lanes, TlsContext
+from kling_async.effects.transport import Transport
 from kling_async.errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, UnexpectedReply
 from kling_async.wire import MOST_BYTES, HttpRequest
 

@@ -7,7 +7,7 @@ A wrong use carries an ignore, which both honour: should either stop noticing, i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path, PurePath
@@ -16,9 +16,12 @@ from typing import assert_type
 import kling_async
 from kling_async import (
     AnswerLost,
+    Batch,
     Client,
     DownloadError,
     Estimate,
+    Event,
+    EventKind,
     Fault,
     FaultKind,
     ImageInput,
@@ -27,12 +30,14 @@ from kling_async import (
     InputFault,
     Job,
     KlingError,
+    Limits,
     NotSent,
     Outcome,
     Output,
     OutputKind,
     Prediction,
     PredictionFailed,
+    Progress,
     RateLimited,
     Refused,
     Scene,
@@ -66,7 +71,58 @@ def every_setting() -> Client:
         request_timeout=10,
         auth_schemes={"gptproto": "bare"},
         allow_http=False,
+        limits={
+            "apiinone": Limits(
+                submit_per_second=2, submit_burst=4, poll_per_second=None, max_open=None, max_submitting=8
+            )
+        },
+        learned={"version": 1, "kinds": []},
     )
+
+
+async def every_batch(client: Client, later: AsyncIterator[Job], soon: Iterator[ImageInput]) -> None:
+    """A batch takes jobs and inputs from anything, and gives outcomes, progress and events."""
+    async with client.batch(
+        [Job(ImageInput("a"), key="a"), VideoInput("b")],
+        provider=["gptproto", "apiinone"],
+        save_to=Path("out"),
+        max_open=100,
+        max_cost=Decimal(5),
+        prices={"kling-image-o1": 0.03, "kling-video-o1-std": Decimal("0.4")},
+        ordered=True,
+        wait_timeout=600,
+        stop_after=3,
+    ) as batch:
+        assert_type(batch, Batch)
+        batch.listen(hear)
+        async for outcome in batch:
+            assert_type(outcome, Outcome)
+        every_count(batch.progress)
+    client.batch(later, provider="gptproto", save_to="out", max_cost=1.5)
+    client.batch(soon)
+    client.batch(())
+    assert_type(Client(learned=client.learned), Client)
+
+
+def hear(event: Event) -> None:
+    """An event says what happened to which job."""
+    assert_type(event.kind, EventKind)
+    assert_type(event.at, float)
+    assert_type(event.provider, str)
+    assert_type(event.key, str | None)
+    assert_type(event.prediction, Prediction | None)
+    assert_type(event.error, KlingError | None)
+    assert_type(event.wait_for, float | None)
+
+
+def every_count(progress: Progress) -> None:
+    """Counts are known; speed, time to go and the total may not be."""
+    assert_type(progress.total, int | None)
+    assert_type(progress.pulled, int)
+    assert_type(progress.finished, int)
+    assert_type(progress.per_second, float | None)
+    assert_type(progress.remaining, float | None)
+    assert_type(progress.spent, Decimal)
 
 
 async def every_call(client: Client, prediction: Prediction) -> None:
@@ -214,6 +270,13 @@ async def wrong_uses(client: Client, prediction: Prediction) -> None:
     Shot("a")  # type: ignore[call-arg]
     Job("a")  # type: ignore[arg-type]
     Job(ImageInput("a"), "key")  # type: ignore[call-arg]
+    Client(limits={"gptproto": 5})  # type: ignore[dict-item]
+    Limits(2.0)  # type: ignore[call-arg]
+    Limits(max_open="9")  # type: ignore[arg-type]
+    client.batch(["a cat"])  # type: ignore[list-item]
+    client.batch([], max_open="9")  # type: ignore[arg-type]
+    client.batch([], "out")  # type: ignore[call-arg]
+    client.batch([]).progress.pulled = 3  # type: ignore[misc]
     await client.submit("a cat")  # type: ignore[arg-type]
     await client.generate([ImageInput("a")])  # type: ignore[arg-type]
     await client.generate(ImageInput("a"), "gptproto")  # type: ignore[call-arg]

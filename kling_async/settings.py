@@ -1,19 +1,22 @@
-"""Whose key goes where: settings by provider, and the one gateway that each provider gets of them."""
+"""Whose key goes where, and how fast: what a client was told of each provider."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from .effects.credentials import Credential, Keys, is_loopback, read_key, read_origin
 from .errors import InputError, InputFault
-from .gateway import Gateway
-from .providers import Provider, provider_named
+from .providers import Limits, Provider, provider_named
 
-__all__ = ["Accounts"]
+__all__ = ["Settings"]
 
 
-class Accounts:
+T = TypeVar("T")
+
+
+class Settings:
     """The providers of one client. A key is looked for when its provider is first used, and before anything is sent.
 
     Raises:
@@ -27,8 +30,8 @@ class Accounts:
         keys: Keys,
         base_urls: Mapping[str, str] | None,
         auth_schemes: Mapping[str, str] | None,
+        limits: Mapping[str, Limits] | None,
         allow_http: bool,
-        connect: Callable[[Provider, Credential], Gateway],
     ) -> None:
         self._default = provider_named(default)
         self._keys = keys
@@ -36,9 +39,8 @@ class Accounts:
             provider_named(name)
         self._base_urls = _by_provider(base_urls)
         self._schemes = _by_provider(auth_schemes)
+        self._limits = _by_provider(limits)
         self._allow_http = allow_http
-        self._connect = connect
-        self._gateways: dict[str, Gateway] = {}
         for name in {self._default.name, *self._base_urls}:
             self.origin(provider_named(name))
         for name, scheme in self._schemes.items():
@@ -56,25 +58,20 @@ class Accounts:
         """Return whether a provider is reached on this very machine, as a sandbox is."""
         return is_loopback(urlsplit(self.origin(provider)).hostname or "")
 
-    def gateway(self, provider: Provider) -> Gateway:
-        """Return the one gateway to a provider. Raises InputError if there is no key for it."""
-        gateway = self._gateways.get(provider.name)
-        if gateway is None:
-            credential = Credential(
-                key=read_key(provider, self._keys),
-                origin=self.origin(provider),
-                scheme=self._schemes.get(provider.name, provider.schemes[0]),
-            )
-            gateway = self._gateways[provider.name] = self._connect(provider, credential)
-        return gateway
+    def credential(self, provider: Provider) -> Credential:
+        """Return a provider's key, tied to its origin. Raises InputError if there is none."""
+        return Credential(
+            key=read_key(provider, self._keys),
+            origin=self.origin(provider),
+            scheme=self._schemes.get(provider.name, provider.schemes[0]),
+        )
 
-    async def aclose(self) -> None:
-        """Close every gateway."""
-        for gateway in self._gateways.values():
-            await gateway.aclose()
+    def limits(self, provider: Provider) -> Limits:
+        """Return how fast a provider may be used."""
+        return self._limits.get(provider.name, provider.limits)
 
 
-def _by_provider(given: Mapping[str, str] | None) -> dict[str, str]:
+def _by_provider(given: Mapping[str, T] | None) -> dict[str, T]:
     return {provider_named(name).name: value for name, value in (given or {}).items()}
 
 

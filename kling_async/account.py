@@ -1,0 +1,231 @@
+"""An engine decides, workers do: one provider account at work, shared by every await and every batch of a client.
+
+Theory of operation. The engine of an account knows what is to be done next. Workers are tasks of the client's own that
+ask it, send one request under a shield, tell it what came, and ask again. Nobody else touches it, and all of them live
+in one event loop, so nothing needs a lock. A worker who gets nothing parks, and is woken when there is something: by
+other workers' news, by a new job, or by the one timer that sleeps until the engine's next moment. So a request costs no
+task, no scope and no hop of its own. No request in flight is ever cancelled, and a caller who is only stops listening.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from .effects.clock import Clock
+from .errors import InputError, KlingError
+from .gateway import Gateway
+from .planning.engine import Engine
+from .planning.moves import Event, EventKind, Ticket
+from .prediction import Prediction
+
+__all__ = ["Account", "Hearing"]
+
+_log = logging.getLogger(__name__)
+
+_MOST_POLLING: Final = 64
+"""Looks on their way at once: enough for 600 a second at a tenth of a second each."""
+
+
+class Hearing:
+    """Somebody who waits for one job to be over."""
+
+    def __init__(self) -> None:
+        self._over = anyio.Event()
+        self.last: Event | None = None
+
+    def __call__(self, event: Event) -> None:
+        if event.kind is EventKind.FINISHED:
+            self.last = event
+            self._over.set()
+
+    async def ended(self) -> Event:
+        """Wait until the job is over, and return how."""
+        await self._over.wait()
+        if self.last is None:
+            raise RuntimeError("a job was over, and nobody said how")
+        return self.last
+
+
+class _Crew:
+    """Workers of one kind: hired when there is work and nobody idle, parked when there is none."""
+
+    def __init__(self, most: int, work: Callable[[], Awaitable[bool]], *, parked: Callable[[], None]) -> None:
+        self._most = most
+        self._work = work
+        self._tell_parked = parked
+        self._hired = 0
+        self._parked: list[anyio.Event] = []
+
+    @property
+    def idle(self) -> bool:
+        """Whether somebody could begin at once."""
+        return bool(self._parked) or self._hired < self._most
+
+    def call(self, group: TaskGroup) -> None:
+        """Let one more worker look for work."""
+        if self._parked:
+            self._parked.pop().set()
+        elif self._hired < self._most:
+            self._hired += 1
+            group.start_soon(self._live)
+
+    async def _live(self) -> None:
+        while True:
+            if not await self._work():
+                called = anyio.Event()
+                self._parked.append(called)
+                self._tell_parked()
+                await called.wait()
+
+
+class Account:
+    """One provider account at work.
+
+    Args:
+        engine: decides.
+        gateway: reaches the provider.
+        clock: tells the time.
+        max_submitting: submissions on their way at once.
+    """
+
+    def __init__(self, *, engine: Engine, gateway: Gateway, clock: Clock, max_submitting: int) -> None:
+        self.engine = engine
+        self.gateway = gateway
+        self._clock = clock
+        self._submitters = _Crew(max_submitting, self._submit, parked=self._wake)
+        self._lookers = _Crew(_MOST_POLLING, self._poll, parked=self._wake)
+        self._group: TaskGroup | None = None
+        self._nap = anyio.CancelScope()
+        self._nap_until = math.inf
+
+    def open(self, group: TaskGroup) -> None:
+        """Begin to work, with tasks of this group."""
+        self._group = group
+        group.start_soon(self._keep_time)
+
+    def close(self) -> None:
+        """Take no more work, and begin no more requests."""
+        self._group = None
+
+    def dismiss(self) -> None:
+        """Tell everybody who still waits that nothing more will come."""
+        self._publish(self.engine.dismiss(self._clock.now()))
+
+    def begin(self, ticket: Ticket) -> None:
+        """Take a job to be submitted. Raises InputError if the client is not open."""
+        self._opened()
+        self.engine.add(ticket)
+        self._publish(self.engine.refuse_planned(self._clock.now()))
+        self._wake()
+
+    def resume(self, ticket: Ticket, prediction: Prediction) -> None:
+        """Take up a prediction that was accepted before. Raises InputError if the client is not open."""
+        self._opened()
+        self.engine.restore(ticket, prediction, now=self._clock.now())
+        self._wake()
+
+    async def outcome(self, ticket: Ticket, hearing: Hearing) -> Event:
+        """Wait until a job is over. A caller who is cancelled meanwhile only stops listening."""
+        try:
+            return await hearing.ended()
+        except BaseException:
+            if hearing.last is None:
+                self.engine.forget(ticket, now=self._clock.now())
+            self._note_unheard(ticket)
+            raise
+
+    async def _submit(self) -> bool:
+        """Submit one job; return whether there was one."""
+        ticket = None if self._group is None else self.engine.take_submit(self._clock.now())
+        job = ticket.job if ticket is not None else None
+        if ticket is None or job is None:
+            return False
+        self._wake()
+        sent_at = self._clock.now()
+        self._publish([self.engine.sending(ticket, sent_at)])
+        came = await _answer(lambda: self.gateway.submit(job))
+        self._publish(self.engine.submitted(ticket, came, sent_at=sent_at, now=self._clock.now()))
+        self._wake()
+        return True
+
+    async def _poll(self) -> bool:
+        """Look at one prediction; return whether there was one to look at."""
+        ticket = None if self._group is None else self.engine.take_poll(self._clock.now())
+        if ticket is None:
+            return False
+        self._wake()
+        known, asked_at = ticket.prediction, self._clock.now()
+        if known is not None:
+            came = await _answer(lambda: self.gateway.poll(known))
+            self._publish(self.engine.polled(ticket, came, asked_at=asked_at, now=self._clock.now()))
+            if ticket.state.over:
+                self._wake()  # a slot is free
+        return True
+
+    def _publish(self, events: Iterable[Event]) -> None:
+        for event in events:
+            listener = event.ticket.listener
+            if listener is not None:
+                listener(event)
+            elif event.kind is EventKind.ACCEPTED:
+                self._note_unheard(event.ticket)
+
+    def _note_unheard(self, ticket: Ticket) -> None:
+        """Keep the id of what was accepted when its caller was cancelled; who only waited for it knows it already."""
+        if ticket.prediction is not None and ticket.job is not None:
+            message = "accepted, and its caller was cancelled: provider=%s id=%s key=%s"
+            _log.warning(message, self.engine.provider, ticket.prediction.id, ticket.key)
+
+    def _opened(self) -> TaskGroup:
+        if self._group is None:
+            raise InputError("The client is not open: use it inside `async with Client() as client:`")
+        return self._group
+
+    def _wake(self) -> None:
+        """Call one more worker of each kind that has work now, and see to the timer."""
+        group, now = self._group, self._clock.now()
+        if group is None:
+            return
+        if self._submitters.idle and self.engine.submit_at(now) <= now:
+            self._submitters.call(group)
+        if self._lookers.idle and self.engine.poll_at(now) <= now:
+            self._lookers.call(group)
+        if self._next_at(now) < self._nap_until:
+            self._nap.cancel()
+
+    def _next_at(self, now: float) -> float:
+        """Return the engine's next moment for which somebody is idle."""
+        at = self.engine.deadline_at()
+        if self._submitters.idle:
+            at = min(at, max(now, self.engine.submit_at(now)))
+        if self._lookers.idle:
+            at = min(at, max(now, self.engine.poll_at(now)))
+        return at
+
+    async def _keep_time(self) -> None:
+        while True:
+            now = self._clock.now()
+            self._nap_until = self._next_at(now)
+            with anyio.CancelScope() as self._nap:
+                if self._nap_until == math.inf:
+                    await anyio.sleep_forever()
+                await self._clock.sleep(self._nap_until - now)
+            self._nap_until = math.inf
+            self._publish(self.engine.overdue(self._clock.now()))
+            self._wake()
+
+
+async def _answer(ask: Callable[[], Awaitable[Prediction]]) -> Prediction | KlingError:
+    scope = anyio.CancelScope(shield=True)
+    try:
+        with scope:
+            return await ask()
+    except KlingError as error:
+        return error
+    raise RuntimeError("a shielded request was cancelled")

@@ -1,0 +1,290 @@
+"""Many jobs: pulled in as there is room, handed out as they finish, and none of them able to stop the others.
+
+Theory of operation. A feeder pulls a job only while fewer than `max_open` are pulled and not yet handed out: so a slow
+consumer slows submitting, never polling, and an iterator of a million rows is not read ahead. What is pulled goes to
+the accounts of the client, which every other call shares. Finished jobs are downloaded, if asked, and handed out. When
+the iterator fails, the budget is spent, or the account is refused again and again, the feeder stops. What is paid for
+is finished and handed out first, and only then is that error raised.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence, Sized
+from decimal import Decimal
+from typing import Final, Self, TypeAlias
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
+from attrs import evolve
+
+from .desk import Desk
+from .effects.clock import Clock
+from .errors import (
+    AuthenticationError,
+    InputError,
+    InputFault,
+    InsufficientBalance,
+    KlingError,
+    NotSent,
+    PermissionDenied,
+    PredictionFailed,
+)
+from .inputs import ImageInput, Input, Job, VideoInput
+from .outcome import Outcome
+from .planning.money import Budget
+from .planning.moves import Event, EventKind, Ticket
+from .planning.progress import Progress, Tally
+from .prediction import Status
+
+__all__ = ["Batch", "Jobs"]
+
+Jobs: TypeAlias = Iterable[Job | Input] | AsyncIterable[Job | Input]
+
+_log = logging.getLogger(__name__)
+
+_SAVING: Final = 4
+"""Downloads at once: they cost neither money nor API budget, only the user's line."""
+_REFUSED_AT_ONCE: Final = (AuthenticationError, PermissionDenied, InsufficientBalance)
+
+
+class Batch:
+    """Many jobs under way; made by `Client.batch`. Enter it, and iterate over it once."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        *,
+        desk: Desk,
+        clock: Clock,
+        max_open: int,
+        budget: Budget,
+        ordered: bool,
+        stop_after: int,
+    ) -> None:
+        if isinstance(jobs, Sequence):
+            _check_keys(jobs)
+        self._jobs = jobs
+        self._desk = desk
+        self._clock = clock
+        self._max_open = max_open
+        self._budget = budget
+        self._ordered = ordered
+        self._stop_after = stop_after
+        self._ready: dict[int, Outcome] = {}
+        self._open: dict[int, Ticket] = {}
+        self._keys: set[str] = set()
+        self._pulled = self._handed_out = self._refused_in_a_row = 0
+        self._feeding = anyio.CancelScope()
+        self._fed = False
+        self._stopped_by: Exception | None = None
+        self._news = anyio.Event()
+        self._room = anyio.Event()
+        self._savers = anyio.Semaphore(_SAVING)
+        self._listeners: list[Callable[[Event], None]] = []
+        self._group: TaskGroup | None = None
+        self._tally = Tally(now=clock.now(), total=len(jobs) if isinstance(jobs, Sized) else None)
+
+    async def __aenter__(self) -> Self:
+        self._group = await anyio.create_task_group().__aenter__()
+        self._group.start_soon(self._feed)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        group, self._group = self._group, None
+        for ticket in self._open.values():
+            if ticket.job is not None:
+                self._desk.forget(ticket, ticket.job.provider or "", now=self._clock.now())
+        if group is not None:
+            group.cancel_scope.cancel()
+            await group.__aexit__(None, None, None)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Outcome:
+        if self._group is None:
+            raise InputError("The batch is not open: iterate over it inside `async with client.batch(...) as batch:`")
+        while True:
+            position = self._handed_out if self._ordered else next(iter(self._ready), -1)
+            outcome = self._ready.pop(position, None)
+            if outcome is not None:
+                self._handed_out += 1
+                self._room.set()
+                return outcome
+            if self._fed and self._handed_out == self._pulled:
+                error, self._stopped_by = self._stopped_by, None
+                raise error or StopAsyncIteration
+            self._news = anyio.Event()
+            await self._news.wait()
+
+    @property
+    def progress(self) -> Progress:
+        """How it is getting on at this moment."""
+        return self._tally.snapshot(now=self._clock.now())
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Have a function called with each event, at once and in the event loop; it must be quick."""
+        self._listeners.append(listener)
+
+    async def _feed(self) -> None:
+        try:
+            with self._feeding:
+                pull = _puller(self._jobs)
+                while True:
+                    while self._pulled - self._handed_out >= self._max_open:
+                        await self._wait_for_room()
+                    await self._take(await pull())
+        except _Exhausted:
+            self._tally.ended()
+        except Exception as error:  # noqa: BLE001 - raised to the consumer, after what is paid for
+            self._stop(error)
+        finally:
+            self._fed = True
+            self._news.set()
+
+    async def _wait_for_room(self) -> None:
+        self._room = anyio.Event()
+        await self._room.wait()
+
+    def _stop(self, error: Exception) -> None:
+        self._stopped_by = self._stopped_by or error
+        self._feeding.cancel()
+
+    async def _take(self, item: object) -> None:
+        if not isinstance(item, (Job, ImageInput, VideoInput)):
+            fault = InputFault("jobs", item, "must be Job, ImageInput or VideoInput")
+            raise InputError.of(f"What was pulled at position {self._pulled} is no job", [fault])
+        position = self._pulled
+        try:
+            job = self._desk.plan(item, position=position)
+        except InputError as error:
+            self._pulled += 1
+            self._tally.pulled()
+            self._tally.refused(now=self._clock.now())
+            job = item if isinstance(item, Job) else Job(item)
+            self._hand_out(position, Outcome(job=job, error=error))
+            return
+        if job.key in self._keys:
+            raise InputError("A second job has the same key; it was not sent", key=job.key)
+        self._keys.add(job.key or "")
+        price = self._desk.price(job)
+        while not self._budget.reserve(price):
+            if not self._open:
+                raise self._budget.exceeded(job.key)
+            await self._wait_for_room()
+        self._pulled += 1
+        self._tally.pulled()
+
+        def heard(event: Event) -> None:
+            self._heard(event, job, position, price)
+
+        try:
+            ticket = self._desk.begin(job, listener=heard)
+        except InputError as error:  # the client was closed meanwhile
+            self._budget.settle(price, spent=Decimal(0))
+            self._tally.refused(now=self._clock.now())
+            self._hand_out(position, Outcome(job=job, error=error))
+            raise
+        if not ticket.state.over:
+            self._open[position] = ticket
+
+    def _heard(self, event: Event, job: Job, position: int, price: Decimal | None) -> None:
+        self._tally.heard(event, cost=price)
+        self._tell(event)
+        if event.kind is not EventKind.FINISHED:
+            return
+        outcome = _outcome(event, job)
+        self._budget.settle(price, spent=_spent(event, price))
+        self._open.pop(position, None)
+        self._room.set()
+        self._refused_in_a_row = self._refused_in_a_row + 1 if _is_for_all(outcome.error) else 0
+        if self._refused_in_a_row >= self._stop_after and outcome.error is not None:
+            self._stop(outcome.error)
+        if outcome.ok and self._desk.save is not None and self._group is not None:
+            self._group.start_soon(self._save, event, position, outcome)
+        else:
+            self._hand_out(position, outcome)
+
+    async def _save(self, event: Event, position: int, outcome: Outcome) -> None:
+        async with self._savers:
+            try:
+                prediction, save = outcome.prediction, self._desk.save
+                files = await save(prediction) if save is not None and prediction is not None else []
+                outcome = evolve(outcome, files=tuple(files))
+            except KlingError as error:
+                outcome = evolve(outcome, error=error)
+        if outcome.ok:
+            saved = evolve(event, kind=EventKind.SAVED, at=self._clock.now())
+            self._tally.heard(saved, cost=None)
+            self._tell(saved)
+        self._hand_out(position, outcome)
+
+    def _tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001
+                # It runs inside the scheduler, where its mistake would stop everybody's work.
+                _log.exception("a listener of a batch failed")
+
+    def _hand_out(self, position: int, outcome: Outcome) -> None:
+        self._ready[position] = outcome
+        self._news.set()
+
+
+def _is_for_all(error: KlingError | None) -> bool:
+    """Return whether what went wrong for one job would go wrong for each: the account, the name or the certificate."""
+    return isinstance(error, _REFUSED_AT_ONCE) or (isinstance(error, NotSent) and error.reason in ("dns", "tls"))
+
+
+def _outcome(event: Event, job: Job) -> Outcome:
+    prediction, error = event.prediction, event.error
+    if error is None and prediction is not None and prediction.status is not Status.SUCCEEDED:
+        error = PredictionFailed(prediction)
+    return Outcome(job=job, prediction=prediction, error=error)
+
+
+def _spent(event: Event, price: Decimal | None) -> Decimal | None:
+    """Return what a job that is over has cost at most; None where that is not known."""
+    if event.error is not None and not event.error.may_be_billed:
+        return Decimal(0)
+    free = event.prediction is not None and event.prediction.cost == 0
+    return Decimal(0) if free else price
+
+
+def _check_keys(jobs: Sequence[object]) -> None:
+    """Refuse a list in which two jobs have one key, before anything is sent."""
+    seen = dict[str, int]()
+    for position, item in enumerate(jobs):
+        if isinstance(item, Job) and item.key is not None and seen.setdefault(item.key, position) != position:
+            fault = InputFault(f"jobs[{position}].key", item.key, f"is the key of jobs[{seen[item.key]}], too")
+            raise InputError.of("Two jobs have one key", [fault])
+
+
+class _Exhausted(Exception):
+    """There are no more jobs. Any value may come out of an iterator, so none can say this."""
+
+
+def _puller(jobs: Jobs) -> Callable[[], Awaitable[object]]:
+    if isinstance(jobs, AsyncIterable):
+        waiting = aiter(jobs)
+
+        async def pull_later() -> object:
+            try:
+                return await anext(waiting)
+            except StopAsyncIteration:
+                raise _Exhausted from None
+
+        return pull_later
+    ready = iter(jobs)
+
+    async def pull() -> object:
+        # An iterator that never waits would keep everybody else from running.
+        await anyio.lowlevel.checkpoint()
+        for item in ready:
+            return item
+        raise _Exhausted
+
+    return pull

@@ -1,0 +1,147 @@
+"""One per client: the accounts that every await and every batch share, and what was learned of how long work takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
+from anyio.lowlevel import EventLoopToken
+
+from .account import Account, Hearing
+from .effects.clock import Clock
+from .errors import InputError
+from .gateway import Gateway
+from .inputs import ImageInput, Job
+from .planning.durations import Learner, Path
+from .planning.engine import Engine
+from .planning.lookout import Lookout
+from .planning.moves import Event, Listener, Ticket
+from .prediction import Prediction
+from .providers import Limits, Provider
+from .providers.check import scene_of
+
+__all__ = ["Scheduler"]
+
+_AWAITED = 2.0
+"""How much more a second counts for somebody who waits for one prediction than for a row of a bulk run."""
+
+
+class Scheduler:
+    """The accounts of one client.
+
+    Args:
+        clock: time and dice.
+        learner: knows how long each kind of work takes, and learns more.
+        connect: opens the gateway to a provider, and says how fast it may be used; raises InputError without a key.
+    """
+
+    def __init__(
+        self, *, clock: Clock, learner: Learner, connect: Callable[[Provider], tuple[Gateway, Limits]]
+    ) -> None:
+        self.learner = learner
+        self._clock = clock
+        self._connect = connect
+        self._accounts: dict[str, Account] = {}
+        self._paths: dict[Path, Path] = {}
+        """Each path once: a hundred thousand jobs of one kind share it."""
+        self._group: TaskGroup | None = None
+        self._loop: EventLoopToken | None = None
+
+    async def __aenter__(self) -> Self:
+        self._loop = anyio.lowlevel.current_token()
+        self._group = await anyio.create_task_group().__aenter__()
+        for account in self._accounts.values():
+            account.open(self._group)
+        return self
+
+    async def aclose(self) -> None:
+        """Take no more work, finish the requests on their way, each by its own deadline, and close every connection."""
+        group, self._group = self._group, None
+        for account in self._accounts.values():
+            account.close()
+        if group is not None:
+            # Requests are shielded: only who is parked, or between two requests, is cancelled here. Workers keep their
+            # errors to themselves, so the group never wraps the caller's.
+            group.cancel_scope.cancel()
+            await group.__aexit__(None, None, None)
+            for account in self._accounts.values():
+                account.dismiss()
+        with anyio.CancelScope(shield=True):
+            for account in self._accounts.values():
+                await account.gateway.aclose()
+
+    def account(self, provider: Provider) -> Account:
+        """Return the account at a provider. Raises InputError without a key for it, or in another event loop."""
+        if self._group is not None and self._loop != anyio.lowlevel.current_token():
+            raise InputError("The client belongs to another event loop: make one in each")
+        account = self._accounts.get(provider.name)
+        if account is None:
+            gateway, limits = self._connect(provider)
+            lookout = Lookout(self.learner, dice=self._clock.dice)
+            engine = Engine(provider=provider.name, limits=limits, lookout=lookout, dice=self._clock.dice)
+            account = Account(engine=engine, gateway=gateway, clock=self._clock, max_submitting=limits.max_submitting)
+            self._accounts[provider.name] = account
+            if self._group is not None:
+                account.open(self._group)
+        return account
+
+    def begin(self, job: Job, provider: Provider, *, listener: Listener, wait_for: float) -> Ticket:
+        """Hand a job to its account, which tells the listener what happens to it."""
+        ticket = self._ticket(job, provider, listener, wait_for)
+        self.account(provider).begin(ticket)
+        return ticket
+
+    async def submit(self, job: Job, provider: Provider, *, wait_for: float) -> Event:
+        """Submit a job, and return once it is accepted, or certainly not."""
+        hearing = Hearing()
+        ticket = self._ticket(job, provider, hearing, wait_for)
+        ticket.only_submit = True
+        self.account(provider).begin(ticket)
+        return await self.account(provider).outcome(ticket, hearing)
+
+    async def generate(self, job: Job, provider: Provider, *, wait_for: float) -> Event:
+        """Submit a job, and return once it is over."""
+        hearing = Hearing()
+        ticket = self._ticket(job, provider, hearing, wait_for)
+        ticket.worth = _AWAITED
+        self.account(provider).begin(ticket)
+        return await self.account(provider).outcome(ticket, hearing)
+
+    async def look(self, prediction: Prediction, provider: Provider, *, wait_for: float, once: bool) -> Event:
+        """Look at a prediction until it is finished, or once."""
+        hearing = Hearing()
+        ticket = Ticket(
+            key=prediction.key,
+            job=None,
+            path=_path(prediction.model, provider),
+            weight=0 if once else 1,
+            worth=_AWAITED,
+            until=self._clock.now() + wait_for,
+            listener=hearing,
+            once=once,
+        )
+        self.account(provider).resume(ticket, prediction)
+        return await self.account(provider).outcome(ticket, hearing)
+
+    def _ticket(self, job: Job, provider: Provider, listener: Listener, wait_for: float) -> Ticket:
+        input = job.input
+        spec = provider.spec(input)
+        scene = scene_of(spec, input) or spec.scenes[0]
+        size = f"{input.resolution} x {input.n}" if isinstance(input, ImageInput) else f"{input.duration} s"
+        path = (*_path(input.model, provider), scene.value, size)
+        return Ticket(
+            key=job.key,
+            job=job,
+            path=self._paths.setdefault(path, path),
+            weight=input.n if isinstance(input, ImageInput) else 1,
+            until=self._clock.now() + wait_for,
+            listener=listener,
+        )
+
+
+def _path(model: str, provider: Provider) -> Path:
+    spec = provider.models.get(model)
+    return (spec.kind.value if spec else "image", provider.name, model)
