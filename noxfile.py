@@ -65,6 +65,7 @@ os.environ.setdefault("UV_SYSTEM_CERTS", "true")  # trust whom pip trusts, or uv
 
 PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 RUNTIME: list[str] = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["cli"]]
+AIOHTTP: list[str] = PROJECT["project"]["optional-dependencies"]["aiohttp"]
 INSTALLED = {"PYTHONSAFEPATH": "1"}  # keeps the checkout off sys.path, so that only the installed package is found
 
 
@@ -125,6 +126,16 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session
+@bounded(minutes=10)
+def aiohttp(session: nox.Session) -> None:
+    """Run the tests of the client once more with the extra that polls through aiohttp."""
+    session.install(*PINS, *RUNTIME, *AIOHTTP, *group("test"))
+    install_wheel(session)
+    tests = ("tests/effects/test_aiohttp.py", "tests/test_client.py")
+    session.run("python", "-m", "pytest", "-q", *tests, "-k", "asyncio", *session.posargs, env=INSTALLED)
+
+
+@nox.session
 @bounded(minutes=5)
 def lint(session: nox.Session) -> None:
     """Check style and formatting with ruff; `-- --fix` repairs what it can."""
@@ -137,7 +148,7 @@ def lint(session: nox.Session) -> None:
 @bounded(minutes=10)
 def types(session: nox.Session) -> None:
     """Check types with mypy and pyright, both strict."""
-    session.install(*PINS, *RUNTIME, *group("test", "types"), "nox", "pyright[nodejs]")
+    session.install(*PINS, *RUNTIME, *AIOHTTP, *group("test", "types"), "nox", "pyright[nodejs]")
     session.run("mypy")
     session.run("pyright")
 
@@ -159,6 +170,22 @@ def demo(session: nox.Session) -> None:
     session.install(*PINS, *RUNTIME)
     install_wheel(session)
     session.run("kling-async", "demo", *session.posargs)
+
+
+@nox.session
+@bounded(minutes=60)
+def bench(session: nox.Session) -> None:
+    """Measure polling and scheduler, and write docs/benchmarks; `-- --quick` takes a minute and asserts counts only."""
+    session.install(*PINS, *RUNTIME, *AIOHTTP, *group("bench"))
+    install_wheel(session)
+    if "--quick" in session.posargs:
+        session.run("python", "benchmarks/polling.py", "--quick", env=INSTALLED)
+        session.run("python", "benchmarks/scheduler.py", *session.posargs, env=INSTALLED)
+        return
+    results = Path(session.create_tmp())
+    for name in ("polling", "scheduler"):
+        session.run("python", f"benchmarks/{name}.py", "--json", str(results / f"{name}.json"), env=INSTALLED)
+    session.run("python", "benchmarks/page.py", str(results), "docs/benchmarks", env=INSTALLED)
 
 
 @nox.session

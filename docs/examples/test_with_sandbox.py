@@ -33,6 +33,19 @@ async def test_a_crowded_provider_is_paid_once() -> None:
     assert sandbox.billed(prompt) == 1
 
 
+async def test_a_hundred_images_are_paid_once_each() -> None:
+    """It takes a minute of the clock that leaps, and a moment of yours."""
+    sandbox, prompts = Sandbox(), [f"postcard {number}" for number in range(100)]
+    async with (
+        connected(sandbox) as client,
+        client.batch(map(ImageInput, prompts)) as batch,
+    ):
+        outcomes = [outcome async for outcome in batch]
+    assert all(outcome.ok for outcome in outcomes)
+    assert [sandbox.billed(prompt) for prompt in prompts] == [1] * 100
+    assert batch.progress.elapsed > 40  # two a second, after the first eight
+
+
 async def test_a_lost_answer_is_not_paid_again() -> None:
     """The connection breaks once the work is started: it is billed, and not sent again."""
     sandbox, prompt = Sandbox(), "a cat [[lost]]"

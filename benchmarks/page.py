@@ -1,0 +1,205 @@
+"""Write the results as a page: `python benchmarks/page.py RESULTS TARGET`, with polling.json and scheduler.json inside.
+
+What comes out is TARGET/results.json, TARGET/index.md, and pictures drawn with nothing but text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("kling-async", "httpx", "httpcore", "anyio", "httpx-aiohttp", "aiohttp", "wavespeed", "requests")
+TITLES = {
+    "makespan": "How close to the earliest possible end",
+    "cpu": "CPU per request",
+    "flat": "Many in flight against few",
+    "memory": "Memory",
+    "failures": "Failures on a busy core",
+    "a": "Polls x delay against a fixed interval",
+    "b": "The planner against the exact optimum, law known",
+    "c": "Learned from cold against the law known",
+    "d": "Delay under a poll cap against the bound for every policy, law known",
+    "e": "The same, learned cold",
+}
+BASES = {
+    "a": "mean detection delay / that of a fixed interval with as many polls",
+    "b": "price x polls + delay / exact optimum",
+    "c": "realised cost / that of the optimum with the law known",
+    "d": "mean detection delay / lower bound",
+    "e": "mean detection delay / lower bound",
+}
+INTRO = """# Benchmarks
+
+What the scheduler and its polling reach, against goals that were set before it was written.
+Every figure is the smaller, the better. What falls short is shown as it is.
+
+A ratio compares what ran side by side, or in turns, in one run: absolute times depend on the machine, and this one was
+shared with other work. CPU is user and system time of the client's own process.
+How each figure is defined, and why the bounds are bounds, stands at the top of `benchmarks/scheduler.py` and
+`benchmarks/polling.py`.
+
+```console
+$ python3 noxfile.py -s bench
+```
+
+makes this page anew; `-s bench -- --quick` takes a minute and asserts counts only: requests, polls, failures.
+"""
+SETTINGS = """
+## Settings
+
+- Provider: `benchmarks/server.py`, a process of its own. It answers in the v3 wire that GPTProto and WaveSpeedAI share.
+  Latency is uniform within 20 % of the mean. A round trip takes 50 ms. It reports no run times, so laws are learned
+  from polls alone, and every run begins cold.
+- `kling_async`: `Limits(submit_per_second=None, poll_per_second=None, max_open=...)` with the default of 8 submissions
+  on their way at once. `max_open` is 100 for the makespan and what is in flight elsewhere.
+  "Many in flight against few" polls at most 100 times a second. Makespans of jobs of ~10 s are taken all at once, since
+  such clients mostly wait; everything else in turns.
+- CPU per request: 1,000 jobs of ~5 s. `kling-aiohttp` has the extra `aiohttp` installed, `kling` has not.
+- `wavespeed`: a thread per job, each polling once a second, as the SDK does by default.
+- `naive`: httpx, `asyncio.gather`, `Semaphore(100)`, a poll every 2 s.
+- `floor`: GETs by aiohttp, with no scheduler, no JSON and no submission.
+"""
+
+WIDTH, ROW, LEFT, RIGHT = 760, 26, 300, 70
+STYLE = (
+    "<style>text{font:13px sans-serif;fill:#444}.bar{fill:#4c7bd9}.short{fill:#d9824c}.other{fill:#9aa5b1}"
+    ".goal{stroke:#444;stroke-dasharray:3 2}.dream{stroke:#2a8f5b;stroke-dasharray:3 2}"
+    "@media(prefers-color-scheme:dark){text{fill:#ccc}.goal{stroke:#ccc}}</style>"
+)
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures were measured on."""
+    model = platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    found: dict[str, str] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": platform.system(),
+        "versions": found,
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+    }
+
+
+def escaped(text: str) -> str:
+    """Return text as it may stand in a picture."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def picture(rows: Sequence[dict[str, Any]], label: str) -> str:
+    """Draw bars with their goals: orange is short of its goal, dashes are reach (grey) and dream (green)."""
+    most = 1.1 * max(max(row["got"], row.get("reach") or 0.0) for row in rows)
+    scale = (WIDTH - LEFT - RIGHT) / most
+    height = ROW * len(rows) + 10
+    root = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
+    parts = [f'{root} aria-label="{escaped(label)}">', STYLE]
+    for at, row in enumerate(rows):
+        top, reach = 5 + ROW * at, row.get("reach")
+        kind = "other" if reach is None else "bar" if row["got"] <= reach else "short"
+        long = row["got"] * scale
+        parts.append(f'<text x="{LEFT - 8}" y="{top + 16}" text-anchor="end">{escaped(row["what"])}</text>')
+        parts.append(f'<rect class="{kind}" x="{LEFT}" y="{top + 4}" width="{long:.1f}" height="{ROW - 10}"/>')
+        for name, style in (("reach", "goal"), ("dream", "dream")):
+            if row.get(name) is not None:
+                x = LEFT + row[name] * scale
+                parts.append(f'<line class="{style}" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + ROW - 2}"/>')
+        parts.append(f'<text x="{LEFT + long + 6:.1f}" y="{top + 16}">{row["got"]:.3g}</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def verdict(row: dict[str, Any]) -> str:
+    """Return whether a figure is where it should be."""
+    if row.get("reach") is None:
+        return ""
+    return "dream" if row["got"] <= row["dream"] else "reached" if row["got"] <= row["reach"] else "**short**"
+
+
+def number(value: float | None) -> str:
+    """Return a number as it stands in the table."""
+    return "" if value is None else f"{value:.4g}"
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the rows as a table."""
+    lines = ["| figure | reach | dream | got | range | |", "|---|--:|--:|--:|--:|---|"]
+    for row in rows:
+        spread = row.get("spread")
+        between = f"{spread[0]:.3g} to {spread[1]:.3g}" if spread else ""
+        cells = [row["what"], number(row.get("reach")), number(row.get("dream")), number(row["got"]), between]
+        lines.append(f"| {' | '.join(cells)} | {verdict(row)} |")
+    return "\n".join(lines) + "\n"
+
+
+def details(rows: Sequence[dict[str, Any]]) -> str:
+    """Return what else was seen, as a table; empty where nothing was."""
+    told = [row for row in rows if row.get("detail")]
+    if not told:
+        return ""
+    names = list(told[0]["detail"])
+    lines = [f"| medians | {' | '.join(names)} |", "|---|" + "--:|" * len(names)]
+    lines += [f"| {row['what']} | {' | '.join(number(row['detail'][name]) for name in names)} |" for row in told]
+    return "\n" + "\n".join(lines) + "\n"
+
+
+def section(figure: str, rows: Sequence[dict[str, Any]], target: Path) -> str:
+    """Return one section, and draw its picture."""
+    basis = BASES.get(figure) or rows[0]["basis"]
+    command = "polling.py" if figure in BASES else f"scheduler.py --only {figure}"
+    text = f"\n## {TITLES[figure]}\n\n{basis[0].upper()}{basis[1:]}: `python benchmarks/{command}`.\n\n"
+    text += table(rows) + details(rows)
+    drawn = [row for row in rows if row.get("reach") is not None or figure in ("makespan", "cpu")]
+    drawn = [row for row in drawn if "microseconds" not in row.get("basis", "")]
+    if figure in ("makespan", "cpu", "a", "d") and drawn:
+        (target / f"{figure}.svg").write_text(picture(drawn, TITLES[figure]), encoding="utf-8")
+        text += f"\n![{TITLES[figure]}]({figure}.svg)\n"
+    return text
+
+
+def page(results: dict[str, Any], target: Path) -> str:
+    """Return the page."""
+    on = results["machine"]
+    versions = ", ".join(f"{name} {number}" for name, number in on["versions"].items())
+    text = INTRO + f"\nMeasured on {on['date']}: {on['cpu']}, {on['cores']} cores, {on['python']}, {on['system']}; "
+    repeats, seeds = results["scheduler"]["repeats"], results["polling"]["seeds"]
+    text += f"{versions}. Medians of {repeats} repeats for the scheduler, of {seeds} seeds for polling.\n{SETTINGS}"
+    for name in ("scheduler", "polling"):
+        rows = results[name]["figures"]
+        for figure in dict.fromkeys(row["figure"] for row in rows):
+            text += section(figure, [row for row in rows if row["figure"] == figure], target)
+    return text
+
+
+def main() -> None:
+    """Read, and write."""
+    parser = argparse.ArgumentParser(description="Write the results as a page.")
+    parser.add_argument("results", type=Path)
+    parser.add_argument("target", type=Path)
+    told = parser.parse_args()
+    told.target.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = {"machine": machine()}
+    for name in ("scheduler", "polling"):
+        results[name] = json.loads((told.results / f"{name}.json").read_text(encoding="utf-8"))
+    (told.target / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (told.target / "index.md").write_text(page(results, told.target), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
