@@ -99,16 +99,18 @@ class Scheduler:
         hearing = Hearing()
         ticket = self._ticket(job, provider, hearing, wait_for)
         ticket.only_submit = True
-        self.account(provider).begin(ticket)
-        return await self.account(provider).outcome(ticket, hearing)
+        account = self.account(provider)
+        account.begin(ticket)
+        return await account.outcome(ticket, hearing)
 
     async def generate(self, job: Job, provider: Provider, *, wait_for: float) -> Event:
         """Submit a job, and return once it is over."""
         hearing = Hearing()
         ticket = self._ticket(job, provider, hearing, wait_for)
         ticket.worth = _AWAITED
-        self.account(provider).begin(ticket)
-        return await self.account(provider).outcome(ticket, hearing)
+        account = self.account(provider)
+        account.begin(ticket)
+        return await account.outcome(ticket, hearing)
 
     async def look(self, prediction: Prediction, provider: Provider, *, wait_for: float, once: bool) -> Event:
         """Look at a prediction until it is finished, or once."""
@@ -123,8 +125,9 @@ class Scheduler:
             listener=hearing,
             once=once,
         )
-        self.account(provider).resume(ticket, prediction)
-        return await self.account(provider).outcome(ticket, hearing)
+        account = self.account(provider)
+        account.resume(ticket, prediction)
+        return await account.outcome(ticket, hearing)
 
     def _ticket(self, job: Job, provider: Provider, listener: Listener, wait_for: float) -> Ticket:
         input = job.input

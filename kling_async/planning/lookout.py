@@ -41,7 +41,7 @@ class Lookout:
     def begin(self, ticket: Ticket) -> None:
         """Start to look at a prediction that was just accepted."""
         self._learner.started(ticket.path)
-        plan = self._plan(ticket.path)
+        first = self._planned(ticket, self._market.price)
         if self._scouts[ticket.path] < _SCOUTS:
             # Of nothing but a guess the first look may be far off. A few looks more, once, find what is much quicker.
             self._scouts[ticket.path] += 1
@@ -49,7 +49,6 @@ class Lookout:
             ticket.look_at = ticket.accepted_at + _SCOUTED_FROM
             self._agenda.add(ticket)
             return
-        first = plan.next_check(0.0, max(self._market.price, floor_for(plan.law.mean)) / ticket.worth)
         early = self._learner.early_look(ticket.path, first, dice=self._dice)
         ticket.look_at = None if early is None else ticket.accepted_at + early
         self._agenda.add(ticket)
@@ -105,6 +104,9 @@ class Lookout:
             return None
         if ticket.look_at is not None:
             return ticket.look_at
+        return ticket.accepted_at + self._planned(ticket, price)
+
+    def _planned(self, ticket: Ticket, price: float) -> float:
+        """Return the age at which a prediction is worth its next look at a price, and at its own floor."""
         plan = self._plan(ticket.path)
-        price = max(price, floor_for(plan.law.mean)) / ticket.worth
-        return ticket.accepted_at + plan.next_check(ticket.seen_age, price)
+        return plan.next_check(ticket.seen_age, max(price, floor_for(plan.law.mean)) / ticket.worth)
