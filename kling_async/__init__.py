@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .batch import Batch
     from .client import Client
+    from .effects.journal import Journal, MemoryJournal, SqliteJournal
     from .errors import (
         AnswerLost,
         AuthenticationError,
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
     from .inputs import ImageInput, Input, Job, Scene, Shot, VideoInput
     from .outcome import Outcome
     from .planning.money import Estimate
-    from .planning.moves import Event, EventKind
+    from .planning.moves import Event, EventKind, State
     from .planning.progress import Progress
+    from .planning.submissions import Decision, Submission, Trouble
     from .prediction import Fault, FaultKind, Output, OutputKind, Prediction, Status, Timings
     from .providers.spec import Limits
 
@@ -50,6 +52,7 @@ __all__ = [
     "BudgetExceeded",
     "Client",
     "ContentRejected",
+    "Decision",
     "DownloadError",
     "Estimate",
     "Event",
@@ -62,9 +65,11 @@ __all__ = [
     "InputFault",
     "InsufficientBalance",
     "Job",
+    "Journal",
     "JournalError",
     "KlingError",
     "Limits",
+    "MemoryJournal",
     "NotSent",
     "Outcome",
     "Output",
@@ -78,8 +83,12 @@ __all__ = [
     "Refused",
     "Scene",
     "Shot",
+    "SqliteJournal",
+    "State",
     "Status",
+    "Submission",
     "Timings",
+    "Trouble",
     "UnexpectedReply",
     "VideoInput",
     "WaitTimeout",
@@ -88,11 +97,13 @@ __all__ = [
 _HOMES = {
     ".batch": ("Batch",),
     ".client": ("Client",),
+    ".effects.journal": ("Journal", "MemoryJournal", "SqliteJournal"),
     ".inputs": ("ImageInput", "Input", "Job", "Scene", "Shot", "VideoInput"),
     ".outcome": ("Outcome",),
     ".planning.money": ("Estimate",),
-    ".planning.moves": ("Event", "EventKind"),
+    ".planning.moves": ("Event", "EventKind", "State"),
     ".planning.progress": ("Progress",),
+    ".planning.submissions": ("Decision", "Submission", "Trouble"),
     ".prediction": ("Fault", "FaultKind", "Output", "OutputKind", "Prediction", "Status", "Timings"),
     ".providers.spec": ("Limits",),
 }

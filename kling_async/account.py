@@ -20,8 +20,9 @@ from anyio.abc import TaskGroup
 from .effects.clock import Clock
 from .errors import InputError, KlingError
 from .gateway import Gateway
+from .inputs import Job
 from .planning.engine import Engine
-from .planning.moves import Event, EventKind, Ticket
+from .planning.moves import Event, EventKind, Listener, Ticket
 from .prediction import Prediction
 
 __all__ = ["Account", "Hearing"]
@@ -124,11 +125,20 @@ class Account:
         self._publish(self.engine.refuse_planned(self._clock.now()))
         self._wake()
 
-    def resume(self, ticket: Ticket, prediction: Prediction) -> None:
-        """Take up a prediction that was accepted before. Raises InputError if the client is not open."""
+    def resume(self, ticket: Ticket, prediction: Prediction, *, age: float = 0.0) -> None:
+        """Take up a prediction that was accepted `age` seconds ago. Raises InputError if the client is not open."""
         self._opened()
-        self.engine.restore(ticket, prediction, now=self._clock.now())
+        self.engine.restore(ticket, prediction, now=self._clock.now(), age=age)
         self._wake()
+
+    def hear(self, ticket: Ticket, listener: Listener, *, until: float, worth: float) -> None:
+        """Listen to a job that nobody listens to."""
+        self.engine.hear(ticket, listener, until=until, worth=worth)
+        self._wake()
+
+    def recall(self, ticket: Ticket) -> None:
+        """Take a job out of the line, if it still stands there, and say so."""
+        self._publish(self.engine.recall(ticket, now=self._clock.now()))
 
     async def outcome(self, ticket: Ticket, hearing: Hearing) -> Event:
         """Wait until a job is over. A caller who is cancelled meanwhile only stops listening."""
@@ -148,11 +158,26 @@ class Account:
             return False
         self._wake()
         sent_at = self._clock.now()
-        self._publish([self.engine.sending(ticket, sent_at)])
-        came = await _answer(lambda: self.gateway.submit(job))
+        came = await _answer(lambda: self._send(ticket, job))
         self._publish(self.engine.submitted(ticket, came, sent_at=sent_at, now=self._clock.now()))
         self._wake()
         return True
+
+    async def _send(self, ticket: Ticket, job: Job) -> Prediction:
+        """Send a submission. With a journal, it is written down before, and what came of it before anybody hears."""
+        page = ticket.page
+        if page is not None:
+            await page.sending()
+        self._publish([self.engine.sending(ticket, self._clock.now())])
+        try:
+            prediction = await self.gateway.submit(job)
+        except KlingError as error:
+            if page is not None:
+                await page.failed(error)
+            raise
+        if page is not None:
+            await page.accepted(prediction)
+        return prediction
 
     async def _poll(self) -> bool:
         """Look at one prediction; return whether there was one to look at."""
@@ -162,11 +187,17 @@ class Account:
         self._wake()
         known, asked_at = ticket.prediction, self._clock.now()
         if known is not None:
-            came = await _answer(lambda: self.gateway.poll(known))
+            came = await _answer(lambda: self._look(ticket, known))
             self._publish(self.engine.polled(ticket, came, asked_at=asked_at, now=self._clock.now()))
             if ticket.state.over:
                 self._wake()  # a slot is free
         return True
+
+    async def _look(self, ticket: Ticket, known: Prediction) -> Prediction:
+        prediction = await self.gateway.poll(known)
+        if prediction.status.finished and ticket.page is not None:
+            await ticket.page.finished(prediction)
+        return prediction
 
     def _publish(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -192,12 +223,21 @@ class Account:
         group, now = self._group, self._clock.now()
         if group is None:
             return
-        if self._submitters.idle and self.engine.submit_at(now) <= now:
-            self._submitters.call(group)
-        if self._lookers.idle and self.engine.poll_at(now) <= now:
-            self._lookers.call(group)
-        if self._next_at(now) < self._nap_until:
+        at = self.engine.deadline_at()
+        if self._submitters.idle:
+            at = min(at, self._call(self._submitters, self.engine.submit_at(now), now, group))
+        if self._lookers.idle:
+            at = min(at, self._call(self._lookers, self.engine.poll_at(now), now, group))
+        if at < self._nap_until:
             self._nap.cancel()
+
+    @staticmethod
+    def _call(crew: _Crew, at: float, now: float, group: TaskGroup) -> float:
+        """Call a worker if there is work now, who then sees to what is next; return when the timer has to."""
+        if at > now:
+            return at
+        crew.call(group)
+        return math.inf
 
     def _next_at(self, now: float) -> float:
         """Return the engine's next moment for which somebody is idle."""

@@ -11,32 +11,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence, Sized
+from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Final, Self, TypeAlias
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 from anyio.abc import TaskGroup
 from attrs import evolve
 
-from .desk import Desk
+from .desk import Case, Desk
 from .effects.clock import Clock
-from .errors import (
-    AuthenticationError,
-    InputError,
-    InputFault,
-    InsufficientBalance,
-    KlingError,
-    NotSent,
-    PermissionDenied,
-    PredictionFailed,
-)
+from .effects.parts import check_directory
+from .effects.signals import hear_signals
+from .errors import InputError, InputFault, JournalError, KlingError, NotSent, PredictionFailed
 from .inputs import ImageInput, Input, Job, VideoInput
 from .outcome import Outcome
 from .planning.money import Budget
-from .planning.moves import Event, EventKind, Ticket
+from .planning.moves import LATCHING, Event, EventKind, Ticket
 from .planning.progress import Progress, Tally
 from .prediction import Status
+from .recorder import Recorder
+from .saver import Saver
 
 __all__ = ["Batch", "Jobs"]
 
@@ -46,7 +44,6 @@ _log = logging.getLogger(__name__)
 
 _SAVING: Final = 4
 """Downloads at once: they cost neither money nor API budget, only the user's line."""
-_REFUSED_AT_ONCE: Final = (AuthenticationError, PermissionDenied, InsufficientBalance)
 
 
 class Batch:
@@ -62,6 +59,11 @@ class Batch:
         budget: Budget,
         ordered: bool,
         stop_after: int,
+        wait_for: float,
+        saver: Saver,
+        recorder: Recorder | None = None,
+        save_to: Path | None = None,
+        stop_on_signals: bool = False,
     ) -> None:
         if isinstance(jobs, Sequence):
             _check_keys(jobs)
@@ -72,6 +74,13 @@ class Batch:
         self._budget = budget
         self._ordered = ordered
         self._stop_after = stop_after
+        self._wait_for = wait_for
+        self._recorder = recorder
+        self._saver = saver
+        self._save_to = save_to
+        self._stop_on_signals = stop_on_signals
+        self.stopped = False
+        self._interrupted = False
         self._ready: dict[int, Outcome] = {}
         self._open: dict[int, Ticket] = {}
         self._keys: set[str] = set()
@@ -87,18 +96,32 @@ class Batch:
         self._tally = Tally(now=clock.now(), total=len(jobs) if isinstance(jobs, Sized) else None)
 
     async def __aenter__(self) -> Self:
+        if self._save_to is not None:
+            await anyio.to_thread.run_sync(check_directory, self._save_to)
+        if self._recorder is not None:
+            accepted = await self._recorder.open()
+            try:
+                self._desk.resume(accepted, worth=1.0)
+                self._budget.spent = await self._recorder.spent()
+            except BaseException:
+                await self._recorder.aclose()
+                raise
         self._group = await anyio.create_task_group().__aenter__()
         self._group.start_soon(self._feed)
+        if self._stop_on_signals:
+            self._group.start_soon(hear_signals, self._signalled)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         group, self._group = self._group, None
         for ticket in self._open.values():
             if ticket.job is not None:
-                self._desk.forget(ticket, ticket.job.provider or "", now=self._clock.now())
+                self._desk.forget(ticket, ticket.job.provider or "")
         if group is not None:
             group.cancel_scope.cancel()
             await group.__aexit__(None, None, None)
+            if self._recorder is not None:
+                await self._recorder.aclose()
 
     def __aiter__(self) -> Self:
         return self
@@ -107,6 +130,8 @@ class Batch:
         if self._group is None:
             raise InputError("The batch is not open: iterate over it inside `async with client.batch(...) as batch:`")
         while True:
+            if self._interrupted:
+                raise KeyboardInterrupt(f"{len(self._open)} jobs go on at their providers; {self._way_back}")
             position = self._handed_out if self._ordered else next(iter(self._ready), -1)
             outcome = self._ready.pop(position, None)
             if outcome is not None:
@@ -128,21 +153,70 @@ class Batch:
         """Have a function called with each event, at once and in the event loop; it must be quick."""
         self._listeners.append(listener)
 
+    def stop(self) -> None:
+        """Submit no more; what is paid for is finished and handed out, and then the loop ends."""
+        self.stopped = True
+        self._feeding.cancel()
+        for ticket in list(self._open.values()):
+            self._recall(ticket)
+
+    def _recall(self, ticket: Ticket) -> None:
+        if ticket.job is not None:
+            self._desk.recall(ticket, ticket.job.provider or "")
+
+    def _signalled(self) -> bool:
+        if not self.stopped:
+            _log.warning("stopping: what is paid for is finished first; once more to leave at once")
+            self.stop()
+            return True
+        self._interrupted = True
+        self._news.set()
+        return False
+
+    @property
+    def _way_back(self) -> str:
+        journalled = self._desk.recorder is not None
+        return (
+            "run it again with the same journal to go on" if journalled else "without a journal they are lost sight of"
+        )
+
     async def _feed(self) -> None:
         try:
             with self._feeding:
-                pull = _puller(self._jobs)
-                while True:
-                    while self._pulled - self._handed_out >= self._max_open:
-                        await self._wait_for_room()
-                    await self._take(await pull())
-        except _Exhausted:
-            self._tally.ended()
+                await self._pull()
+                self._tally.ended()
         except Exception as error:  # noqa: BLE001 - raised to the consumer, after what is paid for
+            self._stop(error)
+        try:
+            await self._finish_what_is_paid_for()
+        except KlingError as error:
             self._stop(error)
         finally:
             self._fed = True
             self._news.set()
+
+    async def _pull(self) -> None:
+        pull = _puller(self._jobs)
+        with suppress(_Exhausted):
+            while True:
+                await self._wait_for_place()
+                await self._take(await pull())
+
+    async def _finish_what_is_paid_for(self) -> None:
+        """Take up what an earlier run left in this batch's journal and this run was not asked for."""
+        if self._recorder is not None:
+            for case in await self._desk.left_over(self._keys, saving=self._save_to is not None):
+                await self._wait_for_place()
+                self._begin(case, self._next_position())
+
+    async def _wait_for_place(self) -> None:
+        while self._pulled - self._handed_out >= self._max_open:
+            await self._wait_for_room()
+
+    def _next_position(self) -> int:
+        self._pulled += 1
+        self._tally.pulled()
+        return self._pulled - 1
 
     async def _wait_for_room(self) -> None:
         self._room = anyio.Event()
@@ -156,62 +230,70 @@ class Batch:
         if not isinstance(item, (Job, ImageInput, VideoInput)):
             fault = InputFault("jobs", item, "must be Job, ImageInput or VideoInput")
             raise InputError.of(f"What was pulled at position {self._pulled} is no job", [fault])
-        position = self._pulled
-        try:
-            job = self._desk.plan(item, position=position)
-        except InputError as error:
-            self._pulled += 1
-            self._tally.pulled()
-            self._tally.refused(now=self._clock.now())
-            job = item if isinstance(item, Job) else Job(item)
-            self._hand_out(position, Outcome(job=job, error=error))
-            return
+        job = self._desk.orders.named(item)
         if job.key in self._keys:
             raise InputError("A second job has the same key; it was not sent", key=job.key)
         self._keys.add(job.key or "")
-        price = self._desk.price(job)
-        while not self._budget.reserve(price):
-            if not self._open:
-                raise self._budget.exceeded(job.key)
-            await self._wait_for_room()
-        self._pulled += 1
-        self._tally.pulled()
+        with self._desk.claimed(job.key):
+            try:
+                case = await self._desk.case(job)
+            except InputError as error:
+                self._refuse(job, error)
+                return
+            while case.costs and not self._budget.reserve(case.price):
+                if not self._open:
+                    raise self._budget.exceeded(job.key)
+                await self._wait_for_room()
+            self._begin(case, self._next_position())
 
+    def _refuse(self, job: Job, error: InputError) -> None:
+        position = self._next_position()
+        self._tally.refused(now=self._clock.now())
+        self._hand_out(position, Outcome(job=job, error=error))
+
+    def _begin(self, case: Case, position: int) -> None:
         def heard(event: Event) -> None:
-            self._heard(event, job, position, price)
+            self._heard(event, case, position)
 
         try:
-            ticket = self._desk.begin(job, listener=heard)
+            ticket = self._desk.begin(case, listener=heard, wait_for=self._wait_for)
         except InputError as error:  # the client was closed meanwhile
-            self._budget.settle(price, spent=Decimal(0))
+            self._settle(case, spent=Decimal(0))
             self._tally.refused(now=self._clock.now())
-            self._hand_out(position, Outcome(job=job, error=error))
+            self._hand_out(position, Outcome(job=case.job, error=error))
             raise
         if not ticket.state.over:
             self._open[position] = ticket
 
-    def _heard(self, event: Event, job: Job, position: int, price: Decimal | None) -> None:
-        self._tally.heard(event, cost=price)
+    def _settle(self, case: Case, *, spent: Decimal | None) -> None:
+        if case.costs:
+            self._budget.settle(case.price, spent=spent)
+
+    def _heard(self, event: Event, case: Case, position: int) -> None:
+        self._tally.heard(event, cost=case.price)
         self._tell(event)
         if event.kind is not EventKind.FINISHED:
+            if self.stopped:
+                self._recall(event.ticket)  # what was turned away is planned again, and must not be sent
             return
-        outcome = _outcome(event, job)
-        self._budget.settle(price, spent=_spent(event, price))
+        outcome = _outcome(event, case.job)
+        self._settle(case, spent=_spent(event, case.price))
         self._open.pop(position, None)
         self._room.set()
         self._refused_in_a_row = self._refused_in_a_row + 1 if _is_for_all(outcome.error) else 0
-        if self._refused_in_a_row >= self._stop_after and outcome.error is not None:
+        broken = isinstance(outcome.error, JournalError)
+        if outcome.error is not None and (broken or self._refused_in_a_row >= self._stop_after):
             self._stop(outcome.error)
-        if outcome.ok and self._desk.save is not None and self._group is not None:
-            self._group.start_soon(self._save, event, position, outcome)
+        if outcome.ok and self._save_to is not None and self._group is not None:
+            self._group.start_soon(self._save, event, position, outcome, self._save_to)
         else:
             self._hand_out(position, outcome)
 
-    async def _save(self, event: Event, position: int, outcome: Outcome) -> None:
+    async def _save(self, event: Event, position: int, outcome: Outcome, directory: Path) -> None:
+        prediction = outcome.prediction
         async with self._savers:
             try:
-                prediction, save = outcome.prediction, self._desk.save
-                files = await save(prediction) if save is not None and prediction is not None else []
+                files = [] if prediction is None else await self._saver.save(prediction, directory, overwrite=False)
                 outcome = evolve(outcome, files=tuple(files))
             except KlingError as error:
                 outcome = evolve(outcome, error=error)
@@ -236,7 +318,7 @@ class Batch:
 
 def _is_for_all(error: KlingError | None) -> bool:
     """Return whether what went wrong for one job would go wrong for each: the account, the name or the certificate."""
-    return isinstance(error, _REFUSED_AT_ONCE) or (isinstance(error, NotSent) and error.reason in ("dns", "tls"))
+    return isinstance(error, LATCHING) or (isinstance(error, NotSent) and error.reason in ("dns", "tls"))
 
 
 def _outcome(event: Event, job: Job) -> Outcome:

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, Self, TypeGuard
-
-import anyio
-from attrs import evolve
+from typing import Final, Self
 
 from .batch import Batch, Jobs
-from .desk import Desk
+from .desk import accepted_in
 from .effects.clock import Clock, SystemClock
 from .effects.credentials import Keys
-from .effects.files import Files
-from .effects.lanes import HttpTransport, TlsContext
-from .effects.parts import check_directory
-from .effects.transport import Transport
-from .errors import DownloadError, InputError, InputFault, PredictionFailed
-from .gateway import Gateway
-from .inputs import ImageInput, Input, Job, VideoInput, fingerprint
-from .media import file_stem
+from .effects.journal import Journal
+from .effects.lanes import HttpTransport
+from .errors import InputError, InputFault, PredictionFailed
+from .inputs import Input
 from .outcome import Outcome
-from .planning.durations import Learner
 from .planning.money import Budget, Estimate, estimate
-from .planning.moves import Event
+from .planning.submissions import Decision, Submission
 from .prediction import Json, Prediction, Status
-from .providers import Limits, Provider, provider_named
-from .scheduler import Scheduler
-from .settings import Settings
+from .providers import Limits
+from .providers.fields import valid_id
+from .recorder import Recorder
+from .scheduler import AWAITED
+from .settings import Settings, positive, whole
+from .workshop import Workshop
 
 __all__ = ["Client"]
 
 _WAIT_TIMEOUT: Final = 600.0
+_UNASKED: Final = 0.1
+"""What a prediction of an earlier run counts for until somebody asks for it."""
 
 
 class Client:
@@ -49,6 +45,9 @@ class Client:
             APIINONE_BASE_URL.
         request_timeout: seconds that one exchange with an API may take in all.
         limits: how fast each provider may be used, and how much may be open at once; every call shares them.
+        journal: a file, or a `Journal`: what is submitted under a key is written down before it leaves, so that it is
+            never paid twice, in this process or a later one. A job that is asked for again under its key goes on where
+            it stands.
         transport: any `httpx.AsyncBaseTransport`, which then carries everything, downloads too. It is closed with the
             client.
         auth_schemes: by provider, "bearer" or, at GPTProto, "bare": how the key stands in the Authorization header.
@@ -69,6 +68,7 @@ class Client:
         limits: Mapping[str, Limits] | None = None,
         request_timeout: float = 30.0,
         transport: HttpTransport | None = None,
+        journal: str | Path | Journal | None = None,
         auth_schemes: Mapping[str, str] | None = None,
         allow_http: bool = False,
         learned: Json = None,
@@ -78,32 +78,42 @@ class Client:
         self._settings = Settings(
             provider, keys=hidden, base_urls=base_urls, auth_schemes=auth_schemes, limits=limits, allow_http=allow_http
         )
-        self._request_timeout = _positive("request_timeout", request_timeout)
-        self._shared = transport
-        self._clock = clock or SystemClock()
-        self._tls = TlsContext()
-        self._files = Files(clock=self._clock, tls=self._tls, shared=transport)
-        learner = Learner() if learned is None else Learner.load(learned)
-        self._scheduler = Scheduler(clock=self._clock, learner=learner, connect=self._connect)
+        self._request_timeout = positive("request_timeout", request_timeout)
+        self._workshop = Workshop(
+            self._settings,
+            clock=clock or SystemClock(),
+            request_timeout=self._request_timeout,
+            shared=transport,
+            learned=learned,
+        )
+        self._recorder = self._workshop.recorder(journal)
+        self._desk = self._workshop.desk([self._settings.provider(None)], self._recorder)
+        self._saver = self._workshop.saver(self._desk)
 
     async def __aenter__(self) -> Self:
-        await self._scheduler.__aenter__()
+        """Open it. Raises JournalError if the journal cannot be used."""
+        accepted = [] if self._recorder is None else await self._recorder.open()
+        await self._workshop.scheduler.__aenter__()
+        try:
+            self._desk.resume(accepted, worth=_UNASKED)
+        except BaseException:
+            await self.aclose()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Finish the requests in flight, each by its own deadline, and close every connection."""
-        await self._scheduler.aclose()
-        if self._shared is not None:
-            with anyio.CancelScope(shield=True):
-                await self._shared.aclose()
+        """Finish the requests in flight, each by its own deadline, and close every connection and the journal."""
+        await self._workshop.aclose()
+        if self._recorder is not None:
+            await self._recorder.aclose()
 
     @property
     def learned(self) -> Json:
         """What was learned of how long work takes; `Client(learned=...)` begins with it."""
-        return self._scheduler.learner.save()
+        return self._workshop.scheduler.learner.save()
 
     async def submit(
         self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = _WAIT_TIMEOUT
@@ -119,8 +129,9 @@ class Client:
             Refused: the provider said no.
             AnswerLost: it may have been accepted, and may be billed.
         """
-        job, chosen = self._prepare(input, provider, key)
-        return _accepted(await self._scheduler.submit(job, chosen, wait_for=_positive("wait_timeout", wait_timeout)))
+        job = self._desk.orders.purchase(input, self._settings.provider(provider), key=key)
+        wait_for = positive("wait_timeout", wait_timeout)
+        return accepted_in(await self._desk.run(job, wait_for=wait_for, only_submit=True))
 
     async def refresh(self, prediction: Prediction) -> Prediction:
         """Look once at a prediction and return what the provider says now; it takes its turn among the polls.
@@ -128,9 +139,7 @@ class Client:
         Raises:
             KlingError: no answer could be read within `request_timeout`; the prediction itself goes on.
         """
-        provider, wait_for = provider_named(prediction.provider), self._request_timeout
-        seen = _accepted(await self._scheduler.look(prediction, provider, wait_for=wait_for, once=True))
-        return prediction if prediction.status.finished and not seen.status.finished else seen
+        return await self._desk.refresh(prediction, wait_for=self._request_timeout)
 
     async def wait(self, prediction: Prediction, *, wait_timeout: float = _WAIT_TIMEOUT) -> Prediction:
         """Wait until a prediction is finished, however it ends, and return it.
@@ -145,11 +154,10 @@ class Client:
             WaitTimeout: it is still running; the error carries it, and the work goes on.
             Refused: the provider will not say, for a reason that does not pass.
         """
-        wait_for = _positive("wait_timeout", wait_timeout)
+        wait_for = positive("wait_timeout", wait_timeout)
         if prediction.status.finished:
             return prediction
-        provider = provider_named(prediction.provider)
-        return _accepted(await self._scheduler.look(prediction, provider, wait_for=wait_for, once=False))
+        return accepted_in(await self._desk.look(prediction, wait_for=wait_for))
 
     async def generate(
         self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = _WAIT_TIMEOUT
@@ -164,12 +172,12 @@ class Client:
             WaitTimeout: it is still running after `wait_timeout` seconds in all; the error carries it.
             InputError, NotSent, Refused, AnswerLost: as `submit` does.
         """
-        job, chosen = self._prepare(input, provider, key)
-        event = await self._scheduler.generate(job, chosen, wait_for=_positive("wait_timeout", wait_timeout))
-        prediction = _accepted(event)
+        job = self._desk.orders.purchase(input, self._settings.provider(provider), key=key)
+        wait_for = positive("wait_timeout", wait_timeout)
+        prediction = accepted_in(await self._desk.run(job, wait_for=wait_for, worth=AWAITED))
         if prediction.status is not Status.SUCCEEDED:
             raise PredictionFailed(prediction)
-        return prediction
+        return await self._saver.fetchable(prediction)
 
     async def map(self, inputs: Iterable[Input], *, provider: str | None = None) -> list[Outcome]:
         """Generate all inputs and return how each ended, in their order; one failure stops no other.
@@ -177,7 +185,8 @@ class Client:
         Raises:
             InputError: an input is wrong; nothing at all was sent. Its text names the position.
         """
-        jobs = [self._checked(position, input, provider) for position, input in enumerate(inputs)]
+        chosen = self._settings.provider(provider)
+        jobs = [self._desk.orders.purchase(input, chosen, position=position) for position, input in enumerate(inputs)]
         async with self.batch(jobs, max_open=max(1, len(jobs)), ordered=True) as batch:
             return [outcome async for outcome in batch]
 
@@ -186,6 +195,7 @@ class Client:
         jobs: Jobs,
         *,
         provider: str | Sequence[str] | None = None,
+        journal: str | Path | Journal | None = None,
         save_to: str | Path | None = None,
         max_open: int | None = None,
         max_cost: Decimal | float | None = None,
@@ -193,50 +203,54 @@ class Client:
         ordered: bool = False,
         wait_timeout: float = 3600.0,
         stop_after: int = 3,
+        accept_changed: bool = False,
+        retry_failed: bool = False,
+        stop_on_signals: bool = False,
     ) -> Batch:
         """Begin many jobs: use it inside `async with`, and iterate over the outcomes as they finish.
 
         Jobs are pulled as there is room, so an iterator may be endless, and may wait. One failing job stops no other.
-        No more jobs are pulled if the iterator raises, if two jobs have one key, if the budget is spent, or if the
-        account is refused, or its host cannot be found or trusted, `stop_after` times in a row. What is paid for is
-        finished and handed out, and then that error is raised. Leaving early stops submitting, and stops waiting for
-        what was submitted.
+        Pulling ends if the iterator raises, two jobs have one key, the budget is spent, the journal fails, or the
+        account is refused or unreachable `stop_after` times in a row. What is paid for is finished and handed out, and
+        then that error is raised. Leaving early stops submitting, and stops waiting for what was submitted.
 
         Args:
             jobs: jobs or inputs, from anything that can be iterated over, also asynchronously.
             provider: who does what does not name a provider itself; of several, the one with the least to do.
+            journal: a file, or a `Journal`: with the same one, a later run goes on where this one ended, however it
+                ended, and never pays twice. By default the client's, if it has one.
             save_to: a directory for the files, named after the jobs' keys.
             max_open: jobs pulled and not yet handed out, at most; by default what the accounts' limits can hold, twice.
-            max_cost: US dollars that are never exceeded, by published prices.
+            max_cost: US dollars that are never exceeded; what earlier runs with this `journal` have spent counts.
             prices: prices of models in US dollars, for those that are not published.
             ordered: hand outcomes out in the order of the jobs.
             wait_timeout: seconds that one job may take.
             stop_after: refusals of the account (key, permission, balance) in a row after which to stop.
+            accept_changed: submit, and pay, a job whose key the journal knows with another input.
+            retry_failed: submit again, and pay again, what has failed in an earlier run.
+            stop_on_signals: let the first Ctrl-C or SIGTERM stop submitting only, and the second one leave.
 
         Raises:
             InputError: a setting is wrong.
         """
-        chosen = [self._settings.provider(name) for name in _names(provider)]
-        for one in chosen:
-            self._scheduler.account(one)
-        desk = Desk(
-            providers=chosen,
-            scheduler=self._scheduler,
-            save=None if save_to is None else lambda prediction: self.download(prediction, save_to),
-            prices={model: _price(model, price) for model, price in (prices or {}).items()},
-            wait_for=_positive("wait_timeout", wait_timeout),
+        chosen = self._settings.providers(provider)
+        own = self._workshop.recorder(journal)
+        desk = self._workshop.desk(
+            chosen, own or self._recorder, prices=prices, accept_changed=accept_changed, retry_failed=retry_failed
         )
-        if max_open is None:
-            slots = [self._settings.limits(one).max_open for one in chosen]
-            max_open = 2 * sum(one or 500 for one in slots)
         return Batch(
             jobs,
             desk=desk,
-            clock=self._clock,
-            max_open=_whole("max_open", max_open),
-            budget=Budget(None if max_cost is None else Decimal(str(_positive("max_cost", max_cost)))),
+            clock=self._workshop.clock,
+            max_open=2 * self._settings.slots(chosen) if max_open is None else whole("max_open", max_open),
+            budget=Budget(None if max_cost is None else Decimal(str(positive("max_cost", max_cost)))),
             ordered=ordered,
-            stop_after=_whole("stop_after", stop_after),
+            stop_after=whole("stop_after", stop_after),
+            wait_for=positive("wait_timeout", wait_timeout),
+            recorder=own,
+            saver=self._workshop.saver(desk),
+            save_to=None if save_to is None else Path(save_to),
+            stop_on_signals=stop_on_signals,
         )
 
     async def download(self, prediction: Prediction, directory: str | Path, *, overwrite: bool = False) -> list[Path]:
@@ -253,30 +267,60 @@ class Client:
         Raises:
             DownloadError: an output could not be saved, or the directory cannot be written; it can be tried again.
         """
-        if prediction.status is not Status.SUCCEEDED:
-            raise DownloadError(
-                "There is nothing to download",
-                provider=prediction.provider,
-                key=prediction.key,
-                id=prediction.id,
-                advice=f"The prediction is {prediction.status.value}; only one that succeeded has outputs.",
-            )
-        folder = Path(directory)
-        try:
-            await anyio.to_thread.run_sync(check_directory, folder)
-        except InputError as error:
-            raise DownloadError(f"{error.message}: {error.faults[0]}", path=str(folder)) from error
-        loopback = self._settings.on_this_machine(provider_named(prediction.provider))
-        stem = file_stem(prediction.key or f"{prediction.provider}:{prediction.id}")
-        saved: list[Path] = []
-        for index, output in enumerate(prediction.outputs):
-            try:
-                path = await self._files.save(output, folder, f"{stem}-{index}", overwrite=overwrite, loopback=loopback)
-            except DownloadError as error:
-                error.provider, error.key, error.id = prediction.provider, prediction.key, prediction.id
-                raise
-            saved.append(path)
-        return saved
+        return await self._saver.save(prediction, Path(directory), overwrite=overwrite)
+
+    async def unconfirmed(self) -> list[Submission]:
+        """Return the submissions in the journal of which nobody knows whether they arrived.
+
+        `attach`, `resubmit` and `abandon` are the only ways on.
+
+        Raises:
+            InputError: the client has no journal.
+        """
+        return await self._journalled.unconfirmed()
+
+    async def attach(self, key: str, id: str) -> Prediction:
+        """Say under which id the provider has an unconfirmed submission, and return its prediction.
+
+        Raises:
+            InputError: nothing under this key is unconfirmed, or the id is malformed.
+        """
+        if valid_id(id) is None:
+            raise InputError.of("Nothing to attach", [InputFault("id", id, "must be the provider's id")], key=key)
+        decided = await self._journalled.decide(key, Decision.ATTACHED, id=id)
+        return decided.prediction or Prediction(provider=decided.provider, model=decided.model, id=id, key=key)
+
+    async def resubmit(
+        self, key: str, *, input: Input | None = None, wait_timeout: float = _WAIT_TIMEOUT
+    ) -> Prediction:
+        """Submit an unconfirmed job once more, which may pay for it twice, and return once that is accepted.
+
+        Args:
+            key: the job's key.
+            input: the job's input; needed where it holds data URIs or signed addresses, which a journal does not keep.
+            wait_timeout: as for `submit`.
+
+        Raises:
+            InputError: nothing under this key is unconfirmed, or the journal does not hold all of its input.
+            NotSent, Refused, AnswerLost: as `submit` does.
+        """
+        wait_for = positive("wait_timeout", wait_timeout)
+        return accepted_in(await self._desk.resubmit(self._journalled, key, input, wait_for=wait_for))
+
+    async def abandon(self, key: str) -> None:
+        """Give an unconfirmed submission up: it is not listed any more, and never submitted again.
+
+        Raises:
+            InputError: nothing under this key is unconfirmed.
+        """
+        await self._journalled.decide(key, Decision.ABANDONED)
+
+    @property
+    def _journalled(self) -> Recorder:
+        if self._recorder is None:
+            fault = InputFault("journal", None, "must be the file that the submissions were written to")
+            raise InputError.of("The client has no journal", [fault])
+        return self._recorder
 
     def estimate(self, inputs: Iterable[Input], *, provider: str | None = None) -> Estimate:
         """Return what inputs will cost, before anything is sent; it needs no key.
@@ -289,72 +333,3 @@ class Client:
         for input in known:
             chosen.check(input)
         return estimate((input.model, chosen.spec(input).price(input)) for input in known)
-
-    def _checked(self, position: int, input: Input, provider: str | None) -> Job:
-        try:
-            job = self._prepare(input, provider, None)[0]
-            return evolve(job, key=f"{job.key}-{position}")
-        except InputError as error:
-            error.message = f"Input {position}: {error.message}"
-            raise
-
-    def _prepare(self, input: object, provider: str | None, key: str | None) -> tuple[Job, Provider]:
-        if not isinstance(input, (ImageInput, VideoInput)):
-            # Callers without a type checker get an error before money, too.
-            fault = InputFault("input", input, "must be an ImageInput or a VideoInput")
-            raise InputError.of("Nothing to generate", [fault])
-        if key is None:
-            # Each call is a purchase of its own, so its files must not meet those of an earlier one.
-            kind = "image" if isinstance(input, ImageInput) else "video"
-            key = f"{kind}-{fingerprint(input)[:8]}-{int(self._clock.dice() * 16**6):06x}"
-        chosen = self._settings.provider(provider)
-        chosen.check(input, key=key)
-        self._scheduler.account(chosen)
-        return Job(input, key=key, provider=chosen.name), chosen
-
-    def _connect(self, provider: Provider) -> tuple[Gateway, Limits]:
-        limits = self._settings.limits(provider)
-        transport = Transport(
-            provider=provider.name,
-            credential=self._settings.credential(provider),
-            timeout=self._request_timeout,
-            tls=self._tls,
-            submit_lanes=limits.max_submitting,
-            shared=self._shared,
-        )
-        return Gateway(provider=provider, transport=transport), limits
-
-
-def _accepted(event: Event) -> Prediction:
-    if event.error is not None:
-        raise event.error
-    if event.prediction is None:
-        raise RuntimeError("a job is over without a prediction and without an error")
-    return event.prediction
-
-
-def _names(provider: str | Sequence[str] | None) -> Sequence[str | None]:
-    return [provider] if provider is None or isinstance(provider, str) else provider
-
-
-def _positive(name: str, number: object) -> float:
-    if not _finite(number) or not float(number) > 0.0:
-        raise InputError.of("Wrong setting", [InputFault(name, number, "must be a number above 0")])
-    return float(number)
-
-
-def _price(model: str, price: object) -> Decimal:
-    if not _finite(price) or not float(price) >= 0.0:
-        fault = InputFault(f"prices[{model!r}]", price, "must be US dollars, not below 0")
-        raise InputError.of("Wrong setting", [fault])
-    return Decimal(str(price))
-
-
-def _finite(number: object) -> TypeGuard[float | Decimal]:
-    return not isinstance(number, bool) and isinstance(number, (int, float, Decimal)) and math.isfinite(number)
-
-
-def _whole(name: str, number: object) -> int:
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise InputError.of("Wrong setting", [InputFault(name, number, "must be a whole number above 0")])
-    return number

@@ -177,7 +177,7 @@ class NotSent(KlingError):
     """No byte of the request left this machine, so nothing was started and nothing is owed.
 
     Attributes:
-        reason: "refused", "dns", "tls", "timeout", or "closed" where the client was.
+        reason: "refused", "dns", "tls", "timeout", or "closed" or "stopped" where the client or the batch was.
     """
 
     advice = "Nothing reached the provider; sending again is safe."

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import TypeAlias, TypeGuard
+from typing import Final, TypeAlias, TypeGuard
 
 from attrs import asdict, field, frozen
 
@@ -243,7 +243,37 @@ def common_faults(input: Input) -> Iterator[InputFault]:
 
 
 def fingerprint(input: Input) -> str:
-    """Return a hash of all fields of an input, the same on every machine."""
+    """Return a hash of all fields of an input, the same on every machine.
+
+    Signatures in addresses do not count: they change with every day, and the input is the same.
+    """
     fields = {"kind": type(input).__name__} | asdict(input)
+    for name in ("image", "last_image", "video"):
+        if isinstance(fields.get(name), str):
+            fields[name] = _unsigned(fields[name])
+    fields["images"] = [_unsigned(address) for address in fields["images"]]
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+_SIGNING: Final = frozenset(
+    {
+        *("awsaccesskeyid", "auth_key", "expires", "googleaccessid", "key-pair-id", "ossaccesskeyid", "policy"),
+        *("se", "security-token", "sig", "signature", "sip", "skoid", "sks", "skt", "ske", "sktid", "skv", "sp", "spr"),
+        *("sr", "st", "sv", "token"),
+    }
+)
+"""Parameters of signed addresses at S3, Google, Azure, Alibaba and CloudFront, beside those of `_SIGNING_PREFIXES`."""
+_SIGNING_PREFIXES: Final = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "q-")
+
+
+def _unsigned(address: str) -> str:
+    before, mark, query = address.partition("?")
+    if not mark or address.startswith("data:"):
+        return address
+    kept = [part for part in query.split("&") if not _signs(part.partition("=")[0].lower())]
+    return before + ("?" + "&".join(kept) if kept else "")
+
+
+def _signs(name: str) -> bool:
+    return name in _SIGNING or name.startswith(_SIGNING_PREFIXES)

@@ -14,18 +14,18 @@ from .account import Account, Hearing
 from .effects.clock import Clock
 from .errors import InputError
 from .gateway import Gateway
-from .inputs import ImageInput, Job
+from .inputs import ImageInput, Input, Job
 from .planning.durations import Learner, Path
 from .planning.engine import Engine
 from .planning.lookout import Lookout
-from .planning.moves import Event, Listener, Ticket
+from .planning.moves import Event, Listener, Page, Ticket
 from .prediction import Prediction
 from .providers import Limits, Provider
 from .providers.check import scene_of
 
-__all__ = ["Scheduler"]
+__all__ = ["AWAITED", "Scheduler"]
 
-_AWAITED = 2.0
+AWAITED = 2.0
 """How much more a second counts for somebody who waits for one prediction than for a row of a bulk run."""
 
 
@@ -88,31 +88,51 @@ class Scheduler:
                 account.open(self._group)
         return account
 
-    def begin(self, job: Job, provider: Provider, *, listener: Listener, wait_for: float) -> Ticket:
-        """Hand a job to its account, which tells the listener what happens to it."""
-        ticket = self._ticket(job, provider, listener, wait_for)
+    def begin(
+        self,
+        job: Job,
+        provider: Provider,
+        *,
+        listener: Listener,
+        wait_for: float,
+        page: Page | None = None,
+        worth: float = 1.0,
+        only_submit: bool = False,
+    ) -> Ticket:
+        """Hand a job to its account, which submits it and tells the listener what happens to it."""
+        ticket = self._ticket(job, provider)
+        ticket.until = self._clock.now() + wait_for
+        ticket.listener, ticket.page, ticket.worth, ticket.only_submit = listener, page, worth, only_submit
         self.account(provider).begin(ticket)
         return ticket
 
-    async def submit(self, job: Job, provider: Provider, *, wait_for: float) -> Event:
-        """Submit a job, and return once it is accepted, or certainly not."""
-        hearing = Hearing()
-        ticket = self._ticket(job, provider, hearing, wait_for)
-        ticket.only_submit = True
-        account = self.account(provider)
-        account.begin(ticket)
-        return await account.outcome(ticket, hearing)
+    def follow(
+        self,
+        job: Job,
+        prediction: Prediction,
+        provider: Provider,
+        *,
+        listener: Listener | None,
+        wait_for: float,
+        page: Page,
+        worth: float,
+        age: float,
+    ) -> Ticket:
+        """Look at what was accepted `age` seconds ago, perhaps by another process, until it is finished."""
+        ticket = self._ticket(job, provider)
+        ticket.until = self._clock.now() + wait_for
+        ticket.listener, ticket.page, ticket.worth = listener, page, worth
+        self.account(provider).resume(ticket, prediction, age=max(0.0, age))
+        return ticket
 
-    async def generate(self, job: Job, provider: Provider, *, wait_for: float) -> Event:
-        """Submit a job, and return once it is over."""
-        hearing = Hearing()
-        ticket = self._ticket(job, provider, hearing, wait_for)
-        ticket.worth = _AWAITED
-        account = self.account(provider)
-        account.begin(ticket)
-        return await account.outcome(ticket, hearing)
+    def hear(self, ticket: Ticket, provider: Provider, *, listener: Listener, wait_for: float, worth: float) -> None:
+        """Listen to a job that is under way and that nobody listens to."""
+        until = self._clock.now() + wait_for
+        self.account(provider).hear(ticket, listener, until=until, worth=worth)
 
-    async def look(self, prediction: Prediction, provider: Provider, *, wait_for: float, once: bool) -> Event:
+    async def look(
+        self, prediction: Prediction, provider: Provider, *, wait_for: float, once: bool, page: Page | None = None
+    ) -> Event:
         """Look at a prediction until it is finished, or once."""
         hearing = Hearing()
         ticket = Ticket(
@@ -120,29 +140,43 @@ class Scheduler:
             job=None,
             path=_path(prediction.model, provider),
             weight=0 if once else 1,
-            worth=_AWAITED,
+            worth=AWAITED,
             until=self._clock.now() + wait_for,
             listener=hearing,
+            page=page,
             once=once,
         )
-        account = self.account(provider)
-        account.resume(ticket, prediction)
-        return await account.outcome(ticket, hearing)
+        self.account(provider).resume(ticket, prediction)
+        return await self.outcome(ticket, provider, hearing)
 
-    def _ticket(self, job: Job, provider: Provider, listener: Listener, wait_for: float) -> Ticket:
+    async def outcome(self, ticket: Ticket, provider: Provider, hearing: Hearing) -> Event:
+        """Wait until a job is over. A caller who is cancelled meanwhile only stops listening."""
+        return await self.account(provider).outcome(ticket, hearing)
+
+    def forget(self, ticket: Ticket, provider: Provider) -> None:
+        """Stop listening to a job; what is not submitted yet never is."""
+        self.account(provider).engine.forget(ticket, now=self._clock.now())
+
+    def recall(self, ticket: Ticket, provider: Provider) -> None:
+        """Take a job out of the line, if it still stands there, and say so."""
+        self.account(provider).recall(ticket)
+
+    def _ticket(self, job: Job, provider: Provider) -> Ticket:
         input = job.input
-        spec = provider.spec(input)
-        scene = scene_of(spec, input) or spec.scenes[0]
         size = f"{input.resolution} x {input.n}" if isinstance(input, ImageInput) else f"{input.duration} s"
-        path = (*_path(input.model, provider), scene.value, size)
+        path = (*_path(input.model, provider), _scene(input, provider), size)
         return Ticket(
             key=job.key,
             job=job,
             path=self._paths.setdefault(path, path),
             weight=input.n if isinstance(input, ImageInput) else 1,
-            until=self._clock.now() + wait_for,
-            listener=listener,
         )
+
+
+def _scene(input: Input, provider: Provider) -> str:
+    spec = provider.models.get(input.model)
+    # What was accepted before may be of a model that is not known any more.
+    return "" if spec is None else (scene_of(spec, input) or spec.scenes[0]).value
 
 
 def _path(model: str, provider: Provider) -> Path:

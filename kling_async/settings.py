@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeVar
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Final, TypeGuard, TypeVar
 from urllib.parse import urlsplit
 
 from .effects.credentials import Credential, Keys, is_loopback, read_key, read_origin
 from .errors import InputError, InputFault
 from .providers import Limits, Provider, provider_named
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "dollars", "positive", "whole"]
 
 
 T = TypeVar("T")
+
+_MANY: Final = 500
+"""Slots of a provider that queues without limit, as far as is guessed."""
 
 
 class Settings:
@@ -50,6 +55,13 @@ class Settings:
         """Return the provider of that name, or the default. Raises InputError if there is none."""
         return self._default if name is None else provider_named(name)
 
+    def providers(self, names: str | Sequence[str] | None) -> list[Provider]:
+        """Return the providers of these names, each with a key. Raises InputError if one is unknown or has none."""
+        chosen = [self.provider(name) for name in ([names] if names is None or isinstance(names, str) else names)]
+        for provider in chosen:
+            self.credential(provider)
+        return chosen
+
     def origin(self, provider: Provider) -> str:
         """Return a provider's origin."""
         return read_origin(provider, self._base_urls, allow_http=self._allow_http)
@@ -70,6 +82,10 @@ class Settings:
         """Return how fast a provider may be used."""
         return self._limits.get(provider.name, provider.limits)
 
+    def slots(self, providers: Iterable[Provider]) -> int:
+        """Return how many predictions fit into the accounts of some providers at once, or a fair guess."""
+        return sum(self.limits(provider).max_open or _MANY for provider in providers)
+
 
 def _by_provider(given: Mapping[str, T] | None) -> dict[str, T]:
     return {provider_named(name).name: value for name, value in (given or {}).items()}
@@ -79,3 +95,29 @@ def _check_scheme(provider: Provider, scheme: str) -> None:
     if scheme not in provider.schemes:
         fault = InputFault(f"auth_schemes[{provider.name!r}]", scheme, f"must be one of {', '.join(provider.schemes)}")
         raise InputError.of("Unknown way to send the key", [fault], provider=provider.name)
+
+
+def positive(name: str, number: object) -> float:
+    """Return a number that must be above 0. Raises InputError."""
+    if not _finite(number) or not float(number) > 0.0:
+        raise InputError.of("Wrong setting", [InputFault(name, number, "must be a number above 0")])
+    return float(number)
+
+
+def dollars(model: str, price: object) -> Decimal:
+    """Return a model's price, which must not be below 0. Raises InputError."""
+    if not _finite(price) or not float(price) >= 0.0:
+        fault = InputFault(f"prices[{model!r}]", price, "must be US dollars, not below 0")
+        raise InputError.of("Wrong setting", [fault])
+    return Decimal(str(price))
+
+
+def _finite(number: object) -> TypeGuard[float | Decimal]:
+    return not isinstance(number, bool) and isinstance(number, (int, float, Decimal)) and math.isfinite(number)
+
+
+def whole(name: str, number: object) -> int:
+    """Return a whole number that must be above 0. Raises InputError."""
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise InputError.of("Wrong setting", [InputFault(name, number, "must be a whole number above 0")])
+    return number

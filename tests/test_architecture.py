@@ -33,8 +33,9 @@ LAYERS = (
         *("planning.market", "planning.moves", "planning.pacing", "planning.slots"),
         *("planning.smoothing", "planning.staircase"),
     ),
-    ("planning.cadence", "planning.deadlines", "planning.history", "planning.progress"),
-    ("planning.durations",),
+    (*("planning.cadence", "planning.deadlines", "planning.history", "planning.progress", "planning.redaction"),),
+    ("planning.submissions",),
+    ("planning.durations", "planning.resume", "planning.submission_text"),
     ("providers.refusal", "providers.spec"),
     ("providers.check", "providers.record"),
     ("providers.base",),
@@ -43,15 +44,23 @@ LAYERS = (
         *("planning.line", "planning.lookout", "planning.money", "planning.retry"),
     ),
     ("planning", "planning.engine", "providers"),
-    (*("effects", "effects.clock", "effects.credentials", "effects.journal", "effects.parts"),),
-    ("effects.addresses", "effects.lanes"),
+    (*("effects", "effects.clock", "effects.credentials", "effects.parts", "effects.journal.base", "effects.signals"),),
+    (
+        "effects.addresses",
+        "effects.journal.lifeboat",
+        "effects.journal.memory",
+        "effects.journal.ownership",
+        "effects.lanes",
+    ),
+    ("effects.journal.sqlite",),
+    ("effects.journal",),
     ("effects.transport",),
     ("effects.files",),
-    ("gateway",),
-    ("account",),
+    ("gateway", "recorder"),
+    ("account", "orders", "saver"),
     ("scheduler", "settings"),
     ("desk",),
-    ("batch",),
+    ("batch", "workshop"),
     ("client",),
     ("testing",),
     ("cli",),
@@ -74,12 +83,12 @@ CLOCKS = frozenset({"now", "today", "utcnow"})
 
 HOMES: Mapping[str, frozenset[str]] = {
     "httpx": frozenset({"effects.lanes", "effects.transport", "effects.files"}),
-    "sqlite3": frozenset({"effects.journal"}),
+    "sqlite3": frozenset({"effects.journal.sqlite"}),
     "backoff": frozenset({"planning.retry"}),
 }
 """Libraries that are named in few rooms only."""
 
-MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 45
 """Hard caps; the rule of the house is about half of that."""
 
 
@@ -264,14 +273,19 @@ def long_modules(sources: Sources) -> list[str]:
 
 
 def long_functions(sources: Sources) -> list[str]:
-    """Find functions that are too long."""
+    """Find functions that are too long, their docstrings aside."""
     return [
         f"{path}: {node.name} has {length} lines"
         for path, source in sources.items()
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (length := (node.end_lineno or 0) - node.lineno + 1) > MOST_LINES_OF_A_FUNCTION
+        and (length := _lines(node) - (_lines(node.body[0]) if ast.get_docstring(node) else 0))
+        > MOST_LINES_OF_A_FUNCTION
     ]
+
+
+def _lines(node: ast.stmt) -> int:
+    return (node.end_lineno or 0) - node.lineno + 1
 
 
 Rule: TypeAlias = Callable[[Sources], list[str]]
@@ -387,7 +401,7 @@ WELL: Mapping[str, Sources] = {
     "libraries at home": {
         "effects/transport.py": "import httpx",
         "effects/files.py": "import httpx",
-        "effects/journal.py": "import sqlite3",
+        "effects/journal/sqlite.py": "import sqlite3",
         "planning/retry.py": "import backoff",
     },
     "dates in pure rooms": {"providers/fields.py": "from datetime import UTC, datetime\ndatetime.fromisoformat('x')"},
@@ -409,7 +423,7 @@ def test_the_whole_package_is_read() -> None:
     rooms = {name_of(path).partition(".")[0] for path in PACKAGE}
     assert {"errors", "inputs", "providers", "planning", "effects", "gateway", "client", "testing"} <= rooms
     assert 40 < len(PACKAGE)
-    assert ("client", "gateway") in set(edges(PACKAGE))
+    assert ("workshop", "gateway") in set(edges(PACKAGE))
     assert ("errors", "prediction") in set(edges(PACKAGE))
 
 

@@ -282,7 +282,7 @@ async def test_an_iterator_with_a_key_twice_stops_there(house: OpenHouse) -> Non
 async def test_the_same_input_many_times_is_no_clash(house: OpenHouse) -> None:
     """Five thousand times the same input are five thousand jobs, in a list as in `map`."""
     async with house() as at:
-        jobs = [at.client._checked(position, ImageInput("a cat"), None) for position in range(5000)]
+        jobs = [at.client._desk.orders.named(ImageInput("a cat")) for _ in range(5000)]
     assert 5000 == len({job.key for job in jobs})
 
 
@@ -613,7 +613,7 @@ async def test_files_are_saved_before_the_outcome_is_handed_out(tmp_path: Path) 
 async def test_a_download_that_fails_keeps_the_prediction(tmp_path: Path) -> None:
     """What was paid for is not lost with its file: the outcome has both the error and the prediction."""
     sandbox = Sandbox(image_latency=Fixed(0.05))
-    jobs = images(4, marks={1: "[[file_gone]]", 2: "[[failed]]"})
+    jobs = images(4, marks={1: "[[file_gone:2]]", 2: "[[failed]]"})
     outcomes, _ = await run_over_a_socket(sandbox, jobs, tmp_path, ordered=True)
     assert [None, DownloadError, PredictionFailed, None] == [
         outcome.error and type(outcome.error) for outcome in outcomes

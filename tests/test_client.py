@@ -509,7 +509,7 @@ async def test_downloads_are_tried_again(house: OpenHouse, tmp_path: Path, fault
 async def test_a_download_error_names_its_job(house: OpenHouse, tmp_path: Path) -> None:
     """Provider, key and id are fields of the error, and the address shows without its query."""
     async with house() as at:
-        prediction = await at.client.generate(ImageInput("a cat [[file_gone]]"), key="job")
+        prediction = await at.client.generate(ImageInput("a cat [[file_gone:2]]"), key="job")
         with pytest.raises(DownloadError) as caught:
             await at.client.download(prediction, tmp_path)
     assert ("gptproto", "job", prediction.id, 410) == (

@@ -24,7 +24,7 @@ from attrs import evolve, frozen
 from ..errors import DownloadError, InputError, InputFault
 from ..media import SNIFFED_BYTES, MediaType, ends_whole, sniff
 
-__all__ = ["Part", "Progress", "check_directory", "data_of"]
+__all__ = ["Part", "Progress", "check_directory", "data_of", "flush_directory"]
 
 _TAIL: Final = 64
 
@@ -146,7 +146,7 @@ class Part:
         else:
             self._link(final)
         self._notes.unlink(missing_ok=True)
-        _flush_directory(self.directory)
+        flush_directory(self.directory)
         return final
 
     def _link(self, final: Path) -> None:
@@ -178,7 +178,8 @@ class Part:
             self.path.unlink(missing_ok=True)
 
 
-def _flush_directory(directory: Path) -> None:
+def flush_directory(directory: Path) -> None:
+    """Make the names in a directory outlive a power loss."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
     except OSError:

@@ -15,21 +15,13 @@ from typing import Final
 
 from attrs import evolve
 
-from ..errors import (
-    AuthenticationError,
-    InsufficientBalance,
-    KlingError,
-    NotSent,
-    PermissionDenied,
-    RateLimited,
-    WaitTimeout,
-)
+from ..errors import KlingError, NotSent, RateLimited, WaitTimeout
 from ..prediction import Prediction
 from ..providers.spec import Limits
 from .deadlines import Deadlines
 from .line import Line
 from .lookout import Lookout
-from .moves import Event, EventKind, State, Ticket
+from .moves import LATCHING, Event, EventKind, Listener, State, Ticket
 from .pacing import Pacer
 from .retry import Action, judge_poll, judge_submission, wait_before
 
@@ -48,8 +40,6 @@ TRANSITIONS: Final[Mapping[tuple[State, str], State]] = {
 }
 """Every way a job can go."""
 
-_LATCHING: Final = (AuthenticationError, PermissionDenied, InsufficientBalance)
-"""Refusals of the account: whatever is submitted next is refused, too."""
 _POLL_BURST: Final = 4
 """Looks that may leave at once after a silence: what falls due together need not wait for each other."""
 _PRICE_TURN: Final = 0.01
@@ -176,7 +166,7 @@ class Engine:
         self.slots.give(ticket.weight)
         self._step(ticket, "answer lost" if verdict.action is Action.UNCONFIRMED else "refused")
         yield self._event(EventKind.FINISHED, ticket, now, error=error)
-        if isinstance(error, _LATCHING):
+        if isinstance(error, LATCHING):
             self._latched, self._latched_until = error, now + _LATCHED_FOR
             yield from self.refuse_planned(now)
 
@@ -259,6 +249,14 @@ class Engine:
         ticket.prediction = prediction
         return self._event(EventKind.FINISHED, ticket, now)
 
+    def hear(self, ticket: Ticket, listener: Listener, *, until: float, worth: float) -> None:
+        """Somebody listens to a job that nobody listened to."""
+        ticket.listener = listener
+        self._deadlines.add(ticket, until)
+        if worth != ticket.worth:
+            ticket.worth = worth
+            self._lookout.rekey()
+
     def forget(self, ticket: Ticket, *, now: float) -> None:
         """Nobody listens any more: what is not sent yet never is; what is, goes on for a while, and counts little."""
         ticket.listener, ticket.worth = None, _UNHEARD_WORTH
@@ -266,6 +264,13 @@ class Engine:
             self._step(ticket, "given up")
         elif not ticket.state.over:
             self._deadlines.add(ticket, now + _UNHEARD_FOR)
+
+    def recall(self, ticket: Ticket, *, now: float) -> Iterator[Event]:
+        """Take a job out of the line, if it still stands there."""
+        if ticket.state is State.PLANNED:
+            self._step(ticket, "given up")
+            error = NotSent("It was stopped before its turn came", reason="stopped", provider=self.provider)
+            yield self._event(EventKind.FINISHED, ticket, now, error=error)
 
     def overdue(self, now: float) -> Iterator[Event]:
         """Tell those who have waited long enough; what is accepted goes on."""

@@ -84,6 +84,10 @@ class Lookout:
         """Look no more at a prediction that was not seen to finish."""
         self._learner.withdrawn(ticket.path, after=ticket.seen_age)
 
+    def rekey(self) -> None:
+        """Give everybody a place in line anew, since what a look at somebody is worth has changed."""
+        self._agenda.rebuild()
+
     def take(self, now: float) -> Ticket | None:
         """Return whom to look at with a poll that may leave now, or None."""
         return self._agenda.take(now)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from attrs import define, field, frozen
 
-from ..errors import KlingError
+from ..errors import AuthenticationError, InsufficientBalance, KlingError, PermissionDenied
 from ..inputs import Job
 from ..prediction import Prediction
 
-__all__ = ["Event", "EventKind", "Listener", "State", "Ticket"]
+__all__ = ["LATCHING", "Event", "EventKind", "Listener", "Page", "State", "Ticket"]
+
+LATCHING: Final = (AuthenticationError, PermissionDenied, InsufficientBalance)
+"""Refusals of the account: whatever is submitted next is refused, too."""
 
 
 class State(StrEnum):
@@ -41,6 +44,8 @@ class EventKind(StrEnum):
     SUBMITTED = "submitted"
     """A submission is on its way."""
     ACCEPTED = "accepted"
+    RESUMED = "resumed"
+    """It was accepted in an earlier run, and is looked at from now on."""
     STATUS = "status"
     """The provider uses another word for it now."""
     THROTTLED = "throttled"
@@ -85,6 +90,26 @@ class Event:
 Listener: TypeAlias = Callable[[Event], None]
 
 
+class Page(Protocol):
+    """Where a journal keeps a job. Each method returns once what it was told is durable."""
+
+    async def sending(self) -> None:
+        """Write down that a submission is about to leave. Raises JournalError: then nothing may be sent."""
+        ...
+
+    async def accepted(self, prediction: Prediction) -> None:
+        """Write down what was accepted. Raises JournalError, with the id, if that could only be saved elsewhere."""
+        ...
+
+    async def failed(self, error: KlingError) -> None:
+        """Write down that a submission was not accepted, or may have been."""
+        ...
+
+    async def finished(self, prediction: Prediction) -> None:
+        """Write down how a prediction ended."""
+        ...
+
+
 @define(eq=False, weakref_slot=False)
 class Ticket:
     """One job in an engine. It is small, since there may be a hundred thousand.
@@ -97,6 +122,7 @@ class Ticket:
         worth: how much a second of its delay counts; an awaited call counts more than a row of a bulk run.
         until: when whoever waits has waited long enough.
         listener: hears what happens to it; None once nobody listens.
+        page: where a journal keeps it; None without a journal.
         only_submit: whether it is over once it is accepted.
         once: whether it is over once it was looked at.
         accepted_at: when the provider had accepted it.
@@ -114,6 +140,7 @@ class Ticket:
     worth: float = 1.0
     until: float = math.inf
     listener: Listener | None = None
+    page: Page | None = None
     only_submit: bool = False
     once: bool = False
     state: State = State.PLANNED

@@ -95,6 +95,8 @@ class Tally:
             self._move("planned", "sending")
         elif event.kind is EventKind.ACCEPTED:
             self._move("sending", "running")
+        elif event.kind is EventKind.RESUMED:
+            self._move("planned", "running")
         elif event.kind is EventKind.NOT_SENT:
             self._move("sending", "planned")
         elif event.kind is EventKind.THROTTLED:

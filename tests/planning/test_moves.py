@@ -14,7 +14,7 @@ from .conftest import PATH
 def test_the_words_are_their_own_text() -> None:
     """States and events can be logged and compared as text; the words are in the documentation, and are kept."""
     assert ["planned", "sending", "accepted", "ended", "failed", "unconfirmed"] == [*State]
-    told = {"submitted", "accepted", "status", "throttled", "not_sent", "poll_error", "finished", "saved"}
+    told = {"submitted", "accepted", "resumed", "status", "throttled", "not_sent", "poll_error", "finished", "saved"}
     assert told == {*EventKind}
 
 

@@ -1,0 +1,252 @@
+"""A journal in one file, in SQLite's format.
+
+Theory of operation. `write` returns once what it was given is durable. Writes that come while another is being flushed
+are gathered, and flushed together: the first of them leads, the others wait for its word. So a thousand jobs cost few
+flushes, and one job waits for one. One thread at a time touches the file, and one process at a time owns it.
+
+A file that is not a journal, is of a later version or is damaged is refused, never begun anew: it may be the only
+record of what was paid for.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from ...errors import InputError, InputFault, JournalError
+from ...planning.moves import State
+from ...planning.submission_text import submission_from_text, text_of_submission
+from ...planning.submissions import Submission
+from ..parts import flush_directory
+from .lifeboat import Lifeboat
+from .ownership import Ownership
+
+__all__ = ["SqliteJournal"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_MARK: Final = 0x4B4C4E47
+"""What the header of every journal says: "KLNG"."""
+_VERSION: Final = 1
+_SCHEMA: Final = f"""
+    BEGIN;
+    CREATE TABLE submissions (
+        number INTEGER PRIMARY KEY, key TEXT NOT NULL, attempt INTEGER NOT NULL, state TEXT NOT NULL,
+        body TEXT NOT NULL, checksum INTEGER NOT NULL, UNIQUE (key, attempt)
+    );
+    CREATE INDEX by_state ON submissions (state);
+    PRAGMA application_id = {_MARK};
+    PRAGMA user_version = {_VERSION};
+    COMMIT;
+"""
+_WRITE: Final = """
+    INSERT INTO submissions (key, attempt, state, body, checksum) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (key, attempt) DO UPDATE SET state = excluded.state, body = excluded.body, checksum = excluded.checksum
+"""
+_READ: Final = "SELECT body, checksum FROM submissions"
+_DURABILITY: Final = {"full": "FULL", "normal": "NORMAL"}
+
+
+class _Flush:
+    """Writes that are flushed together."""
+
+    def __init__(self) -> None:
+        self.submissions: list[Submission] = []
+        self.done = anyio.Event()
+        self.error: JournalError | None = None
+
+
+class SqliteJournal:
+    """A journal in one file, in SQLite's format.
+
+    Args:
+        path: the file; made if missing, in a directory that is there.
+        durability: "full" survives power loss; "normal" only the end of the process, and is faster.
+
+    Raises:
+        InputError: there is no such durability.
+    """
+
+    def __init__(self, path: str | Path, *, durability: str = "full") -> None:
+        if durability not in _DURABILITY:
+            allowed = f"must be one of {', '.join(_DURABILITY)}"
+            raise InputError.of("Wrong setting", [InputFault("durability", durability, allowed)])
+        self.path = Path(path)
+        self._durability = durability
+        self._ownership = Ownership(self.path)
+        self._lifeboat = Lifeboat(self.path)
+        self._connection: sqlite3.Connection | None = None
+        self._thread = anyio.CapacityLimiter(1)
+        self._turn = anyio.Lock()
+        self._next = _Flush()
+
+    async def open(self) -> None:
+        await self._in_thread("opened", self._open)
+
+    async def write(self, *submissions: Submission) -> None:
+        flush = self._next
+        leads = not flush.submissions
+        flush.submissions.extend(submissions)
+        # A commit that is given up half way would leave the others who wait for it without a word.
+        with anyio.CancelScope(shield=True):
+            if leads:
+                await self._lead(flush)
+            else:
+                await flush.done.wait()
+        if flush.error is not None:
+            raise JournalError(flush.error.message) from flush.error
+
+    async def _lead(self, flush: _Flush) -> None:
+        async with self._turn:
+            self._next = _Flush()
+            try:
+                await self._in_thread("written", lambda: self._write(flush.submissions))
+            except JournalError as error:
+                flush.error = error
+            finally:
+                flush.done.set()
+
+    async def find(self, key: str) -> Submission | None:
+        found = await self._in_thread("read", lambda: self._read("WHERE key = ? ORDER BY attempt DESC LIMIT 1", key))
+        return found[0] if found else None
+
+    async def submissions(self, *states: State) -> list[Submission]:
+        chosen = f"WHERE state IN ({', '.join('?' * len(states))})" if states else ""
+        return await self._in_thread("read", lambda: self._read(f"{chosen} ORDER BY number", *states))
+
+    async def rescue(self, submission: Submission) -> str:
+        return await self._in_thread("rescued", lambda: self._lifeboat.board(text_of_submission(submission)))
+
+    async def aclose(self) -> None:
+        with anyio.CancelScope(shield=True):
+            async with self._turn:
+                await self._in_thread("closed", self._close)
+
+    async def _in_thread(self, done: str, work: Callable[[], T]) -> T:
+        def told() -> T:
+            try:
+                return work()
+            except (sqlite3.Error, OSError, ValueError) as error:
+                raise JournalError(f"The journal {self.path} cannot be {done}: {error}") from error
+
+        return await anyio.to_thread.run_sync(told, limiter=self._thread)
+
+    # In the thread.
+
+    def _open(self) -> None:
+        if not self.path.parent.is_dir():
+            raise JournalError(f"The journal {self.path} cannot be opened: its directory is missing")
+        self._ownership.take()
+        try:
+            if not self.path.exists():
+                self._create()
+            self._connection = _connect(self.path, self._durability)
+            self._write(list(_rescued(self._lifeboat.launch())))
+            self._lifeboat.empty()
+        except BaseException:
+            self._close()
+            raise
+
+    def _create(self) -> None:
+        """Make an empty journal; it has its name only once it is whole."""
+        fresh = self.path.with_name(f"{self.path.name}.new")
+        for left in (fresh, fresh.with_name(f"{fresh.name}-journal")):
+            left.unlink(missing_ok=True)
+        connection = sqlite3.connect(fresh, isolation_level=None)
+        try:
+            fresh.chmod(0o600)  # prompts are nobody else's business
+            connection.executescript(_SCHEMA)
+        finally:
+            connection.close()
+        fresh.replace(self.path)
+        flush_directory(self.path.parent)
+
+    def _write(self, submissions: Sequence[Submission]) -> None:
+        self._opened.execute("BEGIN IMMEDIATE")
+        try:
+            self._opened.executemany(_WRITE, map(_row, submissions))
+            self._opened.execute("COMMIT")
+        except BaseException:
+            if self._opened.in_transaction:
+                self._opened.execute("ROLLBACK")
+            raise
+
+    def _read(self, rest: str, *values: str) -> list[Submission]:
+        return list(_checked(self._opened.execute(f"{_READ} {rest}", values)))
+
+    @property
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise ValueError("it is not open")
+        return self._connection
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        try:
+            if connection is not None:
+                connection.close()
+        finally:
+            self._lifeboat.stow()
+            self._ownership.release()
+
+
+def _row(submission: Submission) -> tuple[str, int, str, str, int]:
+    body = text_of_submission(submission)
+    return submission.key, submission.attempt, submission.state.value, body, zlib.crc32(body.encode())
+
+
+def _rescued(lines: Iterable[str]) -> Iterator[Submission]:
+    for line in lines:
+        try:
+            yield submission_from_text(line)
+        except ValueError:
+            # It was being written when the machine stopped, so nobody was told of it.
+            _log.warning("half a line of an emergency was found, and left out: %s", line)
+
+
+def _checked(rows: Iterable[tuple[str, int]]) -> Iterator[Submission]:
+    for body, checksum in rows:
+        if zlib.crc32(body.encode()) != checksum:
+            raise ValueError("it is damaged")
+        yield submission_from_text(body)
+
+
+def _connect(path: Path, durability: str) -> sqlite3.Connection:
+    # SQLite would take an empty file for a new one.
+    if path.stat().st_size == 0:
+        raise ValueError("it is empty, so it is no journal")
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        _check(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {_DURABILITY[durability]}")
+        connection.execute("PRAGMA fullfsync = ON")  # on macOS a flush does not reach the disk without it
+        # A file that cannot be written is opened all the same; better to know before money is spent.
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    [[mark]] = connection.execute("PRAGMA application_id")
+    [[version]] = connection.execute("PRAGMA user_version")
+    if mark != _MARK:
+        raise ValueError("it is no journal")
+    if version > _VERSION:
+        raise ValueError(f"it was written by a later kling_async: its version is {version}, known is {_VERSION}")
+    faults = [row[0] for row in connection.execute("PRAGMA quick_check")]
+    if faults != ["ok"]:
+        raise ValueError(f"it is damaged: {faults[0]}")
+    for _ in _checked(connection.execute(_READ)):
+        pass

@@ -1,0 +1,245 @@
+"""A journal at work: what is durable before what.
+
+Theory of operation. Each job of a journal has a page, which the account tells of each step, and waits for, under the
+shield of the request: no submission leaves before its page says so, and nobody hears of an id before the page holds it.
+When the journal fails after a submission was accepted, its id goes to the lifeboat and into the error, and nothing more
+is submitted. What the process leaves as "sending" when it dies is found by the next one to open the journal, and is
+unconfirmed from then on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import anyio
+from attrs import evolve
+
+from .effects.clock import Clock
+from .effects.journal import Journal
+from .errors import InputError, InputFault, JournalError, KlingError
+from .inputs import Job
+from .planning.moves import State, Ticket
+from .planning.retry import Action, judge_submission
+from .planning.submissions import Decision, Submission, planned
+from .prediction import Prediction
+
+__all__ = ["JournalPage", "Recorder"]
+
+_log = logging.getLogger(__name__)
+
+_FEW: Final = 64
+"""So many tickets are never worth tidying."""
+
+
+class Recorder:
+    """The journal of one client or one batch.
+
+    Attributes:
+        beginning: the keys of jobs that somebody is about to begin.
+    """
+
+    def __init__(self, journal: Journal, *, clock: Clock) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._broken: JournalError | None = None
+        self._sending = 0
+        self._none_sending = anyio.Event()
+        self._closed = False
+        self.beginning: set[str] = set()
+        self._under_way: dict[str, Ticket] = {}
+        self._tidy_at = _FEW
+
+    async def open(self) -> list[Submission]:
+        """Open the journal, and return what is accepted and not finished. Raises JournalError."""
+        await self._journal.open()
+        try:
+            left = await self._journal.submissions(State.SENDING)
+            if left:
+                await self._journal.write(*(one.interrupted() for one in left))
+            return await self._journal.submissions(State.ACCEPTED)
+        except BaseException:
+            await self._journal.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Wait until what is on its way is known and written down, and let go of the journal."""
+        with anyio.CancelScope(shield=True):
+            while self._sending:
+                self._none_sending = anyio.Event()
+                await self._none_sending.wait()
+            self._closed = True
+            await self._journal.aclose()
+
+    async def find(self, key: str | None) -> Submission | None:
+        """Return a job's newest submission."""
+        return None if key is None else await self._journal.find(key)
+
+    async def page_for(self, prediction: Prediction) -> JournalPage | None:
+        """Return the page of a prediction; None if the journal does not know it."""
+        known = await self.find(prediction.key)
+        mine = known is not None and known.prediction is not None and known.prediction.id == prediction.id
+        return JournalPage(self, known) if known is not None and mine else None
+
+    def page(self, job: Job, *, provider: str, price: Decimal | None, after: Submission | None) -> JournalPage:
+        """Return a new page for a job; `after` is the submission that it repeats, if it repeats one."""
+        attempt = 1 if after is None else after.attempt + 1
+        return JournalPage(self, planned(job, provider=provider, price=price, at=self.now(), attempt=attempt))
+
+    async def spent(self) -> Decimal:
+        """Return what all submissions have cost at most, in US dollars."""
+        return sum((one.paid for one in await self._journal.submissions()), Decimal(0))
+
+    async def unfinished(self, *, saving: bool) -> list[Submission]:
+        """Return what is paid for and not finished or, if files are wanted, not saved."""
+        found = await self._journal.submissions(State.ACCEPTED, State.ENDED)
+        return [one for one in found if one.state is State.ACCEPTED or (saving and one.succeeded and one.files is None)]
+
+    async def unconfirmed(self) -> list[Submission]:
+        """Return the submissions of which nobody knows whether they arrived."""
+        return [one for one in await self._journal.submissions(State.UNCONFIRMED) if one.decision is None]
+
+    async def saved(self, prediction: Prediction, files: Sequence[Path]) -> None:
+        """Write down that a prediction's outputs are files."""
+        page = None if self._closed else await self.page_for(prediction)
+        if page is not None:
+            await self._journal.write(page.submission.saved(tuple(path.name for path in files), self.now()))
+
+    async def decide(self, key: str, decision: Decision, *, id: str = "") -> Submission:
+        """Write down what somebody decided about an unconfirmed submission.
+
+        Raises:
+            InputError: nothing under this key is unconfirmed.
+            JournalError: it could not be written.
+        """
+        known = await self.find(key)
+        if known is None or known.state is not State.UNCONFIRMED or known.decision is not None:
+            stands = "is not in the journal" if known is None else f"is {known.state.value}"
+            if known is not None and known.decision is not None:
+                stands = f"was {known.decision.value} before"
+            raise InputError.of("There is nothing to decide", [InputFault("key", key, f"the job {stands}")])
+        decided = known.attached(id, self.now()) if decision is Decision.ATTACHED else known.decided(decision)
+        await self._journal.write(decided)
+        return decided
+
+    def note(self, ticket: Ticket) -> None:
+        """Remember who is at a job."""
+        if len(self._under_way) >= self._tidy_at:
+            self._under_way = {key: known for key, known in self._under_way.items() if not known.state.over}
+            self._tidy_at = 2 * len(self._under_way) + _FEW
+        if ticket.key is not None:
+            self._under_way[ticket.key] = ticket
+
+    def sending(self, key: str | None) -> Ticket | None:
+        """Return who is just submitting a job."""
+        ticket = self._under_way.get(key or "")
+        return None if ticket is None or ticket.state.over or ticket.state is State.ACCEPTED else ticket
+
+    def unheard(self, key: str) -> Ticket | None:
+        """Return who is at a job that is accepted and that nobody listens to."""
+        ticket = self._under_way.get(key)
+        heard = ticket is None or ticket.state is not State.ACCEPTED or ticket.listener is not None
+        return None if heard else ticket
+
+    def now(self) -> float:
+        """Return the seconds since 1970."""
+        return self._clock.utc().timestamp()
+
+    # For pages.
+
+    async def begin_sending(self, submission: Submission) -> None:
+        """Write down that a submission is about to leave; nothing leaves any more once that has failed."""
+        if self._broken is not None or self._closed:
+            raise self._refusal(submission)
+        self._sending += 1
+        try:
+            await self._journal.write(submission)
+        except JournalError as error:
+            self._broken = error
+            self.end_sending()
+            raise self._refusal(submission) from error
+
+    def end_sending(self) -> None:
+        """Note that no request of a submission is on its way any more."""
+        self._sending -= 1
+        self._none_sending.set()
+
+    async def write(self, submission: Submission) -> None:
+        """Write down what is not lost if it cannot be."""
+        if self._closed:
+            return
+        try:
+            await self._journal.write(submission)
+        except JournalError as error:
+            self._broken = self._broken or error
+            _log.error("%s: job %s is %s", error.message, submission.key, submission.state.value)
+
+    async def write_accepted(self, submission: Submission) -> None:
+        """Write down what must not be lost. Raises JournalError, with the id, if it is saved elsewhere or nowhere."""
+        try:
+            await self._journal.write(submission)
+        except JournalError as error:
+            self._broken = self._broken or error
+            raise await self._rescued(submission, error) from error
+
+    async def _rescued(self, submission: Submission, failure: JournalError) -> JournalError:
+        id = submission.prediction.id if submission.prediction is not None else None
+        advice = _LOST
+        with suppress(JournalError):
+            advice = _RESCUED.format(place=await self._journal.rescue(submission))
+        error = JournalError(
+            f"It was accepted, and then: {failure.message}",
+            provider=submission.provider,
+            key=submission.key,
+            id=id,
+            may_be_billed=True,
+            advice=advice,
+        )
+        _log.critical("%s", error)
+        return error
+
+    def _refusal(self, submission: Submission) -> JournalError:
+        why = self._broken.message if self._broken is not None else "The journal is closed"
+        return JournalError(
+            f"It was not submitted: {why}", provider=submission.provider, key=submission.key, advice=_NOTHING_SENT
+        )
+
+
+_NOTHING_SENT: Final = "Nothing was sent for it. Make room or mend the journal's disk, then run again."
+_RESCUED: Final = "Its id is in {place}, which the journal takes up when it is next opened. Nothing more is submitted."
+_LOST: Final = "Write its id down: it could be saved nowhere. Nothing more is submitted."
+
+
+class JournalPage:
+    """Where a journal keeps one job."""
+
+    def __init__(self, recorder: Recorder, submission: Submission) -> None:
+        self._recorder = recorder
+        self.submission = submission
+
+    async def sending(self) -> None:
+        self.submission = self.submission.sent(self._recorder.now())
+        await self._recorder.begin_sending(self.submission)
+
+    async def accepted(self, prediction: Prediction) -> None:
+        self.submission = self.submission.accepted(prediction, self._recorder.now())
+        try:
+            await self._recorder.write_accepted(self.submission)
+        finally:
+            self._recorder.end_sending()
+
+    async def failed(self, error: KlingError) -> None:
+        lost = judge_submission(error).action is Action.UNCONFIRMED
+        self.submission = self.submission.failed(error, lost=lost, at=self._recorder.now())
+        try:
+            await self._recorder.write(self.submission)
+        finally:
+            self._recorder.end_sending()
+
+    async def finished(self, prediction: Prediction) -> None:
+        self.submission = evolve(self.submission).finished(prediction, self._recorder.now())
+        await self._recorder.write(self.submission)

@@ -1,0 +1,363 @@
+"""What every journal keeps, and what the one in a file refuses: with real files, real locks and real full disks."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import pytest
+from attrs import evolve
+
+from kling_async import ImageInput, InputError, Job, JournalError, Prediction, Status, VideoInput
+from kling_async.effects.journal import Journal, MemoryJournal, SqliteJournal
+from kling_async.planning.moves import State
+from kling_async.planning.submission_text import text_of_submission
+from kling_async.planning.submissions import Submission, planned
+from kling_async.prediction import Output, OutputKind
+
+pytestmark = pytest.mark.anyio
+
+SIGNED = "https://files.example/cat.png?X-Amz-Signature=c0ffee"
+DATA = "data:image/png;base64,iVBORw0KGgo="
+
+
+def submission(key: str = "cat", *, attempt: int = 1) -> Submission:
+    """Return a submission of which nothing has left yet."""
+    job = Job(ImageInput("a cat"), key=key)
+    return planned(job, provider="gptproto", price=Decimal("0.03"), at=1.0, attempt=attempt)
+
+
+def accepted(key: str = "cat", *, id: str = "id-1") -> Submission:
+    """Return a submission that the provider has."""
+    prediction = Prediction(provider="gptproto", model="kling-image-o1", id=id, key=key, status=Status.RUNNING)
+    return submission(key).sent(2.0).accepted(prediction, 3.0)
+
+
+MakeJournal = Callable[[], Journal]
+
+
+@pytest.fixture(params=["memory", "full", "normal"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> MakeJournal:
+    """Make a journal of each kind; made again, it is the same one."""
+    if request.param == "memory":
+        kept = MemoryJournal()
+        return lambda: kept
+    return lambda: SqliteJournal(tmp_path / "journal.db", durability=request.param)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """Return the files of a directory, if there is one."""
+    return {path.name: path.read_bytes() for path in directory.glob("*")}
+
+
+# What every journal does.
+
+
+async def test_what_was_written_is_found(make: MakeJournal) -> None:
+    """A submission comes back as it was written, and an unknown key is nothing."""
+    journal = make()
+    await journal.open()
+    await journal.write(submission().sent(2.0))
+    assert submission().sent(2.0) == await journal.find("cat")
+    assert await journal.find("dog") is None
+    await journal.aclose()
+
+
+async def test_a_later_form_takes_the_place_of_an_earlier(make: MakeJournal) -> None:
+    """Each attempt is kept once, in its latest form; the newest attempt is the job's."""
+    journal = make()
+    await journal.open()
+    await journal.write(submission().sent(2.0))
+    await journal.write(accepted())
+    assert [accepted()] == await journal.submissions()
+    await journal.write(submission(attempt=2))
+    assert submission(attempt=2) == await journal.find("cat")
+    assert [accepted(), submission(attempt=2)] == await journal.submissions()
+    await journal.aclose()
+
+
+async def test_the_order_is_that_of_the_first_writing(make: MakeJournal) -> None:
+    """Later forms do not move a submission; states select."""
+    journal = make()
+    await journal.open()
+    await journal.write(*(submission(key).sent(1.0) for key in "abc"))
+    await journal.write(accepted("a"))
+    assert ["a", "b", "c"] == [one.key for one in await journal.submissions()]
+    assert ["b", "c"] == [one.key for one in await journal.submissions(State.SENDING)]
+    assert ["a"] == [one.key for one in await journal.submissions(State.ACCEPTED, State.ENDED)]
+    await journal.aclose()
+
+
+async def test_it_outlives_its_closing(make: MakeJournal) -> None:
+    """Opened again, a journal holds what it held."""
+    for number in range(3):
+        journal = make()
+        await journal.open()
+        assert number == len(await journal.submissions())
+        await journal.write(submission(f"cat-{number}"))
+        await journal.aclose()
+
+
+async def test_many_writers_all_hear_that_it_is_done(make: MakeJournal) -> None:
+    """Five hundred concurrent writes are all kept when their writers go on."""
+    journal = make()
+    await journal.open()
+
+    async def write(number: int) -> None:
+        await journal.write(accepted(f"cat-{number}", id=f"id-{number}"))
+        known = await journal.find(f"cat-{number}")
+        assert known is not None
+        assert known.state is State.ACCEPTED
+
+    async with anyio.create_task_group() as group:
+        for number in range(500):
+            group.start_soon(write, number)
+    assert 500 == len(await journal.submissions())
+    await journal.aclose()
+
+
+async def test_what_is_rescued_is_there_when_it_is_opened_again(make: MakeJournal) -> None:
+    """A submission that could not be written, and was saved elsewhere, is taken up."""
+    journal = make()
+    await journal.open()
+    await journal.write(submission().sent(2.0))
+    assert await journal.rescue(accepted())
+    await journal.aclose()
+    for _ in range(2):
+        journal = make()
+        await journal.open()
+        assert accepted() == await journal.find("cat")
+        await journal.aclose()
+
+
+async def test_one_at_a_time(make: MakeJournal) -> None:
+    """Who opens a journal that is open is told, and the owner does not notice."""
+    journal, other = make(), make()
+    await journal.open()
+    with pytest.raises(JournalError, match="in use by") as caught:
+        await other.open()
+    assert not caught.value.may_be_billed
+    await journal.write(submission())
+    await journal.aclose()
+    await other.open()
+    assert submission() == await other.find("cat")
+    await other.aclose()
+
+
+async def test_a_cancelled_writer_has_written_or_not(make: MakeJournal) -> None:
+    """Cancelling writers breaks nobody else's write."""
+    journal = make()
+    await journal.open()
+
+    async def write(number: int) -> None:
+        with anyio.CancelScope() as scope:
+            if number % 2:
+                scope.cancel()
+            await journal.write(submission(f"cat-{number}"))
+
+    async with anyio.create_task_group() as group:
+        for number in range(40):
+            group.start_soon(write, number)
+    keys = {one.key for one in await journal.submissions()}
+    assert {f"cat-{number}" for number in range(0, 40, 2)} <= keys
+    await journal.aclose()
+
+
+# What stands in it.
+
+
+async def test_nothing_secret_is_on_the_disk(tmp_path: Path) -> None:
+    """No data URI and no query of an address is in the file, whether of an input, an output or an error."""
+    job = Job(
+        VideoInput(f"like {SIGNED}", image=DATA, images=[SIGNED, DATA], extra={"deep": [{"er": SIGNED}]}), key="cat"
+    )
+    start = planned(job, provider="gptproto", price=None, at=1.0)
+    output = Output(url=SIGNED, kind=OutputKind.IMAGE)
+    ended = Prediction(
+        provider="gptproto", model="kling-image-o1", id="id-1", status=Status.SUCCEEDED, outputs=(output,), raw=SIGNED
+    )
+    lost = start.failed(JournalError(f"nothing at {SIGNED}"), lost=True, at=2.0)
+    journal = SqliteJournal(tmp_path / "journal.db")
+    await journal.open()
+    await journal.write(start.finished(ended, 2.0), evolve(lost, attempt=2))
+    await journal.rescue(lost)
+    everything = b"".join(contents(tmp_path).values())
+    assert b"files.example/cat.png" in everything
+    assert b"c0ffee" not in everything
+    assert b"iVBORw0KGgo" not in everything
+    await journal.aclose()
+
+
+async def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    """Prompts are their owner's business."""
+    journal = SqliteJournal(tmp_path / "journal.db")
+    await journal.open()
+    await journal.write(submission())
+    assert 0 == (tmp_path / "journal.db").stat().st_mode & 0o077
+    await journal.aclose()
+
+
+async def test_it_leaves_one_file(tmp_path: Path) -> None:
+    """Closed in order, a journal is a single file."""
+    journal = SqliteJournal(tmp_path / "journal.db")
+    await journal.open()
+    await journal.write(submission())
+    await journal.aclose()
+    assert ["journal.db"] == list(contents(tmp_path))
+
+
+# What is refused.
+
+
+async def refused(path: Path, match: str) -> None:
+    """See a journal refused, and its bytes left as they are."""
+    before = contents(path.parent).get(path.name)
+    with pytest.raises(JournalError, match=match):
+        await SqliteJournal(path).open()
+    assert before == contents(path.parent).get(path.name)
+
+
+async def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
+    """Text, an empty file, a folder and somebody else's database are refused and not touched."""
+    text, empty, other = tmp_path / "text.db", tmp_path / "empty.db", tmp_path / "other.db"
+    text.write_text("not a database at all, and longer than a header is, which has a hundred bytes\n" * 20)
+    empty.touch()
+    connection = sqlite3.connect(other)
+    connection.executescript("CREATE TABLE cats (name TEXT); INSERT INTO cats VALUES ('Mia');")
+    connection.close()
+    await refused(text, "not a database")
+    await refused(empty, "empty")
+    await refused(other, "no journal")
+    with pytest.raises(JournalError):
+        await SqliteJournal(tmp_path).open()
+
+
+async def test_a_missing_directory_is_refused(tmp_path: Path) -> None:
+    """A journal does not make directories: a mistyped path would begin anew what was paid for."""
+    await refused(tmp_path / "no" / "journal.db", "directory is missing")
+
+
+async def test_a_later_version_is_refused(tmp_path: Path) -> None:
+    """What a later kling_async has written is not guessed at."""
+    path = await filled(tmp_path)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    await refused(path, "later kling_async")
+
+
+async def filled(directory: Path, count: int = 200) -> Path:
+    """Make a journal with submissions in it."""
+    journal = SqliteJournal(directory / "journal.db")
+    await journal.open()
+    await journal.write(*(accepted(f"cat-{number}", id=f"id-{number}") for number in range(count)))
+    await journal.aclose()
+    return journal.path
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.99])
+async def test_a_truncated_journal_is_refused(tmp_path: Path, share: float) -> None:
+    """Whatever is cut off, nobody takes the rest for the whole."""
+    path = await filled(tmp_path)
+    os.truncate(path, int(path.stat().st_size * share))
+    await refused(path, "cannot be opened")
+
+
+async def test_flipped_bits_are_refused_or_harmless(tmp_path: Path) -> None:
+    """Wherever a byte is changed, what is read is what was written, or nothing."""
+    path = await filled(tmp_path, 40)
+    whole = path.read_bytes()
+    written = await listed(path)
+    step, caught = len(whole) // 60, 0
+    for at in range(0, len(whole), step):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x24]) + whole[at + 1 :])
+        try:
+            assert written == await listed(path)
+        except JournalError:
+            caught += 1
+    assert caught > 20
+
+
+async def listed(path: Path) -> list[Submission]:
+    """Open a journal, and read all of it."""
+    journal = SqliteJournal(path)
+    await journal.open()
+    try:
+        return await journal.submissions()
+    finally:
+        await journal.aclose()
+
+
+OWNER = """
+import anyio, sys
+from kling_async.effects.journal import SqliteJournal
+
+async def main():
+    journal = SqliteJournal(sys.argv[1])
+    await journal.open()
+    print("open", flush=True)
+    await anyio.sleep(60)
+
+anyio.run(main)
+"""
+
+
+def test_another_process_is_named(tmp_path: Path) -> None:
+    """A second process is told at once which one has the journal; once that is killed, the way is free."""
+    path = tmp_path / "journal.db"
+    with subprocess.Popen([sys.executable, "-c", OWNER, str(path)], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "open\n"
+        began = time.monotonic()
+        with pytest.raises(JournalError, match=f"in use by process {owner.pid} on"):
+            anyio.run(SqliteJournal(path).open)
+        assert time.monotonic() - began < 5
+        owner.kill()
+        owner.wait(5)
+    assert [] == anyio.run(listed, path)
+
+
+def test_durability_is_a_word() -> None:
+    """A durability that does not exist is refused when it is asked for."""
+    with pytest.raises(InputError, match="full, normal"):
+        SqliteJournal("journal.db", durability="some")
+
+
+async def test_half_a_line_in_the_lifeboat_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What was being written when the power failed was told to nobody, and does not keep the journal shut."""
+    path = await filled(tmp_path, 1)
+    text = text_of_submission(accepted("dog", id="id-9"))
+    path.with_name("journal.db.emergency").write_text(f"{text}\n{text[: len(text) // 2]}\n\n\n")
+    assert ["cat-0", "dog"] == [one.key for one in await listed(path)]
+    assert "half a line" in caplog.text
+    assert json.loads(text)["key"] == "dog"
+
+
+CRAMPED = """
+import anyio, resource, signal, sys
+from kling_async import JournalError
+from kling_async.effects.journal import SqliteJournal
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    anyio.run(SqliteJournal(sys.argv[1]).open)
+except JournalError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
+def test_without_room_it_is_not_opened(tmp_path: Path) -> None:
+    """On a full disk a journal is refused when it is opened, which is before any money is spent."""
+    command = [sys.executable, "-c", CRAMPED, str(tmp_path / "journal.db")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "cannot be opened" in ran.stdout
