@@ -43,7 +43,7 @@ LAYERS = (
         *("planning.line", "planning.lookout", "planning.money", "planning.retry"),
     ),
     ("planning", "planning.engine", "providers"),
-    (*("effects", "effects.clock", "effects.credentials", "effects.journal", "effects.parts"),),
+    (*("effects", "effects.clock", "effects.credentials", "effects.journal", "effects.parts", "effects.turns"),),
     ("effects.addresses", "effects.lanes"),
     ("effects.transport",),
     ("effects.files",),
