@@ -373,3 +373,34 @@ async def test_all_lanes_share_one_tls_context() -> None:
     tls = TlsContext()
     assert await tls.get("https://a.example") is await tls.get("https://b.example")
     assert await tls.get("http://a.example") is not await tls.get("http://a.example")
+
+
+@pytest.mark.parametrize("request_", [POST, GET], ids=["submission", "poll"])
+async def test_what_comes_behind_a_reply_answers_nothing(serve: Serve, request_: HttpRequest) -> None:
+    """A second reply that comes with the first is not taken for that of the next request."""
+    connections = 0
+
+    async def handle(stream: SocketStream) -> None:
+        nonlocal connections
+        connections += 1
+        while True:
+            await read_request(stream)
+            await stream.send(reply(b"own") + (reply(b"evil") if connections == 1 else b""))
+
+    async with serve(handle) as origin:
+        sent = transport(origin)
+        send = sent.submit if request_.method == "POST" else sent.poll
+        assert [b"own"] * 3 == [(await send(request_)).body for _ in range(3)]
+        await sent.aclose()
+    assert 2 == connections
+
+
+async def test_a_transport_that_shows_nothing_is_used_once() -> None:
+    """Where it cannot be seen what came behind a reply, a connection is not used again."""
+    lanes = Lanes(1, origin="http://127.0.0.1:1", idle_for=1.0, tls=TlsContext(), shared=None)
+    async with lanes.take() as first:
+        del vars(first)["_pool"]
+        first._pool = httpx.MockTransport(lambda _: httpx.Response(200))
+    async with lanes.take() as second:
+        assert first is not second
+    await lanes.aclose()
