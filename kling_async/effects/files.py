@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -119,7 +119,7 @@ class Files:
                         if response.status_code not in (301, 302, 303, 307, 308):
                             yield response
                             return
-                url = str(target.join(response.headers.get("location", "")))
+                url = str(_parsed(response.headers.get("location", ""), base=target))
         raise DownloadError(f"The output's address redirects more than {_REDIRECTS} times")
 
     @asynccontextmanager
@@ -175,11 +175,16 @@ def _request(
     return httpx.Request("GET", url.copy_with(host=number), headers=headers, extensions=dict(extensions))
 
 
+def _parsed(text: str, *, base: httpx.URL | None = None) -> httpx.URL:
+    """Read an address, which may be relative to another one."""
+    with suppress(httpx.InvalidURL, ValueError):
+        return httpx.URL(text) if base is None else base.join(text)
+    # Not from their error: its frames hold half an address, whose repr fails in a traceback that prints locals.
+    raise DownloadError("The output's address is malformed")
+
+
 def _checked(url: str, *, loopback: bool) -> httpx.URL:
-    try:
-        target = httpx.URL(url)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise DownloadError("The output's address is malformed") from error
+    target = _parsed(url)
     here = loopback and is_loopback(target.host)
     if not here and _is_private_number(target.host):
         raise DownloadError("The output's address is not on the public internet", url=target.host)
@@ -227,10 +232,10 @@ async def _receive(response: httpx.Response, part: Part) -> None:
         raise DownloadError(f"The output came compressed as {headers['content-encoding']!r}, which was not asked for")
     if status == 200:
         part.restart(validator=_validator(headers), length=_whole_number(headers.get("content-length")))
+    _check_size(part.progress.length or 0)
 
     def take(piece: bytes) -> None:
-        if part.progress.size + len(piece) > _MOST_BYTES:
-            raise DownloadError(f"The output is longer than {_MOST_BYTES} bytes")
+        _check_size(part.progress.size + len(piece))
         part.write(piece)
 
     await drain(response, take)
@@ -239,7 +244,14 @@ async def _receive(response: httpx.Response, part: Part) -> None:
         raise _Passing(f"{part.progress.size} of {length} bytes came")
 
 
+def _check_size(size: int) -> None:
+    if size > _MOST_BYTES:
+        raise DownloadError(f"The output is longer than {_MOST_BYTES} bytes")
+
+
 def _continues(headers: httpx.Headers, part: Part) -> bool:
+    if _validator(headers) not in (None, part.progress.validator):
+        return False  # another version of it, whatever If-Range asked for
     unit, _, rest = headers.get("content-range", "").partition(" ")
     span, _, whole = rest.partition("/")
     first, _, _ = span.partition("-")

@@ -167,12 +167,14 @@ async def drain(response: httpx.Response, take: Callable[[bytes], None]) -> None
     try:
         # An asynchronous transport gives an asynchronous stream; httpx's type allows for both.
         async for piece in cast("httpx.AsyncByteStream", response.stream):
+            if refused is not None:
+                continue  # it was read already when the stream was closed, and belongs behind what was not taken
             try:
                 take(piece)
             except Exception as error:  # noqa: BLE001 - raised below, once the stream has ended
                 # Left in the middle, the stream's generators would be finished by the garbage collector, which trio
                 # calls a leak. Closed here, it ends by itself.
-                refused = refused or error
+                refused = error
                 await response.aclose()
     except Exception:
         if refused is None:

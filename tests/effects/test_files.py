@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -412,3 +413,33 @@ async def test_a_trickle_has_a_deadline(serve: Serve, tmp_path: Path) -> None:
         with pytest.raises(DownloadError, match="did not arrive within 0.2 s"):
             await files.save(output, tmp_path, "cat-0", overwrite=False, loopback=True)
     assert ["cat-0.part", "cat-0.part.json"] == listing(tmp_path)
+
+
+async def test_a_part_of_another_version_is_not_put_behind(serve: Serve, tmp_path: Path) -> None:
+    """A server that goes on with a changed file, whatever If-Range asked for, does not make one file of two."""
+    other = PNG[:-HALF] + bytes(HALF)
+    span = f'Content-Range: bytes {HALF}-{len(PNG) - 1}/{len(PNG)}\r\nETag: "two"\r\n'
+    handle, seen = answering(CUT, reply(other[HALF:], status="206 Partial Content", headers=span), WHOLE)
+    async with serve(handle) as origin:
+        assert PNG == (await save(f"{origin}/cat.png", tmp_path)).read_bytes()
+    assert 3 == len(seen)
+
+
+async def test_what_is_declared_too_long_is_not_begun(serve: Serve, tmp_path: Path) -> None:
+    """A file that is declared longer than any video is refused before a byte of it is taken."""
+    handle, seen = answering(f"HTTP/1.1 200 OK\r\nContent-Length: {10**13}\r\n\r\n".encode() + PNG)
+    async with serve(handle) as origin:
+        with pytest.raises(DownloadError, match="longer than"):
+            await save(f"{origin}/cat.png", tmp_path)
+    assert 1 == len(seen)
+    assert [] == listing(tmp_path)
+
+
+@pytest.mark.parametrize("location", ["http://[::1/", "https://0177.0.0.1/", "http://a:b/"])
+async def test_a_malformed_redirect_is_refused(serve: Serve, tmp_path: Path, location: str) -> None:
+    """A redirect to what is no address is an error of ours, which a traceback with locals can show."""
+    handle, _ = answering(reply(b"", status="302 Found", headers=f"Location: {location}\r\n"))
+    async with serve(handle) as origin:
+        with pytest.raises(DownloadError, match="malformed") as caught:
+            await save(f"{origin}/cat.png", tmp_path)
+    traceback.TracebackException.from_exception(caught.value, capture_locals=True)

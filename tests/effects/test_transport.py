@@ -7,7 +7,7 @@ import logging
 import socket
 import ssl
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import anyio
@@ -18,7 +18,7 @@ from anyio.abc import SocketStream
 from anyio.streams.tls import TLSListener
 
 from kling_async.effects.credentials import Credential
-from kling_async.effects.lanes import Lanes, TlsContext
+from kling_async.effects.lanes import Lanes, TlsContext, drain
 from kling_async.effects.transport import Transport
 from kling_async.errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, UnexpectedReply
 from kling_async.wire import MOST_BYTES, HttpRequest
@@ -404,3 +404,22 @@ async def test_a_transport_that_shows_nothing_is_used_once() -> None:
     async with lanes.take() as second:
         assert first is not second
     await lanes.aclose()
+
+
+async def test_after_a_piece_that_was_not_taken_comes_none() -> None:
+    """Once a piece could not be taken, as on a full disk, those behind it must not be put in its place."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in (b"one", b"two", b"three"):
+            yield piece
+
+    taken: list[bytes] = []
+
+    def take(piece: bytes) -> None:
+        taken.append(piece)
+        if piece == b"two":
+            raise OSError("no room")
+
+    with pytest.raises(OSError, match="no room"):
+        await drain(httpx.Response(200, content=pieces()), take)
+    assert [b"one", b"two"] == taken
