@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import zlib
 from functools import partial
@@ -211,20 +212,24 @@ async def test_row_31_many_bombs_at_once(site: OpenSite) -> None:
     assert all(one.ok for one in outcomes)
 
 
-def behind(status: str) -> str:
-    """Write a whole reply that nobody asked for."""
-    body = '{"code":200,"data":{"id":"p-evil","status":"STATUS"}}'.replace("STATUS", status)
-    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+def with_another_behind(own: str, another: str, *, later: float = 0.0) -> Answer:
+    """Answer with a body, and with a whole reply behind it that nobody asked for, in one packet or a moment later."""
+    first, second = (f"HTTP/1.1 200 OK\r\nContent-Length: {len(one)}\r\n\r\n{one}" for one in (own, another))
+    return send(first) + sleep(later) + send(second) if later else send(first + second)
 
 
-async def test_row_31_more_than_was_declared(site: OpenSite) -> None:
+def record(id: str, status: str) -> str:
+    return json.dumps({"code": 200, "data": {"id": id, "status": status, "outputs": []}})
+
+
+@pytest.mark.parametrize("later", [0.0, 0.01])
+async def test_row_31_more_than_was_declared(site: OpenSite, later: float) -> None:
     """What comes behind the end of an answer is not taken for the answer to the next submission."""
-    own = '{"code":200,"data":{"id":"p-1","status":"created"}}'
-    # In one packet: no glance at the socket finds what has been read from it already.
-    both = f"HTTP/1.1 200 OK\r\nContent-Length: {len(own)}\r\n\r\n{own}{behind('created')}"
-    here = site(Script(submit=[send(both), sleep(0.05) + HEALTHY_SUBMIT]))
+    both = with_another_behind(record("p-1", "created"), record("p-evil", "created"), later=later)
+    here = site(Script(submit=[both, sleep(0.05) + HEALTHY_SUBMIT]))
     async with client_of(here) as client:
         first = (await timed(partial(client.submit, ImageInput(prompt="first")), by=ANSWER_WITHIN)).well()
+        await anyio.sleep(5 * later)
         second = (await timed(partial(client.submit, CAT), by=ANSWER_WITHIN)).well()
     assert "p-1" == first.id
     assert [second.id] == here.books.charges["a cat"]
@@ -233,7 +238,8 @@ async def test_row_31_more_than_was_declared(site: OpenSite) -> None:
 
 async def test_row_31_more_than_was_declared_to_a_poll(site: OpenSite) -> None:
     """What comes behind a poll's answer tells no other look anything."""
-    here = site(Script(poll=[poll_reply("processing") + send(behind("failed"))] * 3))
+    both = with_another_behind(record("p-1", "processing"), record("p-1", "failed"))
+    here = site(Script(submit=[accepted("p-1")], poll=[both] * 3 + [poll_reply("completed", ["https://a.test/1.png"])]))
     async with client_of(here) as client:
         (await timed(lambda: client.generate(CAT, wait_timeout=200), by=2.0)).well()
     check_paid_once(here.books, ["a cat"])
