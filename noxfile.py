@@ -136,6 +136,16 @@ def aiohttp(session: nox.Session) -> None:
 
 
 @nox.session
+@bounded(minutes=30)
+def faults(session: nox.Session) -> None:
+    """Run the whole fault matrix, also what takes long, against the built wheel; what follows `--` goes to pytest."""
+    session.install(*PINS, *RUNTIME, *group("test"))
+    install_wheel(session)
+    everything = ("-m", "long or not long")
+    session.run("python", "-m", "pytest", "-q", "tests/faults", *everything, *session.posargs, env=INSTALLED)
+
+
+@nox.session
 @bounded(minutes=5)
 def lint(session: nox.Session) -> None:
     """Check style and formatting with ruff; `-- --fix` repairs what it can."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # for models_page and transitions_picture, which lie beside this file
+sys.path.insert(0, str(HERE))  # for the generators of pages, which lie beside this file
 
 project = "kling_async"
 author = "The kling_async maintainers"
@@ -50,12 +50,14 @@ copybutton_prompt_is_regexp = True
 
 
 def generate_pages(_app: Sphinx) -> None:
-    """Write what is made from the package's own tables, so that it cannot differ from them."""
-    from models_page import write_models_page  # noqa: PLC0415  only a build needs them
+    """Write what is made from the tables of the package and its tests, so that it cannot differ from them."""
+    from faults_page import write_faults_page  # noqa: PLC0415  only a build needs them
+    from models_page import write_models_page  # noqa: PLC0415
     from transitions_picture import write_transitions  # noqa: PLC0415
 
     target = HERE / "reference"
     target.mkdir(exist_ok=True)
+    write_faults_page(target / "faults.md")
     write_models_page(target / "models.md")
     write_transitions(target / "transitions.svg")
 

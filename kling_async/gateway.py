@@ -39,10 +39,12 @@ class Gateway:
         """
         key = job.key
         try:
-            reply = await self._transport.submit(self.provider.build_submit(job.input))
-            prediction = self.provider.parse_submit(reply, input=job.input, key=key)
+            # No name for the reply: see _light.
+            prediction = self.provider.parse_submit(
+                await self._transport.submit(self.provider.build_submit(job.input)), input=job.input, key=key
+            )
         except KlingError as error:
-            error.key = key
+            _light(error).key = key
             if isinstance(error, AnswerLost) or judge_submission(error).action is not Action.UNCONFIRMED:
                 raise
             raise AnswerLost(
@@ -63,10 +65,11 @@ class Gateway:
             KlingError: no answer that can be read came; the prediction itself goes on.
         """
         try:
-            reply = await self._transport.poll(self.provider.build_poll(prediction.id))
-            seen = self.provider.parse_poll(reply, prediction=prediction)
+            seen = self.provider.parse_poll(
+                await self._transport.poll(self.provider.build_poll(prediction.id)), prediction=prediction
+            )
         except KlingError as error:
-            error.key, error.id = prediction.key, prediction.id
+            _light(error).key, error.id = prediction.key, prediction.id
             error.may_be_billed, error.advice = True, _POLL_ADVICE
             raise
         self._note(seen)
@@ -83,3 +86,12 @@ class Gateway:
             return
         self._unknown_words.add(word)
         _log.warning("%s uses an unknown status word %r; taken as still running", self.provider.title, word[:80])
+
+
+def _light(error: KlingError) -> KlingError:
+    """Take an error's traceback and context away: they hold the reply, of up to 4 MiB, as long as the error is kept.
+
+    The error of a look is kept until the next one, so an outage with long pages would fill the memory.
+    """
+    error.__context__ = None
+    return error.with_traceback(None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
@@ -70,10 +71,37 @@ def file_stem(key: str) -> str:
     return f"{kept}_{digest}" if kept else f"job_{digest}"
 
 
-def ends_whole(media: MediaType, tail: bytes) -> bool:
-    """Return whether a file's last bytes are an end, as far as its kind has one; for a file of unknown length."""
+Read: TypeAlias = Callable[[int, int], bytes]
+"""Gives the bytes of a file from an offset on, at most as many as asked for."""
+
+_MOST_BOXES: Final = 10_000
+
+
+def ends_whole(media: MediaType, read: Read, size: int) -> bool:
+    """Return whether a file ends where its own structure says, for a file of unknown length; WebM does not say."""
     if media is _PNG:
-        return b"IEND" in tail[-12:]
+        return b"IEND" in read(size - 12, 12)
     if media is _JPEG:
-        return tail.rstrip(b"\0").endswith(b"\xff\xd9")
-    return True
+        return read(size - 64, 64).rstrip(b"\0").endswith(b"\xff\xd9")
+    if media is _GIF:
+        return read(size - 64, 64).rstrip(b"\0").endswith(b";")
+    if media is _WEBP:
+        return int.from_bytes(read(4, 4), "little") + 8 <= size
+    return media is _WEBM or _boxes_end_at(size, read)
+
+
+def _boxes_end_at(size: int, read: Read) -> bool:
+    """Walk over the boxes of which MP4, QuickTime and AVIF files consist (ISO/IEC 14496-12, 4.2)."""
+    at, indexed, filled = 0, False, False
+    for _ in range(_MOST_BOXES):
+        head = read(at, 16)
+        length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+        indexed, filled = indexed or kind in (b"moov", b"meta"), filled or kind == b"mdat"
+        if length == 0:  # up to the end of the file, wherever that should be
+            length = size - at
+        elif length == 1:  # too long for 32 bits, so it stands behind the name
+            length = int.from_bytes(head[8:16], "big")
+        at += length
+        if length < 8 or at >= size:
+            return at == size and indexed and filled
+    return False

@@ -44,7 +44,17 @@ LAYERS = (
         *("planning.line", "planning.lookout", "planning.money", "planning.retry"),
     ),
     ("planning", "planning.engine", "providers"),
-    (*("effects", "effects.clock", "effects.credentials", "effects.parts", "effects.journal.base", "effects.signals"),),
+    (
+        *(
+            "effects",
+            "effects.clock",
+            "effects.credentials",
+            "effects.parts",
+            "effects.journal.base",
+            "effects.signals",
+            "effects.turns",
+        ),
+    ),
     (
         "effects.addresses",
         "effects.journal.lifeboat",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import kling_async
 from kling_async.media import SNIFFED_BYTES, ends_whole, file_stem, sniff
 from kling_async.prediction import OutputKind
 
@@ -126,26 +127,63 @@ def test_two_keys_never_share_a_file(keys: list[str]) -> None:
     assert len(keys) == len({file_stem(key) for key in keys})
 
 
-PNG, JPEG, MP4 = (sniff(HEADS[name][0]) for name in ("PNG", "JPEG", "MP4"))
+def box(kind: bytes, inside: bytes = b"", *, long: bool = False) -> bytes:
+    """Write one box of an MP4 file; a long one has its length behind its name."""
+    if long:
+        return b"\0\0\0\1" + kind + (16 + len(inside)).to_bytes(8, "big") + inside
+    return (8 + len(inside)).to_bytes(4, "big") + kind + inside
 
 
-@pytest.mark.parametrize(
-    ("name", "tail", "whole"),
-    [
-        ("PNG", b"\0\0\0\0IEND\xaeB`\x82", True),
-        ("PNG", b"\0\0\0\0IEND", True),
-        ("PNG", b"IEND" + b"\0" * 12, False),
-        ("PNG", b"", False),
-        ("JPEG", b"\x11\xff\xd9", True),
-        ("JPEG", b"\xff\xd9\0\0", True),
-        ("JPEG", b"\xff", False),
-        ("JPEG", b"", False),
-        ("MP4", b"", True),
-        ("WebP", b"x", True),
-    ],
-)
-def test_the_end_of_a_file(name: str, tail: bytes, *, whole: bool) -> None:
-    """A PNG and a JPEG have an end that must be there; of other kinds nothing can be told."""
-    media = sniff(HEADS[name][0])
+def webp(size: int) -> bytes:
+    return b"RIFF" + size.to_bytes(4, "little") + b"WEBPVP8 "
+
+
+FTYP, MOOV, MDAT = box(b"ftyp", b"isom\0\0\0\0"), box(b"moov", bytes(60)), box(b"mdat", bytes(90))
+PNG_HEAD, JPEG_HEAD, GIF_HEAD = HEADS["PNG"][0], HEADS["JPEG"][0], HEADS["GIF"][0]
+
+ENDS = {
+    "PNG": (PNG_HEAD + b"\0\0\0\0IEND\xaeB`\x82", True),
+    "PNG without its checksum": (PNG_HEAD + b"\0\0\0\0IEND", True),
+    "PNG that goes on": (PNG_HEAD + b"IEND" + b"\0" * 12, False),
+    "PNG cut": (PNG_HEAD, False),
+    "JPEG": (JPEG_HEAD + b"\x11\xff\xd9", True),
+    "JPEG with padding": (JPEG_HEAD + b"\xff\xd9\0\0", True),
+    "JPEG cut": (JPEG_HEAD + b"\xff", False),
+    "GIF": (GIF_HEAD + bytes(9) + b";", True),
+    "GIF cut": (GIF_HEAD + b"\x21\xff", False),
+    "WebP": (webp(8), True),
+    "WebP cut": (webp(9), False),
+    "MP4": (FTYP + MOOV + MDAT, True),
+    "MP4 with its index last": (FTYP + MDAT + MOOV, True),
+    "MP4 with a long box": (FTYP + MOOV + box(b"mdat", bytes(90), long=True), True),
+    "MP4 whose last box goes to the end": (FTYP + MOOV + b"\0\0\0\0mdat" + bytes(9), True),
+    "MP4 cut in a box": (FTYP + MDAT + MOOV[:-1], False),
+    "MP4 cut between boxes, before its index": (FTYP + MDAT, False),
+    "MP4 cut between boxes, before its pictures": (FTYP + MOOV, False),
+    "MP4 cut in a box that goes to the end": (FTYP + b"\0\0\0\0mdat" + bytes(9), False),
+    "MP4 with a box shorter than its head": (FTYP + MOOV + b"\0\0\0\7mdat", False),
+    "MP4 of ever so many boxes": (FTYP + MOOV + box(b"free") * 10_000, False),
+    "AVIF": (box(b"ftyp", b"avif") + box(b"meta") + MDAT, True),
+    "WebM, which does not say": (HEADS["WebM"][0] + b"x", True),
+}
+
+
+@pytest.mark.parametrize(("data", "whole"), ENDS.values(), ids=list(ENDS))
+def test_the_end_of_a_file(data: bytes, *, whole: bool) -> None:
+    """A file of unknown length is whole when it ends where its own structure says."""
+    media = sniff(data[:SNIFFED_BYTES])
     assert media is not None
-    assert whole is ends_whole(media, tail)
+    assert whole is ends_whole(media, lambda at, most: data[max(0, at) : max(0, at) + most], len(data))
+
+
+def test_the_clip_of_the_sandbox_is_whole() -> None:
+    """A real film is whole, and is not when it is cut anywhere but at its very start."""
+    clip = (Path(kling_async.__file__).parent / "testing/sandbox/clip.mp4").read_bytes()
+    media = sniff(clip[:SNIFFED_BYTES])
+    assert media is not None
+
+    def whole(data: bytes) -> bool:
+        return ends_whole(media, lambda at, most: data[at : at + most], len(data))
+
+    assert whole(clip)
+    assert not any(whole(clip[:size]) for size in range(SNIFFED_BYTES, len(clip)))

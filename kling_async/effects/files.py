@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from .clock import Clock
 from .credentials import is_loopback
 from .lanes import TlsContext, drain
 from .parts import Part, data_of
+from .turns import Patience, Turns
 
 __all__ = ["Files"]
 
@@ -29,7 +30,9 @@ _PAUSE: Final = 0.5
 _STALL: Final = 30.0
 """Seconds without a byte after which a connection is given up."""
 _DEADLINE: Final = 1800.0
-"""Seconds that one output may take in all."""
+"""Seconds that one output may take in all, once it is its turn."""
+_PER_HOST: Final = 4
+"""Connections to one host at once: more of them share the same line, and look like an attack."""
 _MOST_BYTES: Final = 4 * 1024**3
 
 
@@ -38,12 +41,25 @@ class _Passing(Exception):
 
 
 class Files:
-    """Fetches outputs and saves them."""
+    """Fetches outputs and saves them.
 
-    def __init__(self, *, clock: Clock, tls: TlsContext, shared: httpx.AsyncBaseTransport | None = None) -> None:
+    Args:
+        deadline: seconds that one output may take in all, once it is its turn.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        tls: TlsContext,
+        shared: httpx.AsyncBaseTransport | None = None,
+        deadline: float = _DEADLINE,
+    ) -> None:
         self._clock = clock
         self._tls = tls
         self._shared = shared
+        self._deadline = deadline
+        self._hosts = Turns(_PER_HOST)
 
     async def save(self, output: Output, directory: Path, stem: str, *, overwrite: bool, loopback: bool) -> Path:
         """Save an output as `stem` with the suffix of what it turns out to be.
@@ -64,14 +80,13 @@ class Files:
                 part.restart()
                 part.write(data_of(output.url))
             else:
-                with anyio.fail_after(_DEADLINE):
-                    await self._fetch(output.url, part, loopback=loopback)
+                await self._fetch(output.url, part, loopback=loopback)
             return await part.finish(overwrite=overwrite)
         except DownloadError as error:
             error.url = error.url or shown
             raise
         except TimeoutError as error:
-            raise DownloadError(f"The output did not arrive within {_DEADLINE:.0f} s", url=shown) from error
+            raise DownloadError(f"The output did not arrive within {self._deadline:g} s", url=shown) from error
         except OSError as error:
             words = error.strerror or type(error).__name__
             raise DownloadError(f"The output cannot be saved: {words}", url=shown, path=str(part.path)) from error
@@ -79,9 +94,10 @@ class Files:
             part.close()
 
     async def _fetch(self, url: str, part: Part, *, loopback: bool) -> None:
+        patience = Patience(self._deadline)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                async with self._open(url, _resuming(part), loopback=loopback) as response:
+                async with self._open(url, _resuming(part), patience, loopback=loopback) as response:
                     await _receive(response, part)
             except (_Passing, httpx.TransportError, ConnectionError) as error:
                 if attempt == _ATTEMPTS:
@@ -91,15 +107,19 @@ class Files:
                 return
 
     @asynccontextmanager
-    async def _open(self, url: str, headers: Mapping[str, str], *, loopback: bool) -> AsyncGenerator[httpx.Response]:
+    async def _open(
+        self, url: str, headers: Mapping[str, str], patience: Patience, *, loopback: bool
+    ) -> AsyncGenerator[httpx.Response]:
         """Open an address, following a few redirects, each checked as the first was."""
         for _ in range(_REDIRECTS + 1):
             target = _checked(url, loopback=loopback)
-            async with self._connect(target, headers, loopback=loopback) as response:
-                if response.status_code not in (301, 302, 303, 307, 308):
-                    yield response
-                    return
-                url = str(target.join(response.headers.get("location", "")))
+            async with self._hosts.take(target.host):
+                with patience.spent():
+                    async with self._connect(target, headers, loopback=loopback) as response:
+                        if response.status_code not in (301, 302, 303, 307, 308):
+                            yield response
+                            return
+                url = str(_parsed(response.headers.get("location", ""), base=target))
         raise DownloadError(f"The output's address redirects more than {_REDIRECTS} times")
 
     @asynccontextmanager
@@ -155,11 +175,16 @@ def _request(
     return httpx.Request("GET", url.copy_with(host=number), headers=headers, extensions=dict(extensions))
 
 
+def _parsed(text: str, *, base: httpx.URL | None = None) -> httpx.URL:
+    """Read an address, which may be relative to another one."""
+    with suppress(httpx.InvalidURL, ValueError):
+        return httpx.URL(text) if base is None else base.join(text)
+    # Not from their error: its frames hold half an address, whose repr fails in a traceback that prints locals.
+    raise DownloadError("The output's address is malformed")
+
+
 def _checked(url: str, *, loopback: bool) -> httpx.URL:
-    try:
-        target = httpx.URL(url)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise DownloadError("The output's address is malformed") from error
+    target = _parsed(url)
     here = loopback and is_loopback(target.host)
     if not here and _is_private_number(target.host):
         raise DownloadError("The output's address is not on the public internet", url=target.host)
@@ -207,10 +232,10 @@ async def _receive(response: httpx.Response, part: Part) -> None:
         raise DownloadError(f"The output came compressed as {headers['content-encoding']!r}, which was not asked for")
     if status == 200:
         part.restart(validator=_validator(headers), length=_whole_number(headers.get("content-length")))
+    _check_size(part.progress.length or 0)
 
     def take(piece: bytes) -> None:
-        if part.progress.size + len(piece) > _MOST_BYTES:
-            raise DownloadError(f"The output is longer than {_MOST_BYTES} bytes")
+        _check_size(part.progress.size + len(piece))
         part.write(piece)
 
     await drain(response, take)
@@ -219,7 +244,14 @@ async def _receive(response: httpx.Response, part: Part) -> None:
         raise _Passing(f"{part.progress.size} of {length} bytes came")
 
 
+def _check_size(size: int) -> None:
+    if size > _MOST_BYTES:
+        raise DownloadError(f"The output is longer than {_MOST_BYTES} bytes")
+
+
 def _continues(headers: httpx.Headers, part: Part) -> bool:
+    if _validator(headers) not in (None, part.progress.validator):
+        return False  # another version of it, whatever If-Range asked for
     unit, _, rest = headers.get("content-range", "").partition(" ")
     span, _, whole = rest.partition("/")
     first, _, _ = span.partition("-")

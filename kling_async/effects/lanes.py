@@ -11,6 +11,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from operator import attrgetter
 from typing import TypeAlias, cast
 
 import anyio
@@ -89,7 +90,10 @@ class Lanes:
                 with anyio.CancelScope(shield=True):
                     await lane.aclose()
                 raise
-            self._idle.append(lane)
+            if _is_spent(lane):
+                await lane.aclose()
+            else:
+                self._idle.append(lane)
 
     async def _open(self) -> httpx.AsyncBaseTransport:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=self._idle_for)
@@ -112,6 +116,20 @@ class Lanes:
             await pool.aclose()
         while self._idle:
             await self._idle.pop().aclose()
+
+
+def _is_spent(lane: httpx.AsyncBaseTransport) -> bool:
+    """Return whether more came over a lane than was asked for, so that it may not carry another exchange.
+
+    h11 keeps what comes behind the end of a reply, and takes it for the reply to the next request, which would then get
+    the id of another job (RFC 9112, 6.3 and 9.3). httpcore looks at the socket before it uses a connection again, but
+    not at what has been read from it already. Neither says so in public: where it cannot be seen, a lane is spent.
+    """
+    try:
+        connections = attrgetter("_pool.connections")(lane)
+        return any(attrgetter("_connection._h11_state.trailing_data")(one)[0] for one in connections)
+    except AttributeError:
+        return True
 
 
 def _aiohttp() -> Callable[[int, float, ssl.SSLContext], httpx.AsyncBaseTransport] | None:
@@ -149,12 +167,14 @@ async def drain(response: httpx.Response, take: Callable[[bytes], None]) -> None
     try:
         # An asynchronous transport gives an asynchronous stream; httpx's type allows for both.
         async for piece in cast("httpx.AsyncByteStream", response.stream):
+            if refused is not None:
+                continue  # it was read already when the stream was closed, and belongs behind what was not taken
             try:
                 take(piece)
             except Exception as error:  # noqa: BLE001 - raised below, once the stream has ended
                 # Left in the middle, the stream's generators would be finished by the garbage collector, which trio
                 # calls a leak. Closed here, it ends by itself.
-                refused = refused or error
+                refused = error
                 await response.aclose()
     except Exception:
         if refused is None:

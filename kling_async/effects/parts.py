@@ -16,7 +16,6 @@ import os
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import anyio.to_thread
 from attrs import evolve, frozen
@@ -25,8 +24,6 @@ from ..errors import DownloadError, InputError, InputFault
 from ..media import SNIFFED_BYTES, MediaType, ends_whole, sniff
 
 __all__ = ["Part", "Progress", "check_directory", "data_of", "flush_directory"]
-
-_TAIL: Final = 64
 
 
 @frozen
@@ -133,8 +130,7 @@ class Part:
         media = sniff(self._read(0, SNIFFED_BYTES))
         if media is None:
             raise DownloadError("The output is neither an image nor a video")
-        tail = self._read(self.progress.size - _TAIL, _TAIL)
-        if self.progress.length is None and not ends_whole(media, tail):
+        if self.progress.length is None and not ends_whole(media, self._read, self.progress.size):
             raise DownloadError("The output is cut short")
         return await anyio.to_thread.run_sync(partial(self._name, media, overwrite=overwrite))
 

@@ -50,6 +50,10 @@ _UNHEARD_WORTH: Final = 0.1
 """What is still running when nobody waits for it holds a slot, so it is looked at, though ten times less keenly."""
 _UNHEARD_FOR: Final = 3600.0
 """Seconds for which that is done: what runs longer has been lost by its provider."""
+_STORM: Final = 3
+"""Answers lost in a row after which submissions leave one by one, with growing pauses, until one is accepted."""
+_PAUSE: Final = 5.0
+"""Seconds that such a pause lasts at least."""
 _LATCHED_FOR: Final = 30.0
 """Seconds for which an account that was refused is not tried again: a key may be mended, or a balance topped up."""
 
@@ -72,7 +76,7 @@ class Engine:
         self._lookout = lookout
         self._deadlines = Deadlines()
         self._dice = dice
-        self._refusals = 0
+        self._refusals = self._lost = self._sending = 0
         self._latched: KlingError | None = None
         self._latched_until = -math.inf
 
@@ -105,10 +109,16 @@ class Engine:
 
     def take_submit(self, now: float) -> Ticket | None:
         """Return a job to submit now, or None."""
-        ticket = self._line.take(now)
+        ticket = None if self._in_storm else self._line.take(now)
         if ticket is not None:
+            self._sending += 1
             self._step(ticket, "taken")
         return ticket
+
+    @property
+    def _in_storm(self) -> bool:
+        """Whether answers are lost one after another, and one submission is on its way to see whether that is over."""
+        return self._lost >= _STORM and self._sending > 0
 
     def take_poll(self, now: float) -> Ticket | None:
         """Return a job to look at now, or None."""
@@ -121,7 +131,7 @@ class Engine:
 
     def submit_at(self, now: float) -> float:
         """Return when `take_submit` may have something; infinity if only news can change that."""
-        return self._line.ready_at(now)
+        return math.inf if self._in_storm else self._line.ready_at(now)
 
     def poll_at(self, now: float) -> float:
         """Return when `take_poll` may have something; infinity if only news can change that."""
@@ -142,11 +152,12 @@ class Engine:
         self, ticket: Ticket, came: Prediction | KlingError, *, sent_at: float, now: float
     ) -> Iterator[Event]:
         """Tell what came of a submission."""
+        self._sending -= 1
         if isinstance(came, KlingError):
             yield from self._not_accepted(ticket, came, sent_at=sent_at, now=now)
             return
         self._step(ticket, "accepted")
-        self._refusals = 0
+        self._refusals = self._lost = 0
         ticket.trouble = None
         ticket.tries, ticket.accepted_at, ticket.prediction = 0, now, _lean(came)
         yield self._event(EventKind.ACCEPTED, ticket, now)
@@ -164,11 +175,21 @@ class Engine:
             yield from self.refuse_planned(now)
             return
         self.slots.give(ticket.weight)
-        self._step(ticket, "answer lost" if verdict.action is Action.UNCONFIRMED else "refused")
+        lost = verdict.action is Action.UNCONFIRMED
+        self._step(ticket, "answer lost" if lost else "refused")
+        if lost:
+            self._weather_storm(error, sent_at=sent_at, now=now)
         yield self._event(EventKind.FINISHED, ticket, now, error=error)
         if isinstance(error, LATCHING):
             self._latched, self._latched_until = error, now + _LATCHED_FOR
             yield from self.refuse_planned(now)
+
+    def _weather_storm(self, error: KlingError, *, sent_at: float, now: float) -> None:
+        """Each lost answer may cost, so what loses them one after another is not fed at full speed."""
+        self._lost += 1
+        if self._lost >= _STORM:
+            again = now + _PAUSE + wait_before(error, tries=self._lost, dice=self._dice())
+            self._line.hold_until(again, now=now, sent_at=sent_at)
 
     def _put_back(
         self, ticket: Ticket, error: KlingError, again: float, *, sent_at: float, now: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -366,3 +367,79 @@ async def test_a_server_in_trouble_is_asked_again(serve: Serve, tmp_path: Path) 
     async with serve(handle) as origin:
         assert PNG == (await save(f"{origin}/cat.png", tmp_path)).read_bytes()
     assert 3 == len(seen)
+
+
+async def test_four_connections_to_a_host_and_no_more(serve: Serve, tmp_path: Path) -> None:
+    """However many are saved at once, a host sees four connections; who waits for his turn loses no time by it."""
+    open_now, most = 0, 0
+
+    async def handle(stream: SocketStream) -> None:
+        nonlocal open_now, most
+        await read_request(stream)
+        open_now += 1
+        most = max(most, open_now)
+        await anyio.sleep(0.05)
+        open_now -= 1
+        await stream.send(WHOLE)
+
+    async with serve(handle) as origin:
+        # Six rounds of four take 0.3 s in all: more than the deadline of each.
+        files = Files(clock=Quick(), tls=TlsContext(), deadline=0.25)
+
+        async def saving(number: int) -> None:
+            output = Output(url=f"{origin}/{number}.png", kind=OutputKind.IMAGE)
+            await files.save(output, tmp_path, f"cat-{number}", overwrite=False, loopback=True)
+
+        async with anyio.create_task_group() as group:
+            for number in range(24):
+                group.start_soon(saving, number)
+    assert 4 == most
+    assert 24 == len(listing(tmp_path))
+
+
+async def test_a_trickle_has_a_deadline(serve: Serve, tmp_path: Path) -> None:
+    """A byte now and then puts no deadline off, and what came can be gone on with."""
+
+    async def handle(stream: SocketStream) -> None:
+        await read_request(stream)
+        await stream.send(WHOLE[: -len(PNG)])
+        for at in range(100):
+            await stream.send(PNG[at : at + 1])
+            await anyio.sleep(0.02)
+
+    async with serve(handle) as origin:
+        files = Files(clock=Quick(), tls=TlsContext(), deadline=0.2)
+        output = Output(url=f"{origin}/cat.png", kind=OutputKind.IMAGE)
+        with pytest.raises(DownloadError, match="did not arrive within 0.2 s"):
+            await files.save(output, tmp_path, "cat-0", overwrite=False, loopback=True)
+    assert ["cat-0.part", "cat-0.part.json"] == listing(tmp_path)
+
+
+async def test_a_part_of_another_version_is_not_put_behind(serve: Serve, tmp_path: Path) -> None:
+    """A server that goes on with a changed file, whatever If-Range asked for, does not make one file of two."""
+    other = PNG[:-HALF] + bytes(HALF)
+    span = f'Content-Range: bytes {HALF}-{len(PNG) - 1}/{len(PNG)}\r\nETag: "two"\r\n'
+    handle, seen = answering(CUT, reply(other[HALF:], status="206 Partial Content", headers=span), WHOLE)
+    async with serve(handle) as origin:
+        assert PNG == (await save(f"{origin}/cat.png", tmp_path)).read_bytes()
+    assert 3 == len(seen)
+
+
+async def test_what_is_declared_too_long_is_not_begun(serve: Serve, tmp_path: Path) -> None:
+    """A file that is declared longer than any video is refused before a byte of it is taken."""
+    handle, seen = answering(f"HTTP/1.1 200 OK\r\nContent-Length: {10**13}\r\n\r\n".encode() + PNG)
+    async with serve(handle) as origin:
+        with pytest.raises(DownloadError, match="longer than"):
+            await save(f"{origin}/cat.png", tmp_path)
+    assert 1 == len(seen)
+    assert [] == listing(tmp_path)
+
+
+@pytest.mark.parametrize("location", ["http://[::1/", "https://0177.0.0.1/", "http://a:b/"])
+async def test_a_malformed_redirect_is_refused(serve: Serve, tmp_path: Path, location: str) -> None:
+    """A redirect to what is no address is an error of ours, which a traceback with locals can show."""
+    handle, _ = answering(reply(b"", status="302 Found", headers=f"Location: {location}\r\n"))
+    async with serve(handle) as origin:
+        with pytest.raises(DownloadError, match="malformed") as caught:
+            await save(f"{origin}/cat.png", tmp_path)
+    traceback.TracebackException.from_exception(caught.value, capture_locals=True)

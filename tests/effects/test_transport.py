@@ -7,7 +7,7 @@ import logging
 import socket
 import ssl
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import anyio
@@ -18,7 +18,7 @@ from anyio.abc import SocketStream
 from anyio.streams.tls import TLSListener
 
 from kling_async.effects.credentials import Credential
-from kling_async.effects.lanes import Lanes, TlsContext
+from kling_async.effects.lanes import Lanes, TlsContext, drain
 from kling_async.effects.transport import Transport
 from kling_async.errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, UnexpectedReply
 from kling_async.wire import MOST_BYTES, HttpRequest
@@ -373,3 +373,53 @@ async def test_all_lanes_share_one_tls_context() -> None:
     tls = TlsContext()
     assert await tls.get("https://a.example") is await tls.get("https://b.example")
     assert await tls.get("http://a.example") is not await tls.get("http://a.example")
+
+
+@pytest.mark.parametrize("request_", [POST, GET], ids=["submission", "poll"])
+async def test_what_comes_behind_a_reply_answers_nothing(serve: Serve, request_: HttpRequest) -> None:
+    """A second reply that comes with the first is not taken for that of the next request."""
+    connections = 0
+
+    async def handle(stream: SocketStream) -> None:
+        nonlocal connections
+        connections += 1
+        while True:
+            await read_request(stream)
+            await stream.send(reply(b"own") + (reply(b"evil") if connections == 1 else b""))
+
+    async with serve(handle) as origin:
+        sent = transport(origin)
+        send = sent.submit if request_.method == "POST" else sent.poll
+        assert [b"own"] * 3 == [(await send(request_)).body for _ in range(3)]
+        await sent.aclose()
+    assert 2 == connections
+
+
+async def test_a_transport_that_shows_nothing_is_used_once() -> None:
+    """Where it cannot be seen what came behind a reply, a connection is not used again."""
+    lanes = Lanes(1, origin="http://127.0.0.1:1", idle_for=1.0, tls=TlsContext(), shared=None)
+    async with lanes.take() as first:
+        del vars(first)["_pool"]
+        first._pool = httpx.MockTransport(lambda _: httpx.Response(200))
+    async with lanes.take() as second:
+        assert first is not second
+    await lanes.aclose()
+
+
+async def test_after_a_piece_that_was_not_taken_comes_none() -> None:
+    """Once a piece could not be taken, as on a full disk, those behind it must not be put in its place."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in (b"one", b"two", b"three"):
+            yield piece
+
+    taken: list[bytes] = []
+
+    def take(piece: bytes) -> None:
+        taken.append(piece)
+        if piece == b"two":
+            raise OSError("no room")
+
+    with pytest.raises(OSError, match="no room"):
+        await drain(httpx.Response(200, content=pieces()), take)
+    assert [b"one", b"two"] == taken

@@ -1,0 +1,151 @@
+"""Starts the scripted provider's process, opens sites in it, and reads their books."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from attrs import field, frozen
+
+from .answers import Answer, Script
+
+__all__ = ["Books", "ProviderProcess", "Seen", "Site"]
+
+PROVIDER = Path(__file__).with_name("provider.py")
+
+
+@frozen(kw_only=True)
+class Seen:
+    """One request that a site saw. Its headers hold the key, so they are in no repr."""
+
+    kind: str
+    method: str
+    target: str
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    body_bytes: int
+    whole: bool
+    prompt: str | None
+    connection: int
+    at: float
+
+    def header(self, name: str) -> str | None:
+        return next((value for one, value in self.headers if one.lower() == name.lower()), None)
+
+
+@frozen
+class Books:
+    """What a site saw and charged.
+
+    Attributes:
+        charges: ids by prompt: one for each time that the job was charged.
+        requests: in the order in which they came.
+        connections: how many were opened.
+        most_submitting, most_serving: submissions, and downloads, under way at once at most.
+        key_seen: whether the key was in any byte that came.
+    """
+
+    charges: Mapping[str, Sequence[str]]
+    requests: Sequence[Seen]
+    connections: int
+    most_submitting: int
+    most_serving: int
+    key_seen: bool
+
+    def of(self, kind: str) -> list[Seen]:
+        return [one for one in self.requests if one.kind == kind]
+
+    def submissions(self) -> Counter[str]:
+        """Count whole submissions by prompt."""
+        return Counter(one.prompt for one in self.of("submit") if one.whole and one.prompt is not None)
+
+
+class Site:
+    """One port of the scripted provider."""
+
+    def __init__(self, process: ProviderProcess, port: int, origin: str) -> None:
+        self._process = process
+        self.port = port
+        self.origin = origin
+
+    def script(self, script: Script) -> None:
+        """Forget the old script and follow this one."""
+        self._process.ask({"port": self.port, "script": script.told()})
+
+    @property
+    def books(self) -> Books:
+        told = self._process.ask({"books": self.port})
+        failures = told.pop("failures")
+        assert [] == failures, "\n".join(failures)
+        return Books(**{**told, "requests": [Seen(**one) for one in told["requests"]]})
+
+
+class ProviderProcess:
+    """The process; it ends with the `with` block, or when this process does."""
+
+    def __enter__(self) -> Self:
+        # Without site-packages: it starts in a blink, and coverage leaves it alone.
+        command = [sys.executable, "-I", "-S", str(PROVIDER)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+    def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """Give one command and return its answer."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, "the scripted provider has died"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    @contextmanager
+    def site(
+        self,
+        script: Script | None = None,
+        *,
+        canary: str,
+        running_for: int = 0,
+        outputs: Sequence[str] = ("<<origin>>/files/<<id>>.png",),
+        certificate: Path | None = None,
+        host: str | None = None,
+        greeting: Answer | None = None,
+    ) -> Iterator[Site]:
+        """Open a site.
+
+        Args:
+            script: what it answers.
+            canary: the key to look out for.
+            running_for: looks at a prediction that find it running.
+            outputs: addresses of what it makes.
+            certificate: a file with a chain and its key, to speak TLS.
+            host: the name in its addresses, if not its number.
+            greeting: what it does with a connection instead of reading a request.
+        """
+        told = {
+            "script": (script or Script()).told(),
+            "canary": canary,
+            "running_for": running_for,
+            "outputs": list(outputs),
+            "certificate": None if certificate is None else str(certificate),
+            "host": host,
+            "greeting": None if greeting is None else list(greeting.steps),
+        }
+        answer = self.ask({"open": told})
+        try:
+            yield Site(self, answer["port"], answer["origin"])
+        finally:
+            self.ask({"close": answer["port"]})

@@ -1,0 +1,224 @@
+"""The fault matrix as a table: what is broken, what must hold, and by when. Tests named `test_row_NN_...` prove it.
+
+The page of the documentation is made from this table and from the docstrings of those tests.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+__all__ = ["ROWS", "Proof", "Row", "proofs"]
+
+
+@frozen
+class Row:
+    """One fault.
+
+    Attributes:
+        number: its number, which the names of its tests hold.
+        fault: what is broken.
+        holds: what must hold all the same, with its bound.
+        missing: why no test proves it here; empty where one does.
+    """
+
+    number: int
+    fault: str
+    holds: str
+    missing: str = ""
+
+
+@frozen
+class Proof:
+    """One test of a row.
+
+    Attributes:
+        name: the test's name.
+        says: the rule that it proves, from its docstring.
+        pending: why it is known to fail; empty where it passes.
+    """
+
+    name: str
+    says: str
+    pending: str = ""
+
+
+_LATER = "It needs the journal."
+
+ROWS = (
+    Row(1, "Killed at random (SIGKILL)", "No job is paid twice, no id that was reported is lost.", _LATER),
+    Row(2, "Killed at each step of input and output", "The same, at every step.", _LATER),
+    Row(
+        3,
+        "Power loss",
+        "What was committed is there; nothing is corrupt.",
+        "It needs a file system below SQLite that forgets what was not flushed, such as a VFS of apsw, which is no"
+        " dependency of the tests.",
+    ),
+    Row(
+        4,
+        "Connection reset or closed before the answer to a submission",
+        "Unconfirmed within 1 s; 1 request, 0 retries.",
+    ),
+    Row(
+        5,
+        "The same on a connection that was used before",
+        "A submission is unconfirmed, 0 retries; a poll is asked again.",
+    ),
+    Row(
+        6,
+        "Half a head, half a body, half a chunk, a reset in the middle",
+        "A submission is unconfirmed; a poll is asked again; a download goes on where it stopped, and no file has its"
+        " name before it is whole.",
+    ),
+    Row(
+        7,
+        "A body without a length, then the end of the connection",
+        "JSON that is cut is not read; a file is taken only if it ends where its own structure says.",
+    ),
+    Row(
+        8,
+        "JSON that is cut, invalid, too deep, of huge numbers, of another charset",
+        "An error of ours, with the id where there is one; never a second submission.",
+    ),
+    Row(
+        9,
+        "A page or a picture in place of JSON, JSON in place of a picture",
+        "A submission is unconfirmed; a poll is asked again until the caller's deadline; no file.",
+    ),
+    Row(10, "HTTP 200 with an envelope that says no", "Judged by the code in the envelope; only 429 is sent again."),
+    Row(
+        11,
+        "Every submission is answered 500, 502, 503 or 504",
+        "Each job is unconfirmed after 1 request; a batch stops after a handful.",
+    ),
+    Row(
+        12,
+        "Every poll is answered 502 for a while",
+        "All jobs finish; looks become as rare as one in 30 s per job; no second submission.",
+    ),
+    Row(
+        13,
+        "429 with every kind of Retry-After",
+        "The whole account waits what is asked, at most 300 s; what is no time is ignored; 8 tries at most.",
+    ),
+    Row(
+        14,
+        "401 or 403 in the middle of a run",
+        "At most as many further submissions as were on their way; what was accepted is polled and saved.",
+    ),
+    Row(15, "A head or a body that trickles", "The exchange ends by its deadline + 1 s."),
+    Row(16, "Interim answers (1xx) without end", "The exchange ends by its deadline + 1 s."),
+    Row(17, "A header of 200 KB, a status line of nonsense", "A submission is unconfirmed; a poll is asked again."),
+    Row(
+        18,
+        "TLS: untrusted, expired, another host's; plain port; alert; silence",
+        "Nothing is sent: 0 requests are seen; a wrong certificate is not tried twice.",
+    ),
+    Row(
+        19,
+        "Names: not found, slow, flapping, without address, leading inside, changing",
+        "Nothing is sent; 3 tries; names that lead inside are refused; what was checked is what is connected to.",
+    ),
+    Row(
+        20,
+        "All connections are in use",
+        "Who waits is served, or told by his own deadline that nothing was sent.",
+    ),
+    Row(21, "Disk full before a submission", "It is not sent: 0 charges.", _LATER),
+    Row(22, "Disk full between a submission and its record", "The id is not lost.", _LATER),
+    Row(
+        23,
+        "Disk full, or a quota, during a download",
+        "No file by its name; the prediction is kept; a later call goes on and finishes.",
+    ),
+    Row(24, "Read-only directory or journal, no permission, no descriptors", "It fails before money is spent.", _LATER),
+    Row(25, "A second process on one journal", "A clear error within 5 s.", _LATER),
+    Row(26, "Journal corrupt, cut, of another kind, from the future", "It is not opened, and never made anew.", _LATER),
+    Row(27, "Cancelled at every await", "No id is lost.", _LATER),
+    Row(28, "A sibling fails; Ctrl-C; SIGTERM; the loop is closed", "Submissions on their way end first.", _LATER),
+    Row(
+        29,
+        "The machine's clock is set; the machine sleeps",
+        "Waits go on as before; after a sleep no id is lost, and waiting can be taken up.",
+    ),
+    Row(
+        30,
+        "Replies that contradict themselves: ids, statuses, outputs",
+        "The first id counts; finished stays finished; an unknown word is running; no output is a failure.",
+    ),
+    Row(
+        31,
+        "Bodies of 200 MiB, endless, compressed; longer or shorter than declared",
+        "4 MiB are read of an API reply, and 8 MiB of memory are used over that; no reply is taken for another's.",
+    ),
+    Row(
+        32,
+        "Redirects: to another host, to http, in circles, of a submission",
+        "No API request follows one; a file follows 3, each checked; 0 bytes of the key at another host.",
+    ),
+    Row(
+        33,
+        "Addresses that lead into the user's network, in every spelling",
+        "0 connections; the prediction stays as it is.",
+    ),
+    Row(
+        34,
+        "Keys, ids and file names that are paths, devices, too long, look-alikes",
+        "Files stay in their directory, under a name of ours; such an id is none.",
+    ),
+    Row(35, "A link, a file or a directory lies where a file is to be", "Never followed; not replaced unless asked."),
+    Row(
+        36,
+        "Going on with a download: Range ignored, another part, another version, 416, weak tag",
+        "The file is the server's bytes, of one version.",
+    ),
+    Row(
+        37,
+        "The output's address has expired (403, 404, 410)",
+        "It is asked for anew, with 2 extra polls at most; else an error that keeps the id.",
+    ),
+    Row(
+        38,
+        "The key in logs, reprs, errors, tracebacks with locals, pickles, files, output",
+        "0 hits, in this row and in every other.",
+    ),
+    Row(39, "The store of a shared limiter is down", "No submission over the rate.", "There is no shared limiter."),
+    Row(40, "A shared database is restarted", "0 jobs paid twice, 0 lost.", "There is no shared journal."),
+    Row(
+        41,
+        "Thousands of jobs, some of each of the faults 4 to 13",
+        "Each job is over or unconfirmed; the books balance: charged = accepted + some of the unconfirmed.",
+    ),
+)
+"""Every row of the matrix, in order."""
+
+
+def proofs(directory: Path) -> Mapping[int, Sequence[Proof]]:
+    """Return the tests of each row, read from the test files of a directory."""
+    found: dict[int, list[Proof]] = {}
+    for path in sorted(directory.glob("test_*.py")):
+        for one in _tests(ast.parse(path.read_text(encoding="utf-8"))):
+            number = one.name.removeprefix("test_row_")[:2]
+            if one.name.startswith("test_row_"):
+                proof = Proof(one.name, ast.get_docstring(one) or "", _pending(one))
+                found.setdefault(int(number), []).append(proof)
+    return found
+
+
+def _tests(module: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in module.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+
+
+def _pending(test: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """Return the reason of a mark that says that a test fails, or that it is skipped."""
+    for mark in test.decorator_list:
+        if isinstance(mark, ast.Call) and ast.unparse(mark.func) in ("pytest.mark.xfail", "pytest.mark.skip"):
+            reasons = [one.value for one in mark.keywords if one.arg == "reason"]
+            return str(ast.literal_eval(reasons[0])) if reasons else "it says no reason"
+    return ""
