@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from .inputs import ImageInput, Input, Job, Scene, Shot, VideoInput
+    from .matrix import matrix
     from .outcome import Outcome
     from .planning.money import Estimate
     from .planning.moves import Event, EventKind
@@ -83,12 +84,14 @@ __all__ = [
     "UnexpectedReply",
     "VideoInput",
     "WaitTimeout",
+    "matrix",
 ]
 
 _HOMES = {
     ".batch": ("Batch",),
     ".client": ("Client",),
     ".inputs": ("ImageInput", "Input", "Job", "Scene", "Shot", "VideoInput"),
+    ".matrix": ("matrix",),
     ".outcome": ("Outcome",),
     ".planning.money": ("Estimate",),
     ".planning.moves": ("Event", "EventKind"),

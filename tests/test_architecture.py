@@ -33,7 +33,7 @@ LAYERS = (
         *("planning.market", "planning.moves", "planning.pacing", "planning.slots"),
         *("planning.smoothing", "planning.staircase"),
     ),
-    ("planning.cadence", "planning.deadlines", "planning.history", "planning.progress"),
+    ("matrix", "planning.cadence", "planning.deadlines", "planning.history", "planning.progress"),
     ("planning.durations",),
     ("providers.refusal", "providers.spec"),
     ("providers.check", "providers.record"),
@@ -43,6 +43,10 @@ LAYERS = (
         *("planning.line", "planning.lookout", "planning.money", "planning.retry"),
     ),
     ("planning", "planning.engine", "providers"),
+    ("columns",),
+    ("tables",),
+    ("sheet",),
+    ("survey",),
     (*("effects", "effects.clock", "effects.credentials", "effects.journal", "effects.parts"),),
     ("effects.addresses", "effects.lanes"),
     ("effects.transport",),
@@ -63,7 +67,10 @@ that are not built yet have their places already."""
 HOUSES = ("cli", "report", "testing")
 """Folders that count as one room, whose inside is their own business as long as it has no circle."""
 
-PURE = ("errors", "inputs", "media", "outcome", "planning", "prediction", "providers", "report", "wire")
+PURE = (
+    *("columns", "errors", "inputs", "matrix", "media", "outcome", "planning", "prediction", "providers", "report"),
+    *("sheet", "survey", "tables", "wire"),
+)
 IMPURE = frozenset(
     {
         *("anyio", "asyncio", "httpx", "logging", "os", "random", "secrets", "socket", "sqlite3", "ssl"),
