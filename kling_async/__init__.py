@@ -35,8 +35,9 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from .inputs import ImageInput, Input, Job, Scene, Shot, VideoInput
-    from .matrix import matrix
+    from .matrices import matrix
     from .outcome import Outcome
+    from .panel import progress
     from .planning.money import Estimate
     from .planning.moves import Event, EventKind
     from .planning.progress import Progress
@@ -85,14 +86,16 @@ __all__ = [
     "VideoInput",
     "WaitTimeout",
     "matrix",
+    "progress",
 ]
 
 _HOMES = {
     ".batch": ("Batch",),
     ".client": ("Client",),
     ".inputs": ("ImageInput", "Input", "Job", "Scene", "Shot", "VideoInput"),
-    ".matrix": ("matrix",),
+    ".matrices": ("matrix",),
     ".outcome": ("Outcome",),
+    ".panel": ("progress",),
     ".planning.money": ("Estimate",),
     ".planning.moves": ("Event", "EventKind"),
     ".planning.progress": ("Progress",),

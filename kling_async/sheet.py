@@ -14,7 +14,7 @@ from attrs import frozen
 from .columns import input_of, read_settings
 from .errors import InputError, InputFault
 from .inputs import ImageInput, Job
-from .matrix import Combination, Value, Variant, combinations, filled
+from .matrices import Combination, Value, Variant, combinations, filled
 from .providers import provider_named
 from .tables import Format, Record, read_records
 

@@ -33,7 +33,7 @@ LAYERS = (
         *("planning.market", "planning.moves", "planning.pacing", "planning.slots"),
         *("planning.smoothing", "planning.staircase"),
     ),
-    ("matrix", "planning.cadence", "planning.deadlines", "planning.history", "planning.progress"),
+    ("matrices", "planning.cadence", "planning.deadlines", "planning.history", "planning.progress"),
     ("planning.durations",),
     ("providers.refusal", "providers.spec"),
     ("providers.check", "providers.record"),
@@ -46,7 +46,9 @@ LAYERS = (
     ("columns",),
     ("tables",),
     ("sheet",),
-    ("survey",),
+    ("survey", "view"),
+    ("picture",),
+    ("screen",),
     (*("effects", "effects.clock", "effects.credentials", "effects.journal", "effects.parts"),),
     ("effects.addresses", "effects.lanes"),
     ("effects.transport",),
@@ -56,7 +58,7 @@ LAYERS = (
     ("scheduler", "settings"),
     ("desk",),
     ("batch",),
-    ("client",),
+    ("client", "panel"),
     ("testing",),
     ("cli",),
     ("__main__", ""),
@@ -68,8 +70,8 @@ HOUSES = ("cli", "report", "testing")
 """Folders that count as one room, whose inside is their own business as long as it has no circle."""
 
 PURE = (
-    *("columns", "errors", "inputs", "matrix", "media", "outcome", "planning", "prediction", "providers", "report"),
-    *("sheet", "survey", "tables", "wire"),
+    *("columns", "errors", "inputs", "matrices", "media", "outcome", "planning", "prediction", "providers", "report"),
+    *("picture", "sheet", "survey", "tables", "view", "wire"),
 )
 IMPURE = frozenset(
     {

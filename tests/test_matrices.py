@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_async import ImageInput, InputError, Job, Shot, VideoInput, matrix
-from kling_async.matrix import variants
+from kling_async.matrices import variants
 
 VALUES = st.lists(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.integers() | st.booleans(),
