@@ -90,7 +90,8 @@ def _bar(view: View, width: int, glyphs: _Glyphs) -> Text:
 
 
 def _legend(view: View, glyphs: _Glyphs) -> Iterator[Text]:
-    for part, count in view.counts.items():
+    # What comes last is left out first, and few jobs are ever being sent.
+    for part, count in sorted(view.counts.items(), key=lambda item: item[0] is Part.SENDING):
         if count or part not in _NEWS:
             yield Text.assemble((f"{glyphs.shapes[part]} ", _STYLES[part]), f"{count:,} {part.value}")
 
@@ -98,7 +99,8 @@ def _legend(view: View, glyphs: _Glyphs) -> Iterator[Text]:
 def _facts(view: View) -> Iterator[Text]:
     progress = view.progress
     yield Text(speed(progress.per_second))
-    yield Text(f"ETA {'-' if view.remaining is None else duration(view.remaining)}")
+    if view.share < 1:
+        yield Text(f"ETA {'-' if view.remaining is None else duration(view.remaining)}")
     yield Text(f"elapsed {duration(progress.elapsed)}")
     if amount := money(view):
         yield Text(amount)

@@ -151,8 +151,9 @@ class Watch:
         trouble, until = self._troubles.get(name, ("", 0.0))
         return ProviderView(
             name=name,
-            running=seen.running,
-            sending=seen.sending,
+            # Whoever begins to listen late hears of endings without their beginnings.
+            running=max(0, seen.running),
+            sending=max(0, seen.sending),
             finished=seen.finished,
             throttled=seen.throttled,
             per_second=seen.per_second,
