@@ -74,6 +74,12 @@ def test_type_checkers_see_the_same_names() -> None:
     assert [] == [name for name, home in homes.items() if getattr(home, name) is not getattr(kling_async, name)]
 
 
+def test_no_name_is_the_name_of_a_module() -> None:
+    """Importing a module of ours puts it into the package under its name, where it would hide what stands there."""
+    modules = {path.stem for path in ROOT.iterdir()}
+    assert set() == modules & set(kling_async.__all__)
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     """A name that is not there is missing in the usual way."""
     with pytest.raises(AttributeError, match="module 'kling_async' has no attribute 'Klient'"):

@@ -83,6 +83,16 @@ def test_a_terminal_of_ascii_gets_ascii() -> None:
     assert all(line.isascii() for line in shown)
 
 
+@pytest.mark.parametrize("width", [20, 41, 80])
+def test_a_path_keeps_its_end(width: int) -> None:
+    """Of a long path the name of the file is shown, in any script."""
+    ending = Ending("a", Part.SUCCEEDED, "/图片/" + "狐狸" * 60 + "-0.png", is_path=True)
+    last = lines(View(progress=BUSY, total=None, endings=(ending,)), width)[-1]
+    assert last.startswith("█ a  …")
+    assert last.endswith("狸-0.png")
+    assert width - 1 <= cell_len(last) <= width
+
+
 @given(
     st.builds(Ending, st.text(max_size=60), st.sampled_from(Part), st.text(max_size=80), st.booleans()),
     st.integers(1, 130),
