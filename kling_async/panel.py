@@ -11,10 +11,10 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TextIO, TypeAlias, cast
 
 import anyio
-from anyio.abc import TaskGroup
 
 from .batch import Batch
 from .effects.clock import Clock, SystemClock
@@ -100,22 +100,20 @@ class Panel:
         self._display = display
         self._watch = watch
         self._clock = clock
-        self._group: TaskGroup | None = None
+        self._tasks = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._batch.listen(self._heard)
-        self._group = await anyio.create_task_group().__aenter__()
         if self._display is not None:
-            self._group.start_soon(self._draw)
+            group = await self._tasks.enter_async_context(anyio.create_task_group())
+            self._tasks.callback(group.cancel_scope.cancel)
+            group.start_soon(self._draw)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        group, self._group = self._group, None
         try:
-            if group is not None:
-                # The task raises nothing, so the body's error need not be wrapped in a group with it.
-                group.cancel_scope.cancel()
-                await group.__aexit__(None, None, None)
+            # The task raises nothing, so the body's error need not be wrapped in a group with it.
+            await self._tasks.aclose()
         finally:
             self._show(last=True)
 
@@ -124,7 +122,9 @@ class Panel:
         self._watch.took(outcome)
 
     def _heard(self, event: Event) -> None:
-        self._watch.heard(event, elapsed=self._batch.progress.elapsed)
+        # A snapshot for each event would cost more than the event.
+        elapsed = 0.0 if event.wait_for is None else self._batch.progress.elapsed
+        self._watch.heard(event, elapsed=elapsed)
 
     async def _draw(self) -> None:
         while self._display is not None:
@@ -132,21 +132,20 @@ class Panel:
             await self._clock.sleep(_EVERY)
 
     def _show(self, *, last: bool = False) -> None:
-        if self._display is None:
+        display = self._display
+        if display is None:
             return
         try:
-            try:
-                self._display.show(self._watch.view(self._batch.progress), last=last)
-            except BaseException:
-                last = True
-                raise
-            finally:
-                if last:
-                    display, self._display = self._display, None
-                    display.close()
+            display.show(self._watch.view(self._batch.progress), last=last)
         except Exception:  # noqa: BLE001
             # A terminal that is gone, or a slip of ours, must not end work that is paid for.
             _log.exception("the panel cannot be shown any more")
+            last = True
+        finally:
+            if last:
+                self._display = None
+                with suppress(Exception):
+                    display.close()
 
 
 class _Lines:

@@ -102,8 +102,7 @@ def _facts(view: View) -> Iterator[Text]:
     if view.share < 1:
         yield Text(f"ETA {'-' if view.remaining is None else duration(view.remaining)}")
     yield Text(f"elapsed {duration(progress.elapsed)}")
-    if amount := money(view):
-        yield Text(amount)
+    yield Text(money(view))
     if progress.saved:
         yield Text(f"{progress.saved:,} saved")
 

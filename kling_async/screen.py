@@ -26,14 +26,11 @@ class Screen:
             console = Console(file=file, stderr=True, force_terminal=True, highlight=False)
         self._console = console
         self._width = 0
-        self._live: Live | None = None
+        # Prints go above the panel, unless they go into a pipe, where they belong.
+        self._live = Live(console=console, auto_refresh=False, redirect_stdout=bool(sys.stdout) and sys.stdout.isatty())
 
     def show(self, view: View, *, last: bool = False) -> None:
-        if self._live is None:
-            # Prints go above the panel, unless they go into a pipe, where they belong.
-            into_pipe = not sys.stdout.isatty()
-            self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=not into_pipe)
-            self._live.start()
+        self._live.start()
         if self._console.width < self._width:
             # A terminal made narrower has broken the lines of the last picture, and nobody knows into how many.
             self._console.clear()
@@ -41,5 +38,4 @@ class Screen:
         self._live.update(draw(view), refresh=True)
 
     def close(self) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._live.stop()
