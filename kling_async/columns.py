@@ -200,9 +200,13 @@ def _read_shots(text: str) -> tuple[Shot, ...]:
 
 def _read_json(text: str) -> Json:
     try:
-        return cast("Json", json.loads(text))
+        return cast("Json", json.loads(text, parse_constant=_read_nothing))
     except (ValueError, RecursionError):
         return text
+
+
+def _read_nothing(word: str) -> object:
+    raise ValueError(word)  # NaN and Infinity are words to JSON
 
 
 def _read_object(text: str) -> object:

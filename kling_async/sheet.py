@@ -90,13 +90,18 @@ def _rows(records: Iterable[Record], name: str, overrides: _Fields) -> Iterator[
     seen: dict[str, int] = {}
     for record in records:
         made = _Made() if record.fields is None else _made({**record.fields, **overrides})
-        faults = [*record.faults, *made.faults]
+        faults = [*record.faults, *(_marked(fault, overrides) for fault in made.faults)]
         for variant in made.variants:
             key = variant.job.key
             if key is not None and (first := seen.setdefault(key, record.line)) != record.line:
                 faults.append(InputFault("key", key, f"is the key of line {first}, too; {_OTHER_KEY}"))
         row = Row(name, record.line, made.variants)
         yield row.refused(faults) if faults else row
+
+
+def _marked(fault: InputFault, overrides: _Fields) -> InputFault:
+    # Nobody finds in a row what the row does not say.
+    return fault._replace(allowed=f"{fault.allowed}; it is set for all rows") if fault.field in overrides else fault
 
 
 def _problem(fault: InputFault) -> str:

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 from attrs import asdict, fields
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kling_async import ImageInput, InputError, Job, Shot, VideoInput
+from kling_async.columns import COLUMNS
 from kling_async.sheet import Row, read_sheet
 from kling_async.survey import Survey
 
@@ -113,6 +114,12 @@ def test_a_spreadsheet_is_understood() -> None:
     assert [2, 4] == [row.line for row in rows]
 
 
+def test_words_that_look_like_numbers_stay_words() -> None:
+    """In `extra` a text is JSON where it is JSON, and text where it is not."""
+    text = "prompt,extra.a,extra.b,extra.c,extra.d\nx,NaN,007,1e3,[1"
+    assert [{"a": "NaN", "b": "007", "c": 1000.0, "d": "[1"}] == [job.input.extra for job in jobs(read(text, "j.csv"))]
+
+
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_other_separators_are_seen(separator: str) -> None:
     """Spreadsheets of many countries separate by semicolons, and some tools by tabs."""
@@ -159,6 +166,13 @@ def test_settings_hold_for_all_rows() -> None:
         Job(ImageInput("a", n=2, extra={"b": 2}), provider="apiinone"),
         Job(ImageInput("b", n=2, extra={"a": 1, "b": 2}), provider="apiinone"),
     ] == jobs(rows)
+
+
+def test_a_setting_that_does_not_fit_is_told_as_one() -> None:
+    """A row that cannot have what is set for all of them says that it is not its own word."""
+    [fault] = told(read('{"prompt": "a"}\n{"prompt": "a", "kind": "video"}', settings=["n=2"]))
+    problem = "is for images only, and the model makes videos; it is set for all rows"
+    assert f"jobs.jsonl:2: n: {problem} (is 2)" == fault
 
 
 def test_wrong_settings_are_told_before_any_row() -> None:
@@ -372,6 +386,7 @@ VIDEO = st.builds(
 INPUTS = st.lists(IMAGE | VIDEO, min_size=1, max_size=4)
 
 
+@settings(deadline=None)
 @given(INPUTS)
 def test_what_is_written_as_jsonl_is_read(inputs: list[ImageInput | VideoInput]) -> None:
     """Any input, written as a line of JSON, is read as the same input."""
@@ -379,6 +394,7 @@ def test_what_is_written_as_jsonl_is_read(inputs: list[ImageInput | VideoInput])
     assert [Job(input) for input in inputs] == jobs(read("\n".join(lines)))
 
 
+@settings(deadline=None)
 @given(INPUTS)
 def test_what_is_written_as_csv_is_read(inputs: list[ImageInput | VideoInput]) -> None:
     """Any input, written as a row of CSV, is read as the same input; fields of other inputs stay empty."""
@@ -394,3 +410,32 @@ def test_what_is_written_as_csv_is_read(inputs: list[ImageInput | VideoInput]) -
             cells["shots"] = "|".join(f"{shot.prompt}={shot.duration}" for shot in input.shots)
         writer.writerow(cells)
     assert [Job(input) for input in inputs] == jobs(read(file.getvalue(), "jobs.csv"))
+
+
+PIECES = st.sampled_from(
+    ['{"prompt": ', '"a"', "{a}", '"vars": {"a": [1]}', '"zip": true', "}", ", ", "prompt,n\n", '"', "\0"]
+)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=60) | st.lists(PIECES, max_size=8).map(lambda pieces: "".join(pieces).encode()))
+def test_no_file_is_too_strange(data: bytes) -> None:
+    """Whatever is in a file, each row is jobs or faults, and reading comes to its end."""
+    for name in ("a.jsonl", "a.csv", "-"):
+        for row in read(data, name):
+            assert bool(row.variants) != bool(row.faults)
+
+
+WEIRD = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from([*COLUMNS, "vars", "zip", "extra.a"]), WEIRD, max_size=6))
+def test_no_value_is_too_strange(line: dict[str, Any]) -> None:
+    """Whatever a column holds, the row is jobs or faults."""
+    [row] = read(json.dumps(line))
+    assert bool(row.variants) != bool(row.faults)
