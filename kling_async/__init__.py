@@ -36,7 +36,9 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from .inputs import ImageInput, Input, Job, Scene, Shot, VideoInput
+    from .matrices import matrix
     from .outcome import Outcome
+    from .panel import progress
     from .planning.money import Estimate
     from .planning.moves import Event, EventKind, State
     from .planning.progress import Progress
@@ -92,6 +94,8 @@ __all__ = [
     "UnexpectedReply",
     "VideoInput",
     "WaitTimeout",
+    "matrix",
+    "progress",
 ]
 
 _HOMES = {
@@ -99,7 +103,9 @@ _HOMES = {
     ".client": ("Client",),
     ".effects.journal": ("Journal", "MemoryJournal", "SqliteJournal"),
     ".inputs": ("ImageInput", "Input", "Job", "Scene", "Shot", "VideoInput"),
+    ".matrices": ("matrix",),
     ".outcome": ("Outcome",),
+    ".panel": ("progress",),
     ".planning.money": ("Estimate",),
     ".planning.moves": ("Event", "EventKind", "State"),
     ".planning.progress": ("Progress",),

@@ -33,7 +33,10 @@ LAYERS = (
         *("planning.market", "planning.moves", "planning.pacing", "planning.slots"),
         *("planning.smoothing", "planning.staircase"),
     ),
-    (*("planning.cadence", "planning.deadlines", "planning.history", "planning.progress", "planning.redaction"),),
+    (
+        *("matrices", "planning.cadence", "planning.deadlines", "planning.history", "planning.progress"),
+        "planning.redaction",
+    ),
     ("planning.submissions",),
     ("planning.durations", "planning.resume", "planning.submission_text"),
     ("providers.refusal", "providers.spec"),
@@ -44,23 +47,19 @@ LAYERS = (
         *("planning.line", "planning.lookout", "planning.money", "planning.retry"),
     ),
     ("planning", "planning.engine", "providers"),
+    ("columns",),
+    ("tables",),
+    ("sheet",),
+    ("survey", "view"),
+    ("picture",),
+    ("screen",),
     (
-        *(
-            "effects",
-            "effects.clock",
-            "effects.credentials",
-            "effects.parts",
-            "effects.journal.base",
-            "effects.signals",
-            "effects.turns",
-        ),
+        *("effects", "effects.clock", "effects.credentials", "effects.journal.base", "effects.parts"),
+        *("effects.signals", "effects.turns"),
     ),
     (
-        "effects.addresses",
-        "effects.journal.lifeboat",
-        "effects.journal.memory",
-        "effects.journal.ownership",
-        "effects.lanes",
+        *("effects.addresses", "effects.lanes"),
+        *("effects.journal.lifeboat", "effects.journal.memory", "effects.journal.ownership"),
     ),
     ("effects.journal.sqlite",),
     ("effects.journal",),
@@ -71,7 +70,7 @@ LAYERS = (
     ("scheduler", "settings"),
     ("desk",),
     ("batch", "workshop"),
-    ("client",),
+    ("client", "panel"),
     ("testing",),
     ("cli",),
     ("__main__", ""),
@@ -82,7 +81,10 @@ that are not built yet have their places already."""
 HOUSES = ("cli", "report", "testing")
 """Folders that count as one room, whose inside is their own business as long as it has no circle."""
 
-PURE = ("errors", "inputs", "media", "outcome", "planning", "prediction", "providers", "report", "wire")
+PURE = (
+    *("columns", "errors", "inputs", "matrices", "media", "outcome", "planning", "prediction", "providers", "report"),
+    *("picture", "sheet", "survey", "tables", "view", "wire"),
+)
 IMPURE = frozenset(
     {
         *("anyio", "asyncio", "httpx", "logging", "os", "random", "secrets", "socket", "sqlite3", "ssl"),

@@ -59,7 +59,7 @@ def test_every_name_can_be_imported(name: str) -> None:
 def test_nothing_public_is_missing() -> None:
     """Every error, every input and every value that a user meets is a name of the package."""
     shown = {*errors.__all__, *inputs.__all__, *outcome.__all__, *prediction.__all__}
-    shown |= {"Batch", "Client", "Estimate", "Event", "EventKind", "Limits", "Progress"}
+    shown |= {"Batch", "Client", "Estimate", "Event", "EventKind", "Limits", "Progress", "matrix", "progress"}
     shown |= {"Decision", "Journal", "MemoryJournal", "SqliteJournal", "State", "Submission", "Trouble"}
     assert shown - NOT_SHOWN == set(kling_async.__all__)
 
@@ -73,6 +73,12 @@ def test_type_checkers_see_the_same_names() -> None:
     assert set(kling_async.__all__) == set(told)
     homes = {name: import_module(home) for name, home in told.items()}
     assert [] == [name for name, home in homes.items() if getattr(home, name) is not getattr(kling_async, name)]
+
+
+def test_no_name_is_the_name_of_a_module() -> None:
+    """Importing a module of ours puts it into the package under its name, where it would hide what stands there."""
+    modules = {path.stem for path in ROOT.iterdir()}
+    assert set() == modules & set(kling_async.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -18,12 +18,13 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 
 @frozen
 class Expected:
-    """What an example is given, what it prints, and which files it leaves, as patterns."""
+    """What an example is given, what it prints, which files it leaves, as patterns, and a library that it needs."""
 
     arguments: tuple[str, ...] = ()
     printed: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     options: tuple[str, ...] = field(default=(), kw_only=True)
+    needs: str = field(default="sys", kw_only=True)
 
 
 SERVED = frozenset({"fastapi_app.py"})
@@ -36,6 +37,9 @@ EXPECTED = {
     ),
     "batch_budget.py": Expected(
         printed=(*["done: a lighthouse, postcard "] * 3, "The next job would pass max_cost", "spent $0.09 on 3 of 8\n")
+    ),
+    "batch_matrix.py": Expected(
+        printed=("a_fox-rain a_fox-rain-0.png\n", "a_whale-snow a_whale-snow-0.png\n"), files=(*["out/*-*-0.png"] * 6,)
     ),
     "both_providers.py": Expected(
         printed=("gptproto None ", "apiinone 0.012 "), files=("out/gptproto/*.png", "out/apiinone/*.png")
@@ -60,9 +64,13 @@ EXPECTED = {
         ("out/*.png", "out/*.png"),
     ),
     "sandbox_server.py": Expected(printed=("gptproto succeeded\n", "apiinone kling-image-o1 was billed 0.012\n")),
+    "sheet.py": Expected(
+        ("jobs.csv",), printed=("3 jobs, expected cost: ", "fox done\n", "heron done\n"), files=(*["out/*.png"] * 3,)
+    ),
     "test_with_sandbox.py": Expected(
         printed=(" passed",), options=("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "-c", os.devnull)
     ),
+    "tqdm_progress.py": Expected(needs="tqdm"),
     "trio_app.py": Expected(printed=(".png\n",), files=("out/*.png", "out/*.png")),
 }
 
@@ -86,6 +94,8 @@ def test_every_example_is_run() -> None:
 def test_it_runs(name: str, settings: dict[str, str], tmp_path: Path) -> None:
     """An example ends well, prints what its page says, and leaves its files."""
     expected = EXPECTED[name]
+    pytest.importorskip(expected.needs)
+    (tmp_path / "jobs.csv").write_text("key,prompt\nfox,a fox\n,an owl\nheron,a heron\n", encoding="utf-8")
     command = [sys.executable, *expected.options, str(EXAMPLES / name), *expected.arguments]
     done = subprocess.run(
         command, cwd=tmp_path, env=settings, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False

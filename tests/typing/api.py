@@ -47,7 +47,10 @@ from kling_async import (
     UnexpectedReply,
     VideoInput,
     WaitTimeout,
+    matrix,
+    progress,
 )
+from kling_async.panel import Panel
 from kling_async.prediction import Json
 from kling_async.providers import PROVIDERS, Provider, provider_named
 from kling_async.testing import Sandbox, SandboxApp, VirtualClock
@@ -253,6 +256,16 @@ async def without_a_network() -> None:
         Client(clock=clock)
 
 
+async def matrices_and_panels(batch: Batch, outcome: Outcome, estimate: Estimate) -> None:
+    """A matrix takes any values, and a panel stands around a batch."""
+    template = Job(VideoInput("{animal} at {speed}"), key="run")
+    assert_type(matrix(template, animal=["cat", "dog"], speed=(0.5, 1), loud=[True]), list[Job])
+    assert_type(matrix(ImageInput("{a}"), zip=True, a=iter("xyz")), list[Job])
+    async with progress(batch, mode="plain", total=5, estimate=estimate) as panel:
+        assert_type(panel, Panel)
+        panel.took(outcome)
+
+
 async def wrong_uses(client: Client, prediction: Prediction) -> None:
     """What type checkers must not let pass."""
     Client(5)  # type: ignore[arg-type]
@@ -274,6 +287,11 @@ async def wrong_uses(client: Client, prediction: Prediction) -> None:
     Limits(2.0)  # type: ignore[call-arg]
     Limits(max_open="9")  # type: ignore[arg-type]
     client.batch(["a cat"])  # type: ignore[list-item]
+    matrix("{a} cat", a=["one"])  # type: ignore[arg-type]
+    matrix(ImageInput("{a}"), a=[None])  # type: ignore[list-item]
+    matrix(ImageInput("{a}"), a=5)  # type: ignore[arg-type]
+    progress(client)  # type: ignore[arg-type]
+    progress(client.batch([]), mode="loud")  # type: ignore[arg-type]
     client.batch([], max_open="9")  # type: ignore[arg-type]
     client.batch([], "out")  # type: ignore[call-arg]
     client.batch([]).progress.pulled = 3  # type: ignore[misc]

@@ -1,0 +1,174 @@
+"""Sheets of jobs: a line of JSONL or a row of CSV becomes jobs, or a list of all that is wrong with it.
+
+Theory of operation. Lines are read one after the other and forgotten; only keys are remembered, to find two of the
+same. No fault ends the reading, so that one look at a sheet shows all of them. Every fault says where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, TypeAlias, TypeGuard, cast
+
+from attrs import frozen
+
+from .columns import input_of, read_settings
+from .errors import InputError, InputFault
+from .inputs import ImageInput, Job
+from .matrices import Combination, Value, Variant, combinations, filled
+from .providers import provider_named
+from .tables import Format, Record, read_records
+
+__all__ = ["Row", "SheetFault", "read_sheet"]
+
+_Fields: TypeAlias = Mapping[str, object]
+
+_OF_THE_ROW: Final = frozenset({"key", "vars", "zip"})
+"""What a row says of itself; the rest is what a matrix fills."""
+_OTHER_KEY: Final = "give this row another, with which all keys of a matrix begin"
+_SHOWN: Final = 60
+"""Characters of a wrong value in a fault."""
+
+
+@frozen
+class SheetFault:
+    """One thing that is wrong with a sheet, and where; its text is `NAME:LINE: FIELD: PROBLEM`."""
+
+    name: str
+    line: int
+    field: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.line}: {self.field}: {self.problem}"
+
+
+@frozen
+class Row:
+    """A row of a sheet: its jobs, several if it is a matrix, or what is wrong with it.
+
+    Attributes:
+        name: the sheet's.
+        line: where the row begins, from 1.
+        variants: its jobs with their labels; none if there are faults.
+        faults: everything that is wrong with it.
+    """
+
+    name: str
+    line: int
+    variants: tuple[Variant, ...] = ()
+    faults: tuple[SheetFault, ...] = ()
+
+    def refused(self, faults: Iterable[InputFault]) -> Row:
+        """Return the row without its jobs and with further faults."""
+        more = dict.fromkeys(SheetFault(self.name, self.line, one.field, _problem(one)) for one in faults)
+        return Row(self.name, self.line, faults=(*self.faults, *more))
+
+
+def read_sheet(
+    lines: Iterable[bytes] | Iterable[str],
+    *,
+    name: str,
+    format: Format | None = None,
+    settings: Iterable[str] = (),
+) -> Iterator[Row]:
+    """Read a sheet row by row.
+
+    Args:
+        lines: those of the file, best as bytes, so that a wrong encoding is told with its line.
+        name: what the file is called in faults; its suffix tells the format, or the first line where it has none.
+        format: "jsonl" or "csv", whatever the name.
+        settings: `NAME=VALUE` for all rows, in place of what these say.
+
+    Raises:
+        InputError: a setting cannot be read.
+    """
+    overrides = read_settings(settings)
+    return _rows(read_records(lines, name=name, format=format), name, overrides)
+
+
+def _rows(records: Iterable[Record], name: str, overrides: _Fields) -> Iterator[Row]:
+    seen: dict[str, int] = {}
+    for record in records:
+        made = _Made() if record.fields is None else _made({**record.fields, **overrides})
+        faults = [*record.faults, *(_marked(fault, overrides) for fault in made.faults)]
+        for variant in made.variants:
+            key = variant.job.key
+            if key is not None and (first := seen.setdefault(key, record.line)) != record.line:
+                faults.append(InputFault("key", key, f"is the key of line {first}, too; {_OTHER_KEY}"))
+        row = Row(name, record.line, made.variants)
+        yield row.refused(faults) if faults else row
+
+
+def _marked(fault: InputFault, overrides: _Fields) -> InputFault:
+    # Nobody finds in a row what the row does not say.
+    return fault._replace(allowed=f"{fault.allowed}; it is set for all rows") if fault.field in overrides else fault
+
+
+def _problem(fault: InputFault) -> str:
+    if fault.value is None or fault.value == fault.field:
+        return fault.allowed
+    shown = repr(fault.value)
+    return f"{fault.allowed} (is {shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + '...'})"
+
+
+@frozen
+class _Made:
+    variants: tuple[Variant, ...] = ()
+    faults: tuple[InputFault, ...] = ()
+
+
+def _made(given: _Fields) -> _Made:
+    """Make the jobs of a row."""
+    document = {name: value for name, value in given.items() if name not in _OF_THE_ROW}
+    key, faults = _key(given.get("key"))
+    try:
+        found = _combinations(given, document, key)
+    except InputError as error:
+        return _Made(faults=(*faults, *error.faults))
+    variants: list[Variant] = []
+    for one in found:
+        said = cast("_Fields", filled(document, one.values)) if one.values else document
+        job, wrong = _job(said, one.key if one.values else key)
+        faults += wrong
+        if job is not None:
+            variants.append(Variant(job, one.labels))
+    return _Made(tuple(variants), tuple(faults))
+
+
+def _combinations(given: _Fields, document: _Fields, prefix: str | None) -> list[Combination]:
+    axes, zipped = given.get("vars"), given.get("zip")
+    if not isinstance(zipped, (bool, type(None))):
+        raise InputError.of("No matrix", [InputFault("zip", zipped, "must be true or false")])
+    if axes is None:
+        if zipped:
+            raise InputError.of("No matrix", [InputFault("zip", None, "needs vars, the lists to zip")])
+        return [Combination({}, "")]
+    if not _mapping(axes):
+        raise InputError.of("No matrix", [InputFault("vars", axes, 'must be an object of lists: {"NAME": ["a", "b"]}')])
+    return combinations(document, cast("Mapping[str, Iterable[Value]]", axes), zipped=bool(zipped), prefix=prefix)
+
+
+def _key(key: object) -> tuple[str | None, list[InputFault]]:
+    if isinstance(key, int) and not isinstance(key, bool):
+        return str(key), []
+    if key is None or isinstance(key, str):
+        return key, []
+    return None, [InputFault("key", key, "must be text")]
+
+
+def _job(said: _Fields, key: str | None) -> tuple[Job | None, list[InputFault]]:
+    made = input_of(said)
+    faults, provider = list(made.faults), said.get("provider")
+    if provider is not None and not isinstance(provider, str):
+        faults.append(InputFault("provider", provider, "must be text"))
+        provider = None
+    try:
+        # A key can be wrong beside a wrong input, and both are told.
+        job = Job(made.input or ImageInput(""), key=key, provider=provider and provider_named(provider).name)
+    except InputError as error:
+        return None, [*faults, *error.faults]
+    return (None if faults else job), faults
+
+
+def _mapping(value: object) -> TypeGuard[_Fields]:
+    return isinstance(value, Mapping)

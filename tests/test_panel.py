@@ -1,0 +1,381 @@
+"""The panel: where it shows what, that it never harms the batch, and that the terminal is as before."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import logging
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from rich.console import Console
+
+import kling_async
+from kling_async import Batch, ImageInput, InputError, Job, progress
+from kling_async.panel import mode_for
+from kling_async.testing import Fixed
+
+from .conftest import OpenHouse
+
+SHOW_CURSOR, HIDE_CURSOR = b"\x1b[?25h", b"\x1b[?25l"
+PROGRAM = """
+import anyio, httpx, os
+from kling_async import Client, ImageInput, Job, Limits, progress
+from kling_async.testing import Fixed, Sandbox, SandboxApp
+
+async def main(body):
+    sandbox = Sandbox(image_latency=Fixed(float(os.environ.get("LATENCY", "0.4"))))
+    key, url = {"gptproto": sandbox.key}, {"gptproto": "http://127.0.0.1:1"}
+    transport = httpx.ASGITransport(SandboxApp(sandbox))
+    async with Client(keys=key, base_urls=url, transport=transport) as client:
+        jobs = [Job(ImageInput(f"一只猫 {n}"), key=f"猫-{n}") for n in range(8)]
+        async with client.batch(jobs) as batch, progress(batch):
+            async for outcome in batch:
+                body(outcome)
+    print(sandbox.billed(), "billed")
+"""
+
+
+class Terminal:
+    """A terminal of its own, and a program in it whose stdout goes elsewhere."""
+
+    def __init__(self, code: str, backend: str, **settings: str) -> None:
+        self.out = b""
+        self.master, slave = pty.openpty()
+        self.resize(30, 100, slave)
+        environment = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")}
+        environment |= {"TERM": "xterm-256color", "PYTHONPATH": str(Path(kling_async.__file__).parents[1])}
+        run = f"anyio.run(main, body, backend={backend!r})"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", f"{PROGRAM}\n{code}\n{run}"],
+            stdin=slave,
+            stdout=subprocess.PIPE,
+            stderr=slave,
+            env=environment | {"PYTHONIOENCODING": "utf-8"} | settings,
+        )
+        os.close(slave)
+        self.seen = b""
+
+    def end(self) -> bytes:
+        """Wait for the end, and return all that was written to the terminal; stdout is kept in `out`."""
+        self.read()
+        self.out, _ = self.process.communicate(timeout=40)
+        return self.seen
+
+    def resize(self, rows: int, columns: int, end: int | None = None) -> None:
+        """Tell the terminal that it has another size."""
+        fcntl.ioctl(end or self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read(self, until: Callable[[bytes], bool] = lambda _: False) -> bytes:
+        """Read what is written to the terminal, until something or the end."""
+        deadline = time.monotonic() + 40
+        while not until(self.seen) and time.monotonic() < deadline:
+            if select.select([self.master], [], [], 0.2)[0]:
+                try:
+                    data = os.read(self.master, 65536)
+                except OSError:  # nobody writes any more
+                    break
+                if not data:
+                    break
+                self.seen += data
+        return self.seen
+
+
+@contextmanager
+def terminal(code: str, backend: str = "asyncio", **settings: str) -> Iterator[Terminal]:
+    """Run a program in a terminal of its own, and take it down."""
+    run = Terminal(code, backend, **settings)
+    try:
+        yield run
+    finally:
+        run.process.kill()
+        run.process.wait()
+        if run.process.stdout is not None:
+            run.process.stdout.close()
+        os.close(run.master)
+
+
+def is_drawn(seen: bytes) -> bool:
+    """Return whether the panel stands on the terminal."""
+    return b"elapsed" in seen
+
+
+def cursor_is_back(seen: bytes) -> bool:
+    """Return whether the cursor was hidden, and is shown since."""
+    return 0 <= seen.rfind(HIDE_CURSOR) < seen.rfind(SHOW_CURSOR)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_terminal_gets_the_panel_and_a_pipe_the_data(backend: str) -> None:
+    """The panel is drawn in place on stderr; stdout, which goes elsewhere, holds only what was printed."""
+    with terminal("body = lambda outcome: print(outcome.job.key)", backend) as run:
+        seen = run.end()
+        assert 0 == run.process.returncode, seen
+    assert b"8 of 8" in seen
+    assert "8 succeeded" in seen.decode()
+    assert b"\x1b[1A\x1b[2K" in seen
+    assert cursor_is_back(seen)
+    assert sorted([*(f"猫-{n}" for n in range(8)), "8 billed"]) == sorted(run.out.decode().splitlines())
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_error_brings_the_cursor_back(backend: str) -> None:
+    """A program that dies of an exception leaves the terminal as it was, and shows that exception itself."""
+    with terminal("def body(outcome): raise ValueError('over' + 'board')", backend) as run:
+        seen = run.end()
+        assert 1 == run.process.returncode
+    assert cursor_is_back(seen)
+    assert b"ValueError: overboard" in seen
+    assert b"ExceptionGroup" not in seen
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_ctrl_c_brings_the_cursor_back(backend: str) -> None:
+    """Interrupted in the middle, it leaves the terminal as it was."""
+    with terminal("body = print", backend, LATENCY="1000") as run:
+        run.read(is_drawn)
+        run.process.send_signal(signal.SIGINT)
+        seen = run.end()
+        assert run.process.returncode != 0
+    assert b"KeyboardInterrupt" in seen
+    assert cursor_is_back(seen)
+
+
+def test_a_terminal_that_goes_away_ends_the_panel_only() -> None:
+    """When the window is closed, what is paid for is still finished."""
+    with terminal("body = lambda outcome: None") as run:
+        run.read(is_drawn)
+        os.close(run.master)
+        out, _ = run.process.communicate(timeout=40)
+        run.master = os.open(os.devnull, os.O_RDONLY)
+        assert (0, b"8 billed\n") == (run.process.returncode, out)
+
+
+def test_a_terminal_may_change_its_size() -> None:
+    """A terminal made narrower is cleared, since the old lines broke in it, and gets lines that fit."""
+    with terminal("body = lambda outcome: None") as run:
+        run.read(is_drawn)
+        assert b"\x1b[2J" not in run.seen
+        run.resize(20, 40)
+        seen = run.read()
+    after = seen[seen.index(b"\x1b[2J") :].decode()
+    rows = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", row) for row in re.split(r"[\r\n]+", after)]
+    assert any("8 of 8" in row for row in rows)
+    assert all(len(row) <= 40 for row in rows)
+
+
+@pytest.mark.parametrize("settings", [{"CI": "true"}, {"TERM": "dumb"}])
+def test_elsewhere_lines_are_plain(settings: dict[str, str]) -> None:
+    """In a build, or on a terminal that cannot draw, there are plain lines without any escape code."""
+    with terminal("body = lambda outcome: None", **settings) as run:
+        seen = run.read()
+    assert b"\x1b" not in seen
+    assert seen.decode().splitlines()[-1].startswith("8 of 8 (100%) over: 8 succeeded; ")
+
+
+def test_no_color_has_no_colour() -> None:
+    """`NO_COLOR` keeps the panel and leaves the colours out."""
+    with terminal("body = lambda outcome: None", NO_COLOR="1") as run:
+        seen = run.read()
+    assert b"8 of 8" in seen
+    assert not re.search(rb"\x1b\[[0-9;]*3[0-9]m", seen)
+
+
+class Tty(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "mode"),
+    [
+        (None, {}, "none"),
+        (io.StringIO(), {}, "plain"),
+        (io.StringIO(), {"FORCE_COLOR": "1"}, "plain"),
+        (Tty(), {}, "live"),
+        (Tty(), {"TERM": "xterm"}, "live"),
+        (Tty(), {"TERM": "dumb"}, "plain"),
+        (Tty(), {"CI": "1"}, "plain"),
+        (Tty(), {"CI": "false"}, "live"),
+        (Tty(), {"CI": ""}, "live"),
+    ],
+)
+def test_the_stream_and_the_surroundings_decide(stream: Any, environ: dict[str, str], mode: str) -> None:
+    """A panel is drawn only where somebody sees it who can draw it; wanting colours is not being a terminal."""
+    assert mode == mode_for(stream, environ)
+
+
+async def run_through(batch: Batch, **options: Any) -> None:
+    """Take all outcomes beside a panel."""
+    async with progress(batch, **options) as panel:
+        async for outcome in batch:
+            panel.took(outcome)
+
+
+JOBS = [Job(ImageInput(f"cat {n}"), key=f"cat-{n}") for n in range(40)]
+
+
+@pytest.mark.anyio
+async def test_plain_lines_come_now_and_then(house: OpenHouse) -> None:
+    """A long batch has a line each ten seconds or at each tenth of the way, and a last one."""
+    file = io.StringIO()
+    async with (
+        house(image_latency=Fixed(100.0), max_open=None) as at,
+        at.client.batch(iter(JOBS), max_open=8) as batch,
+    ):
+        await run_through(batch, mode="plain", console=Console(file=file), clock=at.clock, total=40)
+    told = file.getvalue().splitlines()
+    elapsed = [
+        int(minutes) * 60 + int(seconds) for minutes, seconds in re.findall(r"elapsed (\d+):(\d+)", file.getvalue())
+    ]
+    assert len(told) == len(elapsed)
+    assert all(1 <= later - earlier <= 11 for earlier, later in pairwise(elapsed[:-1]))
+    assert 500 <= elapsed[-1]
+    assert told[0].startswith("0 of 40 (0%) over: 8 running, 32 planned; ")
+    assert told[-1].startswith("40 of 40 (100%) over: 40 succeeded; ")
+
+
+@pytest.mark.anyio
+async def test_a_quick_batch_fills_no_log(house: OpenHouse) -> None:
+    """Milestones within a second of each other are one line."""
+    file = io.StringIO()
+    async with house(image_latency=Fixed(0.1)) as at, at.client.batch(JOBS, max_open=1) as batch:
+        await run_through(batch, mode="plain", console=Console(file=file), clock=at.clock)
+        elapsed = batch.progress.elapsed
+    assert 1 <= len(file.getvalue().splitlines()) <= elapsed + 1
+
+
+@pytest.mark.anyio
+async def test_none_is_silent(house: OpenHouse, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a panel nothing is written, and the loop is the same."""
+    async with house() as at, at.client.batch(JOBS) as batch:
+        await run_through(batch, mode="none")
+        assert 40 == batch.progress.finished
+    assert ("", "") == capsys.readouterr()
+
+
+@pytest.mark.anyio
+async def test_stderr_is_the_default(house: OpenHouse, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a console the lines go to stderr, and nothing to stdout."""
+    async with house() as at, at.client.batch(JOBS) as batch:
+        await run_through(batch, clock=at.clock)
+    out, err = capsys.readouterr()
+    assert "" == out
+    assert "40 of 40 (100%) over" in err
+
+
+@pytest.mark.anyio
+async def test_live_may_be_asked_for_anywhere(house: OpenHouse) -> None:
+    """Asked for by name the panel is drawn into anything, with the paths of the files."""
+    file = io.StringIO()
+    async with house() as at, at.client.batch(JOBS) as batch:
+        await run_through(batch, mode="live", console=Console(file=file, width=80), clock=at.clock)
+    assert "\x1b[?25h" in file.getvalue()
+    assert "40 of 40" in file.getvalue()
+
+
+@pytest.mark.anyio
+async def test_the_cost_does_not_follow_the_number_of_jobs(house: OpenHouse) -> None:
+    """Views are made by the clock: five a second, whether there is one job under way or forty."""
+    shown = []
+    for jobs in (JOBS[:1], JOBS):
+        file = io.StringIO()
+        async with house(image_latency=Fixed(20.0)) as at, at.client.batch(jobs) as batch:
+            console = Console(file=file, width=80, force_terminal=True)
+            await run_through(batch, mode="live", console=console, clock=at.clock)
+            shown.append(file.getvalue().count("elapsed") / batch.progress.elapsed)
+    assert all(4.0 < rate < 6.0 for rate in shown)
+
+
+class Broken(io.StringIO):
+    """A stream that cannot be written to after a while."""
+
+    def write(self, text: str) -> int:
+        if self.tell() > 500:
+            raise OSError(5, "Input/output error")
+        return super().write(text)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["live", "plain"])
+async def test_a_stream_that_breaks_ends_the_panel_only(
+    house: OpenHouse, caplog: pytest.LogCaptureFixture, mode: str
+) -> None:
+    """A full disk or a closed pipe behind stderr is logged once, and the batch goes on."""
+    caplog.set_level(logging.ERROR)
+    async with house(image_latency=Fixed(200.0)) as at, at.client.batch(JOBS) as batch:
+        await run_through(batch, mode=mode, console=Console(file=Broken()), clock=at.clock)
+        assert 40 == batch.progress.succeeded
+    assert ["the panel cannot be shown any more"] == [record.message for record in caplog.records]
+
+
+@pytest.mark.anyio
+async def test_errors_of_the_body_come_out_as_they_are(house: OpenHouse) -> None:
+    """What is raised inside is raised outside, in no group."""
+    async with house() as at, at.client.batch(JOBS) as batch:
+        with pytest.raises(KeyError, match="mine"):
+            async with progress(batch, mode="none"):
+                raise KeyError("mine")
+
+
+@pytest.mark.anyio
+async def test_cancelled_it_ends_at_once(house: OpenHouse) -> None:
+    """Whoever is cancelled beside a panel is cancelled, and the last line is written."""
+    file = io.StringIO()
+    async with house(image_latency=Fixed(1e6)) as at, at.client.batch(JOBS) as batch:
+        with anyio.CancelScope() as scope:
+            async with progress(batch, mode="plain", console=Console(file=file), clock=at.clock):
+                scope.cancel()
+                await anyio.sleep_forever()
+        assert scope.cancelled_caught
+    assert 1 == len(file.getvalue().splitlines())
+
+
+@pytest.mark.anyio
+async def test_an_unknown_mode_is_told(house: OpenHouse) -> None:
+    """A mode that there is not is an error, with those that there are."""
+    async with house() as at:
+        mode: Any = "loud"
+        with pytest.raises(InputError, match="must be live, plain or none"):
+            progress(at.client.batch(JOBS), mode=mode)
+
+
+WITHOUT_RICH = """
+import sys
+sys.modules["rich"] = None
+sys.modules["rich.console"] = sys.modules["rich.live"] = None
+main.__globals__["progress"] = lambda batch, progress=progress: progress(batch, mode={mode!r})
+body = lambda outcome: None
+"""
+
+
+def test_without_rich_there_are_lines() -> None:
+    """The panel's library is an extra: without it a terminal gets lines."""
+    with terminal(WITHOUT_RICH.format(mode=None)) as run:
+        seen = run.read()
+    assert b"8 of 8 (100%) over" in seen
+    assert b"\x1b" not in seen
+
+
+def test_without_rich_live_is_an_error_that_helps() -> None:
+    """Whoever asks for the panel by name learns what to install."""
+    with terminal(WITHOUT_RICH.format(mode="live")) as run:
+        seen = run.read()
+    assert b"InputError: The live panel needs rich. Install it with: pip install 'kling-async[cli]'" in seen
