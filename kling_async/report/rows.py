@@ -12,6 +12,9 @@ from attrs import field, frozen
 
 __all__ = ["STATUSES", "ReportRow", "Tone", "tone_of"]
 
+_YEAR_9999: Final = 253_370_764_800.0
+"""Where calendars end, in seconds of the Unix clock."""
+
 
 class Tone(StrEnum):
     """What a status means to the reader; it chooses the colour."""
@@ -44,6 +47,10 @@ def tone_of(status: str) -> Tone:
     return STATUSES.get(status, Tone.OPEN)
 
 
+def _known(at: float | None) -> float | None:
+    return at if at is not None and 0.0 <= at < _YEAR_9999 else None
+
+
 @frozen(kw_only=True)
 class ReportRow:
     """What a report knows of one job.
@@ -59,7 +66,8 @@ class ReportRow:
         cause: why it did not succeed, or None.
         advice: what to do about that, or None.
         files: its files, as POSIX paths from the folder that the report lies in.
-        sent_at: when its first submission left, in seconds of the Unix clock, as all times here.
+        sent_at: when its first submission left, in seconds of the Unix clock, as all times here; None if unknown, which
+            a time that no calendar knows counts as.
         accepted_at: when the provider took it.
         finished_at: when it was seen to be over.
         saved_at: when its last file was saved.
@@ -78,10 +86,10 @@ class ReportRow:
     cause: str | None = None
     advice: str | None = None
     files: tuple[str, ...] = ()
-    sent_at: float | None = None
-    accepted_at: float | None = None
-    finished_at: float | None = None
-    saved_at: float | None = None
+    sent_at: float | None = field(default=None, converter=_known)
+    accepted_at: float | None = field(default=None, converter=_known)
+    finished_at: float | None = field(default=None, converter=_known)
+    saved_at: float | None = field(default=None, converter=_known)
     cost: Decimal | None = None
     attempts: int = 1
     labels: Mapping[str, str] = field(factory=dict[str, str])

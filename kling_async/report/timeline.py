@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from math import isfinite
 from typing import Final
 
 from attrs import frozen
@@ -97,7 +96,7 @@ def _stays(row: ReportRow) -> Iterator[tuple[float, str]]:
     yield 0.0, "planned"
     latest = 0.0
     for at, state in ((row.sent_at, "sending"), (row.accepted_at, "running"), (row.finished_at, "saving")):
-        if at is not None and isfinite(at) and not (end and at == max(times)):
+        if at is not None and not (end and at == max(times)):
             latest = max(latest, at)
             yield latest, state
     if end:

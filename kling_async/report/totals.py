@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from math import isfinite
 from statistics import median
 
 from attrs import frozen
@@ -93,7 +92,7 @@ def count_causes(rows: Iterable[ReportRow]) -> list[Cause]:
 def times_of(row: ReportRow) -> list[float]:
     """Return the times at which something happened to a job, as far as they are known."""
     times = (row.sent_at, row.accepted_at, row.finished_at, row.saved_at)
-    return [at for at in times if at is not None and isfinite(at)]
+    return [at for at in times if at is not None]
 
 
 def _sum(costs: Iterable[Decimal | None]) -> Decimal:
