@@ -13,7 +13,7 @@ __all__ = ["Card", "Media", "build_card"]
 
 _VIDEO: Final = (".mp4", ".webm", ".mov", ".m4v")
 _IMAGE: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif")
-_LONG: Final = 280
+_LONG: Final = 200
 """From about how many characters on a prompt is folded: what is longer would push its neighbours away."""
 _ALT: Final = 40
 """How much of the prompt describes its picture to a screen reader, which reads the prompt itself next."""
@@ -56,7 +56,7 @@ def build_card(row: ReportRow) -> Card:
         model=row.model,
         status=row.status,
         tone=tone,
-        alt=f"{alt.rstrip()}…" if more else alt or row.key,
+        alt=alt.rstrip(" ,.;:") + "…" if more else alt or row.key,
         prompt=prompt,
         rest=rest,
         media=tuple(Media(address_of(path), _is_video(path, row)) for path in row.files if path.strip("/")),

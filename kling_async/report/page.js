@@ -56,6 +56,7 @@
         found += inside;
       }
       matching += found;
+      delete box.dataset.late;
       box.replaceChildren(...visible);
       section.hidden = !visible.length;
     }

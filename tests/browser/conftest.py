@@ -45,7 +45,8 @@ class Opened:
 
     def cards(self) -> list[str]:
         """Return the keys of the jobs that can be seen."""
-        keys: list[str] = self.page.locator("article:visible h3").all_inner_texts()
+        # Text content, as a card outside the view is not laid out, and what is not laid out has no inner text.
+        keys: list[str] = self.page.locator("article:visible h3").all_text_contents()
         return keys
 
     def shown(self) -> str:

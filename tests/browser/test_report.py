@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from pathlib import Path
 from statistics import median
 
@@ -77,12 +78,11 @@ def report(write_report, run) -> Path:
 def test_it_asks_nobody_and_complains_of_nothing(open_page, report, scheme) -> None:
     """Opened from a disk it loads its own files only, and the browser has nothing to say."""
     with open_page(report, color_scheme=scheme) as opened:
-        opened.page.mouse.wheel(0, 20_000)
-        opened.page.wait_for_timeout(300)
+        with opened.page.expect_request(lambda request: request.url.endswith(".mp4")):
+            opened.page.locator("video").last.scroll_into_view_if_needed()
         assert [] == opened.complaints
         assert {"file", "data"} >= {url.partition(":")[0] for url in opened.requests}
         assert any(url.endswith(".png") for url in opened.requests)
-        assert any(url.endswith(".mp4") for url in opened.requests)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -279,20 +279,26 @@ def test_files_with_strange_names_are_shown(open_page, write_report, run, tmp_pa
 
 def test_the_policy_holds_if_escaping_should_fail(open_page, report) -> None:
     """Scripts, handlers, styles and addresses that got into the file all the same do nothing."""
-    planted = (
-        "<script>document.title='hacked'</script><img src=nowhere.png onerror=\"document.title='hacked'\">"
-        "<p id=planted style='color:rgb(1,2,3)'>x</p><img src='http://127.0.0.1:9/x.png'>"
-        "<iframe src='media/shot-0001-0.png'></iframe><form action='http://127.0.0.1:9/'></form>"
-    )
-    path = report.with_name("planted.html")
-    path.write_text(report.read_text(encoding="utf-8").replace("</header>", f"{planted}</header>"), encoding="utf-8")
-    with open_page(path) as opened:
-        opened.page.evaluate("document.querySelector('form').submit()")
-        opened.page.wait_for_timeout(300)
-        assert "a run" == opened.page.title()
-        assert "rgb(1, 2, 3)" != opened.page.evaluate("getComputedStyle(document.getElementById('planted')).color")
-        assert not [url for url in opened.requests if url.startswith("http")]
-        assert 5 <= sum("Content Security Policy" in complaint for complaint in opened.complaints)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        planted = (
+            "<script>document.title='hacked'</script><img src=nowhere.png onerror=\"document.title='hacked'\">"
+            f"<p id=planted style='color:rgb(1,2,3)'>x</p><link rel=stylesheet href='{origin}'>"
+            f"<img src='{origin}/x.png'><video src='{origin}/x.mp4'></video><form action='{origin}'></form>"
+        )
+        path = report.with_name("planted.html")
+        path.write_text(report.read_text(encoding="utf-8").replace("</header>", planted), encoding="utf-8")
+        with open_page(path) as opened:
+            assert "a run" == opened.page.title()
+            assert "rgb(1, 2, 3)" != opened.page.evaluate("getComputedStyle(document.getElementById('planted')).color")
+            opened.page.wait_for_timeout(300)
+            listener.setblocking(False)
+            with pytest.raises(BlockingIOError):  # nobody has called
+                listener.accept()
+            opened.page.evaluate("document.querySelector('form').submit()")
+            opened.page.wait_for_timeout(300)
+            assert report.parent.as_uri() in opened.page.url
+            assert 7 == sum("Content Security Policy" in complaint for complaint in opened.complaints)
 
 
 def test_more_jobs_come_while_scrolling(open_page, write_report, sample_run) -> None:
@@ -335,6 +341,15 @@ def test_a_filter_of_5000_jobs_answers_at_once(open_page, write_report, sample_r
             )
         assert median(took) <= 100, took
         assert 0 < int(opened.shown().partition(" ")[0]) < 5_000
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_very_large_run_is_shown(open_page, write_report, sample_run, scripts) -> None:
+    """Cards that wait for the script, so that a large page opens soon, are shown after it, and where there is none."""
+    rows = [evolve(row, files=()) for row in sample_run.build_run(10_001)]
+    with open_page(write_report(rows), java_script_enabled=scripts) as opened:
+        assert opened.page.locator("article").first.is_visible()
+        assert (60 if scripts else 10_001) == opened.page.locator("article").count()
 
 
 def test_the_gallery_for_notebooks(open_page, sample_run, run, tmp_path) -> None:
