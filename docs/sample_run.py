@@ -134,7 +134,7 @@ def build_matrix(**variables: Iterable[str]) -> Iterator[ReportRow]:
             row,
             key=key,
             position=position,
-            prompt=", ".join(f"{name} {value}" for name, value in zip(variables, values, strict=True)),
+            prompt=", ".join(reversed(values)),
             labels=dict(zip(variables, values, strict=True)),
             files=tuple(f"media/{key}-0.png" for _ in row.files),
         )

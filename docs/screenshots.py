@@ -13,12 +13,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, sync_playwright
-from sample_run import build_matrix, build_run, write_files
 
 from kling_async.report import ReportRow
 from kling_async.report.page import render
 
-PICTURES = Path(__file__).resolve().parent / "pictures"
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # for sample_run, which lies beside this file
+
+from sample_run import build_matrix, build_run, write_files  # noqa: E402
+
+PICTURES = HERE / "pictures"
 MADE_AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
 
@@ -54,7 +58,7 @@ def main() -> None:
         animals = write_report(matrix, Path(folder, "matrix"), title="animals by light and style")
         browser = playwright.chromium.launch(executable_path=executable)
         for scheme in ("light", "dark"):
-            page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
+            page = browser.new_page(viewport={"width": 1280, "height": 1120}, color_scheme=scheme)
             page.goto(run)
             take(page, f"report-{scheme}")
             take(page, f"jobs-{scheme}", at="#jobs")

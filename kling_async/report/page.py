@@ -54,10 +54,15 @@ def render(
     Args:
         rows: the jobs, in any order.
         title: the name of the run.
-        made_at: when the report is made. Times of day are given in its time zone.
+        made_at: when the report is made. Times of day are given in its time zone, so it must have one.
         version: the version of this package.
         settings: what else to tell about the run, by name.
+
+    Raises:
+        ValueError: `made_at` has no time zone.
     """
+    if made_at.tzinfo is None:
+        raise ValueError("made_at has no time zone, so no time of day could be told")
     jobs = sorted(rows, key=lambda row: row.position)
     totals, timeline = count_totals(jobs), count_states(jobs)
     grids, others = lay_out(jobs)

@@ -39,11 +39,13 @@ class Timeline:
         began_at: the first moment, in seconds of the Unix clock.
         lasted: seconds from the first moment to the last.
         counts: the number of jobs at each moment, by state; states in which no job ever stood are left out.
+        peak: how many jobs were with their providers at once, at most; that may have been between two moments.
     """
 
     began_at: float
     lasted: float
     counts: Mapping[str, tuple[int, ...]]
+    peak: int
 
     @property
     def jobs(self) -> int:
@@ -74,16 +76,20 @@ def count_states(rows: Sequence[ReportRow], *, moments: int = 241) -> Timeline |
         changes += [(at, before, after) for (_, before), (at, after) in pairwise(stays)]
     changes.sort(reverse=True)
     columns: dict[str, list[int]] = {state: [] for state in STATES}
+    peak = 0
     for moment in range(moments):
         # The last moment is exactly the last time, whatever rounding makes of their sum.
         now = began_at + lasted * moment / (moments - 1) if moment < moments - 1 else max(times)
         while changes and changes[-1][0] <= now:
-            _, before, after = changes.pop()
+            at, before, after = changes.pop()
             standing[before] -= 1
             standing[after] += 1
+            if not changes or changes[-1][0] > at:  # what happens at the same time happens in no order
+                peak = max(peak, standing["sending"] + standing["running"])
         for state, column in columns.items():
             column.append(standing[state])
-    return Timeline(began_at, lasted, {state: tuple(column) for state, column in columns.items() if any(column)})
+    counts = {state: tuple(column) for state, column in columns.items() if any(column)}
+    return Timeline(began_at, lasted, counts, peak)
 
 
 def _stays(row: ReportRow) -> Iterator[tuple[float, str]]:

@@ -79,6 +79,18 @@ def test_no_job_is_lost_or_doubled(rows) -> None:
     assert "inf" not in drawn
 
 
+def test_the_peak_is_exact() -> None:
+    """It is counted between the moments, too; a job that begins as another ends was never beside it."""
+    rows = [job("succeeded", at, at, at + 0.5, at + 0.6) for at in (1.0, 1.1, 1.2, 50.0, 50.5, 99.0)]
+    timeline = count_states(rows, moments=3)
+    assert timeline is not None
+    assert 3 == timeline.peak
+    assert 1 == max(timeline.counts["running"], default=0)
+    alone = count_states(rows[3:5])
+    assert alone is not None
+    assert 1 == alone.peak
+
+
 def test_nothing_happened() -> None:
     """Without any time there is no picture."""
     assert count_states([]) is None
