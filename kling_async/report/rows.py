@@ -95,6 +95,12 @@ class ReportRow:
     labels: Mapping[str, str] = field(factory=dict[str, str])
 
     @property
+    def times(self) -> list[float]:
+        """The times at which something happened to it, as far as they are known."""
+        times = (self.sent_at, self.accepted_at, self.finished_at, self.saved_at)
+        return [at for at in times if at is not None]
+
+    @property
     def took(self) -> float | None:
         """How long it took from the first submission to its end, in seconds."""
         if self.sent_at is None or self.finished_at is None:

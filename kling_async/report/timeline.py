@@ -14,7 +14,6 @@ from typing import Final
 from attrs import frozen
 
 from .rows import ReportRow, Tone, tone_of
-from .totals import times_of
 from .words import say_duration
 
 __all__ = ["STATES", "Timeline", "count_states", "draw_timeline"]
@@ -64,7 +63,7 @@ class Timeline:
 
 def count_states(rows: Sequence[ReportRow], *, moments: int = 241) -> Timeline | None:
     """Count how many jobs stood in each state at each of some moments; None if nothing ever happened."""
-    times = [at for row in rows for at in times_of(row)]
+    times = [at for row in rows for at in row.times]
     if not times:
         return None
     began_at, lasted = min(times), max(times) - min(times)
@@ -94,7 +93,7 @@ def count_states(rows: Sequence[ReportRow], *, moments: int = 241) -> Timeline |
 
 def _stays(row: ReportRow) -> Iterator[tuple[float, str]]:
     """Yield the states of a job with the time each began, in order, whatever the clock did meanwhile."""
-    times = times_of(row)
+    times = row.times
     end = _ENDS.get(tone_of(row.status))
     if not times:  # never sent: refused beforehand, or still planned
         yield 0.0, end or "planned"

@@ -68,7 +68,7 @@ def count_totals(rows: Sequence[ReportRow]) -> Totals:
     """Count what jobs came to."""
     statuses = Counter(row.status for row in rows)
     known = [*STATUSES, *sorted(statuses.keys() - STATUSES.keys())]
-    times = [at for row in rows for at in times_of(row)]
+    times = [at for row in rows for at in row.times]
     took = [row.took for row in rows if row.took is not None and row.status == "succeeded"]
     return Totals(
         jobs=len(rows),
@@ -87,12 +87,6 @@ def count_causes(rows: Iterable[ReportRow]) -> list[Cause]:
     bad = (row for row in rows if tone_of(row.status) is Tone.BAD)
     causes = Counter((row.cause or f"{row.status}, no cause was given", row.advice or "") for row in bad)
     return [Cause(cause, advice, jobs) for (cause, advice), jobs in causes.most_common()]
-
-
-def times_of(row: ReportRow) -> list[float]:
-    """Return the times at which something happened to a job, as far as they are known."""
-    times = (row.sent_at, row.accepted_at, row.finished_at, row.saved_at)
-    return [at for at in times if at is not None]
 
 
 def _sum(costs: Iterable[Decimal | None]) -> Decimal:
