@@ -146,6 +146,24 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+@bounded(minutes=10)
+def browser(session: nox.Session) -> None:
+    """Look at a report in the Chromium of this machine; without one the tests say that they were skipped."""
+    session.install(*PINS, *RUNTIME, *group("test", "browser"))
+    install_wheel(session)
+    session.run("python", "-m", "pytest", "-q", "tests/browser", *session.posargs, env=INSTALLED)
+
+
+@nox.session
+@bounded(minutes=10)
+def screenshots(session: nox.Session) -> None:
+    """Take the documentation's pictures of a report anew, with the Chromium of this machine."""
+    session.install(*PINS, *RUNTIME, *group("browser"))
+    install_wheel(session)
+    session.run("python", "docs/screenshots.py", *session.posargs, env=INSTALLED)
+
+
+@nox.session
 @bounded(minutes=5)
 def lint(session: nox.Session) -> None:
     """Check style and formatting with ruff; `-- --fix` repairs what it can."""
@@ -209,7 +227,7 @@ def build(session: nox.Session) -> None:
     with tarfile.open(sdist) as archive:
         source = [name.partition("/")[2] for name in archive.getnames()]
     stray = [name for name in names if not name.startswith(("kling_async/", "kling_async-"))]
-    wanted = ("kling_async/py.typed", "kling_async/testing/sandbox/clip.mp4")
+    wanted = ("kling_async/py.typed", "kling_async/report/page.html", "kling_async/testing/sandbox/clip.mp4")
     missing = [name for name in wanted if name not in names or name not in source]
     missing += [name for name in ("LICENSE", "README.md", "noxfile.py", "constraints.txt") if name not in source]
     if stray or missing:

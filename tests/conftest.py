@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import anyio
@@ -114,3 +117,14 @@ async def read_request(stream: SocketStream) -> bytes:
 def reply(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:
     """Write one whole HTTP reply."""
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
+
+
+@pytest.fixture(scope="session")
+def sample_run() -> ModuleType:
+    """Load what makes up runs for the pictures of the documentation; reports of them are tested too."""
+    spec = spec_from_file_location("sample_run", Path(__file__).parents[1] / "docs" / "sample_run.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

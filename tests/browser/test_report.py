@@ -1,0 +1,363 @@
+"""The report in a real browser, opened from the disk."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from pathlib import Path
+from statistics import median
+
+import pytest
+from attrs import evolve
+
+from kling_async.report import ReportRow, gallery
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = (
+    *("</script><script>document.title='hacked'</script>", "<img src=x onerror=\"document.title='hacked'\">"),
+    *("javascript:document.title='hacked'", "\" autofocus onfocus=\"document.title='hacked'", "a\u2028b\u2029c"),
+    *("a\ud800b", "a\x00b", "<!--", "</style><style>article{display:none}", "{{ 7*7 }}", "&lt;b&gt;", "\u202etxet"),
+)
+TO_THE_NEXT_FRAME = """() => new Promise((done) => requestAnimationFrame(() => {
+  const channel = new MessageChannel();
+  channel.port1.onmessage = () => done(performance.now());
+  channel.port2.postMessage(null);
+}))"""
+CONTRASTS = """() => {
+  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => {
+    const [r, g, b] = parts(colour)
+      .map((part) => part / 255)
+      .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const [, , , alpha = 1] = parts(getComputedStyle(at).backgroundColor);
+      if (alpha === 1) return getComputedStyle(at).backgroundColor;
+    }
+    return getComputedStyle(document.documentElement).backgroundColor;
+  };
+  const found = {};
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || !element.checkVisibility() || element.closest("svg, script, .unseen, .skip, option")) continue;
+    const [one, other] = [light(getComputedStyle(element).color), light(behind(element))].sort((a, b) => b - a);
+    found[`${element.tagName} ${element.textContent.trim().slice(0, 30)}`] = (one + 0.05) / (other + 0.05);
+  }
+  return found;
+}"""
+CONTROLS = """() => [...document.querySelectorAll("a[href], button, input, select, summary, video, [tabindex='0']")]
+  .filter((element) => element.checkVisibility() && (element.type !== "radio" || element.checked)).length"""
+FOCUS = """() => {
+  const at = document.activeElement;
+  const marked = at.type === "radio" ? at.nextElementSibling : at;
+  at.dataset.reached = "";
+  const outline = parseFloat(getComputedStyle(marked).outlineWidth);
+  return [at.tagName, at.id || at.name || at.textContent.slice(0, 20), outline];
+}"""
+
+
+@pytest.fixture(scope="module")
+def run(sample_run):
+    """Make up forty jobs, with one that is unconfirmed and some that failed."""
+    rows: list[ReportRow] = sample_run.build_run(40)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def report(write_report, run) -> Path:
+    """Write the report of forty jobs."""
+    path: Path = write_report(run)
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_asks_nobody_and_complains_of_nothing(open_page, report, scheme) -> None:
+    """Opened from a disk it loads its own files only, and the browser has nothing to say."""
+    with open_page(report, color_scheme=scheme) as opened:
+        with opened.page.expect_request(lambda request: request.url.endswith(".mp4")):
+            opened.page.locator("video").last.scroll_into_view_if_needed()
+        assert [] == opened.complaints
+        assert {"file", "data"} >= {url.partition(":")[0] for url in opened.requests}
+        assert any(url.endswith(".png") for url in opened.requests)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_both_colour_schemes_can_be_read(open_page, report, scheme) -> None:
+    """The page follows the reader's scheme, and all its text stands out from what is behind it (WCAG 1.4.3)."""
+    with open_page(report, color_scheme=scheme) as opened:
+        [level] = {
+            int(part)
+            for part in re.findall(r"\d+", opened.page.evaluate("getComputedStyle(document.body).backgroundColor"))[:1]
+        }
+        assert (level > 200) is (scheme == "light")
+        contrasts = opened.page.evaluate(CONTRASTS)
+        assert 100 < len(contrasts)
+        assert {} == {text: ratio for text, ratio in contrasts.items() if ratio < 4.5}
+
+
+def test_pictures_are_shown(open_page, report) -> None:
+    """Each picture in view is loaded, and leads to its file."""
+    with open_page(report) as opened:
+        picture = opened.page.locator("article img").first
+        picture.scroll_into_view_if_needed()
+        opened.page.wait_for_function("document.querySelector('article img').naturalWidth > 0")
+        with opened.page.expect_navigation():
+            picture.click()
+        assert opened.page.url.endswith("media/shot-0001-0.png")
+
+
+def test_a_film_shows_its_first_frame_and_plays(open_page, report, run) -> None:
+    """A film loads nothing until it comes near; then it has a picture, and it plays."""
+    with open_page(report) as opened:
+        film = opened.page.locator("video").last
+        assert "none" == film.get_attribute("preload")
+        film.scroll_into_view_if_needed()
+        film.evaluate("film => new Promise(done => film.readyState > 0 ? done() : film.onloadedmetadata = done)")
+        assert film.evaluate("film => film.videoWidth") > 0
+        film.evaluate("film => { film.muted = true; return film.play(); }")
+        film.evaluate("film => new Promise(done => film.ontimeupdate = () => film.currentTime > 0.2 && done())")
+        assert opened.page.get_by_role("link", name="open video").first.get_attribute("href").endswith(".mp4")
+
+
+def test_filter(open_page, report, run) -> None:
+    """Text, status, provider and model each narrow what is shown, and the count says how far."""
+    with open_page(report) as opened:
+        assert "40 of 40 jobs" == opened.shown()
+        assert [row.key for row in run if row.status == "unconfirmed"] == opened.cards()[:1]
+
+        opened.page.get_by_label("Find").fill("VIOLIN  watercolour")
+        wanted = [row.key for row in run if "violin" in row.prompt and "watercolour" in row.prompt]
+        assert wanted
+        assert wanted == opened.cards()
+        assert f"{len(wanted)} of 40 jobs" == opened.shown()
+
+        opened.page.get_by_label("Find").fill("")
+        opened.page.get_by_text("failed 2", exact=True).click()
+        assert [row.key for row in run if row.status == "failed"] == opened.cards()
+        opened.page.get_by_text("all 40", exact=True).click()
+        opened.page.get_by_role("combobox", name="Provider").select_option(label="apiinone")
+        assert {row.key for row in run if row.provider == "apiinone"} == set(opened.cards())
+        opened.page.get_by_role("combobox", name="Model").select_option(label="kling-3")
+        assert {row.key for row in run if row.model == "kling-3"} == set(opened.cards())
+
+        opened.page.get_by_label("Find").fill("nothing says this")
+        assert "0 of 40 jobs" == opened.shown()
+        opened.page.get_by_role("button", name="Show all").click()
+        assert "40 of 40 jobs" == opened.shown()
+        assert "find" == opened.page.evaluate("document.activeElement.id")
+
+
+def test_the_notice_leads_to_what_is_unconfirmed(open_page, report, run) -> None:
+    """One click, or one key, on the notice shows the jobs that may have cost money."""
+    with open_page(report) as opened:
+        opened.page.get_by_label("Find").fill("nothing says this")
+        opened.page.get_by_role("button", name="Show it").press("Enter")
+        assert [row.key for row in run if row.status == "unconfirmed"] == opened.cards()
+
+
+def test_every_control_is_reached_by_keyboard(open_page, report) -> None:
+    """Tab leads to each control, and each shows that it has the focus (WCAG 2.1.1, 2.4.7)."""
+    with open_page(report) as opened:
+        everything = opened.page.evaluate(CONTROLS)
+        unseen = []
+        for _ in range(everything * 8):  # a film has stops of its own inside
+            opened.page.keyboard.press("Tab")
+            name, words, outline = opened.page.evaluate(FOCUS)
+            if name == "BODY":
+                break
+            if outline < 2:
+                unseen.append((name, words))
+        assert [] == unseen
+        assert everything == opened.page.locator("[data-reached]:not(body)").count()
+
+
+def test_keys_work_the_controls(open_page, report, run) -> None:
+    """Arrows choose a status, Enter opens a picture, and the first Tab offers to skip to the jobs."""
+    with open_page(report) as opened:
+        opened.page.keyboard.press("Tab")
+        opened.page.keyboard.press("Enter")
+        assert "jobs" == opened.page.evaluate("document.activeElement.id")
+        opened.page.locator("input[name=status]").first.focus()
+        opened.page.keyboard.press("ArrowRight")
+        assert f"{sum(row.status == 'succeeded' for row in run)} of 40 jobs" == opened.shown()
+        opened.page.locator("article a").first.focus()
+        with opened.page.expect_navigation():
+            opened.page.keyboard.press("Enter")
+        assert opened.page.url.endswith(".png")
+
+
+def test_a_screen_reader_finds_its_way(open_page, report) -> None:
+    """There are landmarks, headings, descriptions of pictures, and a live count."""
+    with open_page(report) as opened:
+        for role in ("banner", "main", "search"):
+            assert 1 == opened.page.get_by_role(role).count()
+        for name in ("Over time", "Why jobs failed", "Jobs"):
+            assert 1 == opened.page.get_by_role("region", name=name, exact=True).count()
+        assert "polite" == opened.page.get_by_role("search").get_by_role("status").get_attribute("aria-live")
+        assert re.match(
+            r"40 jobs over 2 min 55 s; at the end: 36 succeeded", opened.page.locator("svg").get_attribute("aria-label")
+        )
+        assert 0 == opened.page.locator("article img:not([alt]), article img[alt='']").count()
+        assert 1 == opened.page.get_by_role("heading", level=1).count()
+
+
+@pytest.mark.parametrize("width", [320, 768, 2560])
+def test_it_fits_every_screen(open_page, report, write_report, sample_run, width) -> None:
+    """Nothing makes the page wider than the screen, from a phone on (WCAG 1.4.10); wide tables scroll by themselves."""
+    matrix = write_report(list(sample_run.build_matrix(animal=["fox", "cat", "owl"], light=["dawn", "noon", "dusk"])))
+    for path in (report, matrix):
+        with open_page(path, viewport={"width": width, "height": 800}) as opened:
+            assert width >= opened.page.evaluate("document.documentElement.scrollWidth")
+
+
+def test_it_says_what_matters_without_its_script(open_page, report) -> None:
+    """Totals, timeline and all cards are there; controls that would do nothing are not."""
+    with open_page(report, java_script_enabled=False) as opened:
+        assert opened.page.get_by_text("Spent").first.is_visible()
+        assert opened.page.locator(".timeline svg").is_visible()
+        assert 40 == opened.page.locator("article").count()
+        assert not opened.page.get_by_role("search").is_visible()
+        assert not opened.page.get_by_role("button").filter(visible=True).count()
+        assert [] == opened.complaints
+
+
+def test_a_matrix_is_filtered_row_by_row(open_page, write_report, sample_run) -> None:
+    """Rows without a match go, the headings of columns stay, and a section without a match goes whole."""
+    rows = list(sample_run.build_matrix(style=["ink", "oil"], animal=["fox", "cat", "owl"], light=["dawn", "dusk"]))
+    with open_page(write_report(rows)) as opened:
+        assert 2 == opened.page.locator("table:has(article)").count()
+        opened.page.get_by_label("Find").fill("oil dusk")
+        assert ["style oil"] == opened.page.locator(".matrix > h3:visible").all_inner_texts()
+        assert ["fox", "cat", "owl"] == opened.page.locator(".matrix tbody th:visible").all_inner_texts()
+        assert ["dawn", "dusk"] == opened.page.locator(".matrix thead th:visible").all_inner_texts()
+        assert 3 == len(opened.cards())
+        opened.page.get_by_label("Find").fill("cat")
+        assert ["cat", "cat"] == opened.page.locator(".matrix tbody th:visible").all_inner_texts()
+        assert [] == opened.complaints
+
+
+def test_hostile_text_stays_text(open_page, write_report, run) -> None:
+    """Whatever a prompt, a key, a cause or a name says is shown, and nothing of it is done."""
+    rows = [
+        evolve(
+            run[0], **dict.fromkeys(("key", "prompt", "cause", "advice", "provider", "model", "status"), text), files=()
+        )
+        for text in HOSTILE
+    ]
+    labels = [{"a": one, "b": other} for one in HOSTILE[:2] for other in HOSTILE[2:4]]
+    rows += [evolve(run[0], labels=label, files=()) for label in labels]
+    with open_page(write_report(rows, title=HOSTILE[0])) as opened:
+        assert opened.page.title() == HOSTILE[0]
+        assert [] == opened.complaints
+        assert ["file"] == [url.partition(":")[0] for url in opened.requests if not url.startswith("data:image")]
+        assert f"{len(rows)} of {len(rows)} jobs" == opened.shown()
+        told = opened.page.locator(".flow article > p:not(.cause)").all_text_contents()
+        assert [re.sub("[\x00\ud800]", "\ufffd", text) for text in HOSTILE] == told
+
+
+def test_files_with_strange_names_are_shown(open_page, write_report, run, tmp_path) -> None:
+    """Every name that a disk can hold leads to its file, and to nothing else."""
+    names = (
+        "狐 100%#1?.png",
+        '"a" & <b>\'.png',
+        "javascript:alert(1).png",
+        "%2e%2e.png",
+        os.fsdecode(b"\xff.png"),
+        "a\\b.png",
+    )
+    rows = [evolve(run[0], key=ascii(name), files=(name,)) for name in names]
+    with open_page(write_report(rows)) as opened:
+        everything = "[...document.images].every(image => image.complete && image.naturalWidth > 0)"
+        opened.page.wait_for_function(everything)
+        assert len(names) == opened.page.locator("article img").count()
+        assert [] == opened.complaints
+
+
+def test_the_policy_holds_if_escaping_should_fail(open_page, report) -> None:
+    """Scripts, handlers, styles and addresses that got into the file all the same do nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        planted = (
+            "<script>document.title='hacked'</script><img src=nowhere.png onerror=\"document.title='hacked'\">"
+            f"<p id=planted style='color:rgb(1,2,3)'>x</p><link rel=stylesheet href='{origin}'>"
+            f"<img src='{origin}/x.png'><video src='{origin}/x.mp4'></video><form action='{origin}'></form>"
+        )
+        path = report.with_name("planted.html")
+        path.write_text(report.read_text(encoding="utf-8").replace("</header>", planted), encoding="utf-8")
+        with open_page(path) as opened:
+            assert "a run" == opened.page.title()
+            assert "rgb(1, 2, 3)" != opened.page.evaluate("getComputedStyle(document.getElementById('planted')).color")
+            opened.page.wait_for_timeout(300)
+            listener.setblocking(False)
+            with pytest.raises(BlockingIOError):  # nobody has called
+                listener.accept()
+            opened.page.evaluate("document.querySelector('form').submit()")
+            opened.page.wait_for_timeout(300)
+            assert report.parent.as_uri() in opened.page.url
+            assert 7 == sum("Content Security Policy" in complaint for complaint in opened.complaints)
+
+
+def test_more_jobs_come_while_scrolling(open_page, write_report, sample_run) -> None:
+    """Sixty cards stand in the page at first; the others come when the end comes near, until all are there."""
+    with open_page(write_report(sample_run.build_run(200))) as opened:
+        assert 60 == opened.page.locator("article").count()
+        opened.page.get_by_role("button", name="Show more").press("Enter")
+        while opened.page.locator("#more").is_visible():
+            opened.page.keyboard.press("End")
+            opened.page.wait_for_timeout(30)
+        assert 200 == opened.page.locator("article").count()
+        opened.page.get_by_label("Find").fill("fox")
+        assert opened.page.evaluate("Math.abs(document.getElementById('jobs').getBoundingClientRect().top) < 2")
+
+
+def test_everything_is_printed(open_page, write_report, sample_run) -> None:
+    """Before it is printed, all that the filter lets through is put into the page."""
+    with open_page(write_report(sample_run.build_run(200), with_files=False)) as opened:
+        opened.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        assert 200 == opened.page.locator("article").count()
+
+
+def test_a_filter_of_5000_jobs_answers_at_once(open_page, write_report, sample_run) -> None:
+    """From the key to the picture on the screen it takes at most 100 ms, in the median of nine."""
+    with open_page(write_report(sample_run.build_run(5_000))) as opened:
+        took = []
+        for words in ("fox", "", "lighthouse woodcut", "", "gptproto", "zzz", "", "shot-4", "harbour"):
+            opened.page.evaluate(TO_THE_NEXT_FRAME)
+            took.append(
+                opened.page.evaluate(
+                    f"""async (words) => {{
+                      const find = document.getElementById("find");
+                      const began = performance.now();
+                      find.value = words;
+                      find.dispatchEvent(new Event("input", {{ bubbles: true }}));
+                      return (await ({TO_THE_NEXT_FRAME})()) - began;
+                    }}""",
+                    words,
+                )
+            )
+        assert median(took) <= 100, took
+        assert 0 < int(opened.shown().partition(" ")[0]) < 5_000
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_very_large_run_is_shown(open_page, write_report, sample_run, scripts) -> None:
+    """Cards that wait for the script, so that a large page opens soon, are shown after it, and where there is none."""
+    rows = [evolve(row, files=()) for row in sample_run.build_run(10_001)]
+    with open_page(write_report(rows), java_script_enabled=scripts) as opened:
+        assert opened.page.locator("article").first.is_visible()
+        assert (60 if scripts else 10_001) == opened.page.locator("article").count()
+
+
+def test_the_gallery_for_notebooks(open_page, sample_run, run, tmp_path) -> None:
+    """Its pictures and films are shown with no style of the page around them."""
+    sample_run.write_files(run[:24], tmp_path)
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8><body>{gallery(run)}", encoding="utf-8")
+    with open_page(path) as opened:
+        opened.page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+        assert opened.page.get_by_text("and 16 more").is_visible()
+        assert [] == opened.complaints
