@@ -410,6 +410,8 @@ WRONG_UNIT = reply(PNG[HALF:], status="206 Partial Content", headers=[("Content-
 RESUMES: dict[str, tuple[list[Answer], bytes]] = {
     "goes on": ([CUT, rest()], PNG),
     "Range ignored": ([CUT, reply(PNG, headers=[FIRST])], PNG),
+    "part of the right size from elsewhere": ([CUT, rest(first=7, last=len(PNG) - HALF + 6)], PNG),
+    "part that ends early": ([CUT, rest(last=len(PNG) - 100)], PNG),
     "another part than asked for": ([CUT, rest(first=HALF - 7), reply(PNG)], PNG),
     "part of a longer whole": ([CUT, rest(PNG + b"\0")], PNG),
     "part without a range": ([CUT, NO_RANGE], PNG),
