@@ -1,20 +1,22 @@
-"""Rows 23, 31 and 32 to 37: redirects, and files that are too big, lead elsewhere, have no place, or are gone."""
+"""Rows 32 to 37, and what 15, 16, 20, 23 and 31 say of files: slow, too big, elsewhere, without a place, gone."""
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 
 from kling_async import ImageInput, Job
+from kling_async.effects.files import Files
+from kling_async.effects.lanes import TlsContext
 from kling_async.errors import AnswerLost, DownloadError, KlingError
 from kling_async.prediction import Output, OutputKind, Prediction, Status
 
-from .answers import CLOSE, Answer, Script, accepted, poll_reply, repeat, reply, send
-from .conftest import OpenSite, client_of, listing, named
+from .answers import CLOSE, HEALTHY_FILE, Answer, Script, accepted, poll_reply, repeat, reply, send, sleep
+from .conftest import OpenSite, PacedClock, client_of, listing, named
 from .harness import Site
 from .promises import Ended, check_key_stayed, check_paid_once, check_whole_files, timed
 
@@ -49,12 +51,65 @@ def file_of(here: Site, name: str = "one.png") -> str:
     return f"{here.origin}/files/{name}"
 
 
+# Rows 15 and 16, for files, whose deadline is half an hour otherwise.
+
+PIECE = send(b'HTTP/1.1 200 OK\r\nETag: "one"\r\nContent-Length: 102428\r\n\r\n' + PNG[:8])
+HELD_UP = {
+    "head": send("HTTP/1.1 200 OK\r\nX: ") + repeat("x", times=80, every=0.05),
+    "body": PIECE + repeat("x", times=80, every=0.05),
+    "interim answers": repeat("HTTP/1.1 102 Processing\r\n\r\n", times=80, every=0.05),
+    "interim answers at full speed": repeat("HTTP/1.1 103 Early Hints\r\n\r\n", times=1_000_000),
+    "silence": sleep(3.0),
+}
+
+
+async def held_up(here: Site, directory: Path) -> None:
+    """Save a file whose answer never ends: the call ends by its deadline, and no file has the name."""
+    files = Files(clock=PacedClock(), tls=TlsContext(), deadline=0.3)
+    output = Output(url=file_of(here), kind=OutputKind.IMAGE)
+    ended = await timed(lambda: files.save(output, directory, "cat-0", overwrite=False, loopback=True), by=0.3)
+    assert "did not arrive within 0.3 s" in str(ended.badly(DownloadError))
+    check_whole_files(directory)
+
+
+@pytest.mark.parametrize("answer", named({name: one for name, one in HELD_UP.items() if "interim" not in name}))
+async def test_row_15_slow_file(site: OpenSite, tmp_path: Path, answer: Answer) -> None:
+    """A file that trickles is given up at its deadline: each byte in time does not put that off."""
+    await held_up(site(Script(file=[answer.for_ever])), tmp_path)
+
+
+@pytest.mark.parametrize("answer", named({name: one for name, one in HELD_UP.items() if "interim" in name}))
+async def test_row_16_endless_interim_answers_to_a_download(site: OpenSite, tmp_path: Path, answer: Answer) -> None:
+    """Interim answers without end are no file: the download ends at its deadline."""
+    await held_up(site(Script(file=[answer.for_ever])), tmp_path)
+
+
+# Row 20, for files.
+
+
+async def test_row_20_many_downloads_from_one_host(site: OpenSite, tmp_path: Path) -> None:
+    """However many files are saved at once, a host sees four connections, and all of the files come."""
+    here = site(Script(file=[(sleep(0.01) + HEALTHY_FILE).for_ever]))
+    async with client_of(here) as client:
+
+        async def save(number: int) -> None:
+            one = made(file_of(here), key=f"cat-{number}")
+            (await timed(lambda: client.download(one, tmp_path), by=3.0, jobs=30)).well()
+
+        async with anyio.create_task_group() as group:
+            for number in range(30):
+                group.start_soon(save, number)
+    assert 30 == len(listing(tmp_path))
+    assert 4 == here.books.most_serving
+
+
 # Row 23.
 
 
 @contextmanager
 def files_at_most(size: int) -> Iterator[None]:
     """Let the system refuse to let any file of this process grow beyond a size."""
+    resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -410,6 +465,8 @@ WRONG_UNIT = reply(PNG[HALF:], status="206 Partial Content", headers=[("Content-
 RESUMES: dict[str, tuple[list[Answer], bytes]] = {
     "goes on": ([CUT, rest()], PNG),
     "Range ignored": ([CUT, reply(PNG, headers=[FIRST])], PNG),
+    "part of the right size from elsewhere": ([CUT, rest(first=7, last=len(PNG) - HALF + 6)], PNG),
+    "part that ends early": ([CUT, rest(last=len(PNG) - 100)], PNG),
     "another part than asked for": ([CUT, rest(first=HALF - 7), reply(PNG)], PNG),
     "part of a longer whole": ([CUT, rest(PNG + b"\0")], PNG),
     "part without a range": ([CUT, NO_RANGE], PNG),
