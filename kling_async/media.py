@@ -11,7 +11,7 @@ from attrs import frozen
 
 from .prediction import OutputKind
 
-__all__ = ["SNIFFED_BYTES", "MediaType", "ends_whole", "file_stem", "sniff"]
+__all__ = ["SNIFFED_BYTES", "MediaType", "Read", "ends_whole", "file_stem", "sniff"]
 
 SNIFFED_BYTES: Final = 16
 """How many leading bytes `sniff` looks at."""

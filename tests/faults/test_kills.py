@@ -65,8 +65,7 @@ def test_row_01_killed_at_random_at_length(runner: Runner, site: OpenSite, tmp_p
 
 def steps(runner: Runner, site: OpenSite, folder: Path, *, first: int, every: int) -> int:
     """Kill a run at one step in the world after another, begin it again, and hold its books; return how many."""
-    done = 0
-    for at in range(first, 10_000, every):
+    for done, at in enumerate(range(first, 10_000, every)):
         here, place = site(), folder / f"step-{at}"
         code = runner.run(here, place, jobs=2, max_submitting=1, crash_at=at)
         if code == 0:
@@ -77,7 +76,6 @@ def steps(runner: Runner, site: OpenSite, folder: Path, *, first: int, every: in
         assert 0 == runner.run(here, place, jobs=2), (place / "log.txt").read_text()
         check_nothing_lost(place)
         check_paid(place, here.books, jobs=2)
-        done += 1
     raise AssertionError("there were more steps than that")
 
 
