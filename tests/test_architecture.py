@@ -44,7 +44,8 @@ LAYERS = (
     ),
     ("planning", "planning.engine", "providers"),
     (*("effects", "effects.clock", "effects.credentials", "effects.journal", "effects.parts"),),
-    ("effects.addresses", "effects.lanes"),
+    ("effects.addresses", "effects.aiohttp_polls", "effects.lanes"),
+    ("effects.shortcut",),
     ("effects.transport",),
     ("effects.files",),
     ("gateway",),
@@ -73,6 +74,7 @@ IMPURE = frozenset(
 CLOCKS = frozenset({"now", "today", "utcnow"})
 
 HOMES: Mapping[str, frozenset[str]] = {
+    "aiohttp": frozenset({"effects.aiohttp_polls"}),
     "httpx": frozenset({"effects.lanes", "effects.transport", "effects.files"}),
     "sqlite3": frozenset({"effects.journal"}),
     "backoff": frozenset({"planning.retry"}),
@@ -347,6 +349,7 @@ RULES: Mapping[Rule, Mapping[str, Sources]] = {
     libraries_abroad: {
         "httpx": {"gateway.py": "import httpx"},
         "a part of httpx": {"effects/parts.py": "from httpx._client import AsyncClient"},
+        "aiohttp": {"effects/transport.py": "def f():\n    import aiohttp"},
         "backoff": {"gateway.py": "def f():\n    import backoff"},
         "sqlite3": {"effects/transport.py": "import sqlite3"},
         "httpx in the sandbox": {"testing/sandbox/app.py": "import httpx"},
