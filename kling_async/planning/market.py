@@ -49,6 +49,9 @@ T = TypeVar("T", bound=Ordered)
 
 _STEP: Final = 1.01
 """How far the price moves at a token. Anything from 0.3 to 3 % gives the same delays within 2 %."""
+_LATE: Final = 0.02
+"""Seconds by which a look is overdue before it counts as late: timers and a busy event loop are late by some of it, and
+a price that rose with each of them would never be back at its floor."""
 _CEILING: Final = 400.0
 """Seconds that a look is worth at most; there everybody is looked at once, late, in the order of finishing."""
 _TRIES: Final = 4
@@ -139,10 +142,12 @@ class Agenda(Generic[T]):
         market = self._market
         if market.stale:
             self.rebuild()
+        if market.at_rest and self._heap and self._heap[0][0] > now:
+            return None  # most who ask when looks are plenty
         head = self._head()
         if head is None:
             return None
-        market.step(late=head[0] < now)
+        market.step(late=head[0] < now - _LATE)
         aside = list[tuple[float, T]]()
         while head is not None and not self._worth(head, now):
             # Who waits for a fixed age, or has a high floor, must not keep the token from those behind.

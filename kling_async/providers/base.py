@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import ClassVar
 
+from attrs import evolve
+
 from ..errors import AnswerLost, InputError, InputFault, UnexpectedReply
 from ..inputs import Input
 from ..prediction import Json, OutputKind, Prediction, Status
@@ -138,6 +140,9 @@ class Provider(ABC):
         envelope, document, unreadable = self._envelope(reply)
         if unreadable is not None or not _ok(reply) or (envelope.refused and "status" not in envelope.record):
             raise self._no(reply, envelope, unreadable, "The reply cannot be read")
+        unchanged = envelope.record.get("status") == prediction.native_status and not prediction.status.finished
+        if unchanged and prediction.created_at is not None:
+            return evolve(prediction, raw=document)  # most looks find nothing new, and most replies are to looks
         return self._advanced(prediction, envelope, reply, document)
 
     def _advanced(self, prediction: Prediction, envelope: Envelope, reply: HttpReply, document: Json) -> Prediction:
