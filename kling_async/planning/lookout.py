@@ -16,10 +16,12 @@ from .moves import State, Ticket
 
 __all__ = ["Lookout"]
 
-_SCOUTS = 2
-"""Predictions of a kind of which nothing has finished yet that are looked at from `_SCOUTED_FROM` seconds on, at
-doubling ages."""
+_SCOUTS = 8
+"""Predictions of a kind of which nothing has finished yet that are looked at early, each at doubling ages. The ages of
+one lie between those of the others, so that together they overlook what is quick by a tenth of its time. They cost some
+60 looks, once; with 2 of them, waves of jobs of a second took up to a tenth longer."""
 _SCOUTED_FROM = 0.5
+"""Seconds after which the first of them is looked at."""
 _TICK = 2.0
 """How often a look is worth waiting for others: costs about 0.3 % of what looks and delay cost together."""
 _LONGEST_TICK = 0.05
@@ -51,9 +53,9 @@ class Lookout:
         first = self._planned(ticket, self._market.price)
         if self._scouts[ticket.path] < _SCOUTS:
             # Of nothing but a guess the first look may be far off. A few looks more, once, find what is much quicker.
-            self._scouts[ticket.path] += 1
             ticket.scouting = True
-            ticket.look_at = ticket.accepted_at + _SCOUTED_FROM
+            ticket.look_at = ticket.accepted_at + _SCOUTED_FROM * 2.0 ** (self._scouts[ticket.path] / _SCOUTS)
+            self._scouts[ticket.path] += 1
             self._agenda.add(ticket)
             return
         early = self._learner.early_look(ticket.path, first, dice=self._dice)
@@ -70,7 +72,7 @@ class Lookout:
         self._learner.not_yet(ticket.path, before=ticket.seen_age, age=age)
         ticket.seen_age = age
         if ticket.scouting:
-            ticket.scouting = 2.0 * age < self._aim(ticket.path).plan.next_check(age, self._market.price)
+            ticket.scouting = 2.0 * age < self._planned(ticket, self._market.price)
             ticket.look_at = ticket.accepted_at + 2.0 * age if ticket.scouting else None
         self._agenda.add(ticket)
 

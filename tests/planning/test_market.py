@@ -152,6 +152,15 @@ def test_above_the_floor_every_token_is_acted_on() -> None:
     assert taken.gap == 4.0
 
 
+def test_the_price_does_not_follow_what_every_timer_is_late_by() -> None:
+    """A look is late beyond what a busy loop takes to wake up, or the price would never be back at its floor."""
+    line, market = agenda(5.0, 6.0)
+    assert line.take(5.015) is not None
+    assert market.at_rest
+    assert line.take(6.025) is not None
+    assert not market.at_rest
+
+
 def test_who_waits_for_a_fixed_age_does_not_keep_others_from_a_token() -> None:
     """A head that no price moves is passed over for one behind it that is worth a look at the floor."""
     line, market = agenda()
