@@ -102,7 +102,7 @@ class Transport:
         self._provider = provider
         self._credential = credential
         self._timeout = timeout
-        self._whole_url = shared is not None
+        self._shared = shared is not None
         origin = credential.origin
         self._url = httpx.URL(origin)
         key = credential.header_for(f"{self._url.scheme}://{self._url.netloc.decode('ascii')}")
@@ -126,7 +126,11 @@ class Transport:
             NotSent: no byte of it left.
             AnswerLost: it may have arrived, and no whole reply came by the deadline.
         """
-        return await self._send(request, self._submits, _Trail())
+        trail = _Trail()
+        try:
+            return await self._send(request, self._submits, trail)
+        except Exception as error:  # noqa: BLE001 - whatever a transport raises, the question is the same
+            raise self._failure(error, trail) from _bare(error)
 
     async def poll(self, request: HttpRequest) -> HttpReply:
         """Send a request that changes nothing.
@@ -140,41 +144,39 @@ class Transport:
         try:
             shorter = await self._shortcut.find()
             if shorter is not None:
-                return await self._send_shorter(request, shorter)
+                return await self._fetch(request, shorter)
             return await self._send(request, self._polls, None)
-        except AnswerLost as error:
-            kind = UnexpectedReply if isinstance(error.__cause__, _TooLong) else ProviderUnavailable
-            raise kind(error.message, provider=self._provider) from error.__cause__
+        except Exception as error:  # noqa: BLE001 - as above
+            kind = UnexpectedReply if isinstance(error, _TooLong) else ProviderUnavailable
+            raise kind(self._lost(error), provider=self._provider) from _bare(error)
 
     async def _send(self, request: HttpRequest, lanes: Lanes, trail: _Trail | None) -> HttpReply:
-        try:
-            async with lanes.take() as lane:
-                # Read time-outs never fire on a trickle, nor on endless 1xx replies: the exchange has one deadline.
-                with anyio.fail_after(self._timeout):
-                    response = await lane.handle_async_request(self._dress(request, trail))
-                    body = _Body()
-                    await drain(response, body.take)
-                    return self._reply(response.status_code, dict(response.headers.items()), body)
-        except Exception as error:  # noqa: BLE001 - whatever a transport raises, the question is the same
-            raise self._failure(error, trail) from _bare(error)
+        async with lanes.take() as lane:
+            # Read time-outs never fire on a trickle, nor on endless 1xx replies: the exchange has one deadline.
+            with anyio.fail_after(self._timeout):
+                response = await lane.handle_async_request(self._dress(request, trail))
+                body = _Body()
+                await drain(response, body.take)
+                return self._reply(response.status_code, dict(response.headers.items()), body)
 
-    async def _send_shorter(self, request: HttpRequest, way: AiohttpPolls) -> HttpReply:
-        try:
-            body = _Body()
-            status, headers = await way.fetch(request.path, body.take)
-            return self._reply(status, headers, body)
-        except Exception as error:  # noqa: BLE001 - as above
-            raise self._failure(error, None) from _bare(error)
+    async def _fetch(self, request: HttpRequest, shorter: AiohttpPolls) -> HttpReply:
+        body = _Body()
+        status, headers = await shorter.fetch(request.path, body.take)
+        return self._reply(status, headers, body)
 
     def _reply(self, status: int, headers: Mapping[str, str], body: _Body) -> HttpReply:
         return HttpReply(status=status, headers=headers, body=self._credential.redact(bytes(body)))
 
     def _dress(self, request: HttpRequest, trail: _Trail | None) -> httpx.Request:
         """Make a request to the key's own origin; all but its path was made ready before, as that is what costs."""
-        url, target = self._url, request.path.encode("ascii")
-        extensions: dict[str, object] = {"timeout": _NO_WAITS, "target": target}
-        if self._whole_url:
-            url = url.copy_with(raw_path=target)  # whoever brings a transport need not know of targets
+        target = request.path.encode("ascii")
+        extensions: dict[str, object] = {"timeout": _NO_WAITS}
+        if self._shared:
+            url = self._url.copy_with(raw_path=target)
+        else:
+            # What httpcore writes in place of the address's own path. Behind a proxy, which only a transport of the
+            # user's can have, it would do so in what is meant for the proxy, too.
+            url, extensions["target"] = self._url, target
         if trail is not None:
             extensions["trace"] = trail
         made = httpx.Request(
@@ -184,16 +186,17 @@ class Transport:
             made.headers["Content-Type"] = "application/json"
         return made
 
-    def _failure(self, error: Exception, trail: _Trail | None) -> KlingError:
+    def _failure(self, error: Exception, trail: _Trail) -> KlingError:
+        if trail.nothing_left:
+            message = f"No connection to {self._credential.origin}: {_words(error)}"
+            return NotSent(message, reason=_reason(error), provider=self._provider)
+        return AnswerLost(self._lost(error), provider=self._provider)
+
+    def _lost(self, error: Exception) -> str:
         host = self._credential.origin
-        if trail is not None and trail.nothing_left:
-            reason = _reason(error)
-            return NotSent(f"No connection to {host}: {_words(error)}", reason=reason, provider=self._provider)
         if isinstance(error, TimeoutError):
-            what = f"No whole answer from {host} within {self._timeout:g} s"
-        else:
-            what = f"The answer from {host} was lost: {_words(error)}"
-        return AnswerLost(what, provider=self._provider)
+            return f"No whole answer from {host} within {self._timeout:g} s"
+        return f"The answer from {host} was lost: {_words(error)}"
 
     async def aclose(self) -> None:
         """Close the idle connections."""

@@ -137,6 +137,14 @@ async def test_untrusted_certificate_was_not_sent() -> None:
     assert [] == seen
 
 
+async def test_certificates_that_cannot_be_read_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken file of authorities fails each request in our own words, and nothing else."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    assert isinstance(await failure(transport("https://localhost:1"), POST), KlingError)
+    assert isinstance(await failure(transport("https://localhost:1"), GET), ProviderUnavailable)
+
+
 async def test_tls_to_a_trusted_server_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An authority of one's own is trusted by SSL_CERT_FILE, as everywhere."""
     authority = trustme.CA()
@@ -168,6 +176,7 @@ CUTS = {
     "at once": b"",
     "half a head": b"HTTP/1.1 200 OK\r\nContent-Le",
     "half a body": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+    "half a body with the key": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + KEY.encode(),
     "half a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{",
     "garbage": b"\x00\xff garbage\r\n\r\n",
     "huge header": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
@@ -347,6 +356,7 @@ async def test_a_transport_of_the_users_carries_polls_too() -> None:
 
     async def handle(request: httpx.Request) -> httpx.Response:
         seen.append(str(request.url))
+        assert "target" not in request.extensions  # httpcore would tell it to a proxy of the user's
         return httpx.Response(200, content=b"{}")
 
     sent = transport("http://127.0.0.1:1", shared=httpx.MockTransport(handle))
