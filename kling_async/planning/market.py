@@ -127,6 +127,7 @@ class Agenda(Generic[T]):
     def __init__(self, market: Market, due: Callable[[T, float], float | None]) -> None:
         self._market, self._due = market, due
         self._heap: list[tuple[float, T]] = []
+        self._asked_at = -math.inf
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -139,7 +140,7 @@ class Agenda(Generic[T]):
 
     def take(self, now: float) -> T | None:
         """Return whom to look at with a poll token that is ready now; None leaves the token unused."""
-        market = self._market
+        market, self._asked_at = self._market, now
         if market.stale:
             self.rebuild()
         if market.at_rest and self._heap and self._heap[0][0] > now:
@@ -175,7 +176,10 @@ class Agenda(Generic[T]):
         if not self._heap:
             return None
         due = self._heap[0][0]
-        return max(due, now) if self._market.at_rest else min(max(due, now), now + token_for)
+        if not self._market.at_rest:
+            # Counted from the last token, not from now: who asks again when it has come would be put off for ever.
+            due = min(due, self._asked_at + token_for)
+        return max(due, now)
 
     def rebuild(self) -> None:
         """Key all anew at the price of now; needed after a law has changed."""

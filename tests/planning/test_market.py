@@ -144,9 +144,10 @@ def test_above_the_floor_every_token_is_acted_on() -> None:
         market.step(late=True)
     high = market.price
     line.rebuild()
-    assert line.wake_at(1.0, token_for=0.1) == 1.1
     assert line.take(1.0) is None
     assert market.price < high
+    for now in (1.0, 1.05, 1.1):
+        assert line.wake_at(now, token_for=0.1) == 1.1
     taken = line.take(4.5)
     assert taken is not None
     assert taken.gap == 4.0
@@ -203,6 +204,7 @@ def test_stale_keys_are_made_anew_before_a_token_is_given() -> None:
     for _ in range(300):
         market.step(late=True)
     line.add(Item(1.0))
+    assert line.take(0.0) is None
     late = line.wake_at(0.0, token_for=1e9)
     for _ in range(300):
         market.step(late=False)
