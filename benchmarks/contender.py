@@ -96,9 +96,9 @@ def measured(work: Callable[[], Results]) -> Cost:
 def kling(task: Task, *, with_aiohttp: bool) -> Callable[[], Results]:
     """This package."""
     if not with_aiohttp:
-        sys.modules["httpx_aiohttp"] = None  # type: ignore[assignment]  # as if it was not installed
+        sys.modules["aiohttp"] = None  # type: ignore[assignment]  # as if it was not installed
     else:
-        import httpx_aiohttp  # noqa: F401, PLC0415  fail loudly where it is missing
+        import aiohttp  # noqa: F401, PLC0415  fail loudly where it is missing
     from kling_async import Client, ImageInput, Job, Limits, Prediction  # noqa: PLC0415
 
     os.environ.update(task.environment)

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("kling-async", "httpx", "httpcore", "anyio", "httpx-aiohttp", "aiohttp", "wavespeed", "requests")
+PACKAGES = ("kling-async", "httpx", "httpcore", "anyio", "aiohttp", "wavespeed", "requests")
 TITLES = {
     "makespan": "How close to the earliest possible end",
     "cpu": "CPU per request",

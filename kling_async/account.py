@@ -101,6 +101,7 @@ class Account:
         self._clock = clock
         self._submitters = _Crew(max_submitting, self._submit, parked=self._wake)
         self._lookers = _Crew(_MOST_POLLING, self._poll, parked=self._wake)
+        self._duties = ((self._submitters, engine.submit_at), (self._lookers, engine.poll_at))
         self._group: TaskGroup | None = None
         self._nap = anyio.CancelScope()
         self._nap_until = math.inf
@@ -221,44 +222,34 @@ class Account:
     def _wake(self) -> None:
         """Call one more worker of each kind that has work now, and see to the timer."""
         group, now = self._group, self._clock.now()
-        if group is None:
-            return
-        at = self.engine.deadline_at()
-        if self._submitters.idle:
-            at = min(at, self._call(self._submitters, self.engine.submit_at(now), now, group))
-        if self._lookers.idle:
-            at = min(at, self._call(self._lookers, self.engine.poll_at(now), now, group))
-        if at < self._nap_until:
+        if group is not None and self._call_due(group, now) < self._nap_until:
             self._nap.cancel()
 
-    @staticmethod
-    def _call(crew: _Crew, at: float, now: float, group: TaskGroup) -> float:
-        """Call a worker if there is work now, who then sees to what is next; return when the timer has to."""
-        if at > now:
-            return at
-        crew.call(group)
-        return math.inf
+    def _call_due(self, group: TaskGroup, now: float) -> float:
+        """Call who has work now, and return the engine's next moment for which somebody is idle.
 
-    def _next_at(self, now: float) -> float:
-        """Return the engine's next moment for which somebody is idle."""
+        Who is called calls the next, or parks and sees to the timer: so the timer is not for them.
+        """
         at = self.engine.deadline_at()
-        if self._submitters.idle:
-            at = min(at, max(now, self.engine.submit_at(now)))
-        if self._lookers.idle:
-            at = min(at, max(now, self.engine.poll_at(now)))
+        for crew, due_at in self._duties:
+            if crew.idle:
+                due = due_at(now)
+                if due <= now:
+                    crew.call(group)
+                else:
+                    at = min(at, due)
         return at
 
     async def _keep_time(self) -> None:
         while True:
             now = self._clock.now()
-            self._nap_until = self._next_at(now)
+            self._nap_until = math.inf if self._group is None else self._call_due(self._group, now)
             with anyio.CancelScope() as self._nap:
                 if self._nap_until == math.inf:
                     await anyio.sleep_forever()
                 await self._clock.sleep(self._nap_until - now)
-            self._nap_until = math.inf
+            self._nap_until = -math.inf  # it is up, and needs no waking
             self._publish(self.engine.overdue(self._clock.now()))
-            self._wake()
 
 
 async def _answer(ask: Callable[[], Awaitable[Prediction]]) -> Prediction | KlingError:

@@ -58,11 +58,12 @@ LAYERS = (
         *("effects.signals", "effects.turns"),
     ),
     (
-        *("effects.addresses", "effects.lanes"),
+        *("effects.addresses", "effects.aiohttp_polls", "effects.lanes"),
         *("effects.journal.lifeboat", "effects.journal.memory", "effects.journal.ownership"),
     ),
     ("effects.journal.sqlite",),
     ("effects.journal",),
+    ("effects.shortcut",),
     ("effects.transport",),
     ("effects.files",),
     ("gateway", "recorder"),
@@ -94,6 +95,7 @@ IMPURE = frozenset(
 CLOCKS = frozenset({"now", "today", "utcnow"})
 
 HOMES: Mapping[str, frozenset[str]] = {
+    "aiohttp": frozenset({"effects.aiohttp_polls"}),
     "httpx": frozenset({"effects.lanes", "effects.transport", "effects.files"}),
     "sqlite3": frozenset({"effects.journal.sqlite"}),
     "backoff": frozenset({"planning.retry"}),
@@ -374,6 +376,7 @@ RULES: Mapping[Rule, Mapping[str, Sources]] = {
     libraries_abroad: {
         "httpx": {"gateway.py": "import httpx"},
         "a part of httpx": {"effects/parts.py": "from httpx._client import AsyncClient"},
+        "aiohttp": {"effects/transport.py": "def f():\n    import aiohttp"},
         "backoff": {"gateway.py": "def f():\n    import backoff"},
         "sqlite3": {"effects/transport.py": "import sqlite3"},
         "jinja2 in what a notebook shows": {"report/notebook.py": "from jinja2 import Template"},

@@ -24,7 +24,9 @@ pytestmark = pytest.mark.anyio
 def gateway(answer: httpx.Response) -> Gateway:
     credential = Credential(key="sk-test", origin="https://a.test", scheme="bearer")
     carried = httpx.MockTransport(lambda _: answer)
-    transport = Transport(provider="gptproto", credential=credential, timeout=1.0, tls=TlsContext(), shared=carried)
+    transport = Transport(
+        provider="gptproto", credential=credential, timeout=1.0, tls=TlsContext(), submit_lanes=2, shared=carried
+    )
     return Gateway(provider=provider_named("gptproto"), transport=transport)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
-from typing import NoReturn
+from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 from ..errors import InputError, InputFault
@@ -88,7 +88,7 @@ def read_origin(provider: Provider, base_urls: Mapping[str, str], *, allow_http:
     field = f"base_urls[{provider.name!r}]" if provider.name in base_urls else provider.url_variable
     try:
         parts = urlsplit(url.strip())
-        port = f":{parts.port}" if parts.port is not None else ""
+        port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
     except ValueError:
         parts, port = urlsplit(""), ""
     host = parts.hostname
@@ -101,6 +101,10 @@ def read_origin(provider: Provider, base_urls: Mapping[str, str], *, allow_http:
         fault = InputFault(field, url, "must be https: over http anyone on the way reads your key (or allow_http=True)")
         raise InputError.of("Insecure base URL", [fault], provider=provider.name)
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+
+
+_PORTS: Final = {"http": 80, "https": 443}
+"""Ports that go without saying, and that HTTP libraries therefore leave out of an origin."""
 
 
 def _names_host(host: str) -> bool:

@@ -1,13 +1,11 @@
 """Connections: one per exchange at a time, kept warm, and closed when anything goes wrong on them.
 
 A *lane* is an httpx transport of its own with one connection. httpx's pool, shared by many, costs more with every idle
-connection in it and loses slots when requests are cancelled under load; a lane costs the same for ever. With the extra
-`aiohttp`, under asyncio, lanes that may be pooled share one transport of httpx-aiohttp instead, for less of the CPU.
+connection in it and loses slots when requests are cancelled under load; a lane costs the same for ever.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -50,7 +48,6 @@ class Lanes:
         idle_for: seconds that an idle one is kept.
         tls: the context for all of them.
         shared: a transport of the user's that carries everything instead, and is not closed here.
-        pooled: whether one transport of our own may carry everything instead, if there is a library for it.
     """
 
     def __init__(
@@ -61,15 +58,11 @@ class Lanes:
         idle_for: float,
         tls: TlsContext,
         shared: httpx.AsyncBaseTransport | None,
-        pooled: bool = False,
     ) -> None:
-        self._size = size
         self._origin = origin
         self._idle_for = idle_for
         self._tls = tls
         self._shared = shared
-        self._pooled = pooled
-        self._pool: httpx.AsyncBaseTransport | None = None
         self._places = anyio.Semaphore(size, fast_acquire=True)
         self._idle: list[httpx.AsyncBaseTransport] = []
 
@@ -77,11 +70,8 @@ class Lanes:
     async def take(self) -> AsyncGenerator[httpx.AsyncBaseTransport]:
         """Wait for a lane and hold it. One on which anything went wrong is closed, never put back."""
         async with self._places:
-            if self._pooled:
-                await self._open_pool()
-            shared = self._shared or self._pool
-            if shared is not None:
-                yield shared
+            if self._shared is not None:
+                yield self._shared
                 return
             lane = self._idle.pop() if self._idle else await self._open()
             try:
@@ -99,21 +89,8 @@ class Lanes:
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=self._idle_for)
         return httpx.AsyncHTTPTransport(verify=await self._tls.get(self._origin), limits=limits, trust_env=False)
 
-    async def _open_pool(self) -> None:
-        made_by = None
-        if self._shared is None and _on_asyncio():
-            # Importing it takes as long as reading the certificates, so that, too, is done off the event loop.
-            made_by = await anyio.to_thread.run_sync(_aiohttp)
-        tls = None if made_by is None else await self._tls.get(self._origin)
-        if self._pooled:
-            self._pooled = False
-            self._pool = None if made_by is None or tls is None else made_by(self._size, self._idle_for, tls)
-
     async def aclose(self) -> None:
         """Close the idle lanes."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.aclose()
         while self._idle:
             await self._idle.pop().aclose()
 
@@ -130,31 +107,6 @@ def _is_spent(lane: httpx.AsyncBaseTransport) -> bool:
         return any(attrgetter("_connection._h11_state.trailing_data")(one)[0] for one in connections)
     except AttributeError:
         return True
-
-
-def _aiohttp() -> Callable[[int, float, ssl.SSLContext], httpx.AsyncBaseTransport] | None:
-    """Return what opens one transport over aiohttp for many requests at once; None where that is not installed."""
-    try:
-        import httpx_aiohttp  # noqa: PLC0415  an extra
-    except ImportError:
-        return None
-    import aiohttp  # noqa: PLC0415
-
-    def made(size: int, idle_for: float, tls: ssl.SSLContext) -> httpx.AsyncBaseTransport:
-        # The session is made here: one of its own making would keep cookies.
-        connector = aiohttp.TCPConnector(limit=size, keepalive_timeout=idle_for, ssl=tls)
-        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
-        return httpx_aiohttp.AiohttpTransport(verify=tls, trust_env=False, client=session)
-
-    return made
-
-
-def _on_asyncio() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 async def drain(response: httpx.Response, take: Callable[[bytes], None]) -> None:

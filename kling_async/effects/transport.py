@@ -1,20 +1,24 @@
 """Requests to a provider's API over httpx: who gets the key, what is read at most, and whether a byte left.
 
-Theory of operation. Submissions and polls have lanes of their own, so neither waits for the other. Polls may share a
-transport of httpx-aiohttp where that is installed. Submissions never do: it cannot tell a server that hung up from one
-that was never reached.
+Theory of operation. Submissions and polls have lanes of their own, so neither waits for the other. Polls go over
+aiohttp where that is installed and the event loop is asyncio's. Submissions never do: it cannot tell a server that hung
+up from one that was never reached.
 
 Whether a submission may be repeated hangs on whether any byte of it left. httpcore reports when it starts to write a
 request; before that event nothing left, after it the provider may be at work. A transport that reports nothing proves
 nothing, and then a lost answer counts as lost.
+
+The key can reach no other origin: the address that a request is sent to is made of the key's own origin, once, and what
+a request says of where it goes is only ever a path there.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import httpx
@@ -23,11 +27,13 @@ from ..errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, Unexp
 from ..wire import MOST_BYTES, HttpReply, HttpRequest
 from .credentials import Credential
 from .lanes import HttpTransport, Lanes, TlsContext, drain
+from .shortcut import Shortcut
 
-__all__ = ["SUBMIT_LANES", "Transport"]
+if TYPE_CHECKING:
+    from .aiohttp_polls import AiohttpPolls
 
-SUBMIT_LANES: Final = 8
-"""Submissions on their way at once: also the most that can be left unconfirmed by one crash."""
+__all__ = ["Transport"]
+
 _POLL_LANES: Final = 64
 _SUBMIT_IDLE_FOR: Final = 2.0
 """Seconds that an idle submit connection is kept: a reused one that the server has just closed loses an answer."""
@@ -37,6 +43,8 @@ _HEADERS: Final = (
     ("Accept-Encoding", "identity"),
     ("User-Agent", f"kling-async/{version('kling-async')}"),
 )
+_NO_WAITS: Final = dict.fromkeys(("connect", "read", "write", "pool"))
+"""An exchange has one deadline, so httpcore needs no timer for each step of it."""
 
 
 class _Trail:
@@ -60,8 +68,26 @@ class _TooLong(Exception):
     """The reply is longer than what is read."""
 
 
+class _Body(bytearray):
+    """The body of a reply, as far as it is read."""
+
+    def take(self, piece: bytes) -> None:
+        self.extend(piece)
+        if len(self) > MOST_BYTES:
+            raise _TooLong(f"more than {MOST_BYTES} bytes")
+
+
 class Transport:
-    """Carries requests to one provider's origin, and nothing anywhere else."""
+    """Carries requests to one provider's origin, and nothing anywhere else.
+
+    Args:
+        provider: its name, for errors.
+        credential: its origin, and the key that goes there.
+        timeout: seconds until an exchange has to be over.
+        tls: the context for https.
+        submit_lanes: submissions on their way at once: also the most that can be left unconfirmed by one crash.
+        shared: a transport of the user's that carries everything instead.
+    """
 
     def __init__(
         self,
@@ -70,16 +96,28 @@ class Transport:
         credential: Credential,
         timeout: float,
         tls: TlsContext,
-        submit_lanes: int = SUBMIT_LANES,
+        submit_lanes: int,
         shared: HttpTransport | None = None,
     ) -> None:
         self._provider = provider
         self._credential = credential
         self._timeout = timeout
-        self._waits = {"connect": timeout, "read": timeout, "write": timeout, "pool": None}
+        self._shared = shared is not None
         origin = credential.origin
+        self._url = httpx.URL(origin)
+        key = credential.header_for(f"{self._url.scheme}://{self._url.netloc.decode('ascii')}")
+        self._headers = httpx.Headers([("Host", self._url.netloc.decode("ascii")), *_HEADERS, key])
         self._submits = Lanes(submit_lanes, origin=origin, idle_for=_SUBMIT_IDLE_FOR, tls=tls, shared=shared)
-        self._polls = Lanes(_POLL_LANES, origin=origin, idle_for=_POLL_IDLE_FOR, tls=tls, shared=shared, pooled=True)
+        self._polls = Lanes(_POLL_LANES, origin=origin, idle_for=_POLL_IDLE_FOR, tls=tls, shared=shared)
+        self._shortcut = Shortcut(
+            credential=credential,
+            headers=_HEADERS,
+            timeout=timeout,
+            tls=tls,
+            most=_POLL_LANES,
+            idle_for=_POLL_IDLE_FOR,
+            allowed=shared is None,
+        )
 
     async def submit(self, request: HttpRequest) -> HttpReply:
         """Send a request that costs money, once.
@@ -88,7 +126,11 @@ class Transport:
             NotSent: no byte of it left.
             AnswerLost: it may have arrived, and no whole reply came by the deadline.
         """
-        return await self._send(request, self._submits, _Trail())
+        trail = _Trail()
+        try:
+            return await self._send(request, self._submits, trail)
+        except Exception as error:  # noqa: BLE001 - whatever a transport raises, the question is the same
+            raise self._failure(error, trail) from _bare(error)
 
     async def poll(self, request: HttpRequest) -> HttpReply:
         """Send a request that changes nothing.
@@ -100,81 +142,91 @@ class Transport:
             UnexpectedReply: the reply is too long to be read.
         """
         try:
+            shorter = await self._shortcut.find()
+            if shorter is not None:
+                return await self._fetch(request, shorter)
             return await self._send(request, self._polls, None)
-        except AnswerLost as error:
-            kind = UnexpectedReply if isinstance(error.__cause__, _TooLong) else ProviderUnavailable
-            raise kind(error.message, provider=self._provider) from error.__cause__
+        except Exception as error:  # noqa: BLE001 - as above
+            kind = UnexpectedReply if isinstance(error, _TooLong) else ProviderUnavailable
+            raise kind(self._lost(error), provider=self._provider) from _bare(error)
 
     async def _send(self, request: HttpRequest, lanes: Lanes, trail: _Trail | None) -> HttpReply:
-        try:
-            async with lanes.take() as lane:
-                # Read time-outs never fire on a trickle, nor on endless 1xx replies: the exchange has one deadline.
-                with anyio.fail_after(self._timeout):
-                    return await self._exchange(lane, request, trail)
-        except Exception as error:  # noqa: BLE001 - whatever a transport raises, the question is the same
-            raise self._failure(error, trail) from _bare(error)
+        async with lanes.take() as lane:
+            # Read time-outs never fire on a trickle, nor on endless 1xx replies: the exchange has one deadline.
+            with anyio.fail_after(self._timeout):
+                response = await lane.handle_async_request(self._dress(request, trail))
+                body = _Body()
+                await drain(response, body.take)
+                return self._reply(response.status_code, dict(response.headers.items()), body)
 
-    async def _exchange(self, lane: HttpTransport, request: HttpRequest, trail: _Trail | None) -> HttpReply:
-        response = await lane.handle_async_request(self._dress(request, trail))
-        body = bytearray()
+    async def _fetch(self, request: HttpRequest, shorter: AiohttpPolls) -> HttpReply:
+        body = _Body()
+        status, headers = await shorter.fetch(request.path, body.take)
+        return self._reply(status, headers, body)
 
-        def take(piece: bytes) -> None:
-            body.extend(piece)
-            if len(body) > MOST_BYTES:
-                raise _TooLong(f"more than {MOST_BYTES} bytes")
-
-        await drain(response, take)
-        return HttpReply(
-            status=response.status_code,
-            headers=dict(response.headers.items()),
-            body=self._credential.redact(bytes(body)),
-        )
+    def _reply(self, status: int, headers: Mapping[str, str], body: _Body) -> HttpReply:
+        return HttpReply(status=status, headers=headers, body=self._credential.redact(bytes(body)))
 
     def _dress(self, request: HttpRequest, trail: _Trail | None) -> httpx.Request:
-        """Give a request its origin, and, last, the key."""
-        url = httpx.URL(self._credential.origin + request.path)
-        key = self._credential.header_for(f"{url.scheme}://{url.netloc.decode('ascii')}")
-        headers = [*_HEADERS, key]
-        if request.body:
-            headers.append(("Content-Type", "application/json"))
-        extensions: dict[str, object] = {"timeout": self._waits}
+        """Make a request to the key's own origin; all but its path was made ready before, as that is what costs."""
+        target = request.path.encode("ascii")
+        extensions: dict[str, object] = {"timeout": _NO_WAITS}
+        if self._shared:
+            url = self._url.copy_with(raw_path=target)
+        else:
+            # What httpcore writes in place of the address's own path. Behind a proxy, which only a transport of the
+            # user's can have, it would do so in what is meant for the proxy, too.
+            url, extensions["target"] = self._url, target
         if trail is not None:
             extensions["trace"] = trail
-        return httpx.Request(request.method, url, headers=headers, content=request.body or None, extensions=extensions)
+        made = httpx.Request(
+            request.method, url, headers=self._headers, content=request.body or None, extensions=extensions
+        )
+        if request.body:
+            made.headers["Content-Type"] = "application/json"
+        return made
 
-    def _failure(self, error: Exception, trail: _Trail | None) -> KlingError:
+    def _failure(self, error: Exception, trail: _Trail) -> KlingError:
+        if trail.nothing_left:
+            message = f"No connection to {self._credential.origin}: {_words(error)}"
+            return NotSent(message, reason=_reason(error), provider=self._provider)
+        return AnswerLost(self._lost(error), provider=self._provider)
+
+    def _lost(self, error: Exception) -> str:
         host = self._credential.origin
-        if trail is not None and trail.nothing_left:
-            reason = _reason(error)
-            return NotSent(f"No connection to {host}: {_words(error)}", reason=reason, provider=self._provider)
         if isinstance(error, TimeoutError):
-            what = f"No whole answer from {host} within {self._timeout:g} s"
-        else:
-            what = f"The answer from {host} was lost: {_words(error)}"
-        return AnswerLost(what, provider=self._provider)
+            return f"No whole answer from {host} within {self._timeout:g} s"
+        return f"The answer from {host} was lost: {_words(error)}"
 
     async def aclose(self) -> None:
         """Close the idle connections."""
         await self._submits.aclose()
         await self._polls.aclose()
+        await self._shortcut.aclose()
 
 
 def _words(error: Exception) -> str:
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+    """Return an error's name and words, or those of what it came from: some transports leave their own blank."""
+    words = (" ".join(str(one).split())[:200] for one in _chain(error))
+    return ": ".join(filter(None, (type(error).__name__, next(filter(None, words), ""))))
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, (TimeoutError, httpx.TimeoutException)):
         return "timeout"
+    for one in _chain(error):
+        if isinstance(one, ssl.SSLError):
+            return "tls"
+        if isinstance(one, socket.gaierror):
+            return "dns"
+    return "refused"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return "tls"
-        if isinstance(seen, socket.gaierror):
-            return "dns"
+        yield seen
         seen = seen.__cause__ or seen.__context__
-    return "refused"
 
 
 def _bare(error: Exception) -> Exception:

@@ -145,6 +145,7 @@ class Plan:
         self._rows: list[list[float]] = [[]] * _RUNGS
         self._ages = law.ages
         self._widths = [b - a for a, b in pairwise(law.ages)]
+        self._price, self._rung, self._share = 0.0, 0, 0.0
 
     def next_check(self, age: float, price: float) -> float:
         """Return the age at which to look again at a prediction that was not finished at `age`.
@@ -153,10 +154,9 @@ class Plan:
             age: the age at the last look, 0 if there was none.
             price: the seconds of delay that one look is worth: the market's, divided by the prediction's weight.
         """
-        rung = (math.log(price) - _LOWEST) / _STEP if price > _CHEAPEST else 0.0
-        at = min(int(rung), _RUNGS - 2)
-        share = min(rung - at, 1.0)
-        low, high = self._rows[at] or self._row(at), self._rows[at + 1] or self._row(at + 1)
+        if price != self._price:
+            self._climb(price)
+        low, high, share = self._rows[self._rung], self._rows[self._rung + 1], self._share
         ages = self._ages
         i = bisect_right(ages, age) - 1
         if i < len(self._widths):
@@ -166,6 +166,14 @@ class Plan:
         else:
             check = age + low[i] - ages[i] + share * (high[i] - low[i])
         return max(check, age + SHORTEST_GAP)
+
+    def _climb(self, price: float) -> None:
+        """Stand between the two rungs around a price; mostly it is that of the last time."""
+        rung = (math.log(price) - _LOWEST) / _STEP if price > _CHEAPEST else 0.0
+        at = min(int(rung), _RUNGS - 2)
+        for each in (at, at + 1):
+            self._rows[each] = self._rows[each] or self._row(each)
+        self._price, self._rung, self._share = price, at, min(rung - at, 1.0)
 
     def _row(self, rung: int) -> list[float]:
         price = _CHEAPEST * math.exp(_STEP * rung)
@@ -177,7 +185,6 @@ class Plan:
             if following[places[i]] > places[i] and survival[places[i]] > 0.0:
                 break
             row[i] = ages[places[i]] + tail_gap(ages[places[i]], price)
-        self._rows[rung] = row
         return row
 
 

@@ -49,6 +49,9 @@ T = TypeVar("T", bound=Ordered)
 
 _STEP: Final = 1.01
 """How far the price moves at a token. Anything from 0.3 to 3 % gives the same delays within 2 %."""
+_LATE: Final = 0.02
+"""Seconds by which a look is overdue before it counts as late: timers and a busy event loop are late by some of it, and
+a price that rose with each of them would never be back at its floor."""
 _CEILING: Final = 400.0
 """Seconds that a look is worth at most; there everybody is looked at once, late, in the order of finishing."""
 _TRIES: Final = 4
@@ -124,6 +127,7 @@ class Agenda(Generic[T]):
     def __init__(self, market: Market, due: Callable[[T, float], float | None]) -> None:
         self._market, self._due = market, due
         self._heap: list[tuple[float, T]] = []
+        self._asked_at = -math.inf
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -136,13 +140,15 @@ class Agenda(Generic[T]):
 
     def take(self, now: float) -> T | None:
         """Return whom to look at with a poll token that is ready now; None leaves the token unused."""
-        market = self._market
+        market, self._asked_at = self._market, now
         if market.stale:
             self.rebuild()
+        if market.at_rest and self._heap and self._heap[0][0] > now:
+            return None  # most who ask when looks are plenty
         head = self._head()
         if head is None:
             return None
-        market.step(late=head[0] < now)
+        market.step(late=head[0] < now - _LATE)
         aside = list[tuple[float, T]]()
         while head is not None and not self._worth(head, now):
             # Who waits for a fixed age, or has a high floor, must not keep the token from those behind.
@@ -170,7 +176,10 @@ class Agenda(Generic[T]):
         if not self._heap:
             return None
         due = self._heap[0][0]
-        return max(due, now) if self._market.at_rest else min(max(due, now), now + token_for)
+        if not self._market.at_rest:
+            # Counted from the last token, not from now: who asks again when it has come would be put off for ever.
+            due = min(due, self._asked_at + token_for)
+        return max(due, now)
 
     def rebuild(self) -> None:
         """Key all anew at the price of now; needed after a law has changed."""

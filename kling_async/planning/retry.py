@@ -80,9 +80,10 @@ _SETTLES_FOR: Final = 60.0
 
 
 def judge_poll(error: KlingError, *, asked_for: float) -> Verdict:
-    """Return what to do about a poll that failed, `asked_for` seconds after the first."""
-    if isinstance(error, NotSent):
-        return Verdict(Action.REPEAT if error.reason != "tls" else Action.GIVE_UP, _ENDLESS)
+    """Return what to do about a poll that failed, `asked_for` seconds after the first.
+
+    Whether it was sent is not asked: a poll that could not leave is a `ProviderUnavailable` like any other.
+    """
     if isinstance(error, (RateLimited, ProviderUnavailable, UnexpectedReply)):
         return Verdict(Action.REPEAT, _ENDLESS)
     if isinstance(error, BadRequest):

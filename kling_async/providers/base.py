@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import ClassVar
 
+from attrs import evolve
+
 from ..errors import AnswerLost, InputError, InputFault, UnexpectedReply
 from ..inputs import Input
 from ..prediction import Json, OutputKind, Prediction, Status
@@ -138,7 +140,19 @@ class Provider(ABC):
         envelope, document, unreadable = self._envelope(reply)
         if unreadable is not None or not _ok(reply) or (envelope.refused and "status" not in envelope.record):
             raise self._no(reply, envelope, unreadable, "The reply cannot be read")
+        if self._nothing_new(prediction, envelope):
+            return evolve(prediction, raw=document)
         return self._advanced(prediction, envelope, reply, document)
+
+    def _nothing_new(self, prediction: Prediction, envelope: Envelope) -> bool:
+        """Return whether a record tells what is known, as most do: reading it whole costs more than all the rest."""
+        word = prediction.native_status
+        return (
+            envelope.record.get("status") == word
+            and not prediction.status.finished
+            and prediction.status is self.statuses.get(word.strip().lower(), Status.RUNNING)
+            and prediction.created_at is not None
+        )
 
     def _advanced(self, prediction: Prediction, envelope: Envelope, reply: HttpReply, document: Json) -> Prediction:
         spec = self.models.get(prediction.model)

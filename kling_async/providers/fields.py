@@ -164,8 +164,11 @@ def output(value: str, *, kind: OutputKind) -> Output | None:
     return None if media is None else Output(url=f"data:{media.mime};base64,{text}", kind=media.kind)
 
 
+_HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
+
+
 def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+    return _HUMP.sub(r"_\1", name).lower()
 
 
 def snake_names(value: Mapping[str, Json]) -> dict[str, Json]:
@@ -175,7 +178,7 @@ def snake_names(value: Mapping[str, Json]) -> dict[str, Json]:
 
 def as_object(value: object) -> Mapping[str, Any]:
     """Return a JSON object, or an empty one in place of anything else."""
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def as_list(value: object) -> list[object]:

@@ -63,6 +63,7 @@ EXPECTED = {
         ("a fox: ", "an owl [[refused]]: The provider refused", "a whale: "),
         ("out/*.png", "out/*.png"),
     ),
+    "resume.py": Expected(printed=tuple(f"fox-{n} " for n in range(12)), files=("out/journal.db", *["out/*.png"] * 12)),
     "sandbox_server.py": Expected(printed=("gptproto succeeded\n", "apiinone kling-image-o1 was billed 0.012\n")),
     "sheet.py": Expected(
         ("jobs.csv",), printed=("3 jobs, expected cost: ", "fox done\n", "heron done\n"), files=(*["out/*.png"] * 3,)

@@ -71,13 +71,16 @@ def test_what_cannot_be_a_key_is_refused_unseen(key: str) -> None:
         ("https://gptproto.com", "https://gptproto.com"),
         ("https://gptproto.com/", "https://gptproto.com"),
         (" https://GPTProto.com:8443 ", "https://gptproto.com:8443"),
+        ("https://gptproto.com:443", "https://gptproto.com"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("http://127.0.0.1:443", "http://127.0.0.1:443"),
         ("http://127.0.0.1:8765", "http://127.0.0.1:8765"),
         ("http://localhost:8765", "http://localhost:8765"),
         ("http://[::1]:8765", "http://[::1]:8765"),
     ],
 )
 def test_origins_are_read(url: str, origin: str) -> None:
-    """An origin is a scheme, a host and perhaps a port."""
+    """An origin is a scheme, a host and perhaps a port, which is left out where it goes without saying."""
     assert origin == read_origin(GPTPROTO, {"gptproto": url}, allow_http=False)
 
 

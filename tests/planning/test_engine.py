@@ -493,8 +493,7 @@ def test_a_restored_prediction_goes_on() -> None:
 
 
 PASSING = [
-    NotSent("x", reason="refused"),
-    NotSent("x", reason="dns"),
+    ProviderUnavailable("x"),
     ProviderUnavailable("x", http_status=503),
     UnexpectedReply("x"),
     BadRequest("x", http_status=408),

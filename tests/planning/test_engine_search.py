@@ -306,7 +306,7 @@ class _Run:
         if dice() < world.poll_429:
             return RateLimited("x", http_status=429, retry_after=self.chance.choice([None, 5.0]))
         if dice() < world.poll_fails:
-            kinds = [ProviderUnavailable("x", http_status=502), NotSent("x"), UnexpectedReply("x")]
+            kinds = [ProviderUnavailable("x", http_status=502), ProviderUnavailable("x"), UnexpectedReply("x")]
             return self.chance.choice([*kinds, BadRequest("x", http_status=408)])
         if self.now < self.done_at[key]:
             return prediction(key)

@@ -144,12 +144,22 @@ def test_above_the_floor_every_token_is_acted_on() -> None:
         market.step(late=True)
     high = market.price
     line.rebuild()
-    assert line.wake_at(1.0, token_for=0.1) == 1.1
     assert line.take(1.0) is None
     assert market.price < high
+    for now in (1.0, 1.05, 1.1):
+        assert line.wake_at(now, token_for=0.1) == 1.1
     taken = line.take(4.5)
     assert taken is not None
     assert taken.gap == 4.0
+
+
+def test_the_price_does_not_follow_what_every_timer_is_late_by() -> None:
+    """A look is late beyond what a busy loop takes to wake up, or the price would never be back at its floor."""
+    line, market = agenda(5.0, 6.0)
+    assert line.take(5.015) is not None
+    assert market.at_rest
+    assert line.take(6.025) is not None
+    assert not market.at_rest
 
 
 def test_who_waits_for_a_fixed_age_does_not_keep_others_from_a_token() -> None:
@@ -194,6 +204,7 @@ def test_stale_keys_are_made_anew_before_a_token_is_given() -> None:
     for _ in range(300):
         market.step(late=True)
     line.add(Item(1.0))
+    assert line.take(0.0) is None
     late = line.wake_at(0.0, token_for=1e9)
     for _ in range(300):
         market.step(late=False)

@@ -86,9 +86,7 @@ def test_what_may_be_billed_is_never_repeated(error: KlingError, verdict: Verdic
 
 ENDLESS = 1 << 30
 POLLS: dict[str, tuple[KlingError, float, Action]] = {
-    "connection refused": (NotSent("x", reason="refused"), 0.0, REPEAT),
-    "no such host": (NotSent("x", reason="dns"), 0.0, REPEAT),
-    "TLS failed": (NotSent("x", reason="tls"), 0.0, GIVE_UP),
+    "no answer": (ProviderUnavailable("x"), 500.0, REPEAT),
     "cut short": (UnexpectedReply("x"), 0.0, REPEAT),
     "429": (status(RateLimited, 429), 0.0, REPEAT),
     **{str(http): (status(ProviderUnavailable, http), 500.0, REPEAT) for http in (500, 502, 503, 504)},
@@ -116,7 +114,7 @@ def test_polls(error: KlingError, asked_for: float, action: Action) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [UnexpectedReply("x"), status(RateLimited, 429), NotSent("x"), status(BadRequest, 404)]
+    "error", [UnexpectedReply("x"), status(RateLimited, 429), ProviderUnavailable("x"), status(BadRequest, 404)]
 )
 def test_polls_end_by_the_deadline_alone(error: KlingError) -> None:
     """No number of failed polls gives a paid prediction up."""

@@ -322,6 +322,32 @@ def test_what_is_known_stays_known() -> None:
     assert evolve(known, status=Status.RUNNING, native_status="processing") == seen
 
 
+def test_a_record_that_tells_nothing_new_changes_the_reply_alone(sample: Callable[[str, str], HttpReply]) -> None:
+    """A prediction that goes on under the same word stays as it was known, and carries the reply of now."""
+    reply = sample("gptproto", "processing.200.json")
+    known = running("processing", created_at=datetime(2026, 6, 16, tzinfo=UTC), flagged=False, raw=None)
+    seen = PROVIDER.parse_poll(reply, prediction=known)
+    assert known == seen
+    assert json.loads(reply.body) == seen.raw
+
+
+@pytest.mark.parametrize("name", ["completed.200.json", "completed-upper.200.json"])
+def test_a_record_is_read_whole_where_its_word_and_the_status_disagree(
+    name: str, sample: Callable[[str, str], HttpReply]
+) -> None:
+    """A prediction put together by hand, with the last word but not its status, ends all the same."""
+    reply = sample("gptproto", name)
+    word = json.loads(reply.body)["data"]["status"]
+    by_hand = Prediction(
+        provider="gptproto",
+        model=INPUT.model,
+        id=HEX,
+        native_status=word,
+        created_at=datetime(2026, 6, 16, tzinfo=UTC),
+    )
+    assert Status.SUCCEEDED is PROVIDER.parse_poll(reply, prediction=by_hand).status
+
+
 def test_a_model_that_is_no_longer_known_can_still_be_read() -> None:
     """A prediction from an older table is read all the same."""
     body = json.dumps({"data": {"status": "completed", "outputs": [URL]}}).encode()
