@@ -167,18 +167,20 @@ class Account:
     async def _send(self, ticket: Ticket, job: Job) -> Prediction:
         """Send a submission. With a journal, it is written down before, and what came of it before anybody hears."""
         page = ticket.page
-        if page is not None:
-            await page.sending()
-        self._publish([self.engine.sending(ticket, self._clock.now())])
-        try:
-            prediction = await self.gateway.submit(job)
-        except KlingError as error:
-            if page is not None:
+        if page is None:
+            return await self._post(ticket, job)
+        async with page.sending():
+            try:
+                prediction = await self._post(ticket, job)
+            except KlingError as error:
                 await page.failed(error)
-            raise
-        if page is not None:
+                raise
             await page.accepted(prediction)
-        return prediction
+            return prediction
+
+    async def _post(self, ticket: Ticket, job: Job) -> Prediction:
+        self._publish([self.engine.sending(ticket, self._clock.now())])
+        return await self.gateway.submit(job)
 
     async def _poll(self) -> bool:
         """Look at one prediction; return whether there was one to look at."""

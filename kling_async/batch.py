@@ -117,9 +117,12 @@ class Batch:
         for ticket in self._open.values():
             if ticket.job is not None:
                 self._desk.forget(ticket, ticket.job.provider or "")
-        if group is not None:
+        if group is None:
+            return
+        try:
             group.cancel_scope.cancel()
             await group.__aexit__(None, None, None)
+        finally:
             if self._recorder is not None:
                 await self._recorder.aclose()
 

@@ -106,9 +106,11 @@ class Client:
 
     async def aclose(self) -> None:
         """Finish the requests in flight, each by its own deadline, and close every connection and the journal."""
-        await self._workshop.aclose()
-        if self._recorder is not None:
-            await self._recorder.aclose()
+        try:
+            await self._workshop.aclose()
+        finally:
+            if self._recorder is not None:
+                await self._recorder.aclose()
 
     @property
     def learned(self) -> Json:

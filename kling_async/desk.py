@@ -112,7 +112,7 @@ class Desk:
         known, step = None, Step.SUBMIT
         if self.recorder is not None:
             known = await self.recorder.find(job.key)
-            sending = self.recorder.sending(job.key)
+            sending = self.recorder.submitting(job.key)
             if sending is not None and sending.listener is not None:
                 raise _under_way(job.key)
             if sending is not None and sending.job is not None:

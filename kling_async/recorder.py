@@ -10,14 +10,13 @@ unconfirmed from then on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 import anyio
-from attrs import evolve
 
 from .effects.clock import Clock
 from .effects.journal import Journal
@@ -134,7 +133,7 @@ class Recorder:
         if ticket.key is not None:
             self._under_way[ticket.key] = ticket
 
-    def sending(self, key: str | None) -> Ticket | None:
+    def submitting(self, key: str | None) -> Ticket | None:
         """Return who is just submitting a job."""
         ticket = self._under_way.get(key or "")
         return None if ticket is None or ticket.state.over or ticket.state is State.ACCEPTED else ticket
@@ -151,22 +150,25 @@ class Recorder:
 
     # For pages.
 
-    async def begin_sending(self, submission: Submission) -> None:
-        """Write down that a submission is about to leave; nothing leaves any more once that has failed."""
+    @asynccontextmanager
+    async def sending(self, submission: Submission) -> AsyncGenerator[None]:
+        """Write down that a submission is about to leave, and know that it is under way as long as this is open."""
         if self._broken is not None or self._closed:
             raise self._refusal(submission)
         self._sending += 1
         try:
+            await self._write_intent(submission)
+            yield
+        finally:
+            self._sending -= 1
+            self._none_sending.set()
+
+    async def _write_intent(self, submission: Submission) -> None:
+        try:
             await self._journal.write(submission)
         except JournalError as error:
             self._broken = error
-            self.end_sending()
             raise self._refusal(submission) from error
-
-    def end_sending(self) -> None:
-        """Note that no request of a submission is on its way any more."""
-        self._sending -= 1
-        self._none_sending.set()
 
     async def write(self, submission: Submission) -> None:
         """Write down what is not lost if it cannot be."""
@@ -221,25 +223,21 @@ class JournalPage:
         self._recorder = recorder
         self.submission = submission
 
-    async def sending(self) -> None:
+    @asynccontextmanager
+    async def sending(self) -> AsyncGenerator[None]:
         self.submission = self.submission.sent(self._recorder.now())
-        await self._recorder.begin_sending(self.submission)
+        async with self._recorder.sending(self.submission):
+            yield
 
     async def accepted(self, prediction: Prediction) -> None:
         self.submission = self.submission.accepted(prediction, self._recorder.now())
-        try:
-            await self._recorder.write_accepted(self.submission)
-        finally:
-            self._recorder.end_sending()
+        await self._recorder.write_accepted(self.submission)
 
     async def failed(self, error: KlingError) -> None:
         lost = judge_submission(error).action is Action.UNCONFIRMED
         self.submission = self.submission.failed(error, lost=lost, at=self._recorder.now())
-        try:
-            await self._recorder.write(self.submission)
-        finally:
-            self._recorder.end_sending()
+        await self._recorder.write(self.submission)
 
     async def finished(self, prediction: Prediction) -> None:
-        self.submission = evolve(self.submission).finished(prediction, self._recorder.now())
+        self.submission = self.submission.finished(prediction, self._recorder.now())
         await self._recorder.write(self.submission)

@@ -62,16 +62,19 @@ class Scheduler:
         group, self._group = self._group, None
         for account in self._accounts.values():
             account.close()
-        if group is not None:
-            # Requests are shielded: only who is parked, or between two requests, is cancelled here. Workers keep their
-            # errors to themselves, so the group never wraps the caller's.
-            group.cancel_scope.cancel()
-            await group.__aexit__(None, None, None)
+        try:
+            if group is not None:
+                # Requests are shielded: only who is parked, or between two requests, is cancelled here. Workers keep
+                # their errors to themselves, so the group never wraps the caller's.
+                group.cancel_scope.cancel()
+                await group.__aexit__(None, None, None)
+        finally:
+            # Whoever closes it may be cancelled, too.
             for account in self._accounts.values():
                 account.dismiss()
-        with anyio.CancelScope(shield=True):
-            for account in self._accounts.values():
-                await account.gateway.aclose()
+            with anyio.CancelScope(shield=True):
+                for account in self._accounts.values():
+                    await account.gateway.aclose()
 
     def account(self, provider: Provider) -> Account:
         """Return the account at a provider. Raises InputError without a key for it, or in another event loop."""

@@ -96,10 +96,12 @@ class Workshop:
 
     async def aclose(self) -> None:
         """Finish the requests on their way, and close every connection."""
-        await self.scheduler.aclose()
-        if self._shared is not None:
-            with anyio.CancelScope(shield=True):
-                await self._shared.aclose()
+        try:
+            await self.scheduler.aclose()
+        finally:
+            if self._shared is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._shared.aclose()
 
     def _connect(self, provider: Provider) -> tuple[Gateway, Limits]:
         limits = self._settings.limits(provider)

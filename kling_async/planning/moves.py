@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias
 
@@ -93,8 +94,8 @@ Listener: TypeAlias = Callable[[Event], None]
 class Page(Protocol):
     """Where a journal keeps a job. Each method returns once what it was told is durable."""
 
-    async def sending(self) -> None:
-        """Write down that a submission is about to leave. Raises JournalError: then nothing may be sent."""
+    def sending(self) -> AbstractAsyncContextManager[None]:
+        """Write down that a submission is about to leave; inside it, it leaves. Raises JournalError: nothing may."""
         ...
 
     async def accepted(self, prediction: Prediction) -> None:

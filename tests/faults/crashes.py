@@ -69,13 +69,22 @@ class Runner:
         assert code is None or isinstance(code, int)
         return code
 
-    def run(self, site: Site, folder: Path, *, jobs: int, kill_after: float | None = None, **order: Any) -> int:
+    def run(
+        self,
+        site: Site,
+        folder: Path,
+        *,
+        jobs: int,
+        kill_after: float | None = None,
+        within: float = 30.0,
+        **order: Any,
+    ) -> int:
         """Run, killing the run after so many seconds, and return its exit code."""
         pid = self.start(site, folder, jobs=jobs, **order)
         code = None if kill_after is None else self.reap(pid, within=kill_after)
         if code is None and kill_after is not None:
             os.kill(pid, signal.SIGKILL)
-        code = self.reap(pid) if code is None else code
+        code = self.reap(pid, within=within) if code is None else code
         assert code is not None, "a run did not end"
         return code
 

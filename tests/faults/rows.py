@@ -46,8 +46,6 @@ class Proof:
     pending: str = ""
 
 
-_LATER = "It needs the journal."
-
 ROWS = (
     Row(1, "Killed at random (SIGKILL)", "No job is paid twice, no id that was reported is lost."),
     Row(2, "Killed at each step of input and output", "The same, at every step."),
@@ -128,18 +126,18 @@ ROWS = (
         "All connections are in use",
         "Who waits is served, or told by his own deadline that nothing was sent.",
     ),
-    Row(21, "Disk full before a submission", "It is not sent: 0 charges.", _LATER),
-    Row(22, "Disk full between a submission and its record", "The id is not lost.", _LATER),
+    Row(21, "Disk full before a submission", "It is not sent: 0 charges."),
+    Row(22, "Disk full between a submission and its record", "The id is not lost."),
     Row(
         23,
         "Disk full, or a quota, during a download",
         "No file by its name; the prediction is kept; a later call goes on and finishes.",
     ),
-    Row(24, "Read-only directory or journal, no permission, no descriptors", "It fails before money is spent.", _LATER),
-    Row(25, "A second process on one journal", "A clear error within 5 s.", _LATER),
-    Row(26, "Journal corrupt, cut, of another kind, from the future", "It is not opened, and never made anew.", _LATER),
-    Row(27, "Cancelled at every await", "No id is lost.", _LATER),
-    Row(28, "A sibling fails; Ctrl-C; SIGTERM; the loop is closed", "Submissions on their way end first.", _LATER),
+    Row(24, "Read-only directory or journal, no permission, no descriptors", "It fails before money is spent."),
+    Row(25, "A second process on one journal", "A clear error within 5 s."),
+    Row(26, "Journal corrupt, cut, of another kind, from the future", "It is not opened, and never made anew."),
+    Row(27, "Cancelled at every await", "No id is lost."),
+    Row(28, "A sibling fails; Ctrl-C; SIGTERM; the loop is closed", "Submissions on their way end first."),
     Row(
         29,
         "The machine's clock is set; the machine sleeps",

@@ -12,10 +12,12 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,13 @@ async def run(order: dict[str, Any]) -> None:
     def tell(*words: object) -> None:
         os.write(told, (" ".join(str(word) for word in words) + "\n").encode())
 
+    full_at, full_after = order.get("full_at", ("", 0))
+    heard_of: Counter[str] = Counter()
+
     def heard(event: Event) -> None:
+        heard_of[event.kind] += 1
+        if event.kind == full_at and heard_of[event.kind] == full_after:
+            fill_up(folder)
         if event.kind in (EventKind.ACCEPTED, EventKind.RESUMED) and event.prediction is not None:
             tell("id", event.key, event.prediction.id)
 
@@ -106,6 +114,13 @@ async def run(order: dict[str, Any]) -> None:
     tell("ended")
 
 
+def fill_up(folder: Path) -> None:
+    """Let no file grow from now on: to SQLite that is a full disk."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    size = (folder / "journal.db-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
 def live(order: dict[str, Any]) -> None:
     """Be the process of a run, and end with it."""
     folder = Path(order["folder"])
@@ -116,6 +131,8 @@ def live(order: dict[str, Any]) -> None:
     if "crash_at" in order:
         point.watch()
     code = 0
+    if "files" in order:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (order["files"], order["files"]))
     try:
         anyio.run(run, order, backend=order.get("backend", "asyncio"))
     except KlingError as error:

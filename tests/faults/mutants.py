@@ -1,0 +1,48 @@
+"""Other builds of the package, each broken in one way, to see that the tests would notice."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import kling_async
+
+__all__ = ["MUTANTS", "build"]
+
+MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
+    "no intent": (
+        (
+            "recorder.py",
+            "            await self._write_intent(submission)\n            yield\n",
+            "            yield\n",
+        ),
+    ),
+    "reported before it is committed": (
+        (
+            "account.py",
+            "            await page.accepted(prediction)\n",
+            "            self._group and self._group.start_soon(page.accepted, prediction)\n",
+        ),
+    ),
+    "written under the final name": (
+        ("effects/parts.py", 'self.path = directory / f"{stem}.part"', 'self.path = directory / f"{stem}.png"'),
+        ("effects/parts.py", "            self._link(final)\n", "            pass\n"),
+    ),
+    "no shield": (("account.py", "anyio.CancelScope(shield=True)", "anyio.CancelScope(shield=False)"),),
+    "repeated after a time-out": (
+        ("planning/retry.py", "return Verdict(Action.UNCONFIRMED)", "return Verdict(Action.REPEAT, 3)"),
+    ),
+}
+"""Replacements by what is wrong then: file, text, other text."""
+
+
+def build(name: str, folder: Path) -> Path:
+    """Make a build that is broken so, and return the folder to import it from."""
+    package = folder / "kling_async"
+    shutil.copytree(Path(kling_async.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    for path, before, after in MUTANTS[name]:
+        text = (package / path).read_text(encoding="utf-8")
+        assert text.count(before) == 1, f"{path} has changed: this mutation must follow it"
+        (package / path).write_text(text.replace(before, after), encoding="utf-8")
+    return folder

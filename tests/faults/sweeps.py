@@ -1,0 +1,89 @@
+"""Ways to end a run before its time, each held to what it must leave behind; mutants are held to the same."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from .answers import Script, accepted, send, sleep
+from .conftest import OpenSite
+from .crashes import PNG, Runner, check_nothing_lost, check_paid, kept_in, log_of, unconfirmed_in
+
+__all__ = ["interrupted_downloads", "leaves", "steps", "sweep", "timeouts"]
+
+JOBS = 24
+SLOTS = 4
+SLOW = Script(submit=[(sleep(0.01) + accepted()).for_ever])
+"""The answer to a submission takes a moment, in which it is charged and nobody knows."""
+
+
+def sweep(runner: Runner, site: OpenSite, folder: Path, *, kills: int, seed: int) -> int:
+    """Kill runs at random moments, each begun again until it is done; return how many jobs nobody knows of."""
+    dice, killed, lost, number = random.Random(seed), 0, 0, 0
+    while killed < kills:
+        number += 1
+        here, place = site(SLOW, running_for=1), folder / f"run-{number}"
+        before = 0
+        for patience in range(200):
+            kill_after = dice.uniform(0.02, 0.3 + patience / 20)
+            code = runner.run(here, place, jobs=JOBS, max_submitting=SLOTS, kill_after=kill_after)
+            check_nothing_lost(place)
+            after = len(unconfirmed_in(kept_in(place)))
+            assert after - before <= SLOTS, "more at risk than promised (G5)"
+            before = after
+            if code == 0:
+                break
+            assert code == -9, log_of(place)
+            killed += 1
+        check_paid(place, here.books, jobs=JOBS)
+        lost += before
+    return lost
+
+
+def steps(runner: Runner, site: OpenSite, folder: Path, *, first: int = 1, every: int = 1) -> int:
+    """Kill a run at one step in the world after another, begin it again, and hold its books; return how many."""
+    for done, at in enumerate(range(first, 10_000, every)):
+        here, place = site(), folder / f"step-{at}"
+        code = runner.run(here, place, jobs=2, max_submitting=1, crash_at=at)
+        if code == 0:
+            return done
+        assert code == -9, log_of(place)
+        check_nothing_lost(place)
+        assert len(unconfirmed_in(kept_in(place))) <= 1
+        assert 0 == runner.run(here, place, jobs=2), log_of(place)
+        check_nothing_lost(place)
+        check_paid(place, here.books, jobs=2)
+    raise AssertionError("there were more steps than that")
+
+
+def interrupted_downloads(runner: Runner, site: OpenSite, folder: Path, *, kills: int) -> None:
+    """Kill runs while files are half here: nothing under a final name is partial, and the next run completes it."""
+    half = len(PNG) // 2
+    head = f'HTTP/1.1 200 OK\r\nETag: "one"\r\nContent-Length: {len(PNG)}\r\n\r\n'.encode()
+    slow = send(head + PNG[:half]) + sleep(0.3) + send(PNG[half:])
+    for number in range(kills):
+        here, place = site(Script(file=[slow.for_ever])), folder / f"half-{number}"
+        runner.run(here, place, jobs=4, kill_after=0.25 + 0.05 * number)
+        check_nothing_lost(place)
+        here.script(Script())
+        assert 0 == runner.run(here, place, jobs=4), log_of(place)
+        check_nothing_lost(place)
+
+
+def leaves(runner: Runner, site: OpenSite, folder: Path) -> None:
+    """Leave while answers are on their way: each submission ends first, and its id is written down (G12)."""
+    here = site(Script(submit=[(sleep(0.5) + accepted()).for_ever]))
+    assert 0 == runner.run(here, folder, jobs=8, leave_after=0.3), log_of(folder)
+    check_nothing_lost(folder)
+    kept = kept_in(folder)
+    known = {one.prediction.id for one in kept if one.prediction is not None}
+    assert len(known) == 8 == len(here.books.charges), "a submission was left before its answer"
+    assert set() == unconfirmed_in(kept)
+
+
+def timeouts(runner: Runner, site: OpenSite, folder: Path) -> None:
+    """Answers that do not come in time: each job is submitted once, and unconfirmed."""
+    here = site(Script(submit=[sleep(0.6).for_ever]))
+    runner.run(here, folder, jobs=3, request_timeout=0.2, within=20.0)
+    assert {1} == set(here.books.submissions().values()), "a submission was repeated"
+    assert 3 == len(unconfirmed_in(kept_in(folder)))

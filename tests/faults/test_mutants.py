@@ -1,0 +1,48 @@
+"""Negative controls: builds of the package that are broken in one way each, and are caught by what the rows check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from .conftest import OpenSite
+from .crashes import Runner
+from .mutants import MUTANTS, build
+from .sweeps import interrupted_downloads, leaves, steps, timeouts
+
+Check: TypeAlias = Callable[[Runner, OpenSite, Path], object]
+
+CAUGHT_BY: Mapping[str, tuple[Check, str]] = {
+    "no intent": (steps, "paid twice"),
+    "reported before it is committed": (steps, "told and not on disk"),
+    "written under the final name": (partial(interrupted_downloads, kills=4), "is partial"),
+    "no shield": (leaves, "left before its answer"),
+    "repeated after a time-out": (timeouts, "was repeated"),
+}
+"""Which check catches a mutant, and what it says."""
+
+
+@pytest.fixture(scope="module")
+def sound() -> object:
+    """Start what forks runs of the package as it is."""
+    with Runner() as started:
+        yield started
+
+
+@pytest.mark.parametrize("name", [name for name, (check, _) in CAUGHT_BY.items() if check is not steps])
+def test_the_package_passes(name: str, sound: Runner, site: OpenSite, tmp_path: Path) -> None:
+    """Each check is passed by the package as it is; the steps are rows 1 and 2."""
+    CAUGHT_BY[name][0](sound, site, tmp_path)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_broken_build_is_caught(name: str, site: OpenSite, tmp_path: Path) -> None:
+    """A build that breaks one promise fails the check that claims to cover it."""
+    (tmp_path / "runs").mkdir()
+    check, says = CAUGHT_BY[name]
+    with Runner(build(name, tmp_path / "build")) as runner, pytest.raises(AssertionError, match=says):
+        check(runner, site, tmp_path / "runs")
