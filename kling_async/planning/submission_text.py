@@ -50,12 +50,13 @@ def _exact(text: object) -> str:
 
 
 _CONVERTER: Final = _converter()
+# ASCII only, so that a lone surrogate in a prompt is no obstacle to writing its id down.
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 
 def text_of_submission(submission: Submission) -> str:
     """Return a submission as one line."""
-    # ASCII only, so that a lone surrogate in a prompt is no obstacle to writing its id down.
-    return json.dumps(_CONVERTER.unstructure(submission), separators=(",", ":"))
+    return _ENCODER.encode(_CONVERTER.unstructure(submission, Submission))
 
 
 def submission_from_text(text: str) -> Submission:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import random
+from pathlib import Path
 
 import pytest
 from attrs import frozen
 
-from kling_async import Outcome
+from kling_async import Outcome, SqliteJournal, State
 from kling_async.errors import AnswerLost, BadRequest, KlingError
 
 from .answers import CLOSE, RESET, Script, refused, reply, send
@@ -55,8 +56,8 @@ FATES = [
 WELL = Fate(Script(), None)
 
 
-async def soak(site: OpenSite, *, jobs: int, share: float, by: float) -> None:
-    """Run jobs of which a share meets each fault, and hold the client's account of it against the provider's."""
+async def soak(site: OpenSite, journal: SqliteJournal, *, jobs: int, share: float, by: float) -> None:
+    """Run jobs of which a share meets each fault, twice, and hold all accounts of it against each other."""
     dice = random.Random(41)
     fates = {f"cat {number}": WELL for number in range(jobs)}
     for prompt in fates:
@@ -66,12 +67,16 @@ async def soak(site: OpenSite, *, jobs: int, share: float, by: float) -> None:
     outcomes: list[Outcome] = []
 
     async def run() -> None:
-        async with client.batch(cats(jobs), max_open=200, stop_after=jobs) as batch:
+        outcomes.clear()
+        async with client.batch(cats(jobs), journal=journal, max_open=200, stop_after=jobs) as batch:
             async for outcome in batch:
                 outcomes.append(outcome)
 
     async with client_of(here, request_timeout=5.0) as client:
         await timed(run, by=by, jobs=200)
+        asked = len(here.books.requests)
+        await timed(run, by=by, jobs=200)
+        assert asked == len(here.books.requests), "a finished run that was repeated has sent something"
     ended = {one.job.input.prompt: one for one in outcomes}
     books = here.books
     sent = books.submissions()
@@ -84,16 +89,22 @@ async def soak(site: OpenSite, *, jobs: int, share: float, by: float) -> None:
     accepted = sum(one.prediction is not None for one in outcomes)
     unconfirmed = sum(isinstance(one.error, AnswerLost) for one in outcomes)
     assert sum(len(ids) for ids in books.charges.values()) == accepted + unconfirmed
+    await journal.open()
+    kept = await journal.submissions()
+    await journal.aclose()
+    assert jobs == len(kept)
+    assert unconfirmed == sum(one.state is State.UNCONFIRMED for one in kept)
+    assert accepted == sum(one.state is State.ENDED for one in kept)
 
 
-async def test_row_41_books_balance(site: OpenSite) -> None:
+async def test_row_41_books_balance(site: OpenSite, tmp_path: Path) -> None:
     """Of 300 jobs, 2 in 100 of which meet each fault, none is paid twice, and what is charged is known."""
-    await soak(site, jobs=300, share=0.02, by=20.0)
+    await soak(site, SqliteJournal(tmp_path / "journal.db"), jobs=300, share=0.02, by=20.0)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-async def test_row_41_books_balance_at_length(site: OpenSite, caplog: pytest.LogCaptureFixture) -> None:
+async def test_row_41_books_balance_at_length(site: OpenSite, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     """The same with 10,000 jobs, 1 in 100 of which meets each fault."""
     caplog.set_level(logging.INFO)  # a million lines of httpcore's would be most of the work
     await soak(site, jobs=10_000, share=0.01, by=200.0)

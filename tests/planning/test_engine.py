@@ -597,3 +597,26 @@ def test_submits_and_polls_have_budgets_of_their_own() -> None:
     ticket, now = at.look(0.0, until=60.0)
     assert "a" == ticket.key
     assert now < 10.0
+
+
+# Storms.
+
+
+def test_lost_answers_in_a_row_slow_submissions_down() -> None:
+    """After three submissions leave one by one with pauses of 5 s at least; one that is accepted ends it."""
+    at = desk(dice=0.0)
+    for number in range(8):
+        at.add(f"{number}")
+    sent = [at.send(0.0) for _ in range(3)]
+    for ticket in sent:
+        at.answer(ticket, AnswerLost("gone"), now=1.0)
+    assert at.engine.take_submit(1.0) is None
+    assert 6.0 <= at.engine.submit_at(1.0) < 7.0
+    probe = at.send(at.engine.submit_at(1.0))
+    assert math.inf == at.engine.submit_at(10.0)
+    at.answer(probe, AnswerLost("gone"), now=10.0)
+    again = at.engine.submit_at(10.0)
+    assert again >= 15.0
+    at.answer(at.send(again), prediction("a"), now=again + 1)
+    assert at.engine.take_submit(again + 60) is not None
+    assert at.engine.take_submit(again + 60) is not None

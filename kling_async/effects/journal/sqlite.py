@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from ...errors import InputError, InputFault, JournalError
@@ -43,7 +44,6 @@ _SCHEMA: Final = f"""
         number INTEGER PRIMARY KEY, key TEXT NOT NULL, attempt INTEGER NOT NULL, state TEXT NOT NULL,
         body TEXT NOT NULL, checksum INTEGER NOT NULL, UNIQUE (key, attempt)
     );
-    CREATE INDEX by_state ON submissions (state);
     PRAGMA application_id = {_MARK};
     PRAGMA user_version = {_VERSION};
     COMMIT;
@@ -87,6 +87,7 @@ class SqliteJournal:
         self._connection: sqlite3.Connection | None = None
         self._thread = anyio.CapacityLimiter(1)
         self._turn = anyio.Lock()
+        self._keys: set[str] = set()
         self._next = _Flush()
 
     async def open(self) -> None:
@@ -99,6 +100,8 @@ class SqliteJournal:
         # A commit that is given up half way would leave the others who wait for it without a word.
         with anyio.CancelScope(shield=True):
             if leads:
+                # Whoever is ready to write now comes along: a turn of the loop is cheaper than a turn of the disk.
+                await anyio.lowlevel.checkpoint()
                 await self._lead(flush)
             else:
                 await flush.done.wait()
@@ -116,6 +119,9 @@ class SqliteJournal:
                 flush.done.set()
 
     async def find(self, key: str) -> Submission | None:
+        if key not in self._keys:  # as most are not: a thread would cost more than all else that is done for a job
+            await anyio.lowlevel.checkpoint()
+            return None
         found = await self._in_thread("read", lambda: self._read("WHERE key = ? ORDER BY attempt DESC LIMIT 1", key))
         return found[0] if found else None
 
@@ -150,6 +156,7 @@ class SqliteJournal:
             if not self.path.exists():
                 self._create()
             self._connection = _connect(self.path, self._durability)
+            self._keys = {key for [key] in self._connection.execute("SELECT DISTINCT key FROM submissions")}
             self._write(list(_rescued(self._lifeboat.launch())))
             self._lifeboat.empty()
         except BaseException:
@@ -175,6 +182,7 @@ class SqliteJournal:
         try:
             self._opened.executemany(_WRITE, map(_row, submissions))
             self._opened.execute("COMMIT")
+            self._keys.update(one.key for one in submissions)
         except BaseException:
             if self._opened.in_transaction:
                 self._opened.execute("ROLLBACK")
