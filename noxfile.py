@@ -203,15 +203,16 @@ def demo(session: nox.Session) -> None:
 @nox.session
 @bounded(minutes=60)
 def bench(session: nox.Session) -> None:
-    """Measure polling and scheduler, and write docs/benchmarks; `-- --quick` takes a minute and asserts counts only."""
+    """Measure all there is, and write docs/benchmarks; `-- --quick` takes a minute and asserts counts only."""
     session.install(*PINS, *RUNTIME, *AIOHTTP, *group("bench"))
     install_wheel(session)
     if "--quick" in session.posargs:
         session.run("python", "benchmarks/polling.py", "--quick", env=INSTALLED)
         session.run("python", "benchmarks/scheduler.py", *session.posargs, env=INSTALLED)
+        session.run("python", "benchmarks/journal.py", "--quick", env=INSTALLED)
         return
     results = Path(session.create_tmp())
-    for name in ("polling", "scheduler"):
+    for name in ("polling", "scheduler", "journal"):
         session.run("python", f"benchmarks/{name}.py", "--json", str(results / f"{name}.json"), env=INSTALLED)
     session.run("python", "benchmarks/page.py", str(results), "docs/benchmarks", env=INSTALLED)
 
