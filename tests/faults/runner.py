@@ -138,9 +138,10 @@ def live(order: dict[str, Any]) -> None:
     except KlingError as error:
         os.write(2, f"{type(error).__name__} [id {error.id}]: {error}\n".encode())
         code = 1
-    except KeyboardInterrupt as error:
-        os.write(2, f"KeyboardInterrupt: {error}\n".encode())
-        code = 130
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is told, and this process ends
+        # trio may deliver Ctrl-C inside a task, and then it comes wrapped in groups.
+        os.write(2, f"{type(error).__name__}: {error!r}\n".encode())
+        code = 130 if "KeyboardInterrupt(" in repr(error) else 2
     finally:
         sys.setprofile(None)
         (folder / "steps.txt").write_text(str(point.count), encoding="ascii")
