@@ -10,11 +10,11 @@ is finished and handed out first, and only then is that error raised.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence, Sized
-from contextlib import suppress
+from collections.abc import Callable, Sequence, Sized
+from contextlib import aclosing
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
 import anyio
 import anyio.lowlevel
@@ -27,18 +27,17 @@ from .effects.clock import Clock
 from .effects.parts import check_directory
 from .effects.signals import hear_signals
 from .errors import InputError, InputFault, JournalError, KlingError, NotSent, PredictionFailed
-from .inputs import ImageInput, Input, Job, VideoInput
+from .inputs import ImageInput, Job, VideoInput
 from .outcome import Outcome
 from .planning.money import Budget
 from .planning.moves import LATCHING, Event, EventKind, Ticket
 from .planning.progress import Progress, Tally
 from .prediction import Status
+from .pulling import Jobs, check_keys, pulled
 from .recorder import Recorder
 from .saver import Saver
 
-__all__ = ["Batch", "Jobs"]
-
-Jobs: TypeAlias = Iterable[Job | Input] | AsyncIterable[Job | Input]
+__all__ = ["Batch"]
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ class Batch:
         stop_on_signals: bool = False,
     ) -> None:
         if isinstance(jobs, Sequence):
-            _check_keys(jobs)
+            check_keys(jobs)
         self._jobs = jobs
         self._desk = desk
         self._clock = clock
@@ -199,11 +198,11 @@ class Batch:
             self._news.set()
 
     async def _pull(self) -> None:
-        pull = _puller(self._jobs)
-        with suppress(_Exhausted):
-            while True:
+        async with aclosing(pulled(self._jobs)) as jobs:
+            await self._wait_for_place()
+            async for job in jobs:
+                await self._take(job)
                 await self._wait_for_place()
-                await self._take(await pull())
 
     async def _finish_what_is_paid_for(self) -> None:
         """Take up what an earlier run left in this batch's journal and this run was not asked for."""
@@ -337,39 +336,3 @@ def _spent(event: Event, price: Decimal | None) -> Decimal | None:
         return Decimal(0)
     free = event.prediction is not None and event.prediction.cost == 0
     return Decimal(0) if free else price
-
-
-def _check_keys(jobs: Sequence[object]) -> None:
-    """Refuse a list in which two jobs have one key, before anything is sent."""
-    seen = dict[str, int]()
-    for position, item in enumerate(jobs):
-        if isinstance(item, Job) and item.key is not None and seen.setdefault(item.key, position) != position:
-            fault = InputFault(f"jobs[{position}].key", item.key, f"is the key of jobs[{seen[item.key]}], too")
-            raise InputError.of("Two jobs have one key", [fault])
-
-
-class _Exhausted(Exception):
-    """There are no more jobs. Any value may come out of an iterator, so none can say this."""
-
-
-def _puller(jobs: Jobs) -> Callable[[], Awaitable[object]]:
-    if isinstance(jobs, AsyncIterable):
-        waiting = aiter(jobs)
-
-        async def pull_later() -> object:
-            try:
-                return await anext(waiting)
-            except StopAsyncIteration:
-                raise _Exhausted from None
-
-        return pull_later
-    ready = iter(jobs)
-
-    async def pull() -> object:
-        # An iterator that never waits would keep everybody else from running.
-        await anyio.lowlevel.checkpoint()
-        for item in ready:
-            return item
-        raise _Exhausted
-
-    return pull

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, Self
 
-from .batch import Batch, Jobs
+from .batch import Batch
 from .desk import accepted_in
 from .effects.clock import Clock, SystemClock
 from .effects.credentials import Keys
@@ -21,6 +21,7 @@ from .planning.submissions import Decision, Submission
 from .prediction import Json, Prediction, Status
 from .providers import Limits
 from .providers.fields import valid_id
+from .pulling import Jobs
 from .recorder import Recorder
 from .scheduler import AWAITED
 from .settings import Settings, positive, whole

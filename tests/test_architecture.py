@@ -67,7 +67,7 @@ LAYERS = (
     ("effects.transport",),
     ("effects.files",),
     ("gateway", "recorder"),
-    ("account", "orders", "saver"),
+    ("account", "orders", "pulling", "saver"),
     ("scheduler", "settings"),
     ("desk",),
     ("batch", "workshop"),
