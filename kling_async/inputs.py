@@ -71,6 +71,10 @@ def _mapping(value: object) -> TypeGuard[Mapping[object, object]]:
     return isinstance(value, Mapping)
 
 
+def _labels(value: object) -> bool:
+    return _mapping(value) and all(isinstance(text, str) for pair in value.items() for text in pair)
+
+
 def _object(value: object) -> bool:
     if not _mapping(value) or not all(isinstance(name, str) for name in value):
         return False
@@ -211,16 +215,20 @@ class Job:
         input: what is asked for.
         key: names the job in messages and in its files; None names it after its input and position.
         provider: who shall do it; None leaves it to the client.
+        labels: what else to tell of it, such as its value on each axis of a matrix; the journal and the report keep it.
 
     Raises:
-        InputError: the key is empty, longer than 200 characters, or holds control characters.
+        InputError: the key is empty, longer than 200 characters, or holds control characters, or a label is no text.
     """
 
     input: Input
     key: str | None = field(default=None, kw_only=True)
     provider: str | None = field(default=None, kw_only=True)
+    labels: Mapping[str, str] = field(factory=dict[str, str], kw_only=True, eq=False)
 
     def __attrs_post_init__(self) -> None:
+        if not _labels(self.labels):
+            raise InputError.of("The job cannot be made", [InputFault("labels", self.labels, "must be texts by name")])
         if self.key is not None and not (_text(self.key) and 0 < len(self.key) <= 200 and self.key.isprintable()):
             fault = InputFault("key", self.key, "must be 1 to 200 printable characters")
             raise InputError.of("The job cannot be named", [fault])
