@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final, TypeAlias, TypeGuard
 
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from .errors import InputError, InputFault
 from .prediction import Json
 
-__all__ = ["ImageInput", "Input", "Job", "Scene", "Shot", "VideoInput", "common_faults", "fingerprint"]
+__all__ = ["ImageInput", "Input", "Job", "Names", "Scene", "Shot", "VideoInput", "common_faults", "fingerprint"]
 
 
 class Scene(StrEnum):
@@ -232,6 +233,22 @@ class Job:
         if self.key is not None and not (_text(self.key) and 0 < len(self.key) <= 200 and self.key.isprintable()):
             fault = InputFault("key", self.key, "must be 1 to 200 printable characters")
             raise InputError.of("The job cannot be named", [fault])
+
+
+class Names:
+    """Names jobs that have no key: after their input, and how many of that input there were before."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def named(self, item: Job | Input) -> Job:
+        """Return a job with a key: its own, if it has one."""
+        job = item if isinstance(item, Job) else Job(item)
+        if job.key is not None:
+            return job
+        mark = fingerprint(job.input)[:12]
+        self._seen[mark] += 1
+        return evolve(job, key=f"{mark}-{self._seen[mark] - 1}")
 
 
 def common_faults(input: Input) -> Iterator[InputFault]:

@@ -22,7 +22,7 @@ from ..prediction import Json, Prediction, Status
 from .moves import LATCHING, State
 from .redaction import without_secrets
 
-__all__ = ["Decision", "Submission", "Trouble", "input_from", "planned"]
+__all__ = ["Decision", "Submission", "Trouble", "input_from", "is_put_off", "planned"]
 
 
 class Decision(Enum):
@@ -151,9 +151,7 @@ class Submission:
         trouble = Trouble.of(error)
         if lost:
             return evolve(self, state=State.UNCONFIRMED, trouble=trouble)
-        # What a later run may cure by itself is only waiting for it; the rest is over.
-        again = isinstance(error, (NotSent, RateLimited, JournalError, *LATCHING))
-        return evolve(self, state=State.PLANNED if again else State.FAILED, trouble=trouble, finished_at=at)
+        return evolve(self, state=State.PLANNED if is_put_off(error) else State.FAILED, trouble=trouble, finished_at=at)
 
     def interrupted(self) -> Submission:
         """The process that sent it is gone, and nobody knows whether it arrived."""
@@ -202,6 +200,11 @@ _WAYS_ON: Final = (
     "It was not sent again, since the provider may have started it. Look for it in the provider's own history, then "
     "say which it is: client.attach(key, id), client.resubmit(key), which may pay twice, or client.abandon(key)."
 )
+
+
+def is_put_off(error: KlingError) -> bool:
+    """Return whether a job with this error is sent by a later run; with others it is over."""
+    return isinstance(error, (NotSent, RateLimited, JournalError, *LATCHING))
 
 
 def _listed(_: object, __: object, value: object) -> object:
