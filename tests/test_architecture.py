@@ -48,7 +48,7 @@ LAYERS = (
     ),
     ("planning", "planning.engine", "providers"),
     ("columns", "results"),
-    ("tables",),
+    ("notebook", "tables"),
     ("sheet",),
     ("survey", "view"),
     ("picture",),

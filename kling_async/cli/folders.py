@@ -22,7 +22,7 @@ from ..report.totals import count_totals
 from ..report.words import say_money
 from ..sheet import json_line
 from .options import NOTHING_SAID
-from .runner import figures, tell_totals
+from .runner import figures, money, tell_totals
 from .talk import ExitCode, data, escape, put, run, say
 
 __all__ = ["report", "status", "unconfirmed"]
@@ -47,8 +47,7 @@ def status(folder: Path, /, *, json: AsJson = False) -> int:
             return ExitCode.DONE
         for name, count in totals.statuses.items():
             put(f"{count:>7,}  {name}")
-        put(f"{totals.jobs:>7,}  jobs of {about.get('sheet')}")
-        tell_totals(totals)
+        put(f"{totals.jobs:>7,}  jobs of {about.get('sheet')}; {money(totals)}")
         say(f"Under way: {escape(reading.owner)}" if reading.owner else "Nobody is at work on it.")
         if totals.statuses.get("unconfirmed"):
             say(f"What nobody knows: kling-async unconfirmed {escape(str(folder))}")

@@ -24,7 +24,7 @@ from .looking import Look
 from .options import Options
 from .talk import ExitCode, escape, exit_code_of, put, run, say, talk
 
-__all__ = ["Runner", "figures", "tell_totals"]
+__all__ = ["Runner", "figures", "money", "tell_totals"]
 
 _CAUSES: Final = 5
 """Causes of failures that are told; the report has the others."""
@@ -177,7 +177,11 @@ def figures(totals: Totals) -> dict[str, object]:
 def tell_totals(totals: Totals) -> None:
     """Say what a run came to."""
     counts = ", ".join(f"{count:,} {status}" for status, count in totals.statuses.items())
-    money = f"{say_money(totals.spent)} spent"
-    money += f", perhaps {say_money(totals.at_risk)} more" if totals.at_risk else ""
-    money += f", and {totals.unpriced:,} of unknown price" if totals.unpriced else ""
-    say(f"[bold]{totals.jobs:,} jobs[/]: {counts}; {money}.")
+    say(f"[bold]{totals.jobs:,} jobs[/]: {counts}; {money(totals)}.")
+
+
+def money(totals: Totals) -> str:
+    """Say what a run has cost."""
+    told = f"{say_money(totals.spent)} spent"
+    told += f", perhaps {say_money(totals.at_risk)} more" if totals.at_risk else ""
+    return told + (f", and {totals.unpriced:,} of unknown price" if totals.unpriced else "")
