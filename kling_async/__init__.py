@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from .inputs import ImageInput, Input, Job, Scene, Shot, VideoInput
     from .matrices import matrix
+    from .notebook import Gallery, gallery, load_ipython_extension
     from .outcome import Outcome
     from .panel import progress
     from .planning.money import Estimate
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .planning.submissions import Decision, Submission, Trouble
     from .prediction import Fault, FaultKind, Output, OutputKind, Prediction, Status, Timings
     from .providers.spec import Limits
+    from .results import rows
 
 __all__ = [
     "AnswerLost",
@@ -61,6 +63,7 @@ __all__ = [
     "EventKind",
     "Fault",
     "FaultKind",
+    "Gallery",
     "ImageInput",
     "Input",
     "InputError",
@@ -94,8 +97,11 @@ __all__ = [
     "UnexpectedReply",
     "VideoInput",
     "WaitTimeout",
+    "gallery",
+    "load_ipython_extension",
     "matrix",
     "progress",
+    "rows",
 ]
 
 _HOMES = {
@@ -104,6 +110,7 @@ _HOMES = {
     ".effects.journal": ("Journal", "MemoryJournal", "SqliteJournal"),
     ".inputs": ("ImageInput", "Input", "Job", "Scene", "Shot", "VideoInput"),
     ".matrices": ("matrix",),
+    ".notebook": ("Gallery", "gallery", "load_ipython_extension"),
     ".outcome": ("Outcome",),
     ".panel": ("progress",),
     ".planning.money": ("Estimate",),
@@ -112,6 +119,7 @@ _HOMES = {
     ".planning.submissions": ("Decision", "Submission", "Trouble"),
     ".prediction": ("Fault", "FaultKind", "Output", "OutputKind", "Prediction", "Status", "Timings"),
     ".providers.spec": ("Limits",),
+    ".results": ("rows",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -299,10 +299,10 @@ class Batch:
                 outcome = evolve(outcome, files=tuple(files))
             except KlingError as error:
                 outcome = evolve(outcome, error=error)
-        if outcome.ok:
-            saved = evolve(event, kind=EventKind.SAVED, at=self._clock.now())
-            self._tally.heard(saved, cost=None)
-            self._tell(saved)
+        kind = EventKind.SAVED if outcome.ok else EventKind.NOT_SAVED
+        told = evolve(event, kind=kind, at=self._clock.now(), error=outcome.error, files=outcome.files)
+        self._tally.heard(told, cost=None)
+        self._tell(told)
         self._hand_out(position, outcome)
 
     def _tell(self, event: Event) -> None:

@@ -21,7 +21,7 @@ from .inputs import Input, Job
 from .orders import Orders
 from .planning.moves import Event, EventKind, Listener, State, Ticket
 from .planning.resume import Step, step_for
-from .planning.submissions import Decision, Submission, input_from
+from .planning.submissions import Decision, Submission
 from .prediction import Prediction
 from .providers import provider_named
 from .recorder import JournalPage, Recorder
@@ -224,7 +224,7 @@ class Desk:
                 fault = InputFault("input", None, "is needed, since a journal keeps no data URIs and signed addresses")
                 raise InputError.of("The journal does not hold all of the input", [fault], key=key)
             known = await recorder.decide(key, Decision.RESUBMITTED)
-            job = Job(input or input_from(known.input), key=key, provider=known.provider)
+            job = known.job() if input is None else evolve(known.job(), input=input)
             job = evolve(job, provider=self.orders.choose(job).name)
             hearing = Hearing()
             case = Case(job, Step.RESUBMIT, known, self.orders.price(job))
@@ -235,20 +235,18 @@ class Desk:
         """Look at what was accepted in an earlier run, whether or not anybody asks for it."""
         for known in accepted:
             if self.recorder is not None:
-                job = Job(input_from(known.input), key=known.key, provider=known.provider)
-                self._follow(job, known, self.recorder, listener=None, wait_for=_UNHEARD_FOR, worth=worth)
+                self._follow(known.job(), known, self.recorder, listener=None, wait_for=_UNHEARD_FOR, worth=worth)
 
     async def left_over(self, keys: set[str], *, saving: bool) -> list[Case]:
         """Return what an earlier run has paid for and not finished, or not saved, beside the jobs of these keys."""
         if self.recorder is None:
             return []
         left = await self.recorder.unfinished(saving=saving)
-        cases: list[Case] = []
-        for known in left:
-            if known.key not in keys:
-                job = Job(input_from(known.input), key=known.key, provider=known.provider)
-                cases.append(Case(job, Step.FOLLOW if known.state is State.ACCEPTED else Step.DONE, known))
-        return cases
+        return [
+            Case(known.job(), Step.FOLLOW if known.state is State.ACCEPTED else Step.DONE, known)
+            for known in left
+            if known.key not in keys
+        ]
 
     def recall(self, ticket: Ticket, provider: str) -> None:
         """Take a job out of the line, if it still stands there; it is over then."""

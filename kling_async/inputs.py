@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final, TypeAlias, TypeGuard
 
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from .errors import InputError, InputFault
 from .prediction import Json
 
-__all__ = ["ImageInput", "Input", "Job", "Scene", "Shot", "VideoInput", "common_faults", "fingerprint"]
+__all__ = ["ImageInput", "Input", "Job", "Names", "Scene", "Shot", "VideoInput", "common_faults", "fingerprint"]
 
 
 class Scene(StrEnum):
@@ -69,6 +70,10 @@ def _shots(value: object) -> bool:
 
 def _mapping(value: object) -> TypeGuard[Mapping[object, object]]:
     return isinstance(value, Mapping)
+
+
+def _labels(value: object) -> bool:
+    return _mapping(value) and all(isinstance(text, str) for pair in value.items() for text in pair)
 
 
 def _object(value: object) -> bool:
@@ -211,19 +216,39 @@ class Job:
         input: what is asked for.
         key: names the job in messages and in its files; None names it after its input and position.
         provider: who shall do it; None leaves it to the client.
+        labels: what else to tell of it, such as its value on each axis of a matrix; the journal and the report keep it.
 
     Raises:
-        InputError: the key is empty, longer than 200 characters, or holds control characters.
+        InputError: the key is empty, longer than 200 characters, or holds control characters, or a label is no text.
     """
 
     input: Input
     key: str | None = field(default=None, kw_only=True)
     provider: str | None = field(default=None, kw_only=True)
+    labels: Mapping[str, str] = field(factory=dict[str, str], kw_only=True, eq=False)
 
     def __attrs_post_init__(self) -> None:
+        if not _labels(self.labels):
+            raise InputError.of("The job cannot be made", [InputFault("labels", self.labels, "must be texts by name")])
         if self.key is not None and not (_text(self.key) and 0 < len(self.key) <= 200 and self.key.isprintable()):
             fault = InputFault("key", self.key, "must be 1 to 200 printable characters")
             raise InputError.of("The job cannot be named", [fault])
+
+
+class Names:
+    """Names jobs that have no key: after their input, and how many of that input there were before."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def named(self, item: Job | Input) -> Job:
+        """Return a job with a key: its own, if it has one."""
+        job = item if isinstance(item, Job) else Job(item)
+        if job.key is not None:
+            return job
+        mark = fingerprint(job.input)[:12]
+        self._seen[mark] += 1
+        return evolve(job, key=f"{mark}-{self._seen[mark] - 1}")
 
 
 def common_faults(input: Input) -> Iterator[InputFault]:

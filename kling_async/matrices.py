@@ -22,7 +22,7 @@ from .errors import InputError, InputFault
 from .inputs import Input, Job, Shot
 from .providers.rules import suggestion
 
-__all__ = ["Combination", "Value", "Variant", "combinations", "filled", "matrix", "variants"]
+__all__ = ["Combination", "Value", "combinations", "filled", "matrix"]
 
 Value: TypeAlias = str | int | float | bool
 """What an axis may hold."""
@@ -50,16 +50,8 @@ class Combination:
         return {name: _text(value) for name, value in self.values.items()}
 
 
-@frozen
-class Variant:
-    """A job of a matrix, and the labels that place it in a grid: the text of its value, by the name of the axis."""
-
-    job: Job
-    labels: Mapping[str, str]
-
-
 def matrix(template: Input | Job, /, *, zip: bool = False, **axes: Iterable[Value]) -> list[Job]:
-    """Make a job for each combination of values, with keys made of the values.
+    """Make a job for each combination of values, with keys made of the values, and the values as labels.
 
     `{name}` in any text of the input is filled in; `{{` and `}}` are braces. A text in `extra` that is nothing but
     `{name}` becomes the value itself, so that a number stays a number.
@@ -72,17 +64,13 @@ def matrix(template: Input | Job, /, *, zip: bool = False, **axes: Iterable[Valu
     Raises:
         InputError: a name is unknown or unused, an axis is empty, or the axes do not fit together.
     """
-    return [variant.job for variant in variants(template, axes, zipped=zip)]
-
-
-def variants(template: Input | Job, axes: Mapping[str, Iterable[Value]], *, zipped: bool = False) -> list[Variant]:
-    """Make the jobs of a matrix with their labels. Raises InputError as `matrix` does."""
     job = template if isinstance(template, Job) else Job(template)
     document = {field.name: getattr(job.input, field.name) for field in fields(type(job.input))}
-    made: list[Variant] = []
-    for one in combinations(document, axes, zipped=zipped, prefix=job.key):
+    made: list[Job] = []
+    for one in combinations(document, axes, zipped=zip, prefix=job.key):
         changed = cast("dict[str, Any]", filled(document, one.values))
-        made.append(Variant(evolve(job, input=evolve(job.input, **changed), key=one.key), one.labels))
+        labels = {**job.labels, **one.labels}
+        made.append(evolve(job, input=evolve(job.input, **changed), key=one.key, labels=labels))
     return made
 
 

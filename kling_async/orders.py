@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
-from attrs import evolve
-
 from .effects.clock import Clock
 from .errors import InputError, InputFault
-from .inputs import ImageInput, Input, Job, VideoInput, fingerprint
+from .inputs import ImageInput, Input, Job, Names, VideoInput, fingerprint
 from .providers import Provider, provider_named
 
 __all__ = ["Orders"]
@@ -38,16 +35,11 @@ class Orders:
         self._clock = clock
         self._load = load
         self._prices = prices or {}
-        self._seen: Counter[str] = Counter()
+        self._names = Names()
 
     def named(self, item: Job | Input) -> Job:
-        """Give a job a key, if it has none: its input's, and how many of that input there were before."""
-        job = item if isinstance(item, Job) else Job(item)
-        if job.key is not None:
-            return job
-        mark = fingerprint(job.input)[:12]
-        self._seen[mark] += 1
-        return evolve(job, key=f"{mark}-{self._seen[mark] - 1}")
+        """Give a job a key, if it has none."""
+        return self._names.named(item)
 
     def purchase(
         self, input: object, provider: Provider, *, key: str | None = None, position: int | None = None

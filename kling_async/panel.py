@@ -19,7 +19,6 @@ import anyio
 from .batch import Batch
 from .effects.clock import Clock, SystemClock
 from .errors import InputError, InputFault
-from .outcome import Outcome
 from .planning.money import Estimate
 from .planning.moves import Event
 from .view import View, Watch, line
@@ -116,10 +115,6 @@ class Panel:
             await self._tasks.aclose()
         finally:
             self._show(last=True)
-
-    def took(self, outcome: Outcome) -> None:
-        """Show an outcome among the last ones, with the paths of its files, which events do not know."""
-        self._watch.took(outcome)
 
     def _heard(self, event: Event) -> None:
         # A snapshot for each event would cost more than the event.

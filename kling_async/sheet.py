@@ -6,25 +6,28 @@ same. No fault ends the reading, so that one look at a sheet shows all of them. 
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeAlias, TypeGuard, cast
 
-from attrs import frozen
+from attrs import asdict, evolve, fields, frozen
 
 from .columns import input_of, read_settings
 from .errors import InputError, InputFault
 from .inputs import ImageInput, Job
-from .matrices import Combination, Value, Variant, combinations, filled
+from .matrices import Combination, Value, combinations, filled
 from .providers import provider_named
 from .tables import Format, Record, read_records
 
-__all__ = ["Row", "SheetFault", "read_sheet"]
+__all__ = ["Row", "SheetFault", "json_line", "line_of", "read_sheet"]
 
 _Fields: TypeAlias = Mapping[str, object]
 
-_OF_THE_ROW: Final = frozenset({"key", "vars", "zip"})
+_OF_THE_ROW: Final = frozenset({"key", "labels", "vars", "zip"})
 """What a row says of itself; the rest is what a matrix fills."""
 _OTHER_KEY: Final = "give this row another, with which all keys of a matrix begin"
+_LONE: Final = re.compile("[\ud800-\udfff]")
 _SHOWN: Final = 60
 """Characters of a wrong value in a fault."""
 
@@ -49,13 +52,13 @@ class Row:
     Attributes:
         name: the sheet's.
         line: where the row begins, from 1.
-        variants: its jobs with their labels; none if there are faults.
+        jobs: with labels if it is a matrix; none if there are faults.
         faults: everything that is wrong with it.
     """
 
     name: str
     line: int
-    variants: tuple[Variant, ...] = ()
+    jobs: tuple[Job, ...] = ()
     faults: tuple[SheetFault, ...] = ()
 
     def refused(self, faults: Iterable[InputFault]) -> Row:
@@ -86,16 +89,34 @@ def read_sheet(
     return _rows(read_records(lines, name=name, format=format), name, overrides)
 
 
+def line_of(job: Job) -> str:
+    """Return a job as a line of JSON, without its end, that `read_sheet` makes the same job of."""
+    defaults = {one.name: one.default for one in fields(type(job.input))}
+    said = {name: value for name, value in asdict(job.input).items() if value not in (defaults[name], (), {})}
+    about = {"key": job.key, "provider": job.provider, "labels": dict(job.labels)}
+    # The model tells the kind, unless no provider has it.
+    whole = {name: value for name, value in about.items() if value} | {"model": job.input.model} | said
+    return json_line(whole)
+
+
+def json_line(value: object) -> str:
+    """Return a value as one line of JSON; halves of surrogate pairs, which no file can hold, are escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.dumps(value) if _LONE.search(text) else text
+
+
 def _rows(records: Iterable[Record], name: str, overrides: _Fields) -> Iterator[Row]:
     seen: dict[str, int] = {}
     for record in records:
         made = _Made() if record.fields is None else _made({**record.fields, **overrides})
         faults = [*record.faults, *(_marked(fault, overrides) for fault in made.faults)]
-        for variant in made.variants:
-            key = variant.job.key
-            if key is not None and (first := seen.setdefault(key, record.line)) != record.line:
-                faults.append(InputFault("key", key, f"is the key of line {first}, too; {_OTHER_KEY}"))
-        row = Row(name, record.line, made.variants)
+        keys = [job.key for job in made.jobs if job.key is not None]
+        faults += [
+            InputFault("key", key, f"is the key of line {first}, too; {_OTHER_KEY}")
+            for key in keys
+            if (first := seen.setdefault(key, record.line)) != record.line
+        ]
+        row = Row(name, record.line, made.jobs)
         yield row.refused(faults) if faults else row
 
 
@@ -113,7 +134,7 @@ def _problem(fault: InputFault) -> str:
 
 @frozen
 class _Made:
-    variants: tuple[Variant, ...] = ()
+    jobs: tuple[Job, ...] = ()
     faults: tuple[InputFault, ...] = ()
 
 
@@ -125,14 +146,16 @@ def _made(given: _Fields) -> _Made:
         found = _combinations(given, document, key)
     except InputError as error:
         return _Made(faults=(*faults, *error.faults))
-    variants: list[Variant] = []
+    labels, wrong = _labels(given.get("labels"))
+    faults += wrong
+    jobs: list[Job] = []
     for one in found:
         said = cast("_Fields", filled(document, one.values)) if one.values else document
         job, wrong = _job(said, one.key if one.values else key)
         faults += wrong
         if job is not None:
-            variants.append(Variant(job, one.labels))
-    return _Made(tuple(variants), tuple(faults))
+            jobs.append(evolve(job, labels={**labels, **one.labels}))
+    return _Made(tuple(jobs), tuple(faults))
 
 
 def _combinations(given: _Fields, document: _Fields, prefix: str | None) -> list[Combination]:
@@ -154,6 +177,14 @@ def _key(key: object) -> tuple[str | None, list[InputFault]]:
     if key is None or isinstance(key, str):
         return key, []
     return None, [InputFault("key", key, "must be text")]
+
+
+def _labels(labels: object) -> tuple[Mapping[str, str], list[InputFault]]:
+    if labels is None:
+        return {}, []
+    if _mapping(labels) and all(isinstance(text, str) for text in labels.values()):
+        return cast("Mapping[str, str]", labels), []
+    return {}, [InputFault("labels", labels, 'must be an object of texts: {"NAME": "text"}')]
 
 
 def _job(said: _Fields, key: str | None) -> tuple[Job | None, list[InputFault]]:

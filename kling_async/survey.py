@@ -47,9 +47,9 @@ class Survey:
         """Count a row, and return it: without its jobs, and with the reasons, if no provider would take one of them."""
         prices: list[tuple[str, _Range | None]] = []
         refusals: list[InputFault] = []
-        for variant in row.variants:
+        for job in row.jobs:
             try:
-                prices.append((variant.job.input.model, self._price(variant.job)))
+                prices.append((job.input.model, self._price(job)))
             except InputError as error:
                 refusals += error.faults
         seen = row.refused(refusals) if refusals else row

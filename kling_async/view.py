@@ -12,9 +12,8 @@ from enum import StrEnum
 from math import ceil
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from .outcome import Outcome
 from .planning.money import Estimate
 from .planning.moves import Event, EventKind, State
 from .planning.progress import Progress, Tally
@@ -39,7 +38,7 @@ class Part(StrEnum):
 
 @frozen
 class Ending:
-    """How a job ended: what it counts as, and its files, its error or its prompt, whichever is known first."""
+    """How a job ended: what it counts as, and its files, its error or its prompt, whichever is known."""
 
     key: str
     part: Part
@@ -119,16 +118,8 @@ class Watch:
         if event.kind in (EventKind.THROTTLED, EventKind.NOT_SENT):
             trouble = "told to wait (429)" if event.kind is EventKind.THROTTLED else "not reached"
             self._troubles[event.provider] = trouble, elapsed + (event.wait_for or 0.0)
-        elif event.kind is EventKind.FINISHED:
+        elif event.kind in (EventKind.FINISHED, EventKind.SAVED, EventKind.NOT_SAVED):
             self._ended(_ending(event))
-
-    def took(self, outcome: Outcome) -> None:
-        """Take in an outcome, which knows its files."""
-        key = outcome.job.key or ""
-        if outcome.ok and outcome.files:
-            self._ended(Ending(key, Part.SUCCEEDED, ", ".join(map(str, outcome.files)), is_path=True))
-        elif outcome.error is not None and key in self._endings:
-            self._endings[key] = evolve(self._endings[key], told=outcome.error.message)
 
     def _ended(self, ending: Ending) -> None:
         self._endings.pop(ending.key, None)
@@ -169,6 +160,8 @@ def _ending(event: Event) -> Ending:
     else:
         well = prediction is not None and prediction.status is Status.SUCCEEDED
         part = Part.SUCCEEDED if well else Part.FAILED
+    if event.files:
+        return Ending(event.key or "", part, ", ".join(map(str, event.files)), is_path=True)
     fault = prediction.fault if prediction is not None else None
     told = event.error.message if event.error else fault.message if fault else job.input.prompt if job else ""
     return Ending(event.key or "", part, told)

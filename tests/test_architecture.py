@@ -47,8 +47,8 @@ LAYERS = (
         *("planning.line", "planning.lookout", "planning.money", "planning.retry"),
     ),
     ("planning", "planning.engine", "providers"),
-    ("columns",),
-    ("tables",),
+    ("columns", "results"),
+    ("notebook", "tables"),
     ("sheet",),
     ("survey", "view"),
     ("picture",),
@@ -61,12 +61,12 @@ LAYERS = (
         *("effects.addresses", "effects.aiohttp_polls", "effects.lanes"),
         *("effects.journal.lifeboat", "effects.journal.memory", "effects.journal.ownership"),
     ),
-    ("effects.journal.sqlite",),
+    ("effects.journal.reading", "effects.journal.sqlite"),
     ("effects.journal",),
     ("effects.shortcut",),
     ("effects.transport",),
     ("effects.files",),
-    ("gateway", "recorder"),
+    ("folder", "gateway", "recorder"),
     ("account", "orders", "pulling", "saver"),
     ("scheduler", "settings"),
     ("desk",),
@@ -84,7 +84,7 @@ HOUSES = ("cli", "report", "testing")
 
 PURE = (
     *("columns", "errors", "inputs", "matrices", "media", "outcome", "planning", "prediction", "providers", "report"),
-    *("picture", "sheet", "survey", "tables", "view", "wire"),
+    *("picture", "results", "sheet", "survey", "tables", "view", "wire"),
 )
 IMPURE = frozenset(
     {
@@ -97,7 +97,7 @@ CLOCKS = frozenset({"now", "today", "utcnow"})
 HOMES: Mapping[str, frozenset[str]] = {
     "aiohttp": frozenset({"effects.aiohttp_polls"}),
     "httpx": frozenset({"effects.lanes", "effects.transport", "effects.files"}),
-    "sqlite3": frozenset({"effects.journal.sqlite"}),
+    "sqlite3": frozenset({"effects.journal.reading", "effects.journal.sqlite"}),
     "backoff": frozenset({"planning.retry"}),
     "jinja2": frozenset({"report.page"}),
 }

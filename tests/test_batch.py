@@ -608,6 +608,8 @@ async def test_files_are_saved_before_the_outcome_is_handed_out(tmp_path: Path) 
     for number in range(6):
         kinds = [event.kind for event in heard if event.key == f"cat-{number}" and event.kind is not EventKind.STATUS]
         assert [EventKind.SUBMITTED, EventKind.ACCEPTED, EventKind.FINISHED, EventKind.SAVED] == kinds
+    told = {event.key: event.files for event in heard if event.kind is EventKind.SAVED}
+    assert told == {outcome.job.key: outcome.files for outcome in outcomes}
 
 
 async def test_a_download_that_fails_keeps_the_prediction(tmp_path: Path) -> None:

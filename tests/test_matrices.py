@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kling_async import ImageInput, InputError, Job, Shot, VideoInput, matrix
-from kling_async.matrices import variants
 
 VALUES = st.lists(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.integers() | st.booleans(),
@@ -45,8 +44,8 @@ def test_a_job_lends_its_key_and_provider() -> None:
 
 def test_labels_place_a_job_in_a_grid() -> None:
     """Beside each job stand its values as texts, by axis."""
-    [first, _] = variants(ImageInput("{who} {size}"), {"who": ["Red Fox!"], "size": [1.5, 2]})
-    assert ({"who": "Red Fox!", "size": "1.5"}, "red_fox-1.5") == (first.labels, first.job.key)
+    [first, _] = matrix(Job(ImageInput("{who} {size}"), labels={"day": "1"}), who=["Red Fox!"], size=[1.5, 2])
+    assert ({"day": "1", "who": "Red Fox!", "size": "1.5"}, "red_fox-1.5") == (first.labels, first.key)
 
 
 def test_every_text_is_filled() -> None:

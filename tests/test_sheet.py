@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from kling_async import ImageInput, InputError, Job, Shot, VideoInput
 from kling_async.columns import COLUMNS
-from kling_async.sheet import Row, read_sheet
+from kling_async.sheet import Row, line_of, read_sheet
 from kling_async.survey import Survey
 
 
@@ -31,7 +31,7 @@ def read(text: str | bytes, name: str = "jobs.jsonl", **options: Any) -> list[Ro
 def jobs(rows: list[Row]) -> list[Job]:
     """Return the jobs of rows that have no fault."""
     assert [] == [str(fault) for row in rows for fault in row.faults]
-    return [variant.job for row in rows for variant in row.variants]
+    return [job for row in rows for job in row.jobs]
 
 
 def told(rows: list[Row]) -> list[str]:
@@ -84,7 +84,7 @@ def test_a_matrix_is_several_jobs() -> None:
     rows = read(json.dumps({**line, "kind": "video"}))
     expected = [(f"m-{who}-{d}", who, d) for who in ("cat", "dog") for d in (5, 10)]
     assert expected == [(job.key, job.input.prompt, getattr(job.input, "duration", None)) for job in jobs(rows)]
-    assert {"who": "cat", "d": "5"} == rows[0].variants[0].labels
+    assert {"who": "cat", "d": "5"} == rows[0].jobs[0].labels
     zipped = read(json.dumps({**line, "kind": "video", "zip": True}))
     assert ["m-cat-5", "m-dog-10"] == [job.key for job in jobs(zipped)]
 
@@ -238,7 +238,7 @@ def test_a_wrong_line_is_told_with_its_place(line: str | bytes, expected: str) -
     good = b'{"prompt": "good"}'
     data = line if isinstance(line, bytes) else line.encode()
     rows = read(b"\n".join([good, data, good]))
-    assert [1, 0, 1] == [len(row.variants) for row in rows]
+    assert [1, 0, 1] == [len(row.jobs) for row in rows]
     assert any(text.startswith(f"jobs.jsonl:2: {expected}") for text in told(rows)), told(rows)
 
 
@@ -318,7 +318,7 @@ def test_a_survey_checks_counts_and_prices() -> None:
         {"prompt": "a cat", "model": "kling-3"},
     ]
     rows = [survey.see(row) for row in read("\n".join(map(json.dumps, lines)))]
-    assert [1, 0, 0, 2, 1] == [len(row.variants) for row in rows]
+    assert [1, 0, 0, 2, 1] == [len(row.jobs) for row in rows]
     assert (5, 4, 2) == (survey.rows, survey.jobs, survey.faulty)
     [ratio, number] = map(str, survey.faults)
     assert ratio.startswith("jobs.jsonl:2: aspect_ratio: must be one of ")
@@ -335,7 +335,7 @@ def test_a_survey_of_two_providers() -> None:
     """With several providers a row needs one that takes it, and the price is known if all that take it say theirs."""
     line = '{"prompt": "a cat"}'
     both = Survey(["gptproto", "apiinone"])
-    assert both.see(read(line)[0]).variants
+    assert both.see(read(line)[0]).jobs
     assert ("kling-image-o1",) == both.estimate.unpriced
     told_price = Survey(["gptproto", "apiinone"], prices={"kling-image-o1": Decimal("0.03")})
     told_price.see(read(line)[0])
@@ -423,7 +423,7 @@ def test_no_file_is_too_strange(data: bytes) -> None:
     """Whatever is in a file, each row is jobs or faults, and reading comes to its end."""
     for name in ("a.jsonl", "a.csv", "-"):
         for row in read(data, name):
-            assert bool(row.variants) != bool(row.faults)
+            assert bool(row.jobs) != bool(row.faults)
 
 
 WEIRD = st.recursive(
@@ -438,4 +438,36 @@ WEIRD = st.recursive(
 def test_no_value_is_too_strange(line: dict[str, Any]) -> None:
     """Whatever a column holds, the row is jobs or faults."""
     [row] = read(json.dumps(line))
-    assert bool(row.variants) != bool(row.faults)
+    assert bool(row.jobs) != bool(row.faults)
+
+
+JOBS = st.builds(
+    Job,
+    st.builds(ImageInput, st.text(), n=st.integers(1, 9), images=st.lists(st.text(), max_size=2))
+    | st.builds(
+        VideoInput,
+        st.text(),
+        image=st.none() | st.text(),
+        shots=st.lists(st.builds(Shot, st.text(), st.integers()), max_size=2),
+        extra=st.dictionaries(st.text(min_size=1), st.booleans() | st.lists(st.text()), max_size=2),
+    ),
+    key=st.text("abc-_. ü", min_size=1, max_size=9),
+    provider=st.none() | st.just("apiinone"),
+    labels=st.dictionaries(st.text(), st.text(), max_size=2),
+)
+
+
+@given(JOBS)
+def test_a_job_can_be_written_down_and_read_again(job: Job) -> None:
+    """A line that was made of a job makes the same job, with its labels."""
+    [row] = read_sheet([f"{line_of(job)}\n"], name="jobs.jsonl")
+    assert ((job,), ()) == (row.jobs, row.faults)
+    assert job.labels == row.jobs[0].labels
+
+
+def test_labels_of_a_row_are_kept_beside_those_of_its_matrix() -> None:
+    """A row may say labels of its own; what is no object of texts is a fault."""
+    [row] = read('{"prompt": "{who}", "vars": {"who": ["cat"]}, "labels": {"day": "1"}}')
+    assert {"day": "1", "who": "cat"} == row.jobs[0].labels
+    [wrong] = read('{"prompt": "x", "labels": {"day": 1}}')
+    assert "labels: must be an object of texts" in str(wrong.faults[0])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kling_async import (
     AnswerLost,
+    DownloadError,
     Estimate,
     Event,
     EventKind,
@@ -20,7 +21,6 @@ from kling_async import (
     FaultKind,
     ImageInput,
     Job,
-    Outcome,
     Prediction,
     Progress,
     RateLimited,
@@ -154,16 +154,17 @@ def test_only_the_last_endings_are_kept() -> None:
     assert ["997", "998", "999"] == [ending.key for ending in watch.view(STILL).endings]
 
 
-def test_an_outcome_brings_its_files() -> None:
-    """An outcome shows its paths in place of the prompt, and what went wrong with its files."""
+def test_files_are_told_once_they_are_saved() -> None:
+    """Paths take the place of the prompt, and so does what went wrong with them."""
     watch = Watch()
     for key in ("a", "b"):
         watch.heard(finished(key), elapsed=0)
-    done = prediction(Status.SUCCEEDED)
-    job = Job(ImageInput("x"), key="a")
-    watch.took(Outcome(job=job, prediction=done, files=(PurePath("out/a-0.png"), PurePath("out/a-1.png"))))
-    watch.took(Outcome(job=evolve(job, key="b"), prediction=done, error=AnswerLost("disk full")))
-    watch.took(Outcome(job=evolve(job, key="c"), prediction=done))
+    paths = (PurePath("out/a-0.png"), PurePath("out/a-1.png"))
+    for saved in (
+        evolve(finished("b"), kind=EventKind.NOT_SAVED, error=DownloadError("disk full")),
+        evolve(finished("a"), kind=EventKind.SAVED, files=paths),
+    ):
+        watch.heard(saved, elapsed=0)
     assert (
         Ending("b", Part.SUCCEEDED, "disk full"),
         Ending("a", Part.SUCCEEDED, "out/a-0.png, out/a-1.png", is_path=True),

@@ -14,7 +14,7 @@ def jobs(path: Path) -> Iterator[Job]:
     """Yield the jobs of a sheet, line by line."""
     with path.open("rb") as lines:
         for row in read_sheet(lines, name=path.name):
-            yield from (variant.job for variant in row.variants)
+            yield from row.jobs
 
 
 def survey(path: Path) -> Survey:

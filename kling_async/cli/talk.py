@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
 
@@ -9,9 +11,10 @@ import anyio
 from rich.console import Console
 from rich.markup import escape
 
-from ..errors import AuthenticationError, InputError, InsufficientBalance, KlingError, PermissionDenied, WaitTimeout
+from ..errors import BudgetExceeded, InputError, KlingError, WaitTimeout
+from ..planning.moves import LATCHING
 
-__all__ = ["ExitCode", "data", "escape", "run", "say", "talk"]
+__all__ = ["ExitCode", "data", "escape", "exit_code_of", "put", "run", "say", "talk"]
 
 
 class ExitCode(IntEnum):
@@ -21,7 +24,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     BAD_INPUT = 2
     KEY_OR_BALANCE = 3
-    OUT_OF_TIME = 4
+    LIMITED = 4
     INTERRUPTED = 130
 
 
@@ -36,14 +39,24 @@ def say(text: str) -> None:
     talk.print(text, soft_wrap=True)
 
 
+def put(line: str) -> None:
+    """Put a line of results on stdout, also while a panel is drawn; nobody need be there to read it."""
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has left, such as `head`. What is paid for goes on all the same.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open until the end
+
+
 def exit_code_of(error: KlingError) -> ExitCode:
     """Return how a command ends that ended with this error."""
     if isinstance(error, InputError):
         return ExitCode.BAD_INPUT
-    if isinstance(error, (AuthenticationError, PermissionDenied, InsufficientBalance)):
+    if isinstance(error, LATCHING):
         return ExitCode.KEY_OR_BALANCE
-    if isinstance(error, WaitTimeout):
-        return ExitCode.OUT_OF_TIME
+    if isinstance(error, (WaitTimeout, BudgetExceeded)):
+        return ExitCode.LIMITED
     return ExitCode.FAILED
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Final, Protocol, TypeAlias
 
 from attrs import define, field, frozen
@@ -58,6 +59,8 @@ class EventKind(StrEnum):
     """The job is over, with a prediction, with an error, or with both."""
     SAVED = "saved"
     """Its files are there."""
+    NOT_SAVED = "not_saved"
+    """Its files could not be saved; they can be fetched again."""
 
 
 @frozen(eq=False)
@@ -71,6 +74,7 @@ class Event:
         ticket: the engine's ticket of the job; it goes on changing.
         prediction: its record, as far as it is known.
         error: what went wrong, if anything.
+        files: its files, once they are saved.
         wait_for: seconds for which a throttled account pauses, or until a submission is tried again.
     """
 
@@ -81,6 +85,7 @@ class Event:
     prediction: Prediction | None = None
     error: KlingError | None = None
     wait_for: float | None = None
+    files: tuple[PurePath, ...] = ()
 
     @property
     def key(self) -> str | None:

@@ -22,7 +22,7 @@ from ..prediction import Json, Prediction, Status
 from .moves import LATCHING, State
 from .redaction import without_secrets
 
-__all__ = ["Decision", "Submission", "Trouble", "input_from", "planned"]
+__all__ = ["Decision", "Submission", "Trouble", "input_from", "is_put_off", "planned"]
 
 
 class Decision(Enum):
@@ -80,6 +80,7 @@ class Submission:
         model: the model that was asked for.
         fingerprint: a hash of the input.
         input: the input's fields, without secrets.
+        labels: the job's.
         whole: whether nothing had to be taken out of `input`.
         price: the most that it can cost in US dollars; None where no price is known.
         state: where it stands.
@@ -101,6 +102,7 @@ class Submission:
     model: str
     fingerprint: str
     input: Mapping[str, Json] = field(repr=False)
+    labels: Mapping[str, str] = field(factory=dict[str, str])
     whole: bool = True
     price: Decimal | None = None
     state: State = State.PLANNED
@@ -149,9 +151,7 @@ class Submission:
         trouble = Trouble.of(error)
         if lost:
             return evolve(self, state=State.UNCONFIRMED, trouble=trouble)
-        # What a later run may cure by itself is only waiting for it; the rest is over.
-        again = isinstance(error, (NotSent, RateLimited, JournalError, *LATCHING))
-        return evolve(self, state=State.PLANNED if again else State.FAILED, trouble=trouble, finished_at=at)
+        return evolve(self, state=State.PLANNED if is_put_off(error) else State.FAILED, trouble=trouble, finished_at=at)
 
     def interrupted(self) -> Submission:
         """The process that sent it is gone, and nobody knows whether it arrived."""
@@ -172,6 +172,10 @@ class Submission:
         found = self.accepted(prediction, self.sent_at or at)
         return evolve(found, decision=Decision.ATTACHED, trouble=None)
 
+    def job(self) -> Job:
+        """Return the job that it is a submission of; of secrets in its input, only their places."""
+        return Job(input_from(self.input), key=self.key, provider=self.provider, labels=self.labels)
+
     def error(self) -> KlingError | None:
         """Return what is wrong with it, or None."""
         if self.state is State.ENDED and self.prediction is not None and not self.succeeded:
@@ -187,7 +191,8 @@ class Submission:
         why = self.trouble.message if self.trouble is not None else "No answer came"
         error = AnswerLost(why, provider=self.provider, key=self.key, status="unconfirmed", advice=_WAYS_ON)
         if self.decision is Decision.ABANDONED:
-            error.message, error.advice = f"{why}; it was abandoned", "Submit it under another key."
+            error.message, error.status = f"{why}; it was abandoned", "abandoned"
+            error.advice = "Submit it under another key."
         return error
 
 
@@ -195,6 +200,11 @@ _WAYS_ON: Final = (
     "It was not sent again, since the provider may have started it. Look for it in the provider's own history, then "
     "say which it is: client.attach(key, id), client.resubmit(key), which may pay twice, or client.abandon(key)."
 )
+
+
+def is_put_off(error: KlingError) -> bool:
+    """Return whether a job with this error is sent by a later run; with others it is over."""
+    return isinstance(error, (NotSent, RateLimited, JournalError, *LATCHING))
 
 
 def _listed(_: object, __: object, value: object) -> object:
@@ -214,6 +224,7 @@ def planned(job: Job, *, provider: str, price: Decimal | None, at: float, attemp
         model=job.input.model,
         fingerprint=fingerprint(job.input),
         input=kept,
+        labels=dict(job.labels),
         whole=kept == given,
         price=price,
         planned_at=at,

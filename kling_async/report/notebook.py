@@ -27,20 +27,29 @@ _WORDS: Final = "padding:4px 8px 6px;overflow-wrap:anywhere"
 
 
 def gallery(rows: Iterable[ReportRow]) -> str:
-    """Return HTML that shows a run in a notebook. Addresses of files are relative to the notebook's folder."""
+    """Return HTML that shows a run in a notebook. Addresses of files are relative to the notebook's folder.
+
+    What has no files is shown from the addresses of its outputs.
+    """
     jobs = list(rows)
     counts = ", ".join(f"{count:,} {status}" for status, count in count_totals(jobs).statuses.items())
     said = f"{len(jobs):,} job{'' if len(jobs) == 1 else 's'}" + (f": {counts}" if counts else "")
-    cells = "".join(_cell(build_card(row)) for row in jobs[:_MOST])
+    cells = "".join(_cell(build_card(row), row) for row in jobs[:_MOST])
     more = f"<p>and {len(jobs) - _MOST:,} more</p>" if len(jobs) > _MOST else ""
     return clean(f'<div><p>{escape(said)}</p><div style="{_GRID}">{cells}</div>{more}</div>')
 
 
-def _cell(card: Card) -> str:
-    media = _media(card.media[0], card.alt) if card.media else ""
+def _cell(card: Card, row: ReportRow) -> str:
+    shown = [*card.media, *_afar(row)][:1]
+    media = "".join(_media(one, card.alt) for one in shown)
     cause = f"<br>{escape(card.cause)}" if card.cause else ""
     said = f'<b>{escape(card.key)}</b> {escape(card.status)}{cause}<br><span dir="auto">{escape(card.alt)}</span>'
     return f'<div style="{_CELL}">{media}<div style="{_WORDS}">{said}</div></div>'
+
+
+def _afar(row: ReportRow) -> list[Media]:
+    """Return what can be shown from the provider's addresses; they lead nowhere but to the web."""
+    return [Media(url, row.kind == "video") for url in row.outputs if url.startswith(("https://", "http://"))]
 
 
 def _media(media: Media, alt: str) -> str:

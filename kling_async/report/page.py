@@ -95,6 +95,8 @@ def render(
 def _by_provider(rows: Sequence[ReportRow]) -> dict[str, list[ReportRow]]:
     providers: dict[str, list[ReportRow]] = {}
     for row in sorted(rows, key=lambda row: row.provider):
+        if not row.provider:
+            continue  # nobody was chosen yet
         providers.setdefault(row.provider, []).append(row)
     return providers
 

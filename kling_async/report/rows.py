@@ -65,6 +65,8 @@ class ReportRow:
         status: how it stands; see `STATUSES`.
         cause: why it did not succeed, or None.
         advice: what to do about that, or None.
+        id: the provider's, once there is one.
+        outputs: addresses of what was generated, as far as they are known; signed ones expire.
         files: its files, as POSIX paths from the folder that the report lies in.
         sent_at: when its first submission left, in seconds of the Unix clock, as all times here; None if unknown, which
             a time that no calendar knows counts as.
@@ -85,6 +87,8 @@ class ReportRow:
     status: str
     cause: str | None = None
     advice: str | None = None
+    id: str | None = None
+    outputs: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     sent_at: float | None = field(default=None, converter=_known)
     accepted_at: float | None = field(default=None, converter=_known)

@@ -71,6 +71,18 @@ async def test_what_was_written_is_found(make: MakeJournal) -> None:
     await journal.aclose()
 
 
+async def test_labels_are_kept(make: MakeJournal) -> None:
+    """A job comes out of a journal with the labels that it went in with."""
+    job = Job(ImageInput("a cat"), key="cat", provider="gptproto", labels={"who": "cat"})
+    journal = make()
+    await journal.open()
+    await journal.write(planned(job, provider="gptproto", price=None, at=1.0))
+    found = await journal.find("cat")
+    await journal.aclose()
+    assert found is not None
+    assert (job, {"who": "cat"}) == (found.job(), found.job().labels)
+
+
 async def test_a_later_form_takes_the_place_of_an_earlier(make: MakeJournal) -> None:
     """Each attempt is kept once, in its latest form; the newest attempt is the job's."""
     journal = make()

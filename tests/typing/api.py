@@ -256,14 +256,13 @@ async def without_a_network() -> None:
         Client(clock=clock)
 
 
-async def matrices_and_panels(batch: Batch, outcome: Outcome, estimate: Estimate) -> None:
+async def matrices_and_panels(batch: Batch, estimate: Estimate) -> None:
     """A matrix takes any values, and a panel stands around a batch."""
     template = Job(VideoInput("{animal} at {speed}"), key="run")
     assert_type(matrix(template, animal=["cat", "dog"], speed=(0.5, 1), loud=[True]), list[Job])
     assert_type(matrix(ImageInput("{a}"), zip=True, a=iter("xyz")), list[Job])
     async with progress(batch, mode="plain", total=5, estimate=estimate) as panel:
         assert_type(panel, Panel)
-        panel.took(outcome)
 
 
 async def wrong_uses(client: Client, prediction: Prediction) -> None:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from ...errors import JournalError
 
-__all__ = ["Ownership"]
+__all__ = ["Ownership", "owner_of"]
 
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
@@ -36,7 +36,7 @@ class Ownership:
 
     def __init__(self, path: Path) -> None:
         self._owned = path
-        self._path = path.with_name(f"{path.name}.owner")
+        self._path = _beside(path)
         self._file: BinaryIO | None = None
 
     def take(self) -> None:
@@ -59,8 +59,7 @@ class Ownership:
 
     def _refusal(self, file: BinaryIO) -> JournalError:
         with file:
-            file.seek(0)
-            owner = file.read(200).decode("utf-8", "replace").strip() or "another process"
+            owner = _named(file)
         advice = "Wait until it ends, or give this run another journal."
         return JournalError(f"The journal {self._owned} is in use by {owner}", advice=advice)
 
@@ -71,3 +70,25 @@ class Ownership:
             with suppress(OSError):
                 self._path.unlink()
             file.close()
+
+
+def owner_of(path: Path) -> str | None:
+    """Return who owns a file, in words; None if nobody does, also if its owner died."""
+    try:
+        with _beside(path).open("r+b") as file:
+            try:
+                _lock(file)
+            except OSError:
+                return _named(file)
+    except OSError:
+        pass
+    return None
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.owner")
+
+
+def _named(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read(200).decode("utf-8", "replace").strip() or "another process"

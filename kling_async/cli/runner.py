@@ -1,0 +1,187 @@
+"""One run in its folder, from the first submission to the report."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+from attrs import define, field
+
+from ..batch import Batch
+from ..client import Client
+from ..errors import KlingError, NotSent
+from ..folder import RunFolder
+from ..outcome import Outcome
+from ..panel import mode_for, progress
+from ..report.totals import Totals, count_causes
+from ..report.words import say_money
+from ..results import flat, row_of_outcome
+from ..sheet import json_line
+from .looking import Look
+from .options import Options
+from .talk import ExitCode, escape, exit_code_of, put, run, say, talk
+
+__all__ = ["Runner", "figures", "money", "tell_totals"]
+
+_CAUSES: Final = 5
+"""Causes of failures that are told; the report has the others."""
+_GRAVITY: Final = (ExitCode.KEY_OR_BALANCE, ExitCode.LIMITED, ExitCode.FAILED)
+"""Of several endings the first of these is the exit code: what keeps everything else from going on."""
+
+
+class _Spoken(logging.Handler):
+    """Says aloud what the package warns of, above the panel if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"[yellow]{escape(record.getMessage())}[/]")
+
+
+@define
+class Runner:
+    """Runs the jobs of a folder.
+
+    Attributes:
+        folder: has the jobs.
+        options: how to run them.
+        look: what is known of them.
+        file: what they were read from.
+    """
+
+    folder: RunFolder
+    options: Options
+    look: Look
+    file: str
+    began_at: datetime = field(factory=lambda: datetime.now(UTC))
+    errors: dict[str, KlingError] = field(factory=dict[str, KlingError])
+    codes: set[ExitCode] = field(factory=set[ExitCode])
+    failing: bool = False
+    begun: bool = False
+
+    def run(self) -> int:
+        """Run them, write down what came of them, and return the exit code."""
+        self._describe(None)
+        spoken, log = _Spoken(logging.WARNING), logging.getLogger("kling_async")
+        log.addHandler(spoken)
+        try:
+            code = run(self._go)
+        finally:
+            log.removeHandler(spoken)
+        if not self.begun:
+            return code
+        rows = self.folder.rows(self.folder.read(), self.errors)
+        totals = self.folder.write(rows, title=f"Run of {self.file}", settings=self.options.told())
+        self._describe(totals)
+        tell_totals(totals)
+        for cause in count_causes(rows)[:_CAUSES]:
+            say(f"  [red]{cause.jobs} x[/] {escape(cause.cause)}")
+        self._tell_ways_on(totals)
+        return code
+
+    async def _go(self) -> ExitCode:
+        options, total = self.options, self.look.survey.jobs
+        async with (
+            Client(options.providers[0]) as client,
+            client.batch(
+                self.folder.jobs(),
+                provider=options.providers,
+                journal=self.folder.journal,
+                save_to=None if options.download is False else self.folder.media,
+                max_open=options.max_open,
+                max_cost=options.max_cost,
+                prices=options.prices,
+                wait_timeout=3600.0 if options.timeout is None else options.timeout,
+                retry_failed=options.retry_failed,
+                accept_changed=options.accept_changed,
+                stop_on_signals=sys.platform != "win32",
+            ) as batch,
+            progress(batch, mode=options.progress, total=total, estimate=self.look.survey.estimate, console=talk),
+        ):
+            self.begun = True
+            return await self._take(batch)
+
+    async def _take(self, batch: Batch) -> ExitCode:
+        try:
+            async for outcome in batch:
+                self._took(outcome)
+                if self.failing and not batch.stopped:
+                    say("[yellow]A job failed, so no more are submitted; what is paid for is finished.[/]")
+                    batch.stop()
+        except KeyboardInterrupt:
+            return ExitCode.INTERRUPTED
+        except KlingError as error:
+            say(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}")
+            self.codes.add(exit_code_of(error))
+        if batch.stopped and not self.failing:
+            return ExitCode.INTERRUPTED
+        return next((code for code in _GRAVITY if code in self.codes), ExitCode.DONE)
+
+    def _took(self, outcome: Outcome) -> None:
+        if self.options.json:
+            put(json_line(flat(row_of_outcome(outcome))))
+        else:
+            prediction = outcome.prediction
+            urls = [output.url for output in prediction.outputs] if outcome.ok and prediction is not None else []
+            for line in map(str, outcome.files) if self.options.download is not False else urls:
+                put(line)
+        error = outcome.error
+        if error is None:
+            return
+        key = outcome.job.key or ""
+        self.errors[key] = error
+        if isinstance(error, NotSent) and error.reason == "stopped":
+            return
+        code = exit_code_of(error)
+        self.codes.add(ExitCode.FAILED if code is ExitCode.BAD_INPUT else code)
+        self.failing = self.failing or (self.options.fail_fast is True and key not in self.look.told_again)
+        if (self.options.progress or mode_for(sys.stderr, os.environ)) != "live":
+            say(f"[red]{escape(key)}[/]: {escape(error.message)}")
+
+    def _describe(self, totals: Totals | None) -> None:
+        about = {
+            "sheet": self.file,
+            "settings": self.options.kept(),
+            "jobs": self.look.survey.jobs,
+            "estimate": str(self.look.survey.estimate),
+            "began_at": self.began_at.isoformat(timespec="seconds"),
+            "ended_at": None if totals is None else datetime.now(UTC).isoformat(timespec="seconds"),
+            "totals": None if totals is None else figures(totals),
+        }
+        self.folder.describe(about)
+
+    def _tell_ways_on(self, totals: Totals) -> None:
+        folder, statuses = escape(str(self.folder.path)), totals.statuses
+        say(f"[bold]{escape(str(self.folder.report))}[/] shows all of it.")
+        if statuses.get("unconfirmed"):
+            say(f"Nobody knows whether all submissions arrived: kling-async unconfirmed {folder}")
+        if statuses.get("planned") or statuses.get("running"):
+            say(f"Go on with: [bold]kling-async resume {folder}[/]")
+        again = self.look.told_again & self.errors.keys()
+        if again:
+            say(f"{len(again)} failed in an earlier run and were not sent again; --retry-failed does, and pays again.")
+
+
+def figures(totals: Totals) -> dict[str, object]:
+    """Return what a run came to, as JSON can say it."""
+    return {
+        "jobs": totals.jobs,
+        "statuses": dict(totals.statuses),
+        "spent": float(totals.spent),
+        "at_risk": float(totals.at_risk),
+        "unpriced": totals.unpriced,
+    }
+
+
+def tell_totals(totals: Totals) -> None:
+    """Say what a run came to."""
+    counts = ", ".join(f"{count:,} {status}" for status, count in totals.statuses.items())
+    say(f"[bold]{totals.jobs:,} jobs[/]: {counts}; {money(totals)}.")
+
+
+def money(totals: Totals) -> str:
+    """Say what a run has cost."""
+    told = f"{say_money(totals.spent)} spent"
+    told += f", perhaps {say_money(totals.at_risk)} more" if totals.at_risk else ""
+    return told + (f", and {totals.unpriced:,} of unknown price" if totals.unpriced else "")
