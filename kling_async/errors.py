@@ -58,8 +58,8 @@ __all__ = [
 
 
 _PAGE: Final = "docs/reference/errors.md"
-"""Where each error is explained, under an anchor that is its name: a file of the source, until the pages have an address
-in public. This is the one place to set it."""
+"""Where each error is explained, under an anchor that is its name: a file of the source, until the pages have a public
+address. This is the one place to set it."""
 
 
 class Facts(TypedDict, total=False):
