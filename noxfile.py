@@ -184,11 +184,12 @@ def types(session: nox.Session) -> None:
 @nox.session
 @bounded(minutes=10)
 def docs(session: nox.Session) -> None:
-    """Build the documentation into docs/_build/html; a warning is an error."""
-    session.install(*PINS, *RUNTIME, *group("docs"))
+    """Build the documentation into docs/_build/html; a warning is an error. Run the example that needs pandas."""
+    session.install(*PINS, *RUNTIME, *group("docs", "test"))
     install_wheel(session)
     options = ("-q", "-W", "--keep-going", "-b", "html")
     session.run("sphinx-build", *options, "docs", "docs/_build/html", *session.posargs, env=INSTALLED)
+    session.run("python", "-m", "pytest", "-q", "tests/docs/test_examples.py", "-k", "pandas", env=INSTALLED)
 
 
 @nox.session
@@ -203,7 +204,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 @bounded(minutes=60)
 def bench(session: nox.Session) -> None:
-    """Measure all there is, and write docs/benchmarks; `-- --quick` takes a minute and asserts counts only."""
+    """Measure all there is, and write docs/reference/benchmarks; `-- --quick` asserts counts only."""
     session.install(*PINS, *RUNTIME, *AIOHTTP, *group("bench"))
     install_wheel(session)
     if "--quick" in session.posargs:
@@ -214,7 +215,7 @@ def bench(session: nox.Session) -> None:
     results = Path(session.create_tmp())
     for name in ("polling", "scheduler", "journal"):
         session.run("python", f"benchmarks/{name}.py", "--json", str(results / f"{name}.json"), env=INSTALLED)
-    session.run("python", "benchmarks/page.py", str(results), "docs/benchmarks", env=INSTALLED)
+    session.run("python", "benchmarks/page.py", str(results), "docs/reference/benchmarks", env=INSTALLED)
 
 
 @nox.session

@@ -55,11 +55,17 @@ def generate_pages(_app: Sphinx) -> None:
     from models_page import write_models_page  # noqa: PLC0415
     from transitions_picture import write_transitions  # noqa: PLC0415
 
-    target = HERE / "reference"
-    target.mkdir(exist_ok=True)
-    write_faults_page(target / "faults.md")
-    write_models_page(target / "models.md")
-    write_transitions(target / "transitions.svg")
+    write_faults_page(HERE / "reference" / "faults.md")
+    write_models_page(HERE / "reference" / "models.md")
+    write_transitions(HERE / "explanation" / "transitions.svg")
+
+
+def list_pages(app: Sphinx, error: Exception | None) -> None:
+    """Write llms.txt and llms-full.txt beside the index, from the pages of this build."""
+    from llms import write_llms  # noqa: PLC0415
+
+    if error is None and app.builder.format == "html":
+        write_llms(HERE, Path(app.outdir))
 
 
 def shorten_signature(*told: object) -> tuple[str | None, object]:
@@ -74,4 +80,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Hook into the build, before any page is read."""
     app.connect("builder-inited", generate_pages)
     app.connect("autodoc-process-signature", shorten_signature)
+    app.connect("build-finished", list_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -27,7 +27,7 @@ Of the package only the values of `prediction` are named here, so that every oth
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,6 +55,11 @@ __all__ = [
     "UnexpectedReply",
     "WaitTimeout",
 ]
+
+
+_PAGE: Final = "docs/reference/errors.md"
+"""Where each error is explained, under an anchor that is its name: a file of the source, until the pages have a public
+address. This is the one place to set it."""
 
 
 class Facts(TypedDict, total=False):
@@ -101,8 +106,12 @@ class KlingError(Exception):
             setattr(self, name, value)
 
     def __str__(self) -> str:
-        told = self._told()
-        parts = [told if told.endswith(".") else f"{told}."]
+        # A subclass of the user's leads to what it is derived from.
+        known = next(kind.__name__ for kind in type(self).__mro__ if kind.__name__ in __all__)
+        return f"{self._sentences()} See {_PAGE}#{known.lower()}"
+
+    def _sentences(self) -> str:
+        parts = [_ended(self._told())]
         if self.may_be_billed:
             parts.append("Money may have been spent.")
         if self.advice:
@@ -124,6 +133,10 @@ class KlingError(Exception):
     def __reduce__(self) -> tuple[Callable[..., KlingError], tuple[type[KlingError], str], dict[str, object]]:
         # Keyword-only facts do not survive Exception's own pickling, and process pools pickle errors.
         return _rebuild, (type(self), self.message), dict(self.__dict__)
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
 
 
 def _rebuild(cls: type[KlingError], message: str) -> KlingError:
@@ -164,13 +177,13 @@ class InputError(KlingError):
         """Make one error of several faults."""
         return cls(what, faults=faults, **facts)
 
-    def __str__(self) -> str:
+    def _sentences(self) -> str:
         listed = [str(fault) for fault in self.faults]
         if len(listed) > 1:
             return "\n  - ".join([f"{self._told()}:", *listed]) + f"\n{self.advice}"
         if listed:
-            return f"{self._told()}: {listed[0]}. {self.advice}"
-        return super().__str__()
+            return f"{_ended(f'{self._told()}: {listed[0]}')} {self.advice}"
+        return super()._sentences()
 
 
 class NotSent(KlingError):
@@ -276,8 +289,8 @@ class UnexpectedReply(KlingError):
         self.path = path
         self.excerpt = excerpt
 
-    def __str__(self) -> str:
-        return super().__str__() + (f" It began: {self.excerpt[:200]!r}" if self.excerpt else "")
+    def _sentences(self) -> str:
+        return super()._sentences() + (f" It began: {self.excerpt[:200]!r}" if self.excerpt else "")
 
 
 class PredictionFailed(KlingError):
@@ -343,9 +356,9 @@ class DownloadError(KlingError):
         self.url = url
         self.path = path
 
-    def __str__(self) -> str:
+    def _sentences(self) -> str:
         places = [f"{name} {value}" for name, value in (("from", self.url), ("to", self.path)) if value]
-        return " ".join([super().__str__(), *(f"[{place}]" for place in places)])
+        return " ".join([super()._sentences(), *(f"[{place}]" for place in places)])
 
 
 def _named(prediction: Prediction) -> Facts:

@@ -150,13 +150,29 @@ def test_the_whole_text() -> None:
     assert str(error) == (
         "The connection broke [provider gptproto, job cat, id abc, http 200, code 7, status queued]. "
         "Money may have been spent. It was not sent again, since the provider may have started it. "
-        "Look for it in the provider's own history before submitting it anew."
+        "Look for it in the provider's own history before submitting it anew. "
+        "See docs/reference/errors.md#answerlost"
     )
+
+
+@every_error
+def test_the_text_ends_with_where_it_is_explained(error: KlingError) -> None:
+    """The last word of each text is the address of the class's own anchor."""
+    assert f"See {errors._PAGE}#{type(error).__name__.lower()}" == str(error)[str(error).rindex("See ") :]
+
+
+def test_a_class_of_the_users_is_explained_by_its_base() -> None:
+    """What is derived outside the package leads to the nearest class that the page knows."""
+
+    class OutOfOrder(RateLimited):
+        pass
+
+    assert str(OutOfOrder("No")).endswith("#ratelimited")
 
 
 def test_a_text_without_facts() -> None:
     """Where nothing more is known, nothing more is said."""
-    assert "It broke." == str(KlingError("It broke"))
+    assert "It broke. See docs/reference/errors.md#klingerror" == str(KlingError("It broke"))
     assert ("It broke",) == KlingError("It broke").args
 
 
@@ -164,33 +180,36 @@ def test_facts_may_be_learnt_later() -> None:
     """A room above that knows the key adds it, and the text says it."""
     error = RateLimited("No", provider="gptproto")
     error.key, error.may_be_billed, error.advice = "cat", True, "Wait."
-    assert "No [provider gptproto, job cat]. Money may have been spent. Wait." == str(error)
+    assert "No [provider gptproto, job cat]. Money may have been spent. Wait. See" == str(error).rpartition(" ")[0]
     assert RateLimited("No").key is None
 
 
 def test_faults_are_listed() -> None:
     """One fault stands in the sentence, several stand below each other, and a long value is cut."""
     one = InputError.of("Wrong", [InputFault("n", 10, "must be less")])
-    assert "Wrong: n=10: must be less. Nothing was sent." == str(one)
+    see = "See docs/reference/errors.md#inputerror"
+    assert f"Wrong: n=10: must be less. Nothing was sent. {see}" == str(one)
     two = InputError.of("Wrong", [InputFault("n", 10, "must be less"), InputFault("prompt", "x" * 100, "is long")])
     shown = "'" + "x" * 76 + "..."
-    assert f"Wrong:\n  - n=10: must be less\n  - prompt={shown}: is long\nNothing was sent." == str(two)
-    assert "Wrong [job cat]. Nothing was sent." == str(InputError("Wrong", key="cat"))
+    assert f"Wrong:\n  - n=10: must be less\n  - prompt={shown}: is long\nNothing was sent. {see}" == str(two)
+    assert f"Wrong [job cat]. Nothing was sent. {see}" == str(InputError("Wrong", key="cat"))
+    asked = InputError.of("Wrong", [InputFault("n", 10, "must be less; did you mean 1?")])
+    assert "1? Nothing was sent." in str(asked)
     assert (InputFault("n", 10, "must be less"),) == one.faults
     assert () == InputError("Wrong").faults
 
 
 def test_an_unexpected_reply_shows_its_beginning() -> None:
     """The text shows 200 characters of the reply, in quotes."""
-    assert str(UnexpectedReply("What?", excerpt="a\n" * 500)).endswith(f" It began: {('a' + chr(10)) * 100!r}")
+    assert f" It began: {('a' + chr(10)) * 100!r} See " in str(UnexpectedReply("What?", excerpt="a\n" * 500))
     assert "It began" not in str(UnexpectedReply("What?"))
     assert ("$", "") == (UnexpectedReply("What?").path, UnexpectedReply("What?").excerpt)
 
 
 def test_a_download_error_says_from_where_and_where_to() -> None:
     """The text names the address and the file, as far as they are known."""
-    assert str(EXAMPLES[-1]).endswith("[from https://x.test/a.png] [to out/cat-0.png]")
-    assert str(DownloadError("x")).endswith("client.download(prediction, directory).")
+    assert "[from https://x.test/a.png] [to out/cat-0.png] See " in str(EXAMPLES[-1])
+    assert "client.download(prediction, directory). See " in str(DownloadError("x"))
 
 
 def test_what_a_failed_prediction_says() -> None:

@@ -141,6 +141,19 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert set() == loaded_by("import kling_async; dir(kling_async); kling_async.__all__")
 
 
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_help_loads_no_network_library(word: str) -> None:
+    """The command line says what it can do without loading what does it; attrs is part of what parses its words."""
+    code = f"""
+import contextlib, io
+from kling_async.cli import main
+sys.argv = ["kling-async", {word!r}]
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    main()
+"""
+    assert loaded_by(code) <= {"attr", "attrs"}
+
+
 def test_errors_are_light() -> None:
     """Whoever only catches errors loads no network library."""
     assert set() == loaded_by("from kling_async import KlingError, RateLimited")

@@ -107,7 +107,7 @@ async def begin(wish: Wish) -> dict[str, object]:
         wanted = ImageInput(wish.prompt, n=wish.n)
         app.state.client.estimate([wanted])  # checks it, and sends nothing
     except InputError as error:
-        raise HTTPException(422, str(error)) from error
+        raise HTTPException(422, [str(fault) for fault in error.faults]) from error
     if key not in works:
         works[key] = Work(key, wanted)
         app.state.tasks.start_soon(perform, app.state.client, works[key])

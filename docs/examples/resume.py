@@ -1,16 +1,24 @@
-"""A dozen images, from a run that may be stopped and started again at any time."""
+"""Forty images, from a run that may be stopped and started again at any time."""
 
 import asyncio
 
 from kling_async import Client, ImageInput, Job
 
+JOBS = [Job(ImageInput(f"a fox in the manner of painter {n}"), key=f"fox-{n}") for n in range(1, 41)]
+
 
 async def main() -> None:
-    """Generate them; run it twice, and the second time nothing is sent."""
-    jobs = [Job(ImageInput(f"a fox in the style of painter {n}"), key=f"fox-{n}") for n in range(12)]
-    async with Client() as client, client.batch(jobs, journal="out/journal.db", save_to="out") as batch:
+    """Go on where the last run was; when all is done, send nothing."""
+    async with (
+        Client() as client,
+        client.batch(JOBS, journal="foxes/journal.db", save_to="foxes", stop_on_signals=True) as batch,
+    ):
+        done = 0
         async for outcome in batch:
-            print(outcome.job.key, *outcome.files, outcome.error or "")
+            done += outcome.ok
+            if outcome.ok:
+                print(outcome.job.key, *outcome.files, flush=True)
+    print(f"{done} of {len(JOBS)} are done." + (" Stopped; run it again." if batch.stopped else ""))
 
 
 asyncio.run(main())

@@ -64,4 +64,5 @@ def main() -> None:
     app = App(name="kling-async", help=_HELP, help_epilogue=_CODES, version=version("kling-async"))
     for order, (name, place, told) in enumerate(_COMMANDS):
         app.command(f"kling_async.cli.{place}", name=name, help=told, sort_key=order)
+    app.register_install_completion_command(help="Let the Tab key complete commands and options, in bash, zsh or fish.")
     app()

@@ -27,6 +27,35 @@ def test_help_names_the_commands_and_exit_codes(run: Run) -> None:
         assert word in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("shell", "line"), [("bash", "complete -F "), ("zsh", "#compdef kling-async"), ("fish", "complete -c kling-async")]
+)
+def test_completion_is_installed_on_demand(run: Run, folder: Path, shell: str, line: str) -> None:
+    """`--install-completion` writes a script that knows the commands and options, under the home directory only."""
+    home = {"HOME": str(folder), "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": "", "ZDOTDIR": ""}
+    shown = run("--install-completion", "--shell", shell, **home)
+    assert 0 == shown.returncode, shown.stderr
+    written = "".join(path.read_text() for path in folder.rglob("*") if path.is_file())
+    for word in (line, "generate", "time-scale", "doctor"):
+        assert word in written
+
+
+def test_a_typo_is_answered_with_the_right_word(run: Run) -> None:
+    """A command, an option, a field, a value, a model and a provider that are nearly right are named as they are."""
+    near = {
+        "generate": ("generat", "a cat"),
+        "--model": ("generate", "a cat", "--modle", "kling-3"),
+        "duration": ("generate", "a cat", "--set", "duraton=5"),
+        "1k": ("generate", "a cat", "--set", "resolution=1kk"),
+        "kling-video-o1-std": ("generate", "a cat", "-m", "kling-vidoe-o1-std"),
+        "gptproto": ("generate", "a cat", "-p", "gtpproto"),
+    }
+    for right, typed in near.items():
+        shown = run(*typed)
+        assert 2 == shown.returncode, typed
+        assert f"did you mean {right}?" in shown.stderr.lower().replace('"', ""), shown.stderr
+
+
 def test_demo_does_the_main_job(run: Run, folder: Path) -> None:
     """The demo needs nothing, uses both providers, tells the refusal and the 429 as what they are, and ends with 0."""
     shown = run("demo")

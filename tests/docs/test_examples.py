@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 from attrs import field, frozen
 
@@ -27,8 +31,15 @@ class Expected:
     needs: str = field(default="sys", kw_only=True)
 
 
-SERVED = frozenset({"fastapi_app.py"})
-"""What does not end by itself; `test_fastapi.py` runs it."""
+ELSEWHERE = frozenset({"fastapi_app.py", "resume.py"})
+"""What is not simply run to its end: `test_fastapi.py` has the one, a test below stops the other."""
+
+CELLS = """
+import ast, asyncio, inspect, pathlib, sys, types
+code = compile(pathlib.Path(sys.argv[1]).read_text(), "cells", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+asyncio.run(types.FunctionType(code, {"__name__": "__main__"})())
+"""
+"""Runs a file as a notebook runs its cells: in an event loop that is there."""
 
 EXPECTED = {
     "batch.py": Expected(
@@ -58,12 +69,28 @@ EXPECTED = {
     "first_image.py": Expected(printed=(".png\n",), files=("out/image-*.png",)),
     "first_video.py": Expected(printed=(".mp4\n",), files=("out/video-*.mp4",)),
     "later.py": Expected(printed=("submitted heron\n", "heron-0.png\n"), files=("out/heron-0.png", "prediction.json")),
+    "hundred.py": Expected(
+        ("dragon [[refused]]",),
+        ("to spend: $1.320\n", "saved: 100\n", "ContentRejected: 10\n"),
+        (*["hundred/*-*-0.png"] * 100,),
+    ),
     "many.py": Expected(
         ("a fox", "an owl [[refused]]", "a whale"),
         ("a fox: ", "an owl [[refused]]: The provider refused", "a whale: "),
         ("out/*.png", "out/*.png"),
     ),
-    "resume.py": Expected(printed=tuple(f"fox-{n} " for n in range(12)), files=("out/journal.db", *["out/*.png"] * 12)),
+    "new_provider.py": Expected(
+        printed=('{"prompt":"a cat","count":2}\n', "j-1 queued 0.03\n", "succeeded https://example.com/1.png\n")
+    ),
+    "notebook.py": Expected(
+        printed=("<div><p>3 jobs: 3 succeeded</p>",), files=(*["out/*-0.png"] * 4,), options=("-c", CELLS)
+    ),
+    "own_transport.py": Expected(
+        printed=("POST /api/v3/kwaivgi/kling-image-o1/text-to-image 200\n", "GET /api/v3/predictions/", "succeeded\n")
+    ),
+    "pandas_frame.py": Expected(
+        printed=("A-3", "a mug of glass", "out/A-3-0.png"), files=("made.csv", *["out/A-*-0.png"] * 3), needs="pandas"
+    ),
     "sandbox_server.py": Expected(printed=("gptproto succeeded\n", "apiinone kling-image-o1 was billed 0.012\n")),
     "sheet.py": Expected(
         ("jobs.csv",), printed=("3 jobs, expected cost: ", "fox done\n", "heron done\n"), files=(*["out/*.png"] * 3,)
@@ -88,7 +115,17 @@ def settings() -> Iterator[dict[str, str]]:
 
 def test_every_example_is_run() -> None:
     """No example is without a test, and no test without an example."""
-    assert sorted(SERVED.union(EXPECTED)) == sorted(path.name for path in EXAMPLES.glob("*.py"))
+    assert sorted(ELSEWHERE.union(EXPECTED)) == sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+
+def run(words: list[str], settings: dict[str, str], folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run an example as a user would, to its good end."""
+    command = [sys.executable, *options, str(EXAMPLES / words[0]), *words[1:]]
+    done = subprocess.run(
+        command, cwd=folder, env=settings, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -97,14 +134,76 @@ def test_it_runs(name: str, settings: dict[str, str], tmp_path: Path) -> None:
     expected = EXPECTED[name]
     pytest.importorskip(expected.needs)
     (tmp_path / "jobs.csv").write_text("key,prompt\nfox,a fox\n,an owl\nheron,a heron\n", encoding="utf-8")
-    command = [sys.executable, *expected.options, str(EXAMPLES / name), *expected.arguments]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=settings, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = run([name, *expected.arguments], settings, tmp_path, *expected.options)
     for text in expected.printed:
         assert done.stdout.count(text) >= expected.printed.count(text)
     for pattern in expected.files:
         found = list(tmp_path.glob(pattern))
         assert len(found) == expected.files.count(pattern)
         assert all(path.stat().st_size for path in found)
+
+
+@pytest.fixture
+def proxy() -> Iterator[tuple[str, list[str]]]:
+    """Serve a proxy that passes on what it is asked for, and notes it."""
+    asked: list[str] = []
+
+    class Passing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(f"{self.command} {self.path}")
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            with httpx.Client(trust_env=False) as http:
+                answer = http.request(self.command, self.path, content=body, headers=dict(self.headers.items()))
+            self.send_response(answer.status_code)
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_GET = do_POST  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Passing) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{serving.server_port}", asked
+        serving.shutdown()
+        thread.join()
+
+
+def test_everything_goes_through_the_proxy(
+    settings: dict[str, str], proxy: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    """With a proxy in the transport, the submission and every look pass it, and keep their address."""
+    address, asked = proxy
+    run(["own_transport.py"], settings | {"MY_PROXY": address}, tmp_path)
+    origin = settings["GPTPROTO_BASE_URL"]
+    assert asked[0] == f"POST {origin}/api/v3/kwaivgi/kling-image-o1/text-to-image"
+    assert asked[1:]
+    assert all(line.startswith(f"GET {origin}/api/v3/predictions/") for line in asked[1:])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a process of its own")
+def test_a_run_is_stopped_and_taken_up(tmp_path: Path) -> None:
+    """The lesson about Ctrl-C: stopped in the middle, it goes on; each is billed once; once more sends nothing."""
+    with SandboxServer(Sandbox(time_scale=0.005)) as server:
+        settings = {**os.environ, "GPTPROTO_BASE_URL": server.url, "GPTPROTO_API_KEY": server.sandbox.key}
+        command = [sys.executable, str(EXAMPLES / "resume.py")]
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as first:
+            assert first.stdout is not None
+            assert first.stdout.readline().startswith("fox-")
+            first.send_signal(signal.SIGINT)
+            told, said = first.communicate(timeout=30)
+        assert first.returncode == 0, said
+        assert "once more to leave at once" in said
+        assert told.endswith(" of 40 are done. Stopped; run it again.\n")
+        assert 0 < server.sandbox.billed() < 40
+        assert run(["resume.py"], settings, tmp_path).stdout.endswith("\n40 of 40 are done.\n")
+        requests = len(server.sandbox.log)
+        assert run(["resume.py"], settings, tmp_path).stdout.endswith("\n40 of 40 are done.\n")
+        assert len(server.sandbox.log) == requests
+        assert [server.sandbox.billed(f"a fox in the manner of painter {n}") for n in range(1, 41)] == [1] * 40
+    assert len(list(tmp_path.glob("foxes/fox-*-0.png"))) == 40

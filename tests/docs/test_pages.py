@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import os
 import re
+import tomllib
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import fields
 
-from kling_async import Client, EventKind, Limits, errors
+import kling_async
+from kling_async import Batch, Client, EventKind, ImageInput, InputError, Limits, errors, testing
 from kling_async.planning.moves import State
-from kling_async.testing import FAULTS
+from kling_async.providers import PROVIDERS
+from kling_async.testing import FAULTS, Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
-MADE = ("reference/faults.md", "reference/models.md")
+MADE = ("docs/reference/faults.md", "docs/reference/models.md")
 """Pages that the build makes."""
+PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
+WRITTEN = [path for path in PAGES if path not in MADE and "_build" not in path]
 
 
 def read(path: str) -> str:
@@ -31,7 +40,7 @@ def kinds(base: type[errors.KlingError]) -> set[str]:
 
 def test_every_error_has_an_anchor() -> None:
     """Each error is told about under an anchor that is made of its name, and no other is."""
-    anchors = re.findall(r"^\(([a-z]+)\)=\n### (\w+)$", read("docs/errors.md"), re.MULTILINE)
+    anchors = re.findall(r"^\(([a-z]+)\)=\n### (\w+)$", read("docs/reference/errors.md"), re.MULTILINE)
     public = {name for name in kinds(errors.KlingError) if name in errors.__all__}
     assert {title for _, title in anchors} == public
     assert all(anchor == title.lower() for anchor, title in anchors)
@@ -39,13 +48,13 @@ def test_every_error_has_an_anchor() -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_fault_is_listed(name: str) -> None:
-    """Each fault of the sandbox has a line on the page about testing."""
-    assert re.search(rf"^\| `{name}[`:]", read("docs/testing.md"), re.MULTILINE)
+    """Each fault of the sandbox has a line on the page about the sandbox."""
+    assert re.search(rf"^\| `{name}[`:]", read("docs/reference/sandbox.md"), re.MULTILINE)
 
 
 def test_no_listed_fault_is_unknown() -> None:
-    """Each fault on the page about testing is one of the sandbox's."""
-    _, _, tables = read("docs/testing.md").partition("### A submission\n")
+    """Each fault on the page about the sandbox is one of the sandbox's."""
+    _, _, tables = read("docs/reference/sandbox.md").partition("### A submission\n")
     assert set(re.findall(r"^\| `([a-z0-9_]+)[`:]", tables, re.MULTILINE)) == set(FAULTS)
 
 
@@ -55,26 +64,109 @@ def test_the_readme_begins_with_what_to_type(command: str) -> None:
     assert command in read("README.md").splitlines()[:25]
 
 
-@pytest.mark.parametrize("path", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_errors_lead_to_the_page() -> None:
+    """Errors name the page where it stands: in public if the project says where that is, else in the source."""
+    urls = tomllib.loads(read("pyproject.toml"))["project"].get("urls", {})
+    home = urls.get("Documentation")
+    if home is None:
+        assert errors._PAGE == "docs/reference/errors.md"
+        assert (ROOT / errors._PAGE).is_file()
+    else:
+        assert errors._PAGE == home.rstrip("/") + "/reference/errors.html"
+
+
+@pytest.mark.parametrize("path", WRITTEN)
 def test_links_between_pages_lead_somewhere(path: str) -> None:
     """A link to a file of this repository names one that exists, or one that the build makes."""
     for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", read(path)):
-        assert target in MADE or (ROOT / path).parent.joinpath(target).is_file(), target
+        place = os.path.normpath(Path(path).parent / target).replace(os.sep, "/")
+        assert place in MADE or (ROOT / place).is_file(), target
+
+
+def test_every_page_is_in_the_index() -> None:
+    """Each page is found from the index, once, in one of its five parts."""
+    listed = re.findall(r"^((?:tutorial|howto|reference|explanation)/\S+)$", read("docs/index.md"), re.MULTILINE)
+    pages = {path for path in PAGES if path.count("/") > 1 and "_build" not in path}.union(MADE)
+    assert sorted(f"docs/{name}.md" for name in listed) == sorted(pages)
+
+
+def blocks(path: str) -> Iterator[str]:
+    """Give the Python that stands in a page itself."""
+    yield from re.findall(r"^```python\n(.*?)^```", read(path), re.MULTILINE | re.DOTALL)
+
+
+def meant(called: ast.expr) -> Any:
+    """Find what a call in an example calls, if it is ours; one that should be and is not there is an error."""
+    holders = {"client": Client, "batch": Batch, "sandbox": Sandbox}
+    match called:
+        case ast.Name(name) if name[0].isupper() or name in kling_async.__all__:
+            return getattr(kling_async, name, None) or getattr(testing, name, None)
+        case ast.Attribute(ast.Name(name), attribute) if name in holders:
+            return getattr(holders[name], attribute)
+    return None
+
+
+def calls(path: str) -> list[tuple[Any, set[str]]]:
+    """List what is called in a page's Python, with the names of its arguments."""
+    found = []
+    for block in blocks(path):
+        tree = compile(block, path, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and (target := meant(node.func)) is not None:
+                found.append((target, {keyword.arg for keyword in node.keywords if keyword.arg}))
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in WRITTEN if list(blocks(path))])
+def test_python_in_pages_fits_the_package(path: str) -> None:
+    """Python in a page can be read, and calls only what there is, with arguments that there are."""
+    for target, names in calls(path):
+        parameters = inspect.signature(target).parameters.values()
+        known = {parameter.name for parameter in parameters}
+        assert names <= known or any(one.kind is one.VAR_KEYWORD for one in parameters), target
+
+
+def test_python_in_pages_is_found() -> None:
+    """The rule above sees calls at all."""
+    assert (Client, {"journal"}) in calls("docs/howto/resume.md")
+    assert (Client.batch, {"provider"}) in calls("docs/howto/batches.md")
+    assert (Sandbox, {"seed"}) in calls("docs/reference/sandbox.md")
+
+
+def test_the_first_lesson_shows_the_error_as_it_is() -> None:
+    """What the lesson says about an impossible input is what the package says; the last part of a key is by chance."""
+    [shown] = re.findall(
+        r"^kling_async.errors.(InputError: .*?)\n```", read("docs/tutorial/first_image.md"), re.DOTALL | re.MULTILINE
+    )
+    key = re.findall(r"job (\S+)\]", shown)[0]
+    [asked] = [block for block in blocks("docs/tutorial/first_image.md") if "n=12" in block]
+    [call] = [node for node in ast.walk(ast.parse(asked)) if isinstance(node, ast.Call)]
+    given = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg}
+    with pytest.raises(InputError) as caught:
+        PROVIDERS["gptproto"].check(ImageInput(ast.literal_eval(call.args[0]), **given), key=key)
+    assert f"InputError: {caught.value}" == shown
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
+def test_every_variable_is_told(provider: Any) -> None:
+    """The page about variables has a line for each key and each origin."""
+    told = read("docs/reference/environment.md")
+    assert all(f"| `{name}` |" in told for name in (provider.key_variable, provider.url_variable))
 
 
 def test_every_number_of_the_limits_is_told() -> None:
     """The page about limits has a line for each limit, with its default."""
     for limit in fields(Limits):
-        assert re.search(rf"^\| `{limit.name}` \| {limit.default:g} \|", read("docs/limits.md"), re.MULTILINE)
+        assert re.search(rf"^\| `{limit.name}` \| {limit.default:g} \|", read("docs/howto/limits.md"), re.MULTILINE)
 
 
-@pytest.mark.parametrize(("page", "values"), [("batches", EventKind), ("glossary", State)])
+@pytest.mark.parametrize(("page", "values"), [("howto/progress", EventKind), ("reference/glossary", State)])
 def test_every_word_is_told(page: str, values: type[StrEnum]) -> None:
-    """The kinds of events stand on the page about batches, the states of a job in the glossary."""
+    """The kinds of events stand on the page about watching a run, the states of a job in the glossary."""
     assert all(f"`{value}`" in read(f"docs/{page}.md") for value in values)
 
 
 @pytest.mark.parametrize("name", list(inspect.signature(Client.batch).parameters)[2:])
 def test_every_setting_of_a_batch_is_told(name: str) -> None:
     """The page about batches names each setting."""
-    assert f"`{name}" in read("docs/batches.md")
+    assert f"`{name}" in read("docs/howto/batches.md")

@@ -107,4 +107,4 @@ async def test_row_41_books_balance(site: OpenSite, tmp_path: Path) -> None:
 async def test_row_41_books_balance_at_length(site: OpenSite, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     """The same with 10,000 jobs, 1 in 100 of which meets each fault."""
     caplog.set_level(logging.INFO)  # a million lines of httpcore's would be most of the work
-    await soak(site, jobs=10_000, share=0.01, by=200.0)
+    await soak(site, SqliteJournal(tmp_path / "journal.db"), jobs=10_000, share=0.01, by=200.0)

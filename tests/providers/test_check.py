@@ -359,7 +359,7 @@ def faults_at(provider: Any, input: Input) -> list[Fault]:
     assert (provider.name, "job-1", False) == (error.provider, error.key, error.may_be_billed)
     assert f"{provider.title} cannot take this input" == error.message
     assert str(error).startswith(f"{error.message} [provider {provider.name}, job job-1]:")
-    assert str(error).endswith("Nothing was sent.")
+    assert "Nothing was sent." in str(error)
     assert [] == [one for one in error.faults if one.field not in str(error) or one.allowed not in str(error)]
     return [(one.field, one.value, one.allowed) for one in error.faults]
 
