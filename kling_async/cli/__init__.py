@@ -29,5 +29,7 @@ def main() -> None:
     app.command("kling_async.cli.models:models", name="models", help="List models, parameters, prices and sources.")
     app.command("kling_async.cli.sandbox:sandbox", name="sandbox", help="Serve both providers on this machine.")
     app.command("kling_async.cli.doctor:doctor", name="doctor", help="Show versions, keys and settings.")
-    app.register_install_completion_command(help="Let the Tab key complete commands and options, in bash, zsh or fish.")
+    app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - cyclopts leaves a part untyped
+        help="Let the Tab key complete commands and options, in bash, zsh or fish."
+    )
     app()
