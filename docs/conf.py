@@ -23,6 +23,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 exclude_patterns = ["_build"]
 
 html_theme = "furo"
+pygments_dark_style = "monokai"  # that of furo underlines names of modules, as if they led somewhere
 html_title = f"kling_async {release}"
 html_show_sphinx = False
 html_copy_source = False

@@ -13,7 +13,11 @@ JOBS = matrix(
 
 async def main() -> None:
     """Show on stderr how it is getting on; stdout is for what came out."""
-    async with Client() as client, client.batch(JOBS, save_to="out") as batch, progress(batch):
+    async with (
+        Client() as client,
+        client.batch(JOBS, save_to="out") as batch,
+        progress(batch),
+    ):
         async for outcome in batch:
             print(outcome.job.key, *(path.name for path in outcome.files))
 

@@ -1,4 +1,4 @@
-"""A web app that makes images: uvicorn fastapi_app:app. The key of the provider is in GPTPROTO_API_KEY."""
+"""A web app that makes images: uvicorn fastapi_app:app. GPTPROTO_API_KEY has the key."""
 
 import json
 import logging

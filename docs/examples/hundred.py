@@ -1,4 +1,4 @@
-"""Make a hundred images, save each as it finishes, and say what it came to. Further animals may be arguments."""
+"""Make a hundred images, and say what it came to. Further animals may be arguments."""
 
 import asyncio
 import sys
@@ -7,10 +7,10 @@ from collections import Counter
 from kling_async import Client, ImageInput, Limits, matrix, progress
 
 ANIMALS = ["cat", "crow", "fox", "hare", "heron", "mole", "newt", "otter", "owl", "toad"]
-PLACES = ["fog", "rain", "snow", "a wood", "a bog", "a barn", "a boat", "a well", "ivy", "reeds"]
+PLACES = ["barn", "boat", "bog", "fog", "hay", "ivy", "mud", "rain", "reeds", "snow"]
 
 JOBS = matrix(
-    ImageInput("a {animal} in {place}", aspect_ratio="1:1"),
+    ImageInput("a {animal} in the {place}", aspect_ratio="1:1"),
     animal=ANIMALS + sys.argv[1:],
     place=PLACES,
 )

@@ -36,7 +36,7 @@ _IMAGE = ModelSpec(
 
 @frozen
 class _Body:
-    """What must be there, and of which type; anything else in the record is left alone."""
+    """What must be there, and of which type; the rest of a record is left alone."""
 
     status: str
     error: Problem | None = None
@@ -76,7 +76,10 @@ class Example(Provider):
         body = structure(_converter, _Body, envelope.record, reply, provider=self.name)
         outputs = read_outputs(envelope.record)
         return Record(
-            status=body.status, outputs=outputs, problem=body.error or envelope.problem, created_at=body.created_at
+            status=body.status,
+            outputs=outputs,
+            problem=body.error or envelope.problem,
+            created_at=body.created_at,
         )
 
 
@@ -86,10 +89,14 @@ if __name__ == "__main__":
     example.check(wanted)
     print(example.build_submit(wanted).body.decode())
 
-    accepted = HttpReply(status=200, headers={}, body=b'{"id": "j-1", "status": "pending"}')
-    prediction = example.parse_submit(accepted, input=wanted, key="cat")
+    body = b'{"id": "j-1", "status": "pending"}'
+    reply = HttpReply(status=200, headers={}, body=body)
+    prediction = example.parse_submit(reply, input=wanted, key="cat")
     print(prediction.id, prediction.status, prediction.cost)
 
-    finished = b'{"id": "j-1", "status": "completed", "outputs": ["https://example.com/1.png"]}'
-    prediction = example.parse_poll(HttpReply(status=200, headers={}, body=finished), prediction=prediction)
+    body = (
+        b'{"id": "j-1", "status": "completed", "outputs": ["https://example.com/1.png"]}'
+    )
+    reply = HttpReply(status=200, headers={}, body=body)
+    prediction = example.parse_poll(reply, prediction=prediction)
     print(prediction.status, prediction.outputs[0].url)

@@ -1,4 +1,4 @@
-"""Cells of a notebook: Jupyter and IPython have an event loop already, so `await` stands by itself."""
+"""Cells of a notebook, which has an event loop already: `await` stands by itself."""
 # ruff: noqa: F704, PLE1142
 
 # %% one image
@@ -11,7 +11,8 @@ async with Client() as client:
 # %% several, shown as a gallery
 from kling_async.report import ReportRow, gallery
 
-jobs = [Job(ImageInput(f"a {animal} in the snow"), key=animal) for animal in ("hare", "owl", "stoat")]
+animals = ("hare", "owl", "stoat")
+jobs = [Job(ImageInput(f"a {animal} in the snow"), key=animal) for animal in animals]
 rows = []
 async with Client() as client, client.batch(jobs, save_to="out") as batch:
     async for outcome in batch:

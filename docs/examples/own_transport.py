@@ -1,4 +1,4 @@
-"""Send everything through a proxy, and note each request. The proxy's address is in MY_PROXY."""
+"""Send everything through a proxy, whose address is in MY_PROXY, and note requests."""
 
 import asyncio
 import os

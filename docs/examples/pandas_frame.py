@@ -6,7 +6,12 @@ import pandas as pd
 
 from kling_async import Client, ImageInput, Job
 
-table = pd.DataFrame({"sku": ["A-1", "A-2", "A-3"], "prompt": ["a red mug", "a blue mug", "a mug of glass"]})
+table = pd.DataFrame(
+    {
+        "sku": ["A-1", "A-2", "A-3"],
+        "prompt": ["a red mug", "a blue mug", "a mug of glass"],
+    }
+)
 
 
 async def main() -> pd.DataFrame:

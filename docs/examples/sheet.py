@@ -1,4 +1,4 @@
-"""Read a sheet of jobs, tell all that is wrong with it, and what it will cost; then run it."""
+"""Read a sheet of jobs, tell what is wrong with it and what it will cost; then run it."""
 
 import asyncio
 import sys

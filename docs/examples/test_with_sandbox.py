@@ -1,4 +1,4 @@
-"""Test your own code against both providers, in the process: no key, no socket, no waiting."""
+"""Test your own code against both providers: no key, no socket, no waiting."""
 # ruff: noqa: S101
 
 # start
@@ -47,7 +47,7 @@ async def test_a_hundred_images_are_paid_once_each() -> None:
 
 
 async def test_a_lost_answer_is_not_paid_again() -> None:
-    """The connection breaks once the work is started: it is billed, and not sent again."""
+    """The connection breaks once the work is started: billed, and not sent again."""
     sandbox, prompt = Sandbox(), "a cat [[lost]]"
     async with connected(sandbox) as client:
         with pytest.raises(AnswerLost) as caught:

@@ -199,7 +199,7 @@ def test_a_run_is_stopped_and_taken_up(tmp_path: Path) -> None:
             told, said = first.communicate(timeout=30)
         assert first.returncode == 0, said
         assert "once more to leave at once" in said
-        assert told.endswith(" of 40 are done. Stopped; run it again.\n")
+        assert told.endswith(" of 40 are done.\nStopped; run it again.\n")
         assert 0 < server.sandbox.billed() < 40
         assert run(["resume.py"], settings, tmp_path).stdout.endswith("\n40 of 40 are done.\n")
         requests = len(server.sandbox.log)

@@ -134,7 +134,7 @@ def test_python_in_pages_is_found() -> None:
 
 
 def test_the_first_lesson_shows_the_error_as_it_is() -> None:
-    """What the lesson says about an impossible input is what the package says; the last part of a key is by chance."""
+    """What the lesson says about an impossible input is what the package says, but for line breaks and the key."""
     [shown] = re.findall(
         r"^kling_async.errors.(InputError: .*?)\n```", read("docs/tutorial/first_image.md"), re.DOTALL | re.MULTILINE
     )
@@ -144,7 +144,7 @@ def test_the_first_lesson_shows_the_error_as_it_is() -> None:
     given = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg}
     with pytest.raises(InputError) as caught:
         PROVIDERS["gptproto"].check(ImageInput(ast.literal_eval(call.args[0]), **given), key=key)
-    assert f"InputError: {caught.value}" == shown
+    assert f"InputError: {caught.value}".split() == shown.split()
 
 
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
