@@ -51,12 +51,14 @@ copybutton_prompt_is_regexp = True
 
 def generate_pages(_app: Sphinx) -> None:
     """Write what is made from the tables of the package and its tests, so that it cannot differ from them."""
+    from commands_page import write_commands_page  # noqa: PLC0415
     from faults_page import write_faults_page  # noqa: PLC0415  only a build needs them
     from models_page import write_models_page  # noqa: PLC0415
     from transitions_picture import write_transitions  # noqa: PLC0415
 
     target = HERE / "reference"
     target.mkdir(exist_ok=True)
+    write_commands_page(target / "commands.md")
     write_faults_page(target / "faults.md")
     write_models_page(target / "models.md")
     write_transitions(target / "transitions.svg")

@@ -15,7 +15,7 @@ from kling_async.planning.moves import State
 from kling_async.testing import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
-MADE = ("reference/faults.md", "reference/models.md")
+MADE = ("reference/commands.md", "reference/faults.md", "reference/models.md")
 """Pages that the build makes."""
 
 
