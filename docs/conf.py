@@ -52,10 +52,12 @@ copybutton_prompt_is_regexp = True
 
 def generate_pages(_app: Sphinx) -> None:
     """Write what is made from the tables of the package and its tests, so that it cannot differ from them."""
+    from commands_page import write_commands_page  # noqa: PLC0415
     from faults_page import write_faults_page  # noqa: PLC0415  only a build needs them
     from models_page import write_models_page  # noqa: PLC0415
     from transitions_picture import write_transitions  # noqa: PLC0415
 
+    write_commands_page(HERE / "reference" / "commands.md")
     write_faults_page(HERE / "reference" / "faults.md")
     write_models_page(HERE / "reference" / "models.md")
     write_transitions(HERE / "explanation" / "transitions.svg")

@@ -32,6 +32,7 @@ from .outcome import Outcome
 from .planning.money import Budget
 from .planning.moves import LATCHING, Event, EventKind, Ticket
 from .planning.progress import Progress, Tally
+from .planning.resume import Step
 from .prediction import Status
 from .pulling import Jobs, check_keys, pulled
 from .recorder import Recorder
@@ -287,15 +288,19 @@ class Batch:
         if outcome.error is not None and (broken or self._refused_in_a_row >= self._stop_after):
             self._stop(outcome.error)
         if outcome.ok and self._save_to is not None and self._group is not None:
-            self._group.start_soon(self._save, event, position, outcome, self._save_to)
+            self._group.start_soon(self._save, event, position, outcome, self._save_to, case)
         else:
             self._hand_out(position, outcome)
 
-    async def _save(self, event: Event, position: int, outcome: Outcome, directory: Path) -> None:
+    async def _save(self, event: Event, position: int, outcome: Outcome, directory: Path, case: Case) -> None:
         prediction = outcome.prediction
         async with self._savers:
             try:
-                files = [] if prediction is None else await self._saver.save(prediction, directory, overwrite=False)
+                files = (
+                    []
+                    if prediction is None
+                    else await self._saver.save(prediction, directory, overwrite=_replaces(case))
+                )
                 outcome = evolve(outcome, files=tuple(files))
             except KlingError as error:
                 outcome = evolve(outcome, error=error)
@@ -316,6 +321,12 @@ class Batch:
     def _hand_out(self, position: int, outcome: Outcome) -> None:
         self._ready[position] = outcome
         self._news.set()
+
+
+def _replaces(case: Case) -> bool:
+    """Return whether a job's files take the place of those of an earlier attempt, which somebody has asked for anew."""
+    known = case.known
+    return case.step is Step.RESUBMIT or (known is not None and known.attempt > 1 and known.files is None)
 
 
 def _is_for_all(error: KlingError | None) -> bool:

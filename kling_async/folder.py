@@ -11,7 +11,7 @@ import csv
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
@@ -163,7 +163,7 @@ def _cell(name: str, value: object) -> object:
 
 
 @contextmanager
-def _whole(path: Path, *, encoding: str = "utf-8", private: bool = False) -> Iterator[TextIO]:
+def _whole(path: Path, *, encoding: str = "utf-8", private: bool = False) -> Generator[TextIO]:
     """Open a file that takes its place once it is whole; until then, and if that fails, the old one keeps it."""
     fresh = path.with_name(f"{path.name}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC

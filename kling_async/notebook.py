@@ -88,8 +88,12 @@ def load_ipython_extension(shell: _Shell) -> None:
     """Show predictions, outcomes and lists of them as pictures from now on; `%load_ext kling_async` calls this."""
     html = shell.display_formatter.formatters["text/html"]
     for kind in (Outcome, Prediction):
-        html.for_type(kind, lambda item: gallery([item]).html)
+        html.for_type(kind, _html_of)
     html.for_type(list, _html_of_list)
+
+
+def _html_of(item: Outcome | Prediction) -> str:
+    return gallery([item]).html
 
 
 def _html_of_list(items: list[object]) -> str | None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from cyclopts import App
+
+__all__ = ["build_app", "main"]
 
 _HELP = """Generate Kling images and videos through any provider you have a key for.
 
@@ -53,16 +57,25 @@ _COMMANDS = (
 """In the order in which somebody meets them. Each is loaded when it is called."""
 
 
-def main() -> None:
-    """Run the command line, and leave with its exit code."""
-    try:
-        from cyclopts import App  # noqa: PLC0415 - its absence is explained, not shown as a traceback
-    except ImportError:
-        sys.exit("kling-async: the command line needs its extra: pip install 'kling-async[cli]'")
+def build_app() -> App:
+    """Put the commands together. Raises ImportError without the extra `cli`."""
     from importlib.metadata import version  # noqa: PLC0415 - only the command line asks for it
+
+    from cyclopts import App  # noqa: PLC0415 - its absence is explained, not shown as a traceback
 
     app = App(name="kling-async", help=_HELP, help_epilogue=_CODES, version=version("kling-async"))
     for order, (name, place, told) in enumerate(_COMMANDS):
         app.command(f"kling_async.cli.{place}", name=name, help=told, sort_key=order)
-    app.register_install_completion_command(help="Let the Tab key complete commands and options, in bash, zsh or fish.")
+    app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - cyclopts leaves a part untyped
+        help="Let the Tab key complete commands and options, in bash, zsh or fish."
+    )
+    return app
+
+
+def main() -> None:
+    """Run the command line, and leave with its exit code."""
+    try:
+        app = build_app()
+    except ImportError:
+        sys.exit("kling-async: the command line needs its extra: pip install 'kling-async[cli]'")
     app()

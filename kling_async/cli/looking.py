@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -27,7 +27,7 @@ _MOST: Final = 64 * 1024 * 1024
 
 
 @contextmanager
-def open_sheet(file: str, settings: Iterable[str]) -> Iterator[Iterable[Row]]:
+def open_sheet(file: str, settings: Iterable[str]) -> Generator[Iterable[Row]]:
     """Open a sheet, or stdin for `-`. Raises InputError if it cannot be read."""
     with ExitStack() as closing:
         try:

@@ -56,7 +56,7 @@ class Options:
         """Prices by model. Raises InputError if one cannot be read."""
         return dict(map(_price, self.price or ()))
 
-    def kept(self) -> dict[str, object]:
+    def kept(self) -> Mapping[str, object]:
         """Return what a folder keeps of it."""
         said = {name: value for name, value in asdict(self).items() if name in _KEPT and value is not None}
         return said | ({"max_cost": str(self.max_cost)} if self.max_cost is not None else {})

@@ -129,10 +129,10 @@ class Runner:
         error = outcome.error
         if error is None:
             return
-        key = outcome.job.key or ""
-        self.errors[key] = error
         if isinstance(error, NotSent) and error.reason == "stopped":
             return
+        key = outcome.job.key or ""
+        self.errors[key] = error
         code = exit_code_of(error)
         self.codes.add(ExitCode.FAILED if code is ExitCode.BAD_INPUT else code)
         self.failing = self.failing or (self.options.fail_fast is True and key not in self.look.told_again)

@@ -36,7 +36,8 @@ talk = Console(stderr=True, highlight=False)
 
 def say(text: str) -> None:
     """Print a line of talk."""
-    talk.print(text, soft_wrap=True)
+    # Words are kept whole for a reader, and lines for a log.
+    talk.print(text, soft_wrap=not sys.stderr.isatty())
 
 
 def put(line: str) -> None:
@@ -46,7 +47,7 @@ def put(line: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read has left, such as `head`. What is paid for goes on all the same.
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open until the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def exit_code_of(error: KlingError) -> ExitCode:

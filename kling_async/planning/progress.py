@@ -8,6 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
+from ..errors import NotSent
 from ..prediction import Status
 from .moves import Event, EventKind, State
 
@@ -27,7 +28,7 @@ class Progress:
     Attributes:
         total: jobs in all, or None while the iterator has not said.
         pulled: jobs taken from the iterator so far.
-        planned: waiting for their turn.
+        planned: waiting for their turn, or taken out of the line by a stop.
         sending: submissions on their way.
         running: accepted and not finished.
         succeeded: finished well.
@@ -113,6 +114,8 @@ class Tally:
         self._counts[after] += 1
 
     def _finished(self, event: Event, cost: Decimal | None) -> None:
+        if isinstance(event.error, NotSent) and event.error.reason == "stopped":
+            return  # it did not fail, and is as planned as it was
         state, prediction = event.ticket.state, event.prediction
         ticket = event.ticket
         self._counts[_COUNTED_AS[ticket.came_from if ticket.state.over else ticket.state]] -= 1

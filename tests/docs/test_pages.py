@@ -22,7 +22,7 @@ from kling_async.providers import PROVIDERS
 from kling_async.testing import FAULTS, Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
-MADE = ("docs/reference/faults.md", "docs/reference/models.md")
+MADE = ("docs/reference/commands.md", "docs/reference/faults.md", "docs/reference/models.md")
 """Pages that the build makes."""
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
 WRITTEN = [path for path in PAGES if path not in MADE and "_build" not in path]

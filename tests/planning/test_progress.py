@@ -80,6 +80,16 @@ def test_what_goes_back_into_line_is_planned_again(error: KlingError, kind: Even
     assert int(kind is EventKind.THROTTLED) == tally.snapshot(now=0.0).throttled
 
 
+def test_what_is_stopped_is_still_planned() -> None:
+    """A job that a stop takes out of the line did not fail, and a later run takes it up."""
+    at, tally = counted(1)
+    left = at.add("left", listener=lambda event: tally.heard(event, cost=None))
+    tally.pulled()
+    at.send(0.0)
+    at.hear(at.engine.recall(left, now=1.0))
+    assert {"planned": 1, "sending": 1} == places(tally)
+
+
 def test_a_throttled_look_moves_nothing() -> None:
     """A 429 to a look is counted as one, and the prediction runs on."""
     at, tally = counted(1)

@@ -1,0 +1,27 @@
+"""The page of commands says all that the program takes."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def test_every_command_and_option_is_there(tmp_path: Path) -> None:
+    """Each command is a section, with its options and exit codes; the guide names each command, too."""
+    found = importlib.util.spec_from_file_location("commands_page", DOCS / "commands_page.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    module.write_commands_page(tmp_path / "commands.md")
+    page = (tmp_path / "commands.md").read_text(encoding="utf-8")
+    guide = (DOCS / "howto" / "command_line.md").read_text(encoding="utf-8")
+    names = ("batch", "plan", "resume", "status", "report", "unconfirmed", "generate", "models", "providers", "sandbox")
+    for name in (*names, "doctor", "demo"):
+        assert f"## kling-async {name}\n" in page
+        assert f"`kling-async {name}" in guide or f"$ kling-async {name}" in guide, name
+    for option in ("--max-cost", "--price", "--fail-fast", "--retry-failed", "--progress", "--no-download", "--set"):
+        assert option in page
+        assert option in guide

@@ -1,0 +1,89 @@
+"""A journal read by whoever does not own it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from kling_async import ImageInput, Job, JournalError, Prediction, SqliteJournal, State, Status, Submission
+from kling_async.effects.journal.reading import read_journal
+from kling_async.planning.submissions import planned
+
+pytestmark = pytest.mark.anyio
+
+
+def submission(key: str) -> Submission:
+    """Return a submission of which nothing has left yet."""
+    return planned(Job(ImageInput("a cat"), key=key), provider="gptproto", price=Decimal("0.03"), at=1.0)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the files of a folder."""
+    return {entry.name: entry.read_bytes() for entry in folder.iterdir()}
+
+
+async def test_what_the_owner_has_written_is_read_while_it_writes(tmp_path: Path) -> None:
+    """A reader sees what is durable, in order, and who is writing; the owner goes on unhindered."""
+    path = tmp_path / "journal.db"
+    journal = SqliteJournal(path)
+    await journal.open()
+    found = Prediction(provider="gptproto", model="kling-image-o1", id="id-1", key="b", status=Status.RUNNING)
+    for number, one in enumerate((submission("a").sent(2.0), submission("b").sent(2.0).accepted(found, 3.0)), 1):
+        await journal.write(one)
+        reading = read_journal(path)
+        assert number == len(reading.submissions)
+        assert one == reading.submissions[-1]
+        assert f"process {os.getpid()} on" in (reading.owner or "")
+    assert [State.SENDING, State.ACCEPTED] == [one.state for one in read_journal(path).submissions]
+    await journal.aclose()
+    assert None is read_journal(path).owner
+
+
+async def test_reading_leaves_no_trace(tmp_path: Path) -> None:
+    """A journal that nobody writes is read without a file beside it, and without a change to it."""
+    path = tmp_path / "journal.db"
+    journal = SqliteJournal(path)
+    await journal.open()
+    await journal.write(submission("a").sent(2.0))
+    await journal.aclose()
+    before = contents(tmp_path)
+    [left] = read_journal(path).submissions
+    assert before == contents(tmp_path)
+    # Its process is gone, so nobody knows what became of it.
+    assert State.UNCONFIRMED is left.state
+
+
+def test_what_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    """A run that was just begun has no journal yet."""
+    assert () == read_journal(tmp_path / "journal.db").submissions
+
+
+async def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
+    """Nothing that the owner would refuse is taken for a journal."""
+    path = tmp_path / "journal.db"
+    journal = SqliteJournal(path)
+    await journal.open()
+    await journal.write(submission("a"))
+    await journal.aclose()
+    whole = path.read_bytes()
+    for statement, told in (
+        ("PRAGMA user_version = 99", "later kling_async"),
+        ("PRAGMA application_id = 1", "no journal"),
+        ("UPDATE submissions SET checksum = checksum + 1", "damaged"),
+        ("UPDATE submissions SET body = '{}', checksum = 2745614147", "no submission"),
+    ):
+        path.write_bytes(whole)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(statement)
+            connection.commit()
+        with pytest.raises(JournalError, match=told):
+            read_journal(path)
+    for contents in (b"not SQLite at all", b"", whole[: len(whole) // 2]):
+        path.write_bytes(contents)
+        with pytest.raises(JournalError, match="cannot be read"):
+            read_journal(path)
