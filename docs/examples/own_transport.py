@@ -26,9 +26,9 @@ class Noting(httpx.AsyncBaseTransport):
 
 
 async def main() -> None:
-    """Whoever makes a transport closes it; the client does not."""
+    """Hand the transport in; it is closed with the client."""
     through = httpx.AsyncHTTPTransport(proxy=os.environ.get("MY_PROXY"))
-    async with Noting(through) as transport, Client(transport=transport) as client:
+    async with Client(transport=Noting(through)) as client:
         prediction = await client.generate(ImageInput("a cat on a fence"))
         print(prediction.status)
 
