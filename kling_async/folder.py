@@ -39,7 +39,7 @@ _ADVICE: Final = {
     "or resubmit {key}, or abandon {key}.",
     "running": "It goes on at the provider: kling-async resume {folder}",
     "planned": "It was not sent: kling-async resume {folder}",
-    **dict.fromkeys(("failed", "cancelled", "expired"), "kling-async resume {folder} --retry-failed pays again."),
+    **dict.fromkeys(("failed", "cancelled", "expired"), "To pay once more: kling-async resume {folder} --retry-failed"),
 }
 """What can be done on the command line about jobs with these statuses."""
 _FORMULA: Final = ("=", "+", "-", "@")

@@ -57,7 +57,7 @@ class Runner:
     began_at: datetime = field(factory=lambda: datetime.now(UTC))
     errors: dict[str, KlingError] = field(factory=dict[str, KlingError])
     codes: set[ExitCode] = field(factory=set[ExitCode])
-    failing: bool = False
+    failed_first: str = ""
     begun: bool = False
 
     def run(self) -> int:
@@ -71,14 +71,8 @@ class Runner:
             log.removeHandler(spoken)
         if not self.begun:
             return code
-        rows = self.folder.rows(self.folder.read(), self.errors)
-        totals = self.folder.write(rows, title=f"Run of {self.file}", settings=self.options.told())
-        self._describe(totals)
-        tell_totals(totals)
-        for cause in count_causes(rows)[:_CAUSES]:
-            say(f"  [red]{cause.jobs} x[/] {escape(cause.cause)}")
-        self._tell_ways_on(totals)
-        return code
+        written = run(self._write)
+        return code or written
 
     async def _go(self) -> ExitCode:
         options, total = self.options, self.look.survey.jobs
@@ -102,19 +96,35 @@ class Runner:
             self.begun = True
             return await self._take(batch)
 
+    async def _write(self) -> ExitCode:
+        rows = self.folder.rows(self.folder.read(), self.errors)
+        try:
+            totals = self.folder.write(rows, title=f"Run of {self.file}", settings=self.options.told())
+            self._describe(totals)
+        except OSError as error:
+            folder = escape(str(self.folder.path))
+            say(f"[bold red]The results cannot be written[/]: {escape(str(error))}.")
+            say(f"Nothing is lost: make room, and then: kling-async report {folder}")
+            return ExitCode.FAILED
+        tell_totals(totals)
+        for cause in count_causes(rows)[:_CAUSES]:
+            say(f"  [red]{cause.jobs} x[/] {escape(cause.cause)}")
+        self._tell_ways_on(totals)
+        return ExitCode.DONE
+
     async def _take(self, batch: Batch) -> ExitCode:
         try:
             async for outcome in batch:
                 self._took(outcome)
-                if self.failing and not batch.stopped:
-                    say("[yellow]A job failed, so no more are submitted; what is paid for is finished.[/]")
+                if self.failed_first and not batch.stopped:
+                    say(f"[yellow]{escape(self.failed_first)} failed, so no more are submitted.[/]")
                     batch.stop()
         except KeyboardInterrupt:
             return ExitCode.INTERRUPTED
         except KlingError as error:
             say(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}")
-            self.codes.add(exit_code_of(error))
-        if batch.stopped and not self.failing:
+            self._count(error)
+        if batch.stopped and not self.failed_first:
             return ExitCode.INTERRUPTED
         return next((code for code in _GRAVITY if code in self.codes), ExitCode.DONE)
 
@@ -133,11 +143,16 @@ class Runner:
             return
         key = outcome.job.key or ""
         self.errors[key] = error
-        code = exit_code_of(error)
-        self.codes.add(ExitCode.FAILED if code is ExitCode.BAD_INPUT else code)
-        self.failing = self.failing or (self.options.fail_fast is True and key not in self.look.told_again)
+        self._count(error)
+        if self.options.fail_fast and key not in self.look.told_again:
+            self.failed_first = self.failed_first or key
         if (self.options.progress or mode_for(sys.stderr, os.environ)) != "live":
             say(f"[red]{escape(key)}[/]: {escape(error.message)}")
+
+    def _count(self, error: KlingError) -> None:
+        code = exit_code_of(error)
+        # Bad input means that nothing was sent, and that can no longer be said.
+        self.codes.add(ExitCode.FAILED if code is ExitCode.BAD_INPUT else code)
 
     def _describe(self, totals: Totals | None) -> None:
         about = {

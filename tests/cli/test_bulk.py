@@ -247,7 +247,7 @@ def test_the_first_failure_ends_a_fail_fast_run(run: Run, folder: Path, served: 
     write_sheet(folder, thirty(shot_00="[[refused]]"))
     shown = run("batch", "jobs.jsonl", "--fail-fast", "--max-open", "2", **settings)
     assert 1 == shown.returncode, shown.stderr
-    assert "A job failed, so no more are submitted" in shown.stderr
+    assert "shot-00 failed, so no more are submitted" in shown.stderr
     assert sandbox.submits < 10
     assert "planned" in statuses(folder).values()
     more = run("resume", "out", **settings)
