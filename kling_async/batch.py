@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final, Self
 
 import anyio
-import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import TaskGroup
 from attrs import evolve
