@@ -148,5 +148,6 @@ def _conclude(endings: list[_Ending], sandbox: Sandbox, output: Path) -> ExitCod
     say("  kling-async models                   what there is, and what it costs")
     say("  export GPTPROTO_API_KEY=sk-...       your own key, then")
     say("  kling-async generate 'a red fox'     a real one")
+    say("  kling-async plan jobs.csv            many: what a sheet comes to; `batch` does it")
     well = most == 1 and all(ending.as_expected for ending in endings)
     return ExitCode.DONE if well else ExitCode.FAILED

@@ -106,16 +106,18 @@ async def _list(folder: Path, *, as_json: bool) -> ExitCode:
         for one in found:
             put(json_line(_told(one)))
     elif found:
-        table = Table("key", "provider", "model", "sent", "may have cost", box=SIMPLE_HEAD, pad_edge=False)
+        table = Table("key", "provider", "model", "sent (UTC)", "may have cost", box=SIMPLE_HEAD, pad_edge=False)
         for one in found:
             told = _told(one)
             price = "unknown" if one.price is None else say_money(one.price)
-            table.add_row(escape(one.key), one.provider, one.model, str(told["sent_at"] or ""), price)
+            table.add_row(
+                escape(one.key), one.provider, one.model, str(told["sent_at"] or "")[:19].replace("T", " "), price
+            )
         data.print(table)
         where = escape(str(folder))
         say("Look for each in the provider's own history, then say which it is:")
         say(f"  kling-async unconfirmed {where} attach KEY ID    it is there, under this id")
-        say(f"  kling-async unconfirmed {where} resubmit KEY     it is not there; if it is after all, it is paid twice")
+        say(f"  kling-async unconfirmed {where} resubmit KEY     it is not: once more, perhaps paid twice")
         say(f"  kling-async unconfirmed {where} abandon KEY      it does not matter any more")
     if not found:
         say("Nothing is unconfirmed.")

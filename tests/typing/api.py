@@ -24,6 +24,7 @@ from kling_async import (
     EventKind,
     Fault,
     FaultKind,
+    Gallery,
     ImageInput,
     Input,
     InputError,
@@ -47,8 +48,10 @@ from kling_async import (
     UnexpectedReply,
     VideoInput,
     WaitTimeout,
+    gallery,
     matrix,
     progress,
+    rows,
 )
 from kling_async.panel import Panel
 from kling_async.prediction import Json
@@ -263,6 +266,14 @@ async def matrices_and_panels(batch: Batch, estimate: Estimate) -> None:
     assert_type(matrix(ImageInput("{a}"), zip=True, a=iter("xyz")), list[Job])
     async with progress(batch, mode="plain", total=5, estimate=estimate) as panel:
         assert_type(panel, Panel)
+
+
+async def results(client: Client, inputs: list[ImageInput], prediction: Prediction) -> None:
+    """Outcomes become dicts, and a gallery takes predictions beside them."""
+    outcomes = await client.map(inputs)
+    assert_type(rows(outcomes), list[dict[str, object]])
+    assert_type(gallery([*outcomes, prediction]), Gallery)
+    assert_type(Job(inputs[0], labels={"a": "b"}).labels, Mapping[str, str])
 
 
 async def wrong_uses(client: Client, prediction: Prediction) -> None:
