@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import PurePath
 
 from attrs import frozen
@@ -33,3 +34,10 @@ class Outcome:
     def ok(self) -> bool:
         """Whether the prediction succeeded and nothing went wrong since."""
         return self.error is None and self.prediction is not None and self.prediction.status is Status.SUCCEEDED
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the prediction, or the job's key, and what went wrong."""
+        known = self.prediction
+        shown = known._repr_html_() if known else ""  # pyright: ignore[reportPrivateUsage] - notebooks name it so
+        words = "" if self.error is None else f"{self.job.key or self.job.input.prompt}: {self.error}"
+        return f"{shown}<p>{escape(words)}</p>" if words else shown

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
+from html import escape
+from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
@@ -34,6 +35,8 @@ class Status(StrEnum):
         return self in _FINISHED
 
 
+_SHOWN: Final = 24
+"""Outputs that a notebook shows."""
 _FINISHED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 
 
@@ -125,3 +128,19 @@ class Prediction:
     timings: Timings = Timings()
     cost: Decimal | None = None
     raw: Json = field(default=None, repr=False, eq=False)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the first outputs, the number of the others, and no script."""
+        fault = self.fault.message if self.fault is not None else None
+        facts = [self.key, self.status.value, self.provider, self.model, self.id, fault]
+        shown = "".join(map(_pictured, self.outputs[:_SHOWN]))
+        more = f" and {len(self.outputs) - _SHOWN} more" if len(self.outputs) > _SHOWN else ""
+        return f"<figure>{shown}<figcaption>{escape(', '.join(filter(None, facts)) + more)}</figcaption></figure>"
+
+
+def _pictured(output: Output) -> str:
+    if not output.url.startswith(("https://", "http://", "data:image/", "data:video/")):
+        return escape(output.url[:100])
+    if output.kind is OutputKind.VIDEO:
+        return f'<video src="{escape(output.url)}" controls preload="metadata" height="180"></video>'
+    return f'<img src="{escape(output.url)}" alt="" loading="lazy" height="180">'
