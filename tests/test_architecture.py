@@ -59,7 +59,7 @@ LAYERS = (
     ),
     (
         *("effects.addresses", "effects.aiohttp_polls", "effects.lanes"),
-        *("effects.journal.lifeboat", "effects.journal.memory", "effects.journal.ownership"),
+        *("effects.journal.layout", "effects.journal.lifeboat", "effects.journal.memory", "effects.journal.ownership"),
     ),
     ("effects.journal.reading", "effects.journal.sqlite"),
     ("effects.journal",),
@@ -97,7 +97,7 @@ CLOCKS = frozenset({"now", "today", "utcnow"})
 HOMES: Mapping[str, frozenset[str]] = {
     "aiohttp": frozenset({"effects.aiohttp_polls"}),
     "httpx": frozenset({"effects.lanes", "effects.transport", "effects.files"}),
-    "sqlite3": frozenset({"effects.journal.reading", "effects.journal.sqlite"}),
+    "sqlite3": frozenset({"effects.journal.layout", "effects.journal.reading", "effects.journal.sqlite"}),
     "backoff": frozenset({"planning.retry"}),
     "jinja2": frozenset({"report.page"}),
 }

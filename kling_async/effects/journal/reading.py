@@ -7,25 +7,18 @@ journal, is of a later version or is damaged is refused, as it is by its owner.
 from __future__ import annotations
 
 import sqlite3
-import zlib
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 from attrs import frozen
 
 from ...errors import JournalError
 from ...planning.moves import State
-from ...planning.submission_text import submission_from_text
 from ...planning.submissions import Submission
+from .layout import check_header, submissions_in
 from .ownership import owner_of
 
 __all__ = ["Reading", "read_journal"]
-
-_MARK: Final = 0x4B4C4E47
-_VERSION: Final = 1
-"""As its owner writes them."""
 
 
 @frozen
@@ -55,22 +48,10 @@ def read_journal(path: Path) -> Reading:
         alone = owner is None and not path.with_name(f"{path.name}-wal").exists()
         address = f"{path.absolute().as_uri()}?{'immutable=1' if alone else 'mode=ro'}"
         with closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=5.0)) as connection:
-            found = tuple(_submissions(connection))
+            check_header(connection)
+            found = tuple(submissions_in(connection))
     except (sqlite3.Error, OSError, ValueError) as error:
         raise JournalError(f"The journal {path} cannot be read: {error}") from error
     if owner is None:
         found = tuple(one.interrupted() if one.state is State.SENDING else one for one in found)
     return Reading(found, owner)
-
-
-def _submissions(connection: sqlite3.Connection) -> Iterator[Submission]:
-    [[mark]] = connection.execute("PRAGMA application_id")
-    [[version]] = connection.execute("PRAGMA user_version")
-    if mark != _MARK:
-        raise ValueError("it is no journal")
-    if version > _VERSION:
-        raise ValueError(f"it was written by a later kling_async: its version is {version}, known is {_VERSION}")
-    for body, checksum in connection.execute("SELECT body, checksum FROM submissions ORDER BY number"):
-        if zlib.crc32(body.encode()) != checksum:
-            raise ValueError("it is damaged")
-        yield submission_from_text(body)

@@ -26,6 +26,7 @@ from ...planning.moves import State
 from ...planning.submission_text import submission_from_text, text_of_submission
 from ...planning.submissions import Submission
 from ..parts import flush_directory
+from .layout import SCHEMA, VERSION, check_header, submissions_in
 from .lifeboat import Lifeboat
 from .ownership import Ownership
 
@@ -35,24 +36,10 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_MARK: Final = 0x4B4C4E47
-"""What the header of every journal says: "KLNG"."""
-_VERSION: Final = 1
-_SCHEMA: Final = f"""
-    BEGIN;
-    CREATE TABLE submissions (
-        number INTEGER PRIMARY KEY, key TEXT NOT NULL, attempt INTEGER NOT NULL, state TEXT NOT NULL,
-        body TEXT NOT NULL, checksum INTEGER NOT NULL, UNIQUE (key, attempt)
-    );
-    PRAGMA application_id = {_MARK};
-    PRAGMA user_version = {_VERSION};
-    COMMIT;
-"""
 _WRITE: Final = """
     INSERT INTO submissions (key, attempt, state, body, checksum) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (key, attempt) DO UPDATE SET state = excluded.state, body = excluded.body, checksum = excluded.checksum
 """
-_READ: Final = "SELECT body, checksum FROM submissions"
 _DURABILITY: Final = {"full": "FULL", "normal": "NORMAL"}
 
 
@@ -171,7 +158,7 @@ class SqliteJournal:
         connection = sqlite3.connect(fresh, isolation_level=None)
         try:
             fresh.chmod(0o600)  # prompts are nobody else's business
-            connection.executescript(_SCHEMA)
+            connection.executescript(SCHEMA)
         finally:
             connection.close()
         fresh.replace(self.path)
@@ -189,7 +176,7 @@ class SqliteJournal:
             raise
 
     def _read(self, rest: str, *values: str) -> list[Submission]:
-        return list(_checked(self._opened.execute(f"{_READ} {rest}", values)))
+        return list(submissions_in(self._opened, rest, *values))
 
     @property
     def _opened(self) -> sqlite3.Connection:
@@ -221,13 +208,6 @@ def _rescued(lines: Iterable[str]) -> Iterator[Submission]:
             _log.warning("half a line of an emergency was found, and left out: %s", line)
 
 
-def _checked(rows: Iterable[tuple[str, int]]) -> Iterator[Submission]:
-    for body, checksum in rows:
-        if zlib.crc32(body.encode()) != checksum:
-            raise ValueError("it is damaged")
-        yield submission_from_text(body)
-
-
 def _connect(path: Path, durability: str) -> sqlite3.Connection:
     # SQLite would take an empty file for a new one.
     if path.stat().st_size == 0:
@@ -239,7 +219,7 @@ def _connect(path: Path, durability: str) -> sqlite3.Connection:
         connection.execute(f"PRAGMA synchronous = {_DURABILITY[durability]}")
         connection.execute("PRAGMA fullfsync = ON")  # on macOS a flush does not reach the disk without it
         # A file that cannot be written is opened all the same; better to know before money is spent.
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
         connection.close()
         raise
@@ -247,14 +227,9 @@ def _connect(path: Path, durability: str) -> sqlite3.Connection:
 
 
 def _check(connection: sqlite3.Connection) -> None:
-    [[mark]] = connection.execute("PRAGMA application_id")
-    [[version]] = connection.execute("PRAGMA user_version")
-    if mark != _MARK:
-        raise ValueError("it is no journal")
-    if version > _VERSION:
-        raise ValueError(f"it was written by a later kling_async: its version is {version}, known is {_VERSION}")
+    check_header(connection)
     faults = [row[0] for row in connection.execute("PRAGMA quick_check")]
     if faults != ["ok"]:
         raise ValueError(f"it is damaged: {faults[0]}")
-    for _ in _checked(connection.execute(_READ)):
+    for _ in submissions_in(connection):
         pass
