@@ -163,7 +163,9 @@ def test_a_terminal_that_goes_away_ends_the_panel_only() -> None:
         os.close(run.master)
         out, _ = run.process.communicate(timeout=40)
         run.master = os.open(os.devnull, os.O_RDONLY)
-        assert (0, b"8 billed\n") == (run.process.returncode, out)
+        # Python itself ends with 120 where something was left to be flushed to what is gone.
+        assert run.process.returncode in (0, 120)
+        assert b"8 billed\n" == out
 
 
 def test_a_terminal_may_change_its_size() -> None:
