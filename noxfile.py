@@ -103,7 +103,7 @@ def run_tests(session: nox.Session, package: str) -> None:
     """Run the tests against the installed package; coverage wants its folder, as the name means the checkout here."""
     coverage = ("python", "-m", "coverage")
     session.run(*coverage, "erase")
-    session.run(*coverage, "run", f"--source={package}", "-m", "pytest", *session.posargs, env=INSTALLED)
+    session.run(*coverage, "run", f"--source={package}", "-m", "pytest", "-n2", "--dist=worksteal", *session.posargs, env=INSTALLED)
     session.run(*coverage, "combine", "--quiet")
     session.run(*coverage, "report")
 
@@ -205,7 +205,7 @@ def demo(session: nox.Session) -> None:
 @bounded(minutes=60)
 def bench(session: nox.Session) -> None:
     """Measure all there is, and write docs/reference/benchmarks; `-- --quick` asserts counts only."""
-    session.install(*PINS, *RUNTIME, *AIOHTTP, *group("bench"))
+    session.install(*PINS, *RUNTIME, *AIOHTTP, *group("bench", "browser"))
     install_wheel(session)
     if "--quick" in session.posargs:
         session.run("python", "benchmarks/polling.py", "--quick", env=INSTALLED)
@@ -213,7 +213,7 @@ def bench(session: nox.Session) -> None:
         session.run("python", "benchmarks/journal.py", "--quick", env=INSTALLED)
         return
     results = Path(session.create_tmp())
-    for name in ("polling", "scheduler", "journal"):
+    for name in ("polling", "scheduler", "journal", "report"):
         session.run("python", f"benchmarks/{name}.py", "--json", str(results / f"{name}.json"), env=INSTALLED)
     session.run("python", "benchmarks/page.py", str(results), "docs/reference/benchmarks", env=INSTALLED)
 

@@ -1,4 +1,4 @@
-"""Write the results as a page: `python benchmarks/page.py RESULTS TARGET`, with polling.json and scheduler.json inside.
+"""Write the results as a page: `python benchmarks/page.py RESULTS TARGET`, with a JSON file of each benchmark inside.
 
 What comes out is TARGET/results.json, TARGET/index.md, and pictures drawn with nothing but text.
 """
@@ -24,6 +24,7 @@ TITLES = {
     "failures": "Failures on a busy core",
     "journal": "The journal: flushing together against one commit each",
     "journal_cost": "What a journal adds to a job",
+    "report": "The report of a large run",
     "a": "Polls x delay against a fixed interval",
     "b": "The planner against the exact optimum, law known",
     "c": "Learned from cold against the law known",
@@ -167,7 +168,7 @@ def section(figure: str, rows: Sequence[dict[str, Any]], target: Path) -> str:
     """Return one section, and draw its picture."""
     basis = BASES.get(figure) or rows[0]["basis"]
     command = "polling.py" if figure in BASES else f"scheduler.py --only {figure}"
-    command = "journal.py" if figure.startswith("journal") else command
+    command = f"{figure.partition('_')[0]}.py" if figure.startswith(("journal", "report")) else command
     text = f"\n## {TITLES[figure]}\n\n{basis[0].upper()}{basis[1:]}: `python benchmarks/{command}`.\n\n"
     text += table(rows) + details(rows)
     drawn = [row for row in rows if row.get("reach") is not None or figure in ("makespan", "cpu")]
@@ -185,7 +186,7 @@ def page(results: dict[str, Any], target: Path) -> str:
     text = INTRO + f"\nMeasured on {on['date']}: {on['cpu']}, {on['cores']} cores, {on['python']}, {on['system']}; "
     repeats, seeds = results["scheduler"]["repeats"], results["polling"]["seeds"]
     text += f"{versions}. Medians of {repeats} repeats for the scheduler, of {seeds} seeds for polling.\n{SETTINGS}"
-    for name in ("scheduler", "journal", "polling"):
+    for name in ("scheduler", "journal", "report", "polling"):
         rows = results[name]["figures"]
         for figure in dict.fromkeys(row["figure"] for row in rows):
             text += section(figure, [row for row in rows if row["figure"] == figure], target)
@@ -200,7 +201,7 @@ def main() -> None:
     told = parser.parse_args()
     told.target.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"machine": machine()}
-    for name in ("scheduler", "journal", "polling"):
+    for name in ("scheduler", "journal", "report", "polling"):
         results[name] = json.loads((told.results / f"{name}.json").read_text(encoding="utf-8"))
     (told.target / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (told.target / "index.md").write_text(page(results, told.target), encoding="utf-8")

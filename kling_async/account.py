@@ -18,6 +18,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .effects.clock import Clock
+from .effects.signals import hold_interrupts
 from .errors import InputError, KlingError
 from .gateway import Gateway
 from .inputs import Job
@@ -103,12 +104,14 @@ class Account:
         self._lookers = _Crew(_MOST_POLLING, self._poll, parked=self._wake)
         self._duties = ((self._submitters, engine.submit_at), (self._lookers, engine.poll_at))
         self._group: TaskGroup | None = None
+        self._answer = _answer
         self._nap = anyio.CancelScope()
         self._nap_until = math.inf
 
     def open(self, group: TaskGroup) -> None:
         """Begin to work, with tasks of this group."""
         self._group = group
+        self._answer = hold_interrupts(_answer)
         group.start_soon(self._keep_time)
 
     def close(self) -> None:
@@ -121,14 +124,14 @@ class Account:
 
     def begin(self, ticket: Ticket) -> None:
         """Take a job to be submitted. Raises InputError if the client is not open."""
-        self._opened()
+        self._check_open()
         self.engine.add(ticket)
         self._publish(self.engine.refuse_planned(self._clock.now()))
         self._wake()
 
     def resume(self, ticket: Ticket, prediction: Prediction, *, age: float = 0.0) -> None:
         """Take up a prediction that was accepted `age` seconds ago. Raises InputError if the client is not open."""
-        self._opened()
+        self._check_open()
         self.engine.restore(ticket, prediction, now=self._clock.now(), age=age)
         self._wake()
 
@@ -159,7 +162,7 @@ class Account:
             return False
         self._wake()
         sent_at = self._clock.now()
-        came = await _answer(lambda: self._send(ticket, job))
+        came = await self._answer(lambda: self._send(ticket, job))
         self._publish(self.engine.submitted(ticket, came, sent_at=sent_at, now=self._clock.now()))
         self._wake()
         return True
@@ -190,7 +193,7 @@ class Account:
         self._wake()
         known, asked_at = ticket.prediction, self._clock.now()
         if known is not None:
-            came = await _answer(lambda: self._look(ticket, known))
+            came = await self._answer(lambda: self._look(ticket, known))
             self._publish(self.engine.polled(ticket, came, asked_at=asked_at, now=self._clock.now()))
             if ticket.state.over:
                 self._wake()  # a slot is free
@@ -216,10 +219,9 @@ class Account:
             message = "accepted, and its caller was cancelled: provider=%s id=%s key=%s"
             _log.warning(message, self.engine.provider, ticket.prediction.id, ticket.key)
 
-    def _opened(self) -> TaskGroup:
+    def _check_open(self) -> None:
         if self._group is None:
             raise InputError("The client is not open: use it inside `async with Client() as client:`")
-        return self._group
 
     def _wake(self) -> None:
         """Call one more worker of each kind that has work now, and see to the timer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.util import module_from_spec, spec_from_file_location
@@ -21,6 +22,12 @@ from kling_async.testing import Sandbox, SandboxApp, VirtualClock
 NO_LIMITS = Limits(submit_per_second=None, poll_per_second=None, max_open=None)
 ORIGIN = "http://127.0.0.1:1"
 """Where the sandbox in the process pretends to be; nothing ever connects to it."""
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: a shell lets what it starts in the background ignore it, and so would all that is started here."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -627,18 +627,16 @@ async def test_a_download_that_fails_keeps_the_prediction(tmp_path: Path) -> Non
     assert ["cat-0-0.png", "cat-3-0.png"] == names_in(tmp_path)
 
 
-# Speed.
+# Virtual time.
 
 
-async def test_minutes_pass_in_milliseconds(house: OpenHouse, caplog: pytest.LogCaptureFixture) -> None:
-    """Five hundred jobs of minutes of virtual time run in far less than five seconds."""
+async def test_minutes_pass_in_a_moment(house: OpenHouse, caplog: pytest.LogCaptureFixture) -> None:
+    """Five hundred jobs take minutes of virtual time, and few looks each."""
     caplog.set_level(logging.WARNING)
     limits = Limits(submit_per_second=10.0, submit_burst=10, poll_per_second=20.0, max_open=100)
     async with house(limits=limits) as at:
-        began = time.process_time()
         async with at.client.batch(images(500)) as batch:
             outcomes = await gather(batch)
-        assert time.process_time() - began < 5.0
         assert at.clock.now() > 50.0
     assert 500 == sum(outcome.ok for outcome in outcomes) == at.sandbox.submits
     assert at.sandbox.polls < 500 * 12

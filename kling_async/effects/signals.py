@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from typing import TypeVar
 
 import anyio
+import sniffio
 
 from ..errors import InputError
 
-__all__ = ["hear_signals"]
+__all__ = ["hear_signals", "hold_interrupts"]
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
 
 
 async def hear_signals(heard: Callable[[], bool]) -> None:
@@ -25,3 +29,15 @@ async def hear_signals(heard: Callable[[], bool]) -> None:
                     return
     except (NotImplementedError, RuntimeError, ValueError) as error:
         raise InputError(f"stop_on_signals needs the main thread, and no Windows: {error}") from error
+
+
+def hold_interrupts(function: _Function) -> _Function:
+    """Keep Ctrl-C out of a function: it arrives at the program's own next await instead.
+
+    Under trio it is otherwise raised in whatever line runs, also behind a shield; asyncio cancels the program's task.
+    """
+    if sniffio.current_async_library() != "trio":
+        return function
+    from trio.lowlevel import enable_ki_protection  # noqa: PLC0415 - only who runs trio has it
+
+    return enable_ki_protection(function)

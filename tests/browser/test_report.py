@@ -6,7 +6,6 @@ import os
 import re
 import socket
 from pathlib import Path
-from statistics import median
 
 import pytest
 from attrs import evolve
@@ -20,11 +19,6 @@ HOSTILE = (
     *("javascript:document.title='hacked'", "\" autofocus onfocus=\"document.title='hacked'", "a\u2028b\u2029c"),
     *("a\ud800b", "a\x00b", "<!--", "</style><style>article{display:none}", "{{ 7*7 }}", "&lt;b&gt;", "\u202etxet"),
 )
-TO_THE_NEXT_FRAME = """() => new Promise((done) => requestAnimationFrame(() => {
-  const channel = new MessageChannel();
-  channel.port1.onmessage = () => done(performance.now());
-  channel.port2.postMessage(null);
-}))"""
 CONTRASTS = """() => {
   const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const light = (colour) => {
@@ -321,26 +315,15 @@ def test_everything_is_printed(open_page, write_report, sample_run) -> None:
         assert 200 == opened.page.locator("article").count()
 
 
-def test_a_filter_of_5000_jobs_answers_at_once(open_page, write_report, sample_run) -> None:
-    """From the key to the picture on the screen it takes at most 100 ms, in the median of nine."""
-    with open_page(write_report(sample_run.build_run(5_000))) as opened:
-        took = []
-        for words in ("fox", "", "lighthouse woodcut", "", "gptproto", "zzz", "", "shot-4", "harbour"):
-            opened.page.evaluate(TO_THE_NEXT_FRAME)
-            took.append(
-                opened.page.evaluate(
-                    f"""async (words) => {{
-                      const find = document.getElementById("find");
-                      const began = performance.now();
-                      find.value = words;
-                      find.dispatchEvent(new Event("input", {{ bubbles: true }}));
-                      return (await ({TO_THE_NEXT_FRAME})()) - began;
-                    }}""",
-                    words,
-                )
-            )
-        assert median(took) <= 100, took
-        assert 0 < int(opened.shown().partition(" ")[0]) < 5_000
+def test_a_filter_of_5000_jobs(open_page, write_report, sample_run) -> None:
+    """Whatever is found among 5,000 jobs is counted, and only the first sixty of them are in the page: it stays quick."""
+    run = sample_run.build_run(5_000)
+    with open_page(write_report(run, with_files=False)) as opened:
+        for words in ("fox", "lighthouse woodcut", "shot-4", "zzz", ""):
+            opened.page.locator("#find").fill(words)
+            found = sum(all(word in f"{row.key} {row.prompt}" for word in words.split()) for row in run)
+            assert (words, f"{found:,}") == (words, opened.shown().partition(" ")[0])
+            assert min(found, 60) == opened.page.locator("article").count()
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -81,12 +81,15 @@ async def run(order: dict[str, Any]) -> None:
         os.write(told, (" ".join(str(word) for word in words) + "\n").encode())
 
     full_at, full_after = order.get("full_at", ("", 0))
+    interrupt_at, interrupt_after = order.get("interrupt_at", ("", 0))
     heard_of: Counter[str] = Counter()
 
     def heard(event: Event) -> None:
         heard_of[event.kind] += 1
         if event.kind == full_at and heard_of[event.kind] == full_after:
             fill_up(folder)
+        if event.kind == interrupt_at and heard_of[event.kind] == interrupt_after:
+            signal.raise_signal(signal.SIGINT)
         if event.kind in (EventKind.ACCEPTED, EventKind.RESUMED) and event.prediction is not None:
             tell("id", event.key, event.prediction.id)
 

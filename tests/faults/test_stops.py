@@ -84,6 +84,17 @@ def test_row_28_ctrl_c_without_more_ado(runner: Runner, site: OpenSite, tmp_path
     assert len(here.books.charges) == len({one.prediction.id for one in kept if one.prediction is not None})
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_row_28_ctrl_c_within_a_submission(runner: Runner, site: OpenSite, tmp_path: Path, backend: str) -> None:
+    """A Ctrl-C that comes between the intent and the POST, in the worker's own lines, breaks no submission either."""
+    here = site(SLOW, running_for=10_000)
+    order = {"jobs": 60, "max_submitting": 4, "backend": backend, "interrupt_at": ("submitted", 6)}
+    assert 130 == runner.run(here, tmp_path, **order), log_of(tmp_path)
+    kept = kept_in(tmp_path)
+    assert set() == unconfirmed_in(kept)
+    assert 6 <= len(here.books.charges) == len({one.prediction.id for one in kept if one.prediction is not None})
+
+
 def test_row_25_a_second_process(runner: Runner, site: OpenSite, tmp_path: Path) -> None:
     """A second run on the same journal names the first, within 5 s, and sends nothing."""
     here, other = site(SLOW, running_for=10_000), site()

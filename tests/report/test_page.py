@@ -7,7 +7,6 @@ import hashlib
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from time import process_time
 
 import pytest
 from hypothesis import given
@@ -107,13 +106,9 @@ def test_the_policy_allows_one_script_and_one_style(read, make_row) -> None:
     assert not re.search(r"<[^>]+\s(style|on\w+)=", written)
 
 
-def test_a_large_run_makes_a_small_file_fast(sample_run) -> None:
-    """5,000 jobs take at most 2 MB and a second of work."""
-    rows = sample_run.build_run(5_000)
-    page(rows[:1])
-    began = process_time()
-    written = page(rows).encode()
-    assert process_time() - began < 1.0
+def test_a_large_run_makes_a_small_file(sample_run) -> None:
+    """5,000 jobs take at most 2 MB."""
+    written = page(sample_run.build_run(5_000)).encode()
     assert len(written) <= 2_000_000
     assert 5_000 == written.count(b"<article")
 
