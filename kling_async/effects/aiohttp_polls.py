@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import ssl
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 import aiohttp
 from yarl import URL
 
 from .credentials import Credential
 
-__all__ = ["AiohttpPolls"]
+__all__ = ["AiohttpPolls", "PollSettings"]
 
 _LONGEST_HEADER: Final = 65536
 """Bytes of one header line: some gateways send more than the 8 KiB that aiohttp reads by default."""
@@ -26,34 +26,37 @@ if not (3, 12) <= tuple(map(int, aiohttp.__version__.split(".")[:2])) < (4, 0):
     raise ImportError(f"aiohttp {aiohttp.__version__} is not what the extra asks for")
 
 
+class PollSettings(TypedDict):
+    """How polls go."""
+
+    credential: Credential
+    """The key, and the one origin it goes to."""
+    headers: Sequence[tuple[str, str]]
+    """What else goes with every poll."""
+    timeout: float
+    """Seconds until a poll has to be over."""
+    most: int
+    """Connections at once."""
+    idle_for: float
+    """Seconds that an idle one is kept."""
+
+
 class AiohttpPolls:
     """Polls of one origin over one session, which follows nothing, keeps no cookie, and reads no environment.
 
     Args:
-        credential: the key, and the one origin it goes to.
-        headers: what else goes with every poll.
-        timeout: seconds until a poll has to be over.
         tls: the context for https.
-        most: connections at once.
-        idle_for: seconds that an idle one is kept.
+        settings: see `PollSettings`.
     """
 
-    def __init__(
-        self,
-        *,
-        credential: Credential,
-        headers: Sequence[tuple[str, str]],
-        timeout: float,
-        tls: ssl.SSLContext,
-        most: int,
-        idle_for: float,
-    ) -> None:
+    def __init__(self, *, tls: ssl.SSLContext, **settings: Unpack[PollSettings]) -> None:
+        credential = settings["credential"]
         self._origin = URL(credential.origin)
         self._session = aiohttp.ClientSession(
-            headers=[*headers, credential.header_for(credential.origin)],
-            connector=aiohttp.TCPConnector(limit=most, keepalive_timeout=idle_for, ssl=tls),
+            headers=[*settings["headers"], credential.header_for(credential.origin)],
+            connector=aiohttp.TCPConnector(limit=settings["most"], keepalive_timeout=settings["idle_for"], ssl=tls),
             # By default a longer time-out is rounded up to a whole second.
-            timeout=aiohttp.ClientTimeout(total=timeout, ceil_threshold=math.inf),
+            timeout=aiohttp.ClientTimeout(total=settings["timeout"], ceil_threshold=math.inf),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             max_field_size=_LONGEST_HEADER,

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import anyio
 import anyio.to_thread
 
-from .credentials import Credential
 from .lanes import TlsContext
 
 if TYPE_CHECKING:
-    from .aiohttp_polls import AiohttpPolls
+    from .aiohttp_polls import AiohttpPolls, PollSettings
 
 __all__ = ["Shortcut"]
 
@@ -22,32 +20,14 @@ class Shortcut:
     """Looked for when the first poll is sent, and then open until it is closed.
 
     Args:
-        credential: the key, and the one origin it goes to.
-        headers: what else goes with every poll.
-        timeout: seconds until a poll has to be over.
-        tls: the context for https.
-        most: connections at once.
-        idle_for: seconds that an idle one is kept.
         allowed: whether it may be taken at all.
+        tls: the context for https.
+        settings: how polls go.
     """
 
-    def __init__(
-        self,
-        *,
-        credential: Credential,
-        headers: Sequence[tuple[str, str]],
-        timeout: float,
-        tls: TlsContext,
-        most: int,
-        idle_for: float,
-        allowed: bool,
-    ) -> None:
-        self._credential = credential
-        self._headers = headers
-        self._timeout = timeout
+    def __init__(self, *, allowed: bool, tls: TlsContext, **settings: Unpack[PollSettings]) -> None:
         self._tls = tls
-        self._most = most
-        self._idle_for = idle_for
+        self._settings = settings
         self._sought = not allowed
         self._found: AiohttpPolls | None = None
         self._lock = anyio.Lock()
@@ -66,14 +46,7 @@ class Shortcut:
         made_by = await anyio.to_thread.run_sync(_installed)
         if made_by is None:
             return None
-        return made_by(
-            credential=self._credential,
-            headers=self._headers,
-            timeout=self._timeout,
-            tls=await self._tls.get(self._credential.origin),
-            most=self._most,
-            idle_for=self._idle_for,
-        )
+        return made_by(tls=await self._tls.get(self._settings["credential"].origin), **self._settings)
 
     async def aclose(self) -> None:
         """Close its idle connections."""
