@@ -103,7 +103,8 @@ def run_tests(session: nox.Session, package: str) -> None:
     """Run the tests against the installed package; coverage wants its folder, as the name means the checkout here."""
     coverage = ("python", "-m", "coverage")
     session.run(*coverage, "erase")
-    session.run(*coverage, "run", f"--source={package}", "-m", "pytest", "-n2", "--dist=worksteal", *session.posargs, env=INSTALLED)
+    pytest = ("-m", "pytest", "-n2", "--dist=worksteal")
+    session.run(*coverage, "run", f"--source={package}", *pytest, *session.posargs, env=INSTALLED)
     session.run(*coverage, "combine", "--quiet")
     session.run(*coverage, "report")
 

@@ -25,7 +25,7 @@ from kling_async.report.page import render
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "docs"))
 
-from sample_run import build_run  # noqa: E402
+from sample_run import build_run
 
 JOBS = 5000
 ROUNDS = 5

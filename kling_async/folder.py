@@ -28,7 +28,7 @@ from .report import ReportRow
 from .report.page import render
 from .report.totals import Totals, count_totals
 from .results import flat, row_of_job
-from .sheet import Row, json_line, line_of, read_sheet
+from .sheets import Row, json_line, line_of, read_sheet
 
 __all__ = ["RunFolder"]
 

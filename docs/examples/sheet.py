@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kling_async import Client, Job
-from kling_async.sheet import read_sheet
-from kling_async.survey import Survey
+from kling_async.sheets import Survey, read_sheet
 
 
 def jobs(path: Path) -> Iterator[Job]:

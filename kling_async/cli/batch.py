@@ -16,7 +16,7 @@ from ..folder import RunFolder
 from ..inputs import Job
 from ..planning.submissions import Submission
 from ..providers import Provider, provider_named
-from ..sheet import line_of
+from ..sheets import line_of
 from .looking import Look, open_sheet, refuse
 from .options import NOTHING_SAID, Options
 from .runner import Runner

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..columns import input_of, read_settings
 from ..errors import InputError
 from ..inputs import Input
+from ..sheets.columns import input_of, read_settings
 
 __all__ = ["input_from"]
 

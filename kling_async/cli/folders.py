@@ -20,7 +20,7 @@ from ..providers.fields import valid_id
 from ..recorder import Recorder
 from ..report.totals import count_totals
 from ..report.words import say_money
-from ..sheet import json_line
+from ..sheets import json_line
 from .options import NOTHING_SAID
 from .runner import figures, money, tell_totals
 from .talk import ExitCode, data, escape, put, run, say

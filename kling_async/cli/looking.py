@@ -15,8 +15,7 @@ from ..errors import InputError, InputFault
 from ..inputs import Job, Names
 from ..planning.resume import Step, step_for
 from ..planning.submissions import Submission
-from ..sheet import Row, read_sheet
-from ..survey import Survey
+from ..sheets import Row, Survey, read_sheet
 from .options import Options
 from .talk import escape, say
 

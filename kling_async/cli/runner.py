@@ -19,7 +19,7 @@ from ..panel import mode_for, progress
 from ..report.totals import Totals, count_causes
 from ..report.words import say_money
 from ..results import flat, row_of_outcome
-from ..sheet import json_line
+from ..sheets import json_line
 from .looking import Look
 from .options import Options
 from .talk import ExitCode, escape, exit_code_of, put, run, say, talk

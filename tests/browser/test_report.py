@@ -316,7 +316,7 @@ def test_everything_is_printed(open_page, write_report, sample_run) -> None:
 
 
 def test_a_filter_of_5000_jobs(open_page, write_report, sample_run) -> None:
-    """Whatever is found among 5,000 jobs is counted, and only the first sixty of them are in the page: it stays quick."""
+    """Whatever is found among 5,000 jobs is counted, and the first sixty of it are in the page, so it stays quick."""
     run = sample_run.build_run(5_000)
     with open_page(write_report(run, with_files=False)) as opened:
         for words in ("fox", "lighthouse woodcut", "shot-4", "zzz", ""):

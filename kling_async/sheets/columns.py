@@ -8,15 +8,26 @@ from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 from attrs import fields, frozen
 
-from .errors import InputError, InputFault
-from .inputs import ImageInput, Input, Shot, VideoInput
-from .prediction import Json, OutputKind
-from .providers import PROVIDERS
-from .providers.rules import suggestion
+from ..errors import InputError, InputFault
+from ..inputs import ImageInput, Input, Shot, VideoInput
+from ..prediction import Json, OutputKind
+from ..providers import PROVIDERS
+from ..providers.rules import suggestion
 
-__all__ = ["COLUMNS", "Made", "column_fault", "input_of", "kind_of", "read_settings", "read_texts"]
+__all__ = [
+    "COLUMNS",
+    "Fields",
+    "Made",
+    "column_fault",
+    "input_of",
+    "is_fields",
+    "kind_of",
+    "read_settings",
+    "read_texts",
+]
 
-_Fields: TypeAlias = Mapping[str, object]
+Fields: TypeAlias = Mapping[str, object]
+"""Values by name, each as it was read."""
 
 _KINDS: Final[Mapping[OutputKind, type[Input]]] = {OutputKind.IMAGE: ImageInput, OutputKind.VIDEO: VideoInput}
 _NAMES: Final = {kind: tuple(field.name for field in fields(made)) for kind, made in _KINDS.items()}
@@ -101,7 +112,7 @@ def _read(name: str, text: str) -> object:
     return _READ[name](text) if name in _READ else text if name == "prompt" else text.strip()
 
 
-def input_of(given: _Fields) -> Made:
+def input_of(given: Fields) -> Made:
     """Make an input of fields, some of which may be None for their default."""
     values = {name: value for name, value in given.items() if value is not None and name not in _BESIDE}
     try:
@@ -122,8 +133,8 @@ def input_of(given: _Fields) -> Made:
             faults += found
         else:
             kept[name] = _whole(value) if name in _WHOLE else value
-    if extra and _mapping(kept.get("extra", extra)):
-        kept["extra"] = {**cast("_Fields", kept.get("extra", {})), **extra}
+    if extra and is_fields(kept.get("extra", extra)):
+        kept["extra"] = {**cast("Fields", kept.get("extra", {})), **extra}
     try:
         made = _KINDS[kind](**cast("dict[str, Any]", kept))
     except InputError as error:
@@ -159,7 +170,7 @@ def _shots_of(value: object) -> tuple[tuple[Shot, ...], list[InputFault]]:
     for place, one in enumerate(cast("Sequence[object]", value), start=1):
         if isinstance(one, Shot):
             shots.append(one)
-        elif not _mapping(one) or set(one) != {"prompt", "duration"}:
+        elif not is_fields(one) or set(one) != {"prompt", "duration"}:
             faults.append(InputFault("shots", one, f"entry {place} must have prompt and duration, and nothing else"))
         else:
             try:
@@ -211,12 +222,13 @@ def _read_nothing(word: str) -> object:
 
 def _read_object(text: str) -> object:
     value = _read_json(text)
-    if not _mapping(value):
+    if not is_fields(value):
         raise ValueError(text)
     return value
 
 
-def _mapping(value: object) -> TypeGuard[Mapping[str, object]]:
+def is_fields(value: object) -> TypeGuard[Fields]:
+    """Return whether a value of JSON is an object."""
     return isinstance(value, Mapping)
 
 

@@ -17,9 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kling_async import ImageInput, InputError, Job, Shot, VideoInput
-from kling_async.columns import COLUMNS
-from kling_async.sheet import Row, line_of, read_sheet
-from kling_async.survey import Survey
+from kling_async.sheets import Row, Survey, line_of, read_sheet
+from kling_async.sheets.columns import COLUMNS
 
 
 def read(text: str | bytes, name: str = "jobs.jsonl", **options: Any) -> list[Row]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import codecs
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Final, Literal, TypeAlias, TypeGuard
+from typing import Final, Literal, TypeAlias
 
 from attrs import frozen
 
-from .columns import column_fault, read_texts
-from .errors import InputError, InputFault
+from ..errors import InputError, InputFault
+from .columns import Fields, column_fault, is_fields, read_texts
 
 __all__ = ["Format", "Record", "read_records"]
 
@@ -36,7 +36,7 @@ class Record:
     """
 
     line: int
-    fields: Mapping[str, object] | None
+    fields: Fields | None
     faults: Sequence[InputFault] = ()
 
 
@@ -113,7 +113,7 @@ def _json_records(texts: _Texts) -> Iterator[Record]:
                 yield Record(texts.line, None, error.faults)
 
 
-def _object(text: str) -> Mapping[str, object]:
+def _object(text: str) -> Fields:
     try:
         value: object = json.loads(text.rstrip(), object_pairs_hook=_once, parse_constant=_no_number)
     except InputError:
@@ -123,7 +123,7 @@ def _object(text: str) -> Mapping[str, object]:
     except (ValueError, RecursionError):
         problem = "holds a number that is too long, or too many brackets"
     else:
-        if _mapping(value):
+        if is_fields(value):
             return value
         problem = 'must be one object, such as {"prompt": "a cat"}'
     if text.lstrip().startswith("["):
@@ -196,7 +196,3 @@ def _header_faults(columns: Sequence[str]) -> Iterator[InputFault]:
             yield InputFault(name, name, "is the name of two columns")
     if "prompt" not in columns:
         yield InputFault("prompt", None, "is missing among the columns")
-
-
-def _mapping(value: object) -> TypeGuard[Mapping[str, object]]:
-    return isinstance(value, Mapping)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from kling_async.picture import draw
-from kling_async.view import Ending, Part, ProviderView, View
+from kling_async.panel.picture import draw
+from kling_async.panel.view import Ending, Part, ProviderView, View
 
 from .test_view import BUSY, STILL
 

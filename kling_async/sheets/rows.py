@@ -9,20 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, TypeAlias, TypeGuard, cast
+from typing import Final, cast
 
 from attrs import asdict, evolve, fields, frozen
 
-from .columns import input_of, read_settings
-from .errors import InputError, InputFault
-from .inputs import ImageInput, Job
-from .matrices import Combination, Value, combinations, filled
-from .providers import provider_named
+from ..errors import InputError, InputFault
+from ..inputs import ImageInput, Job
+from ..matrices import Combination, Value, combinations, filled
+from ..providers import provider_named
+from .columns import Fields, input_of, is_fields, read_settings
 from .tables import Format, Record, read_records
 
 __all__ = ["Row", "SheetFault", "json_line", "line_of", "read_sheet"]
-
-_Fields: TypeAlias = Mapping[str, object]
 
 _OF_THE_ROW: Final = frozenset({"key", "labels", "vars", "zip"})
 """What a row says of itself; the rest is what a matrix fills."""
@@ -105,7 +103,7 @@ def json_line(value: object) -> str:
     return json.dumps(value) if _LONE.search(text) else text
 
 
-def _rows(records: Iterable[Record], name: str, overrides: _Fields) -> Iterator[Row]:
+def _rows(records: Iterable[Record], name: str, overrides: Fields) -> Iterator[Row]:
     seen: dict[str, int] = {}
     for record in records:
         made = _Made() if record.fields is None else _made({**record.fields, **overrides})
@@ -120,7 +118,7 @@ def _rows(records: Iterable[Record], name: str, overrides: _Fields) -> Iterator[
         yield row.refused(faults) if faults else row
 
 
-def _marked(fault: InputFault, overrides: _Fields) -> InputFault:
+def _marked(fault: InputFault, overrides: Fields) -> InputFault:
     # Nobody finds in a row what the row does not say.
     return fault._replace(allowed=f"{fault.allowed}; it is set for all rows") if fault.field in overrides else fault
 
@@ -138,7 +136,7 @@ class _Made:
     faults: tuple[InputFault, ...] = ()
 
 
-def _made(given: _Fields) -> _Made:
+def _made(given: Fields) -> _Made:
     """Make the jobs of a row."""
     document = {name: value for name, value in given.items() if name not in _OF_THE_ROW}
     key, faults = _key(given.get("key"))
@@ -150,7 +148,7 @@ def _made(given: _Fields) -> _Made:
     faults += wrong
     jobs: list[Job] = []
     for one in found:
-        said = cast("_Fields", filled(document, one.values)) if one.values else document
+        said = cast("Fields", filled(document, one.values)) if one.values else document
         job, wrong = _job(said, one.key if one.values else key)
         faults += wrong
         if job is not None:
@@ -158,7 +156,7 @@ def _made(given: _Fields) -> _Made:
     return _Made(tuple(jobs), tuple(faults))
 
 
-def _combinations(given: _Fields, document: _Fields, prefix: str | None) -> list[Combination]:
+def _combinations(given: Fields, document: Fields, prefix: str | None) -> list[Combination]:
     axes, zipped = given.get("vars"), given.get("zip")
     if not isinstance(zipped, (bool, type(None))):
         raise InputError.of("No matrix", [InputFault("zip", zipped, "must be true or false")])
@@ -166,7 +164,7 @@ def _combinations(given: _Fields, document: _Fields, prefix: str | None) -> list
         if zipped:
             raise InputError.of("No matrix", [InputFault("zip", None, "needs vars, the lists to zip")])
         return [Combination({}, "")]
-    if not _mapping(axes):
+    if not is_fields(axes):
         raise InputError.of("No matrix", [InputFault("vars", axes, 'must be an object of lists: {"NAME": ["a", "b"]}')])
     return combinations(document, cast("Mapping[str, Iterable[Value]]", axes), zipped=bool(zipped), prefix=prefix)
 
@@ -182,12 +180,12 @@ def _key(key: object) -> tuple[str | None, list[InputFault]]:
 def _labels(labels: object) -> tuple[Mapping[str, str], list[InputFault]]:
     if labels is None:
         return {}, []
-    if _mapping(labels) and all(isinstance(text, str) for text in labels.values()):
+    if is_fields(labels) and all(isinstance(text, str) for text in labels.values()):
         return cast("Mapping[str, str]", labels), []
     return {}, [InputFault("labels", labels, 'must be an object of texts: {"NAME": "text"}')]
 
 
-def _job(said: _Fields, key: str | None) -> tuple[Job | None, list[InputFault]]:
+def _job(said: Fields, key: str | None) -> tuple[Job | None, list[InputFault]]:
     made = input_of(said)
     faults, provider = list(made.faults), said.get("provider")
     if provider is not None and not isinstance(provider, str):
@@ -199,7 +197,3 @@ def _job(said: _Fields, key: str | None) -> tuple[Job | None, list[InputFault]]:
     except InputError as error:
         return None, [*faults, *error.faults]
     return (None if faults else job), faults
-
-
-def _mapping(value: object) -> TypeGuard[_Fields]:
-    return isinstance(value, Mapping)

@@ -26,8 +26,8 @@ from kling_async import (
     RateLimited,
     Status,
 )
+from kling_async.panel.view import Ending, Part, View, Watch, duration, line, money, shares, speed
 from kling_async.planning.moves import State, Ticket
-from kling_async.view import Ending, Part, View, Watch, duration, line, money, shares, speed
 
 STILL = Progress(
     total=None,

@@ -30,8 +30,10 @@ from kling_async import Batch, ImageInput, InputError, Job, progress
 from kling_async.panel import mode_for
 from kling_async.testing import Fixed
 
-from .conftest import OpenHouse
+from ..conftest import OpenHouse
 
+NOT_PASSED = ("CI", "COLUMNS", "LINES", "NO_COLOR")
+"""What would tell the program of another terminal than its own."""
 SHOW_CURSOR, HIDE_CURSOR = b"\x1b[?25h", b"\x1b[?25l"
 PROGRAM = """
 import anyio, httpx, os
@@ -58,7 +60,7 @@ class Terminal:
         self.out = b""
         self.master, slave = pty.openpty()
         self.resize(30, 100, slave)
-        environment = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")}
+        environment = {name: value for name, value in os.environ.items() if name not in NOT_PASSED}
         environment |= {"TERM": "xterm-256color", "PYTHONPATH": str(Path(kling_async.__file__).parents[1])}
         run = f"anyio.run(main, body, backend={backend!r})"
         self.process = subprocess.Popen(

@@ -14,10 +14,10 @@ from typing import Final
 
 from attrs import frozen
 
-from .planning.money import Estimate
-from .planning.moves import Event, EventKind, State
-from .planning.progress import Progress, Tally
-from .prediction import Status
+from ..planning.money import Estimate
+from ..planning.moves import Event, EventKind, State
+from ..planning.progress import Progress, Tally
+from ..prediction import Status
 
 __all__ = ["Ending", "Part", "ProviderView", "View", "Watch", "duration", "line", "money", "shares", "speed"]
 

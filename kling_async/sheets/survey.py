@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final, TypeAlias
 
-from .errors import InputError, InputFault
-from .inputs import Job
-from .planning.money import Estimate
-from .providers import Price, provider_named
-from .sheet import Row, SheetFault
+from ..errors import InputError, InputFault
+from ..inputs import Job
+from ..planning.money import Estimate
+from ..providers import Price, provider_named
+from .rows import Row, SheetFault
 
 __all__ = ["Survey"]
 

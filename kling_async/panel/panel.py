@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TextIO, TypeAl
 
 import anyio
 
-from .batch import Batch
-from .effects.clock import Clock, SystemClock
-from .errors import InputError, InputFault
-from .planning.money import Estimate
-from .planning.moves import Event
+from ..batch import Batch
+from ..effects.clock import Clock, SystemClock
+from ..errors import InputError, InputFault
+from ..planning.money import Estimate
+from ..planning.moves import Event
 from .view import View, Watch, line
 
 if TYPE_CHECKING:
