@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import Final, TypeAlias, TypeGuard
+from typing import TypeAlias, TypeGuard
 
-from attrs import asdict, evolve, field, frozen
+from attrs import field, frozen
 
 from .errors import InputError, InputFault
 from .prediction import Json
 
-__all__ = ["ImageInput", "Input", "Job", "Names", "Scene", "Shot", "VideoInput", "common_faults", "fingerprint"]
+__all__ = ["ImageInput", "Input", "Job", "Scene", "Shot", "VideoInput", "common_faults"]
 
 
 class Scene(StrEnum):
@@ -235,22 +233,6 @@ class Job:
             raise InputError.of("The job cannot be named", [fault])
 
 
-class Names:
-    """Names jobs that have no key: after their input, and how many of that input there were before."""
-
-    def __init__(self) -> None:
-        self._seen: Counter[str] = Counter()
-
-    def named(self, item: Job | Input) -> Job:
-        """Return a job with a key: its own, if it has one."""
-        job = item if isinstance(item, Job) else Job(item)
-        if job.key is not None:
-            return job
-        mark = fingerprint(job.input)[:12]
-        self._seen[mark] += 1
-        return evolve(job, key=f"{mark}-{self._seen[mark] - 1}")
-
-
 def common_faults(input: Input) -> Iterator[InputFault]:
     """Yield what is wrong with an input whoever gets it."""
     if not isinstance(input, VideoInput):
@@ -265,40 +247,3 @@ def common_faults(input: Input) -> Iterator[InputFault]:
     total = sum(shot.duration for shot in input.shots)
     if input.shots and total != input.duration:
         yield InputFault("shots", total, f"the shots' durations must add up to duration, {input.duration}")
-
-
-def fingerprint(input: Input) -> str:
-    """Return a hash of all fields of an input, the same on every machine.
-
-    Signatures in addresses do not count: they change with every day, and the input is the same.
-    """
-    fields = {"kind": type(input).__name__} | asdict(input)
-    for name in ("image", "last_image", "video"):
-        if isinstance(fields.get(name), str):
-            fields[name] = _unsigned(fields[name])
-    fields["images"] = [_unsigned(address) for address in fields["images"]]
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-_SIGNING: Final = frozenset(
-    {
-        *("awsaccesskeyid", "auth_key", "expires", "googleaccessid", "key-pair-id", "ossaccesskeyid", "policy"),
-        *("se", "security-token", "sig", "signature", "sip", "skoid", "sks", "skt", "ske", "sktid", "skv", "sp", "spr"),
-        *("sr", "st", "sv", "token"),
-    }
-)
-"""Parameters of signed addresses at S3, Google, Azure, Alibaba and CloudFront, beside those of `_SIGNING_PREFIXES`."""
-_SIGNING_PREFIXES: Final = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "q-")
-
-
-def _unsigned(address: str) -> str:
-    before, mark, query = address.partition("?")
-    if not mark or address.startswith("data:"):
-        return address
-    kept = [part for part in query.split("&") if not _signs(part.partition("=")[0].lower())]
-    return before + ("?" + "&".join(kept) if kept else "")
-
-
-def _signs(name: str) -> bool:
-    return name in _SIGNING or name.startswith(_SIGNING_PREFIXES)

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from .effects.clock import Clock
 from .errors import InputError, InputFault
-from .inputs import ImageInput, Input, Job, Names, VideoInput, fingerprint
+from .inputs import ImageInput, Input, Job, VideoInput
+from .naming import Names, fingerprint
 from .providers import Provider, provider_named
 
 __all__ = ["Orders"]

@@ -28,6 +28,7 @@ LAYERS = (
     ("prediction",),
     ("errors",),
     ("inputs", "media", "wire"),
+    ("naming",),
     (
         *("outcome", "providers.decode", "providers.fields", "providers.rules"),
         *("planning.market", "planning.moves", "planning.pacing", "planning.slots"),
@@ -56,7 +57,7 @@ LAYERS = (
         *("effects.signals", "effects.turns"),
     ),
     (
-        *("effects.addresses", "effects.aiohttp_polls", "effects.lanes"),
+        *("effects.addresses", "effects.aiohttp_polls", "effects.lanes", "effects.receiving"),
         *("effects.journal.layout", "effects.journal.lifeboat", "effects.journal.memory", "effects.journal.ownership"),
     ),
     ("effects.journal.reading", "effects.journal.sqlite"),
@@ -82,7 +83,7 @@ HOUSES = ("cli", "report", "sheets", "testing")
 """Folders that count as one room, whose inside is their own business as long as it has no circle."""
 
 PURE = (
-    *("errors", "inputs", "matrices", "media", "outcome", "planning", "prediction", "providers", "report"),
+    *("errors", "inputs", "matrices", "media", "naming", "outcome", "planning", "prediction", "providers", "report"),
     *("panel.picture", "panel.view", "results", "sheets", "wire"),
 )
 IMPURE = frozenset(

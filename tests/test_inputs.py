@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 from attrs import evolve, fields
 from attrs.exceptions import FrozenInstanceError
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kling_async.errors import InputError
-from kling_async.inputs import ImageInput, Input, Job, Scene, Shot, VideoInput, common_faults, fingerprint
+from kling_async.inputs import ImageInput, Input, Job, Scene, Shot, VideoInput, common_faults
 
 URL = "https://x.test/a.png"
 
@@ -194,46 +192,3 @@ def test_rules_of_every_provider(input: Input, faults: list[tuple[str, object, s
 def test_scenes_are_their_words() -> None:
     """A scene is the text that stands in an address."""
     assert "text-to-image" == f"{Scene.TEXT_TO_IMAGE}" == Scene.TEXT_TO_IMAGE
-
-
-def test_a_fingerprint_is_the_same_everywhere() -> None:
-    """The hash of an input depends on nothing but its fields, today and tomorrow."""
-    assert "b7907747" == fingerprint(ImageInput("a cat"))[:8]
-    assert fingerprint(ImageInput("a cat", extra={"a": 1, "b": 2})) == fingerprint(
-        ImageInput("a cat", extra={"b": 2, "a": 1})
-    )
-
-
-DIFFERENT: list[Input] = [
-    ImageInput("a"),
-    VideoInput("a"),
-    ImageInput("b"),
-    ImageInput("\ud800"),
-    ImageInput("a", model="m"),
-    ImageInput("a", images=(URL,)),
-    ImageInput("a", aspect_ratio="1:1"),
-    ImageInput("a", resolution="2k"),
-    ImageInput("a", n=2),
-    ImageInput("a", multi_shot=True),
-    ImageInput("a", extra={"n": 2}),
-    VideoInput("a", image=URL),
-    VideoInput("a", last_image=URL),
-    VideoInput("a", images=(URL,)),
-    VideoInput("a", images=(URL, URL)),
-    VideoInput("a", video=URL),
-    VideoInput("a", duration=10),
-    VideoInput("a", shots=(Shot("b", 5),)),
-    VideoInput("a", keep_original_sound=False),
-    VideoInput("a", scene="text-to-video"),
-]
-
-
-def test_every_field_counts_in_a_fingerprint() -> None:
-    """Inputs that differ in any field have different hashes."""
-    assert len(DIFFERENT) == len({fingerprint(input) for input in DIFFERENT})
-
-
-@given(st.text())
-def test_any_prompt_has_a_fingerprint(prompt: str) -> None:
-    """No text is too strange to be hashed."""
-    assert 64 == len(fingerprint(ImageInput(prompt)))

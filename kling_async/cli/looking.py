@@ -12,7 +12,8 @@ from typing import BinaryIO, Final
 from attrs import define, evolve, field
 
 from ..errors import InputError, InputFault
-from ..inputs import Job, Names
+from ..inputs import Job
+from ..naming import Names
 from ..planning.resume import Step, step_for
 from ..planning.submissions import Submission
 from ..sheets import Row, Survey, read_sheet

@@ -19,6 +19,7 @@ from .clock import Clock
 from .credentials import is_loopback
 from .lanes import TlsContext, drain
 from .parts import Part, data_of
+from .receiving import Passing, begin, check_whole, headers_for, take
 from .turns import Patience, Turns
 
 __all__ = ["Files"]
@@ -33,11 +34,6 @@ _DEADLINE: Final = 1800.0
 """Seconds that one output may take in all, once it is its turn."""
 _PER_HOST: Final = 4
 """Connections to one host at once: more of them share the same line, and look like an attack."""
-_MOST_BYTES: Final = 4 * 1024**3
-
-
-class _Passing(Exception):
-    """Something that may be gone at the next try."""
 
 
 class Files:
@@ -97,9 +93,11 @@ class Files:
         patience = Patience(self._deadline)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                async with self._open(url, _resuming(part), patience, loopback=loopback) as response:
-                    await _receive(response, part)
-            except (_Passing, httpx.TransportError, ConnectionError) as error:
+                async with self._open(url, headers_for(part), patience, loopback=loopback) as response:
+                    begin(part, response.status_code, response.headers)
+                    await drain(response, lambda piece: take(part, piece))
+                    check_whole(part)
+            except (Passing, httpx.TransportError, ConnectionError) as error:
                 if attempt == _ATTEMPTS:
                     raise DownloadError(f"The output did not arrive: {type(error).__name__}: {error}") from error
                 await self._clock.sleep(_PAUSE * 2**attempt * self._clock.dice())
@@ -208,62 +206,4 @@ async def _numbers(url: httpx.URL, *, loopback: bool) -> list[str]:
     except Blocked as error:
         raise DownloadError(f"The output's address is not allowed: {error}", url=url.host) from error
     except OSError as error:
-        raise _Passing(f"{url.host} cannot be found") from error
-
-
-def _resuming(part: Part) -> dict[str, str]:
-    headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "kling-async"}
-    progress = part.progress
-    if progress.size and progress.validator:
-        headers |= {"Range": f"bytes={progress.size}-", "If-Range": progress.validator}
-    return headers
-
-
-async def _receive(response: httpx.Response, part: Part) -> None:
-    status, headers = response.status_code, response.headers
-    if status == 416 or (status == 206 and not _continues(headers, part)):
-        part.restart()
-        raise _Passing("the server cannot go on where it stopped")
-    if status == 429 or status >= 500:
-        raise _Passing(f"HTTP {status}")
-    if status not in (200, 206):
-        raise DownloadError(f"The output's address answers HTTP {status}", http_status=status)
-    if headers.get("content-encoding", "identity") != "identity":
-        raise DownloadError(f"The output came compressed as {headers['content-encoding']!r}, which was not asked for")
-    if status == 200:
-        part.restart(validator=_validator(headers), length=_whole_number(headers.get("content-length")))
-    _check_size(part.progress.length or 0)
-
-    def take(piece: bytes) -> None:
-        _check_size(part.progress.size + len(piece))
-        part.write(piece)
-
-    await drain(response, take)
-    length = part.progress.length
-    if length is not None and part.progress.size != length:
-        raise _Passing(f"{part.progress.size} of {length} bytes came")
-
-
-def _check_size(size: int) -> None:
-    if size > _MOST_BYTES:
-        raise DownloadError(f"The output is longer than {_MOST_BYTES} bytes")
-
-
-def _continues(headers: httpx.Headers, part: Part) -> bool:
-    if _validator(headers) not in (None, part.progress.validator):
-        return False  # another version of it, whatever If-Range asked for
-    unit, _, rest = headers.get("content-range", "").partition(" ")
-    span, _, whole = rest.partition("/")
-    first, _, _ = span.partition("-")
-    length = part.progress.length
-    return unit == "bytes" and first == str(part.progress.size) and (length is None or whole in ("*", str(length)))
-
-
-def _validator(headers: httpx.Headers) -> str | None:
-    etag: str = headers.get("etag", "")
-    # A weak ETag promises the same meaning, not the same bytes.
-    return etag if etag and not etag.startswith("W/") else dict(headers).get("last-modified")
-
-
-def _whole_number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 20 else None
+        raise Passing(f"{url.host} cannot be found") from error

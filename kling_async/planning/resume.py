@@ -6,7 +6,8 @@ from enum import Enum
 from typing import Final
 
 from ..errors import InputError, InputFault
-from ..inputs import Job, fingerprint
+from ..inputs import Job
+from ..naming import fingerprint
 from .moves import State
 from .submissions import Decision, Submission
 

@@ -17,7 +17,8 @@ from attrs import asdict, evolve, field, frozen
 
 from .. import errors
 from ..errors import AnswerLost, JournalError, KlingError, NotSent, PredictionFailed, RateLimited
-from ..inputs import ImageInput, Input, Job, Shot, VideoInput, fingerprint
+from ..inputs import ImageInput, Input, Job, Shot, VideoInput
+from ..naming import fingerprint
 from ..prediction import Json, Prediction, Status
 from .moves import LATCHING, State
 from .redaction import without_secrets

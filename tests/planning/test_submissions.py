@@ -33,7 +33,7 @@ from kling_async import (
     Submission,
     VideoInput,
 )
-from kling_async.inputs import fingerprint
+from kling_async.naming import fingerprint
 from kling_async.planning.redaction import without_secrets
 from kling_async.planning.resume import Step, step_for
 from kling_async.planning.submission_text import submission_from_text, text_of_submission
