@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import platform
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Final, TextIO, cast
 
 from attrs import evolve
 
+from .effects.disk import whole_file
 from .effects.journal.reading import Reading, read_journal
 from .errors import InputError, InputFault, KlingError
 from .inputs import Job
@@ -82,12 +81,12 @@ class RunFolder:
     def describe(self, about: Mapping[str, object]) -> None:
         """Write down what is known of the run, beside the versions that are at work."""
         versions = {"kling_async": version("kling-async"), "python": platform.python_version()}
-        with _whole(self._about) as file:
+        with whole_file(self._about) as file:
             file.write(json.dumps({**about, **versions}, indent=2, ensure_ascii=True, default=str) + "\n")
 
     def keep_jobs(self, jobs: Iterable[Job]) -> None:
         """Keep the jobs, in their order; what raises while they come leaves those of before."""
-        with _whole(self._jobs, private=True) as file:
+        with whole_file(self._jobs, private=True) as file:
             file.writelines(f"{line_of(job)}\n" for job in jobs)
 
     def sheet(self) -> Iterator[Row]:
@@ -126,23 +125,23 @@ class RunFolder:
             return row
         return evolve(row, advice=_ADVICE[row.status].format(folder=self.path, key=row.key))
 
-    def write(self, rows: list[ReportRow], *, title: str, settings: Mapping[str, str]) -> Totals:
+    def write(self, rows: list[ReportRow], *, title: str, settings: Mapping[str, str], made_at: datetime) -> Totals:
         """Write the results, what failed, and the report; return what the run came to."""
-        with _whole(self.path / "results.jsonl") as file:
+        with whole_file(self.path / "results.jsonl") as file:
             file.writelines(f"{json_line(flat(row))}\n" for row in rows)
-        with _whole(self.path / "results.csv", encoding="utf-8-sig") as file:
+        with whole_file(self.path / "results.csv", encoding="utf-8-sig") as file:
             _write_csv(file, rows)
         failed = {row.key for row in rows if row.status in _FAILED}
-        with _whole(self.failed, private=True) as file:
+        with whole_file(self.failed, private=True) as file:
             file.writelines(f"{line_of(job)}\n" for job in self.jobs() if job.key in failed)
         page = render(
             rows,
             title=title,
-            made_at=datetime.now().astimezone(),
+            made_at=made_at,
             version=version("kling-async"),
             settings=settings,
         )
-        with _whole(self.report) as file:
+        with whole_file(self.report) as file:
             file.write(page)
         return count_totals(rows)
 
@@ -160,20 +159,3 @@ def _cell(name: str, value: object) -> object:
     strange = name == "error" and isinstance(text, str) and text.startswith(_FORMULA)
     text = f"'{text}" if strange else text
     return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
-
-
-@contextmanager
-def _whole(path: Path, *, encoding: str = "utf-8", private: bool = False) -> Generator[TextIO]:
-    """Open a file that takes its place once it is whole; until then, and if that fails, the old one keeps it."""
-    fresh = path.with_name(f"{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    try:
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, flags, 0o600 if private else 0o666), "w", encoding=encoding, newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise

@@ -67,7 +67,8 @@ def report(folder: Path, /) -> int:
         here = RunFolder(folder)
         about = here.about()
         settings = NOTHING_SAID.after(about.get("settings"))
-        totals = here.write(here.rows(here.read()), title=f"Run of {about.get('sheet')}", settings=settings.told())
+        rows, title = here.rows(here.read()), f"Run of {about.get('sheet')}"
+        totals = here.write(rows, title=title, settings=settings.told(), made_at=datetime.now().astimezone())
         tell_totals(totals)
         put(str(here.report))
         return ExitCode.DONE

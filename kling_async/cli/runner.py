@@ -99,7 +99,8 @@ class Runner:
     async def _write(self) -> ExitCode:
         rows = self.folder.rows(self.folder.read(), self.errors)
         try:
-            totals = self.folder.write(rows, title=f"Run of {self.file}", settings=self.options.told())
+            made_at = datetime.now().astimezone()
+            totals = self.folder.write(rows, title=f"Run of {self.file}", settings=self.options.told(), made_at=made_at)
             self._describe(totals)
         except OSError as error:
             folder = escape(str(self.folder.path))

@@ -22,8 +22,9 @@ from attrs import evolve, frozen
 
 from ..errors import DownloadError, InputError, InputFault
 from ..media import SNIFFED_BYTES, MediaType, ends_whole, sniff
+from .disk import flush_directory
 
-__all__ = ["Part", "Progress", "check_directory", "data_of", "flush_directory"]
+__all__ = ["Part", "Progress", "check_directory", "data_of"]
 
 
 @frozen
@@ -172,15 +173,3 @@ class Part:
         self._file = None
         if self.progress.validator is None:
             self.path.unlink(missing_ok=True)
-
-
-def flush_directory(directory: Path) -> None:
-    """Make the names in a directory outlive a power loss."""
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except OSError:
-        return  # Windows opens no directories, and needs no flush for a name
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

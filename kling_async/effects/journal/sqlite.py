@@ -25,7 +25,7 @@ from ...errors import InputError, InputFault, JournalError
 from ...planning.moves import State
 from ...planning.submission_text import submission_from_text, text_of_submission
 from ...planning.submissions import Submission
-from ..parts import flush_directory
+from ..disk import flush_directory
 from .layout import SCHEMA, VERSION, check_header, submissions_in
 from .lifeboat import Lifeboat
 from .ownership import Ownership
