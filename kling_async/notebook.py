@@ -1,7 +1,8 @@
 """What predictions and outcomes look like in a notebook.
 
-The values themselves know of no HTML: they stand below everything, and lists are not ours to teach. So a notebook is
-told once, by `%load_ext kling_async`, or a gallery is asked for.
+A prediction or an outcome shows itself, plainly and from the provider's addresses, which do not live long. Files on
+the disk, causes and advice take a gallery, and lists are not ours to teach: so a gallery is asked for, or a notebook is
+told once, by `%load_ext kling_async`, to make one of whatever it shows.
 """
 
 from __future__ import annotations
