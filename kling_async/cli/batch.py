@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -20,7 +19,8 @@ from ..sheets import line_of
 from .looking import Look, open_sheet, refuse
 from .options import NOTHING_SAID, Options
 from .runner import Runner
-from .talk import ExitCode, data, escape, put, run, say
+from .showing import show_request
+from .talk import ExitCode, escape, put, run, say
 
 __all__ = ["batch", "plan", "resume"]
 
@@ -87,7 +87,8 @@ def plan(file: File, /, *, settings: Settings = (), limit: int | None = None, op
                 put(line_of(job))
             return ExitCode.DONE
         for job in jobs[:_SHOWN]:
-            _show(job, options.providers)
+            say(f"[bold]{escape(job.key or '')}[/]")
+            show_request(_taker(job, options.providers), job.input)
         if len(jobs) > _SHOWN:
             say(f"[dim]and {len(jobs) - _SHOWN:,} more; --json puts all jobs on stdout[/]")
         say("Nothing was sent.")
@@ -147,18 +148,6 @@ def _tell(look: Look) -> None:
     say(f"{look.survey.jobs:,} jobs, expected cost: {escape(str(cost))}.")
     if most is not None and cost.high > most:
         say(f"[yellow]That may be more than --max-cost {most}: then some jobs will not be submitted.[/]")
-
-
-def _show(job: Job, providers: Sequence[str]) -> None:
-    provider = _taker(job, providers)
-    request = provider.build_submit(job.input)
-    say(f"[bold]{escape(job.key or '')}[/]")
-    for line in (
-        f"{request.method} {provider.origin}{request.path}",
-        "Authorization: [masked]",
-        json.dumps(json.loads(request.body), indent=2, ensure_ascii=False),
-    ):
-        data.print(line, soft_wrap=True, markup=False)
 
 
 def _taker(job: Job, providers: Sequence[str]) -> Provider:

@@ -8,7 +8,6 @@ from typing import Final
 
 import anyio
 from attrs import define, frozen
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ..client import Client
@@ -17,7 +16,7 @@ from ..inputs import ImageInput, Input, Shot, VideoInput
 from ..prediction import Prediction
 from ..providers import PROVIDERS
 from ..testing import LogNormal, Sandbox, SandboxServer, Seen
-from .talk import ExitCode, data, escape, run, say, talk
+from .talk import ExitCode, data, escape, run, say, table_of, talk
 
 __all__ = ["demo"]
 
@@ -111,7 +110,7 @@ async def _one(client: Client, ending: _Ending, output: Path) -> None:
 
 def _table(endings: list[_Ending], sandbox: Sandbox) -> Table:
     columns = ("job", "provider", "result", "time", "sent", "paid", "files")
-    table = Table(*columns, box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
+    table = table_of(*columns)
     for column in table.columns:
         column.no_wrap = True
     for ending in endings:

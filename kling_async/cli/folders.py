@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from ..effects.clock import SystemClock
 from ..effects.journal import SqliteJournal
@@ -23,7 +21,7 @@ from ..report.words import say_money
 from ..sheets import json_line
 from .options import NOTHING_SAID
 from .runner import figures, money, tell_totals
-from .talk import ExitCode, data, escape, put, run, say
+from .talk import ExitCode, data, escape, put, run, say, table_of
 
 __all__ = ["report", "status", "unconfirmed"]
 
@@ -107,7 +105,7 @@ async def _list(folder: Path, *, as_json: bool) -> ExitCode:
         for one in found:
             put(json_line(_told(one)))
     elif found:
-        table = Table("key", "provider", "model", "sent (UTC)", "may have cost", box=SIMPLE_HEAD, pad_edge=False)
+        table = table_of("key", "provider", "model", "sent (UTC)", "may have cost")
         for one in found:
             told = _told(one)
             price = "unknown" if one.price is None else say_money(one.price)

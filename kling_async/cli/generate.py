@@ -16,6 +16,7 @@ from ..inputs import Input
 from ..prediction import Prediction, Status
 from ..providers import provider_named
 from .fields import input_from
+from .showing import show_request
 from .talk import ExitCode, data, escape, run, say
 
 __all__ = ["generate"]
@@ -88,9 +89,6 @@ async def _show(prompt: str, model: str, provider: str, settings: tuple[str, ...
     input: Input = input_from(prompt, model=model, settings=settings)
     chosen = provider_named(provider)
     chosen.check(input)
-    request = chosen.build_submit(input)
     say(f"[dim]Expected cost: {Client(provider).estimate([input])}. Nothing is sent.[/]")
-    data.print(f"{request.method} {chosen.origin}{request.path}", soft_wrap=True, markup=False)
-    data.print("Authorization: [masked]", markup=False)
-    data.print(json.dumps(json.loads(request.body), indent=2, ensure_ascii=False), soft_wrap=True, markup=False)
+    show_request(chosen, input)
     return ExitCode.DONE

@@ -7,13 +7,11 @@ from decimal import Decimal
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from ..errors import InputError, InputFault
 from ..providers import PROVIDERS, ModelSpec, Provider, Source, provider_named
 from ..providers.rules import suggestion
-from .talk import ExitCode, data, escape, run, say
+from .talk import ExitCode, data, escape, run, say, table_of
 
 __all__ = ["models"]
 
@@ -63,7 +61,7 @@ def _amount(low: Decimal, high: Decimal) -> str:
 
 
 def _print_list(found: list[tuple[Provider, ModelSpec]]) -> None:
-    table = _table("provider", "model", "scenes", "price", "known from")
+    table = table_of("provider", "model", "scenes", "price", "known from")
     table.columns[1].no_wrap = True
     for provider, spec in found:
         table.add_row(provider.name, spec.name, " ".join(spec.scenes), _price(spec), spec.source.certainty)
@@ -71,12 +69,8 @@ def _print_list(found: list[tuple[Provider, ModelSpec]]) -> None:
     say("[dim]A price is in US dollars per submission. `kling-async models NAME` shows a model's parameters.[/]")
 
 
-def _table(*columns: str) -> Table:
-    return Table(*columns, box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
-
-
 def _print_model(provider: Provider, spec: ModelSpec) -> None:
-    table = _table("field", "sent as", "what it may be", "default", "source")
+    table = table_of("field", "sent as", "what it may be", "default", "source")
     table.columns[0].no_wrap = True
     sources: list[Source] = []
 

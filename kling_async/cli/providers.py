@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
 from ..effects.credentials import Keys, read_key, read_origin
 from ..errors import InputError
 from ..providers import PROVIDERS, Provider
-from .talk import ExitCode, data, escape, run, say
+from .talk import ExitCode, data, escape, run, say, table_of
 
 __all__ = ["providers"]
 
@@ -17,12 +14,7 @@ def providers() -> int:
     """List the providers: whether a key is set, where requests go, and the limits that are kept to."""
 
     async def command() -> ExitCode:
-        table = Table(
-            *("provider", "key", "base URL", "submits", "polls", "open"),
-            box=SIMPLE_HEAD,
-            padding=(0, 2, 0, 0),
-            pad_edge=False,
-        )
+        table = table_of("provider", "key", "base URL", "submits", "polls", "open")
         for provider in PROVIDERS.values():
             limits = provider.limits
             table.add_row(

@@ -8,13 +8,15 @@ from collections.abc import Awaitable, Callable
 from enum import IntEnum
 
 import anyio
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Column, Table
 
 from ..errors import BudgetExceeded, InputError, KlingError, WaitTimeout
 from ..planning.moves import LATCHING
 
-__all__ = ["ExitCode", "data", "escape", "exit_code_of", "put", "run", "say", "talk"]
+__all__ = ["ExitCode", "data", "escape", "exit_code_of", "put", "run", "say", "table_of", "talk"]
 
 
 class ExitCode(IntEnum):
@@ -48,6 +50,12 @@ def put(line: str) -> None:
     except BrokenPipeError:
         # Whoever read has left, such as `head`. What is paid for goes on all the same.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def table_of(*columns: str) -> Table:
+    """Return an empty table with these columns; in a narrow terminal words are broken, and nothing is left out."""
+    made = (Column(name, overflow="fold") for name in columns)
+    return Table(*made, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
 
 
 def exit_code_of(error: KlingError) -> ExitCode:
