@@ -88,7 +88,7 @@ PURE = (
 )
 IMPURE = frozenset(
     {
-        *("anyio", "asyncio", "httpx", "logging", "os", "random", "secrets", "socket", "sqlite3", "ssl"),
+        *("anyio", "asyncio", "httpcore", "httpx", "logging", "os", "random", "secrets", "socket", "sqlite3", "ssl"),
         *("subprocess", "threading", "time", "trio", "uuid"),
     }
 )
@@ -96,6 +96,7 @@ CLOCKS = frozenset({"now", "today", "utcnow"})
 
 HOMES: Mapping[str, frozenset[str]] = {
     "aiohttp": frozenset({"effects.aiohttp_polls"}),
+    "httpcore": frozenset({"effects.lanes", "effects.transport"}),
     "httpx": frozenset({"effects.lanes", "effects.transport", "effects.files"}),
     "sqlite3": frozenset({"effects.journal.layout", "effects.journal.reading", "effects.journal.sqlite"}),
     "backoff": frozenset({"planning.retry"}),

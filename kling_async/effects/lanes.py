@@ -1,25 +1,30 @@
 """Connections: one per exchange at a time, kept warm, and closed when anything goes wrong on them.
 
-A *lane* is an httpx transport of its own with one connection. httpx's pool, shared by many, costs more with every idle
-connection in it and loses slots when requests are cancelled under load; a lane costs the same for ever.
+A *lane* is one connection of httpcore's, without a pool and without httpx around it, which take a quarter of the CPU of
+a look. A pool, shared by many, costs more with every idle connection in it and loses slots when requests are cancelled
+under load; a lane costs the same for ever.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import asynccontextmanager
 from operator import attrgetter
-from typing import TypeAlias, cast
+from typing import Final, Protocol, TypeAlias, cast
 
 import anyio
 import anyio.to_thread
+import httpcore
 import httpx
 
-__all__ = ["HttpTransport", "Lanes", "TlsContext", "drain"]
+__all__ = ["HttpTransport", "Lane", "Lanes", "TlsContext", "drain"]
 
 HttpTransport: TypeAlias = httpx.AsyncBaseTransport
 """The one seam for HTTP: whatever a user brings must be this."""
+
+_NO_WAITS: Final = dict.fromkeys(("connect", "read", "write", "pool"))
+"""An exchange has one deadline, so no transport needs a timer for each step of it."""
 
 
 class TlsContext:
@@ -39,6 +44,14 @@ class TlsContext:
             return self._made
 
 
+class Lane(Protocol):
+    """Carries one exchange at a time."""
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request, and return the reply as soon as its headers are there."""
+        ...
+
+
 class Lanes:
     """A number of connections to one origin, each taken by one exchange at a time, the warmest first.
 
@@ -51,29 +64,23 @@ class Lanes:
     """
 
     def __init__(
-        self,
-        size: int,
-        *,
-        origin: str,
-        idle_for: float,
-        tls: TlsContext,
-        shared: httpx.AsyncBaseTransport | None,
+        self, size: int, *, origin: str, idle_for: float, tls: TlsContext, shared: HttpTransport | None
     ) -> None:
         self._origin = origin
         self._idle_for = idle_for
         self._tls = tls
-        self._shared = shared
+        self._shared = None if shared is None else _Brought(shared)
         self._places = anyio.Semaphore(size, fast_acquire=True)
-        self._idle: list[httpx.AsyncBaseTransport] = []
+        self._idle: list[httpcore.AsyncHTTPConnection] = []
 
     @asynccontextmanager
-    async def take(self) -> AsyncGenerator[httpx.AsyncBaseTransport]:
+    async def take(self) -> AsyncGenerator[Lane]:
         """Wait for a lane and hold it. One on which anything went wrong is closed, never put back."""
         async with self._places:
             if self._shared is not None:
                 yield self._shared
                 return
-            lane = self._idle.pop() if self._idle else await self._open()
+            lane = await self._warmest()
             try:
                 yield lane
             except BaseException:
@@ -85,9 +92,14 @@ class Lanes:
             else:
                 self._idle.append(lane)
 
-    async def _open(self) -> httpx.AsyncBaseTransport:
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=self._idle_for)
-        return httpx.AsyncHTTPTransport(verify=await self._tls.get(self._origin), limits=limits, trust_env=False)
+    async def _warmest(self) -> httpcore.AsyncHTTPConnection:
+        while self._idle:
+            lane = self._idle.pop()
+            if not lane.is_closed() and not lane.has_expired():
+                return lane
+            await lane.aclose()
+        tls, origin = await self._tls.get(self._origin), httpcore.URL(self._origin).origin
+        return httpcore.AsyncHTTPConnection(origin, ssl_context=tls, keepalive_expiry=self._idle_for)
 
     async def aclose(self) -> None:
         """Close the idle lanes."""
@@ -95,7 +107,31 @@ class Lanes:
             await self._idle.pop().aclose()
 
 
-def _is_spent(lane: httpx.AsyncBaseTransport) -> bool:
+class _Brought:
+    """A transport of the user's, who gets requests in the words of httpx."""
+
+    def __init__(self, transport: HttpTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        to = request.url
+        url = httpx.URL(scheme=to.scheme.decode(), host=to.host.decode(), port=to.port, raw_path=to.target)
+        content = b"".join([piece async for piece in cast("AsyncIterable[bytes]", request.stream)])
+        asked = cast("Mapping[str, object]", request.extensions)  # pyright: ignore[reportUnknownMemberType]
+        reply = await self._transport.handle_async_request(
+            httpx.Request(
+                request.method.decode(),
+                url,
+                headers=request.headers,
+                content=content or None,
+                extensions={"timeout": _NO_WAITS, **asked},
+            )
+        )
+        stream = cast("httpx.AsyncByteStream", reply.stream)
+        return httpcore.Response(reply.status_code, headers=reply.headers.raw, content=stream)
+
+
+def _is_spent(lane: httpcore.AsyncHTTPConnection) -> bool:
     """Return whether more came over a lane than was asked for, so that it may not carry another exchange.
 
     h11 keeps what comes behind the end of a reply, and takes it for the reply to the next request, which would then get
@@ -103,13 +139,12 @@ def _is_spent(lane: httpx.AsyncBaseTransport) -> bool:
     not at what has been read from it already. Neither says so in public: where it cannot be seen, a lane is spent.
     """
     try:
-        connections = attrgetter("_pool.connections")(lane)
-        return any(attrgetter("_connection._h11_state.trailing_data")(one)[0] for one in connections)
+        return bool(attrgetter("_connection._h11_state.trailing_data")(lane)[0])
     except AttributeError:
         return True
 
 
-async def drain(response: httpx.Response, take: Callable[[bytes], None]) -> None:
+async def drain(response: httpcore.Response | httpx.Response, take: Callable[[bytes], None]) -> None:
     """Hand each piece of a reply's body to `take` as it comes over the wire, and close the reply.
 
     Raises:
@@ -117,8 +152,8 @@ async def drain(response: httpx.Response, take: Callable[[bytes], None]) -> None
     """
     refused: Exception | None = None
     try:
-        # An asynchronous transport gives an asynchronous stream; httpx's type allows for both.
-        async for piece in cast("httpx.AsyncByteStream", response.stream):
+        # What is asynchronous gives an asynchronous stream; the types allow for both.
+        async for piece in cast("AsyncIterable[bytes]", response.stream):
             if refused is not None:
                 continue  # it was read already when the stream was closed, and belongs behind what was not taken
             try:

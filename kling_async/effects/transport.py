@@ -1,4 +1,4 @@
-"""Requests to a provider's API over httpx: who gets the key, what is read at most, and whether a byte left.
+"""Requests to a provider's API over httpcore: who gets the key, what is read at most, and whether a byte left.
 
 Theory of operation. Submissions and polls have lanes of their own, so neither waits for the other. Polls go over
 aiohttp where that is installed and the event loop is asyncio's. Submissions never do: it cannot tell a server that hung
@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import httpcore
 import httpx
 
 from ..errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, UnexpectedReply
@@ -43,8 +44,6 @@ _HEADERS: Final = (
     ("Accept-Encoding", "identity"),
     ("User-Agent", f"kling-async/{version('kling-async')}"),
 )
-_NO_WAITS: Final = dict.fromkeys(("connect", "read", "write", "pool"))
-"""An exchange has one deadline, so httpcore needs no timer for each step of it."""
 
 
 class _Trail:
@@ -102,11 +101,11 @@ class Transport:
         self._provider = provider
         self._credential = credential
         self._timeout = timeout
-        self._shared = shared is not None
         origin = credential.origin
-        self._url = httpx.URL(origin)
-        key = credential.header_for(f"{self._url.scheme}://{self._url.netloc.decode('ascii')}")
-        self._headers = httpx.Headers([("Host", self._url.netloc.decode("ascii")), *_HEADERS, key])
+        self._to, url = httpcore.URL(origin), httpx.URL(origin)
+        host = url.netloc.decode("ascii")
+        named = [("Host", host), *_HEADERS, credential.header_for(f"{url.scheme}://{host}")]
+        self._headers = [(name.encode("ascii"), text.encode("ascii")) for name, text in named]
         self._submits = Lanes(submit_lanes, origin=origin, idle_for=_SUBMIT_IDLE_FOR, tls=tls, shared=shared)
         self._polls = Lanes(_POLL_LANES, origin=origin, idle_for=_POLL_IDLE_FOR, tls=tls, shared=shared)
         self._shortcut = Shortcut(
@@ -157,7 +156,7 @@ class Transport:
                 response = await lane.handle_async_request(self._dress(request, trail))
                 body = _Body()
                 await drain(response, body.take)
-                return self._reply(response.status_code, dict(response.headers.items()), body)
+                return self._reply(response.status, _by_name(response.headers), body)
 
     async def _fetch(self, request: HttpRequest, shorter: AiohttpPolls) -> HttpReply:
         body = _Body()
@@ -167,24 +166,17 @@ class Transport:
     def _reply(self, status: int, headers: Mapping[str, str], body: _Body) -> HttpReply:
         return HttpReply(status=status, headers=headers, body=self._credential.redact(bytes(body)))
 
-    def _dress(self, request: HttpRequest, trail: _Trail | None) -> httpx.Request:
+    def _dress(self, request: HttpRequest, trail: _Trail | None) -> httpcore.Request:
         """Make a request to the key's own origin; all but its path was made ready before, as that is what costs."""
-        target = request.path.encode("ascii")
-        extensions: dict[str, object] = {"timeout": _NO_WAITS}
-        if self._shared:
-            url = self._url.copy_with(raw_path=target)
-        else:
-            # What httpcore writes in place of the address's own path. Behind a proxy, which only a transport of the
-            # user's can have, it would do so in what is meant for the proxy, too.
-            url, extensions["target"] = self._url, target
-        if trail is not None:
-            extensions["trace"] = trail
-        made = httpx.Request(
-            request.method, url, headers=self._headers, content=request.body or None, extensions=extensions
-        )
+        to, target = self._to, request.path.encode("ascii")
+        url = httpcore.URL(scheme=to.scheme, host=to.host, port=to.port, target=target)
+        headers = self._headers
         if request.body:
-            made.headers["Content-Type"] = "application/json"
-        return made
+            headers = [*headers, (b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(request.body))]
+        extensions = {} if trail is None else {"trace": trail}
+        return httpcore.Request(
+            request.method, url, headers=headers, content=request.body or None, extensions=extensions
+        )
 
     def _failure(self, error: Exception, trail: _Trail) -> KlingError:
         if trail.nothing_left:
@@ -211,8 +203,17 @@ def _words(error: Exception) -> str:
     return ": ".join(filter(None, (type(error).__name__, next(filter(None, words), ""))))
 
 
+def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by name in lower case; those that come more than once are joined (RFC 9110, 5.3)."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
 def _reason(error: BaseException) -> str:
-    if isinstance(error, (TimeoutError, httpx.TimeoutException)):
+    if isinstance(error, (TimeoutError, httpcore.TimeoutException, httpx.TimeoutException)):
         return "timeout"
     for one in _chain(error):
         if isinstance(one, ssl.SSLError):

@@ -8,9 +8,12 @@ import socket
 import ssl
 import traceback
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
+import httpcore
 import httpx
 import pytest
 import trustme
@@ -18,7 +21,7 @@ from anyio.abc import SocketStream
 from anyio.streams.tls import TLSListener
 
 from kling_async.effects.credentials import Credential
-from kling_async.effects.lanes import Lanes, TlsContext, drain
+from kling_async.effects.lanes import Lane, Lanes, TlsContext, drain
 from kling_async.effects.transport import Transport
 from kling_async.errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, UnexpectedReply
 from kling_async.wire import MOST_BYTES, HttpRequest
@@ -394,17 +397,56 @@ async def test_lanes_are_reused_and_bounded(serve: Serve) -> None:
     assert 8 == connections
 
 
-async def test_a_lane_that_broke_is_not_put_back() -> None:
-    """After an error a lane is closed, and the next exchange opens another."""
-    lanes = Lanes(1, origin="http://127.0.0.1:1", idle_for=1.0, tls=TlsContext(), shared=None)
-    with pytest.raises(ValueError, match="broken"):
-        async with lanes.take() as first:
-            raise ValueError("broken")
-    async with lanes.take() as second:
-        assert first is not second
-    async with lanes.take() as third:
-        assert second is third
+async def answer(stream: SocketStream) -> None:
+    """Answer every request alike."""
+    while True:
+        await read_request(stream)
+        await stream.send(reply(b"{}"))
+
+
+@asynccontextmanager
+async def one_lane(origin: str) -> AsyncIterator[Lanes]:
+    """Open lanes of which there is one."""
+    lanes = Lanes(1, origin=origin, idle_for=1.0, tls=TlsContext(), shared=None)
+    yield lanes
     await lanes.aclose()
+
+
+async def use(lane: Lane, origin: str) -> None:
+    """Send a request over a lane, and read the reply."""
+    await drain(await lane.handle_async_request(httpcore.Request("GET", origin, headers=[("Host", "x")])), len)
+
+
+async def test_a_lane_that_broke_is_not_put_back(serve: Serve) -> None:
+    """After an error a lane is closed, and the next exchange opens another; one that did well is used again."""
+    async with serve(answer) as origin, one_lane(origin) as lanes:
+        with pytest.raises(ValueError, match="broken"):
+            async with lanes.take() as first:
+                await use(first, origin)
+                raise ValueError("broken")
+        async with lanes.take() as second:
+            assert first is not second
+            await use(second, origin)
+        async with lanes.take() as third:
+            assert second is third
+
+
+async def test_a_lane_that_the_server_closed_is_not_used_again(serve: Serve) -> None:
+    """What was closed while it was idle is found out before a request is written to it."""
+
+    async def once(stream: SocketStream) -> None:
+        await read_request(stream)
+        await stream.send(reply(b"{}"))
+
+    async with serve(once) as origin, one_lane(origin) as lanes:
+        async with lanes.take() as first:
+            await use(first, origin)
+        with anyio.fail_after(5):
+            while not first.has_expired():
+                await anyio.sleep(0.001)
+        async with lanes.take() as second:
+            assert first is not second
+            await use(second, origin)
 
 
 async def test_all_lanes_share_one_tls_context() -> None:
@@ -434,15 +476,15 @@ async def test_what_comes_behind_a_reply_answers_nothing(serve: Serve, request_:
     assert 2 == connections
 
 
-async def test_a_transport_that_shows_nothing_is_used_once() -> None:
+async def test_a_connection_that_shows_nothing_is_used_once(serve: Serve) -> None:
     """Where it cannot be seen what came behind a reply, a connection is not used again."""
-    lanes = Lanes(1, origin="http://127.0.0.1:1", idle_for=1.0, tls=TlsContext(), shared=None)
-    async with lanes.take() as first:
-        del vars(first)["_pool"]
-        first._pool = httpx.MockTransport(lambda _: httpx.Response(200))
-    async with lanes.take() as second:
-        assert first is not second
-    await lanes.aclose()
+    async with serve(answer) as origin, one_lane(origin) as lanes:
+        async with lanes.take() as first:
+            await use(first, origin)
+            inside: Any = vars(first)["_connection"]
+            inside._another_name = vars(inside).pop("_h11_state")
+        async with lanes.take() as second:
+            assert first is not second
 
 
 async def test_after_a_piece_that_was_not_taken_comes_none() -> None:

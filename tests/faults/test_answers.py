@@ -7,6 +7,7 @@ import random
 from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 
 from kling_async import ImageInput
@@ -118,6 +119,7 @@ async def test_row_05_idle_connection_closed_before_the_next(site: OpenSite) -> 
     async with client_of(here) as client:
         for input in (ImageInput(prompt="first"), CAT):
             (await timed(partial(client.submit, input), by=ANSWER_WITHIN)).well()
+            await anyio.sleep(0.1)  # idle for as long as the close needs to arrive; before that nobody can know of it
     check_paid_once(here.books, ["first", "a cat"])
     assert 2 == here.books.connections
 
