@@ -233,13 +233,13 @@ def _word(node: ast.Name | ast.Attribute) -> str:
     return node.id if isinstance(node, ast.Name) else node.attr
 
 
-def adapters_in_testing(sources: Sources) -> list[str]:
+def adapters_in_the_sandbox(sources: Sources) -> list[str]:
     """Find what the sandbox shares with an adapter, whose mistake it could then not show."""
     forbidden = ("providers", "gateway", "account", "client", "batch", "desk", "scheduler", "settings", "planning", "")
     return [
         f"{one} imports {other}"
         for one, other in edges(sources)
-        if room_of(one) == "testing" and other.partition(".")[0] in forbidden
+        if one.startswith("testing.sandbox") and other.partition(".")[0] in forbidden
     ]
 
 
@@ -348,14 +348,14 @@ RULES: Mapping[Rule, Mapping[str, Sources]] = {
         "with its module": {"client.py": "import importlib\nimportlib.import_module('httpx')"},
         "with the builtin": {"client.py": "__import__('httpx')"},
     },
-    adapters_in_testing: {
+    adapters_in_the_sandbox: {
         "an adapter": {"testing/sandbox/gptproto.py": "from ...providers.gptproto import GPTProto"},
-        "the registry": {"testing/a.py": "from .. import providers", "providers/__init__.py": ""},
-        "the client": {"testing/a.py": "def f():\n    from ..client import Client"},
-        "the gateway": {"testing/a.py": "from ..gateway import Gateway"},
-        "an account": {"testing/a.py": "from ..account import Account"},
-        "the settings": {"testing/a.py": "from ..settings import Settings"},
-        "the planning": {"testing/a.py": "from ..planning.engine import Engine"},
+        "the registry": {"testing/sandbox/a.py": "from ... import providers", "providers/__init__.py": ""},
+        "the client": {"testing/sandbox/a.py": "def f():\n    from ...client import Client"},
+        "the gateway": {"testing/sandbox/a.py": "from ...gateway import Gateway"},
+        "an account": {"testing/sandbox/a.py": "from ...account import Account"},
+        "the settings": {"testing/sandbox/a.py": "from ...settings import Settings"},
+        "the planning": {"testing/sandbox/a.py": "from ...planning.engine import Engine"},
     },
     impure_imports: {
         **{f"of {name}": {"providers/a.py": f"import {name}"} for name in sorted(IMPURE)},

@@ -1,8 +1,9 @@
-"""What tests need, ours and yours: a clock that leaps, and a sandbox that stands in for the providers."""
+"""What tests need, ours and yours: a clock that leaps, a sandbox for the providers, and tests of journals."""
 
 from __future__ import annotations
 
 from .clock import VirtualClock
+from .journals import JournalSuite
 from .sandbox import (
     FAULTS,
     RESULT_SHAPES,
@@ -26,6 +27,7 @@ __all__ = [
     "Entry",
     "FaultNote",
     "Fixed",
+    "JournalSuite",
     "Latency",
     "LogNormal",
     "Moment",

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,11 +17,12 @@ import pytest
 from attrs import evolve
 
 from kling_async import ImageInput, InputError, Job, JournalError, Prediction, Status, VideoInput
-from kling_async.effects.journal import Journal, MemoryJournal, SqliteJournal
-from kling_async.planning.moves import State
+from kling_async.effects.journal import MemoryJournal, SqliteJournal
 from kling_async.planning.submission_text import text_of_submission
 from kling_async.planning.submissions import Submission, planned
 from kling_async.prediction import Output, OutputKind
+from kling_async.testing import JournalSuite
+from kling_async.testing.journals import MakeJournal
 
 pytestmark = pytest.mark.anyio
 
@@ -41,146 +42,58 @@ def accepted(key: str = "cat", *, id: str = "id-1") -> Submission:
     return submission(key).sent(2.0).accepted(prediction, 3.0)
 
 
-MakeJournal = Callable[[], Journal]
-
-
-@pytest.fixture(params=["memory", "full", "normal"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> MakeJournal:
-    """Make a journal of each kind; made again, it is the same one."""
-    if request.param == "memory":
-        kept = MemoryJournal()
-        return lambda: kept
-    return lambda: SqliteJournal(tmp_path / "journal.db", durability=request.param)
-
-
 def contents(directory: Path) -> dict[str, bytes]:
     """Return the files of a directory, if there is one."""
     return {path.name: path.read_bytes() for path in directory.glob("*")}
 
 
-# What every journal does.
+class TestEveryJournal(JournalSuite):
+    """What every journal does, those of this package do."""
+
+    @pytest.fixture(params=["memory", "full", "normal"])
+    def make(self, request: pytest.FixtureRequest, tmp_path: Path) -> MakeJournal:
+        """Make a journal of each kind; made again, it is the same one."""
+        if request.param == "memory":
+            kept = MemoryJournal()
+            return lambda: kept
+        return lambda: SqliteJournal(tmp_path / "journal.db", durability=request.param)
 
 
-async def test_what_was_written_is_found(make: MakeJournal) -> None:
-    """A submission comes back as it was written, and an unknown key is nothing."""
-    journal = make()
-    await journal.open()
-    await journal.write(submission().sent(2.0))
-    assert submission().sent(2.0) == await journal.find("cat")
-    assert await journal.find("dog") is None
-    await journal.aclose()
+class _Forgetful(MemoryJournal):
+    """Acknowledges what it drops."""
+
+    async def write(self, *submissions: Submission) -> None:
+        await super().write(*submissions[1:])
 
 
-async def test_labels_are_kept(make: MakeJournal) -> None:
-    """A job comes out of a journal with the labels that it went in with."""
-    job = Job(ImageInput("a cat"), key="cat", provider="gptproto", labels={"who": "cat"})
-    journal = make()
-    await journal.open()
-    await journal.write(planned(job, provider="gptproto", price=None, at=1.0))
-    found = await journal.find("cat")
-    await journal.aclose()
-    assert found is not None
-    assert (job, {"who": "cat"}) == (found.job(), found.job().labels)
+class _Shared(MemoryJournal):
+    """Lets anybody in."""
+
+    async def open(self) -> None:
+        with suppress(JournalError):
+            await super().open()
 
 
-async def test_a_later_form_takes_the_place_of_an_earlier(make: MakeJournal) -> None:
-    """Each attempt is kept once, in its latest form; the newest attempt is the job's."""
-    journal = make()
-    await journal.open()
-    await journal.write(submission().sent(2.0))
-    await journal.write(accepted())
-    assert [accepted()] == await journal.submissions()
-    await journal.write(submission(attempt=2))
-    assert submission(attempt=2) == await journal.find("cat")
-    assert [accepted(), submission(attempt=2)] == await journal.submissions()
-    await journal.aclose()
+class _Hurried(MemoryJournal):
+    """Saves nothing elsewhere."""
+
+    async def rescue(self, submission: Submission) -> str:
+        return "nowhere"
 
 
-async def test_the_order_is_that_of_the_first_writing(make: MakeJournal) -> None:
-    """Later forms do not move a submission; states select."""
-    journal = make()
-    await journal.open()
-    await journal.write(*(submission(key).sent(1.0) for key in "abc"))
-    await journal.write(accepted("a"))
-    assert ["a", "b", "c"] == [one.key for one in await journal.submissions()]
-    assert ["b", "c"] == [one.key for one in await journal.submissions(State.SENDING)]
-    assert ["a"] == [one.key for one in await journal.submissions(State.ACCEPTED, State.ENDED)]
-    await journal.aclose()
-
-
-async def test_it_outlives_its_closing(make: MakeJournal) -> None:
-    """Opened again, a journal holds what it held."""
-    for number in range(3):
-        journal = make()
-        await journal.open()
-        assert number == len(await journal.submissions())
-        await journal.write(submission(f"cat-{number}"))
-        await journal.aclose()
-
-
-async def test_many_writers_all_hear_that_it_is_done(make: MakeJournal) -> None:
-    """Five hundred concurrent writes are all kept when their writers go on."""
-    journal = make()
-    await journal.open()
-
-    async def write(number: int) -> None:
-        await journal.write(accepted(f"cat-{number}", id=f"id-{number}"))
-        known = await journal.find(f"cat-{number}")
-        assert known is not None
-        assert known.state is State.ACCEPTED
-
-    async with anyio.create_task_group() as group:
-        for number in range(500):
-            group.start_soon(write, number)
-    assert 500 == len(await journal.submissions())
-    await journal.aclose()
-
-
-async def test_what_is_rescued_is_there_when_it_is_opened_again(make: MakeJournal) -> None:
-    """A submission that could not be written, and was saved elsewhere, is taken up."""
-    journal = make()
-    await journal.open()
-    await journal.write(submission().sent(2.0))
-    assert await journal.rescue(accepted())
-    await journal.aclose()
-    for _ in range(2):
-        journal = make()
-        await journal.open()
-        assert accepted() == await journal.find("cat")
-        await journal.aclose()
-
-
-async def test_one_at_a_time(make: MakeJournal) -> None:
-    """Who opens a journal that is open is told, and the owner does not notice."""
-    journal, other = make(), make()
-    await journal.open()
-    with pytest.raises(JournalError, match="in use by") as caught:
-        await other.open()
-    assert not caught.value.may_be_billed
-    await journal.write(submission())
-    await journal.aclose()
-    await other.open()
-    assert submission() == await other.find("cat")
-    await other.aclose()
-
-
-async def test_a_cancelled_writer_has_written_or_not(make: MakeJournal) -> None:
-    """Cancelling writers breaks nobody else's write."""
-    journal = make()
-    await journal.open()
-
-    async def write(number: int) -> None:
-        with anyio.CancelScope() as scope:
-            if number % 2:
-                scope.cancel()
-            await journal.write(submission(f"cat-{number}"))
-
-    async with anyio.create_task_group() as group:
-        for number in range(40):
-            group.start_soon(write, number)
-    keys = {one.key for one in await journal.submissions()}
-    assert {f"cat-{number}" for number in range(0, 40, 2)} <= keys
-    await journal.aclose()
+@pytest.mark.parametrize(
+    ("made", "test"),
+    [
+        (_Forgetful, "test_what_was_written_is_found"),
+        (_Shared, "test_one_at_a_time"),
+        (_Hurried, "test_what_is_rescued_is_there_when_it_is_opened_again"),
+    ],
+)
+async def test_the_suite_finds_a_journal_that_will_not_do(made: type[MemoryJournal], test: str) -> None:
+    """A journal that breaks a rule fails the test of that rule."""
+    kept = made()
+    with pytest.raises(AssertionError):
+        await getattr(JournalSuite(), test)(lambda: kept)
 
 
 # What stands in it.
