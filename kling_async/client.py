@@ -94,8 +94,8 @@ class Client:
     async def __aenter__(self) -> Self:
         """Open it. Raises JournalError if the journal cannot be used."""
         accepted = [] if self._recorder is None else await self._recorder.open()
-        await self._workshop.scheduler.__aenter__()
         try:
+            await self._workshop.scheduler.__aenter__()
             self._desk.resume(accepted, worth=_UNASKED)
         except BaseException:
             await self.aclose()
