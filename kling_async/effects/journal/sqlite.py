@@ -84,14 +84,14 @@ class SqliteJournal:
         flush = self._next
         leads = not flush.submissions
         flush.submissions.extend(submissions)
-        # A commit that is given up half way would leave the others who wait for it without a word.
-        with anyio.CancelScope(shield=True):
-            if leads:
+        if leads:
+            # A commit that is given up half way would leave the others who wait for it without a word.
+            with anyio.CancelScope(shield=True):
                 # Whoever is ready to write now comes along: a turn of the loop is cheaper than a turn of the disk.
                 await anyio.lowlevel.checkpoint()
                 await self._lead(flush)
-            else:
-                await flush.done.wait()
+        else:
+            await flush.done.wait()  # who is cancelled here is written all the same
         if flush.error is not None:
             raise JournalError(flush.error.message) from flush.error
 
