@@ -126,12 +126,18 @@ def reply(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
 
 
-@pytest.fixture(scope="session")
-def sample_run() -> ModuleType:
-    """Load what makes up runs for the pictures of the documentation; reports of them are tested too."""
-    spec = spec_from_file_location("sample_run", Path(__file__).parents[1] / "docs" / "sample_run.py")
+def load_from_docs(path: str) -> ModuleType:
+    """Load a program that lies beside the pages, where no import finds it."""
+    file = Path(__file__).parents[1] / "docs" / path
+    spec = spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def sample_run() -> ModuleType:
+    """Load what makes up runs for the pictures of the documentation; reports of them are tested too."""
+    return load_from_docs("sample_run.py")

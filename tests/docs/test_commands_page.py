@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
+
+from ..conftest import load_from_docs
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def test_every_command_and_option_is_there(tmp_path: Path) -> None:
     """Each command is a section, with its options and exit codes; the guide names each command, too."""
-    found = importlib.util.spec_from_file_location("commands_page", DOCS / "commands_page.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
+    module = load_from_docs("commands_page.py")
     module.write_commands_page(tmp_path / "commands.md")
     page = (tmp_path / "commands.md").read_text(encoding="utf-8")
     guide = (DOCS / "howto" / "command_line.md").read_text(encoding="utf-8")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +16,7 @@ import starlette.requests
 
 from kling_async.testing import Fixed, Sandbox, SandboxServer
 
-APP = Path(__file__).resolve().parents[2] / "docs" / "examples" / "fastapi_app.py"
+from ..conftest import load_from_docs
 
 pytestmark = pytest.mark.anyio
 
@@ -35,12 +33,7 @@ def web(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Load the app as a new process would, pointed at the sandbox."""
     monkeypatch.setenv("GPTPROTO_BASE_URL", server.url)
     monkeypatch.setenv("GPTPROTO_API_KEY", server.sandbox.key)
-    found = importlib.util.spec_from_file_location("fastapi_app", APP)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    return load_from_docs("examples/fastapi_app.py")
 
 
 def running(web: ModuleType) -> AbstractAsyncContextManager[httpx.AsyncClient]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
+from ..conftest import load_from_docs
 from ..faults.rows import ROWS, Row, proofs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,11 +16,7 @@ PROOFS = proofs(ROOT / "tests" / "faults")
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Write the page as the build does, and read it."""
-    found = importlib.util.spec_from_file_location("faults_page", ROOT / "docs" / "faults_page.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
+    module = load_from_docs("faults_page.py")
     path = tmp_path_factory.mktemp("page") / "faults.md"
     module.write_faults_page(path)
     return path.read_text(encoding="utf-8")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from ..conftest import load_from_docs
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -15,12 +16,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 @pytest.fixture(scope="module")
 def llms() -> ModuleType:
     """Load the generator, which lies beside the pages."""
-    found = importlib.util.spec_from_file_location("llms", DOCS / "llms.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    return load_from_docs("llms.py")
 
 
 def lay(folder: Path, **pages: str) -> Path:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
 from kling_async.providers import PROVIDERS, ModelSpec
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+from ..conftest import load_from_docs
 
 MODELS = [(provider.name, spec) for provider in PROVIDERS.values() for spec in provider.models.values()]
 
@@ -17,11 +16,7 @@ MODELS = [(provider.name, spec) for provider in PROVIDERS.values() for spec in p
 @pytest.fixture
 def page(tmp_path: Path) -> str:
     """Write the page as the build does, and read it."""
-    found = importlib.util.spec_from_file_location("models_page", DOCS / "models_page.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
+    module = load_from_docs("models_page.py")
     module.write_models_page(tmp_path / "models.md")
     return (tmp_path / "models.md").read_text(encoding="utf-8")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +12,8 @@ import pytest
 
 from kling_async.planning.engine import TRANSITIONS
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+from ..conftest import load_from_docs
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 Ways: TypeAlias = set[tuple[str, str, str]]
@@ -22,12 +22,7 @@ Ways: TypeAlias = set[tuple[str, str, str]]
 @pytest.fixture
 def picture() -> ModuleType:
     """Load the generator, which lies beside the pages."""
-    found = importlib.util.spec_from_file_location("transitions_picture", DOCS / "transitions_picture.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    return load_from_docs("transitions_picture.py")
 
 
 def ways(table: Mapping[tuple[str, str], str]) -> Ways:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import anyio
 
 from kling_async import SqliteJournal, State, Submission
 
 from .harness import Books, Site
+from .talking import TalkingProcess
 
 __all__ = ["Runner", "check_nothing_lost", "check_paid", "ids_told", "kept_in", "unconfirmed_in"]
 
@@ -23,7 +21,7 @@ RUNNER = Path(__file__).with_name("runner.py")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 400 + b"\0\0\0\0IEND\xaeB`\x82"
 
 
-class Runner:
+class Runner(TalkingProcess):
     """The process that forks runs.
 
     Args:
@@ -31,41 +29,19 @@ class Runner:
     """
 
     def __init__(self, package: Path | None = None) -> None:
-        self._env = {**os.environ} | ({} if package is None else {"PYTHONPATH": str(package)})
-
-    def __enter__(self) -> Self:
-        command = [sys.executable, str(RUNNER)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._env
-        )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._process.stdout.close()
-
-    def _ask(self, command: Mapping[str, Any]) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        assert line, "the runner has died"
-        return json.loads(line)
+        env = {**os.environ} | ({} if package is None else {"PYTHONPATH": str(package)})
+        super().__init__([sys.executable, str(RUNNER)], env=env)
 
     def start(self, site: Site, folder: Path, *, jobs: int, **order: Any) -> int:
         """Start a run, and return its process."""
         folder.mkdir(exist_ok=True)
-        pid = self._ask({"start": {"origin": site.origin, "folder": str(folder), "jobs": jobs, **order}})["pid"]
+        pid = self.ask({"start": {"origin": site.origin, "folder": str(folder), "jobs": jobs, **order}})["pid"]
         assert isinstance(pid, int)
         return pid
 
     def reap(self, pid: int, *, within: float = 30.0) -> int | None:
         """Wait for a run to end, and return its exit code; None if it has not."""
-        code = self._ask({"reap": pid, "within": within})["code"]
+        code = self.ask({"reap": pid, "within": within})["code"]
         assert code is None or isinstance(code, int)
         return code
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
 
 from attrs import field, frozen
 
 from .answers import Answer, Script
+from .talking import TalkingProcess
 
 __all__ = ["Books", "ProviderProcess", "Seen", "Site"]
 
@@ -85,32 +83,12 @@ class Site:
         return Books(**{**told, "requests": [Seen(**one) for one in told["requests"]]})
 
 
-class ProviderProcess:
-    """The process; it ends with the `with` block, or when this process does."""
+class ProviderProcess(TalkingProcess):
+    """The scripted provider."""
 
-    def __enter__(self) -> Self:
+    def __init__(self) -> None:
         # Without site-packages: it starts in a blink, and coverage leaves it alone.
-        command = [sys.executable, "-I", "-S", str(PROVIDER)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(10)
-        self.process.stdout.close()
-
-    def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """Give one command and return its answer."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        assert line, "the scripted provider has died"
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        super().__init__([sys.executable, "-I", "-S", str(PROVIDER)])
 
     @contextmanager
     def site(
