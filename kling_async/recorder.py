@@ -91,12 +91,11 @@ class Recorder:
 
     async def spent(self) -> Decimal:
         """Return what all submissions have cost at most, in US dollars."""
-        return sum((one.paid for one in await self._journal.submissions()), Decimal(0))
+        return await self._journal.spent()
 
     async def unfinished(self, *, saving: bool) -> list[Submission]:
         """Return what is paid for and not finished or, if files are wanted, not saved."""
-        found = await self._journal.submissions(State.ACCEPTED, State.ENDED)
-        return [one for one in found if one.state is State.ACCEPTED or (saving and one.succeeded and one.files is None)]
+        return await self._journal.unfinished(saving=saving)
 
     async def unconfirmed(self) -> list[Submission]:
         """Return the submissions of which nobody knows whether they arrived."""

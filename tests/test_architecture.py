@@ -60,7 +60,9 @@ LAYERS = (
         *("effects.addresses", "effects.aiohttp_polls", "effects.lanes", "effects.parts"),
         *("effects.journal.layout", "effects.journal.lifeboat", "effects.journal.memory", "effects.journal.ownership"),
     ),
-    ("effects.journal.reading", "effects.journal.sqlite"),
+    ("effects.journal.lost_log", "effects.journal.migration"),
+    ("effects.journal.file", "effects.journal.reading"),
+    ("effects.journal.sqlite",),
     ("effects.journal",),
     ("effects.receiving", "effects.shortcut"),
     ("effects.transport",),
@@ -98,7 +100,12 @@ HOMES: Mapping[str, frozenset[str]] = {
     "aiohttp": frozenset({"effects.aiohttp_polls"}),
     "httpcore": frozenset({"effects.lanes", "effects.transport"}),
     "httpx": frozenset({"effects.lanes", "effects.transport", "effects.files"}),
-    "sqlite3": frozenset({"effects.journal.layout", "effects.journal.reading", "effects.journal.sqlite"}),
+    "sqlite3": frozenset(
+        {
+            *("effects.journal.file", "effects.journal.layout", "effects.journal.migration"),
+            *("effects.journal.reading", "effects.journal.sqlite"),
+        }
+    ),
     "backoff": frozenset({"planning.retry"}),
     "jinja2": frozenset({"report.page"}),
 }

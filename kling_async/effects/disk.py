@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["flush_directory", "whole_file"]
+__all__ = ["flush_directory", "real_path", "whole_file"]
 
 
 @contextmanager
@@ -38,3 +38,11 @@ def flush_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def real_path(path: str | Path) -> Path:
+    """Return where a path leads at this moment, links and the working directory resolved."""
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError):  # a circle of links, which opening it will tell
+        return Path(path).absolute()

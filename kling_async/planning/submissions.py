@@ -124,6 +124,11 @@ class Submission:
         return self.prediction is not None and self.prediction.status is Status.SUCCEEDED
 
     @property
+    def unsaved(self) -> bool:
+        """Whether it finished well, and its files are not saved."""
+        return self.succeeded and self.files is None
+
+    @property
     def paid(self) -> Decimal:
         """What it has cost at most, in US dollars, as far as that is known."""
         if self.state in (State.PLANNED, State.FAILED):

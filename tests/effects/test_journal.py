@@ -174,7 +174,7 @@ async def test_a_later_version_is_refused(tmp_path: Path) -> None:
     """What a later kling_async has written is not guessed at."""
     path = await filled(tmp_path)
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
     await refused(path, "later kling_async")
 

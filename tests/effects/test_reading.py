@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import zlib
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,9 @@ from kling_async.effects.journal.reading import read_journal
 from kling_async.planning.submissions import planned
 
 pytestmark = pytest.mark.anyio
+
+EMPTY = "UPDATE submissions SET body = '{}', checksum = " + str(zlib.crc32(b"a\0001\0planned\0000\0000\0001\0{}"))
+"""Makes rows whose text tells of no submission."""
 
 
 def submission(key: str) -> Submission:
@@ -75,7 +79,7 @@ async def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
         ("PRAGMA user_version = 99", "later kling_async"),
         ("PRAGMA application_id = 1", "no journal"),
         ("UPDATE submissions SET checksum = checksum + 1", "damaged"),
-        ("UPDATE submissions SET body = '{}', checksum = 2745614147", "no submission"),
+        (EMPTY, "no submission"),
     ):
         path.write_bytes(whole)
         with closing(sqlite3.connect(path)) as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Protocol
 
 from ...planning.moves import State
@@ -31,6 +32,14 @@ class Journal(Protocol):
 
     async def submissions(self, *states: State) -> list[Submission]:
         """Return every submission, or those in some states, in the order in which they were first written."""
+        ...
+
+    async def unfinished(self, *, saving: bool) -> list[Submission]:
+        """Return what is accepted and not finished and, if `saving`, what succeeded and whose files are not saved."""
+        ...
+
+    async def spent(self) -> Decimal:
+        """Return what all submissions have cost at most, in US dollars: the sum of `Submission.paid`."""
         ...
 
     async def rescue(self, submission: Submission) -> str:

@@ -1,47 +1,134 @@
-"""What the file of a journal looks like, to its owner and to whoever only reads it."""
+"""What the file of a journal looks like, to its owner and to a process that only reads it.
+
+A row holds a submission as text, and beside it the columns by which rows are found and added up without reading that
+text. One checksum covers all of them, so that no damage to a column is taken for a fact.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeAlias
 
-from ...planning.submission_text import submission_from_text
+from ...planning.moves import State
+from ...planning.submission_text import submission_from_text, text_of_submission
 from ...planning.submissions import Submission
 
-__all__ = ["SCHEMA", "VERSION", "check_header", "submissions_in"]
+__all__ = [
+    "MARKS",
+    "OPEN",
+    "SCHEMA",
+    "VERSION",
+    "WRITE",
+    "check_header",
+    "check_index",
+    "check_rows",
+    "mark_of",
+    "row_of",
+    "submissions_in",
+    "submissions_of_version_1",
+]
 
 _MARK: Final = 0x4B4C4E47
 """What the header of every journal says: "KLNG"."""
-VERSION: Final = 1
-SCHEMA: Final = f"""
-    BEGIN;
+VERSION: Final = 2
+OPEN: Final = 0x100
+"""Stands beside the version in the header while the journal is in use, so that a part of it may be in its log only."""
+SCHEMA: Final = """
     CREATE TABLE submissions (
         number INTEGER PRIMARY KEY, key TEXT NOT NULL, attempt INTEGER NOT NULL, state TEXT NOT NULL,
-        body TEXT NOT NULL, checksum INTEGER NOT NULL, UNIQUE (key, attempt)
+        paid TEXT NOT NULL, unsaved INTEGER NOT NULL, serial INTEGER NOT NULL, body TEXT NOT NULL,
+        checksum INTEGER NOT NULL, UNIQUE (key, attempt)
     );
-    PRAGMA application_id = {_MARK};
-    PRAGMA user_version = {VERSION};
-    COMMIT;
 """
+"""`paid` is US dollars, `unsaved` says whether its files are still to be fetched, and `serial` numbers the commits."""
+MARKS: Final = f"PRAGMA application_id = {_MARK}; PRAGMA user_version = {VERSION};"
 
-_READ: Final = "SELECT body, checksum FROM submissions"
+WRITE: Final = """
+    INSERT INTO submissions (key, attempt, state, paid, unsaved, serial, body, checksum)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key, attempt) DO UPDATE SET state = excluded.state, paid = excluded.paid, unsaved = excluded.unsaved,
+    serial = excluded.serial, body = excluded.body, checksum = excluded.checksum
+"""
+_READ: Final = "SELECT key, attempt, state, paid, unsaved, serial, body, checksum FROM submissions"
+_READ_VERSION_1: Final = "SELECT key, attempt, state, body, checksum FROM"
+
+_Row: TypeAlias = tuple[str, int, str, str, int, int, str, int]
 
 
-def check_header(connection: sqlite3.Connection) -> None:
-    """Raise ValueError if a file is no journal, or of a later version."""
+def row_of(submission: Submission, serial: int) -> _Row:
+    """Return the columns of a submission that is written by a commit of this number."""
+    one, body = submission, text_of_submission(submission)
+    columns = (one.key, one.attempt, one.state.value, str(one.paid), int(one.unsaved), serial, body)
+    return (*columns, _checksum(columns))
+
+
+def _checksum(columns: tuple[object, ...]) -> int:
+    return zlib.crc32("\0".join(map(str, columns)).encode())
+
+
+def mark_of(path: Path) -> int:
+    """Return the version in a file's own header, with `OPEN` or without; 0 if it is no journal. Its log may differ."""
+    with path.open("rb") as file:
+        header = file.read(72)  # https://www.sqlite.org/fileformat.html, 1.3
+    return int.from_bytes(header[60:64], "big") if header[68:] == _MARK.to_bytes(4, "big") else 0
+
+
+def check_header(connection: sqlite3.Connection) -> int:
+    """Return a journal's version. Raises ValueError if the file is no journal, or of a later version."""
     [[mark]] = connection.execute("PRAGMA application_id")
-    [[version]] = connection.execute("PRAGMA user_version")
-    if mark != _MARK:
+    [[marked]] = connection.execute("PRAGMA user_version")
+    version: int = marked & ~OPEN
+    if mark != _MARK or version < 1:
         raise ValueError("it is no journal")
     if version > VERSION:
         raise ValueError(f"it was written by a later kling_async: its version is {version}, known is {VERSION}")
+    return version
 
 
-def submissions_in(connection: sqlite3.Connection, rest: str = "ORDER BY number", *values: str) -> Iterator[Submission]:
+def check_index(connection: sqlite3.Connection) -> None:
+    """Hold the tree of a file's pages and its index against its table. Raises ValueError if something is damaged."""
+    [[fault]] = connection.execute("PRAGMA integrity_check(1)")
+    if fault != "ok":
+        raise ValueError(f"it is damaged: {fault}")
+
+
+def check_rows(connection: sqlite3.Connection) -> Iterator[tuple[str, int]]:
+    """Yield the key and the commit's number of each row, held against its checksum.
+
+    Raises:
+        ValueError: a row is damaged.
+    """
+    for row in _rows(connection, ""):
+        yield row[0], row[5]
+
+
+def submissions_in(
+    connection: sqlite3.Connection, rest: str = "ORDER BY number", *values: str | int
+) -> Iterator[Submission]:
     """Yield submissions, each held against its checksum. Raises ValueError at one that is damaged."""
-    for body, checksum in connection.execute(f"{_READ} {rest}", values):
+    for row in _rows(connection, rest, *values):
+        yield submission_from_text(row[6])
+
+
+def _rows(connection: sqlite3.Connection, rest: str, *values: str | int) -> Iterator[_Row]:
+    for row in connection.execute(f"{_READ} {rest}", values):
+        if _checksum(row[:-1]) != row[-1]:
+            raise ValueError("it is damaged")
+        yield row
+
+
+def submissions_of_version_1(connection: sqlite3.Connection, table: str = "submissions") -> Iterator[Submission]:
+    """Yield the submissions of a journal of version 1. Raises ValueError at one that is damaged.
+
+    Its checksums cover the text only, so the columns are held against the text.
+    """
+    for key, attempt, state, body, checksum in connection.execute(f"{_READ_VERSION_1} {table} ORDER BY number"):
         if zlib.crc32(body.encode()) != checksum:
             raise ValueError("it is damaged")
-        yield submission_from_text(body)
+        one = submission_from_text(body)
+        if (one.key, one.attempt, one.state) != (key, attempt, State(state)):
+            raise ValueError("it is damaged")
+        yield one

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -38,7 +39,7 @@ class Lifeboat:
             with suppress(FileNotFoundError):
                 text = path.read_bytes().decode("ascii", "replace")
                 # A line without its end was being written when the machine stopped.
-                lines += [line for line in text.split("\n")[:-1] if line.strip()]
+                lines += [_text_of(line) for line in text.split("\n")[:-1] if line.strip()]
         return lines
 
     def empty(self) -> None:
@@ -56,13 +57,14 @@ class Lifeboat:
     def board(self, line: str) -> str:
         """Write a line so that it outlives the machine's power, and return where it is."""
         failures: list[str] = []
+        checked = f"{zlib.crc32(line.encode()):08x} {line}"
         for path, at in ((self.path, self._used), (self._other, None)):
             try:
-                _write(path, line, at)
+                _write(path, checked, at)
             except OSError as error:
                 failures.append(f"{path}: {error.strerror}")
             else:
-                self._used += len(line) + 1 if path == self.path else 0
+                self._used += len(checked) + 1 if path == self.path else 0
                 return str(path)
         raise JournalError(f"The line could be written nowhere: {'; '.join(failures)}")
 
@@ -71,6 +73,14 @@ class Lifeboat:
         if not self._used:
             with suppress(OSError):
                 self.path.unlink()
+
+
+def _text_of(line: str) -> str:
+    """Return what a line says, or nothing where its checksum says otherwise. Lines of version 0.1 have none."""
+    if line.startswith("{"):
+        return line
+    checksum, _, text = line.partition(" ")
+    return text if checksum == f"{zlib.crc32(text.encode()):08x}" else ""
 
 
 def _write(path: Path, line: str, at: int | None) -> None:

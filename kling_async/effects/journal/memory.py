@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import anyio.lowlevel
 
 from ...errors import JournalError
@@ -36,6 +38,12 @@ class MemoryJournal:
 
     async def submissions(self, *states: State) -> list[Submission]:
         return [kept for kept in self._kept.values() if not states or kept.state in states]
+
+    async def unfinished(self, *, saving: bool) -> list[Submission]:
+        return [one for one in self._kept.values() if one.state is State.ACCEPTED or (saving and one.unsaved)]
+
+    async def spent(self) -> Decimal:
+        return sum((one.paid for one in self._kept.values()), Decimal(0))
 
     async def rescue(self, submission: Submission) -> str:
         await self.write(submission)

@@ -15,7 +15,9 @@ from attrs import frozen
 from ...errors import JournalError
 from ...planning.moves import State
 from ...planning.submissions import Submission
-from .layout import check_header, submissions_in
+from ..disk import real_path
+from .layout import VERSION, check_header, submissions_in, submissions_of_version_1
+from .lost_log import check_log, log_beside
 from .ownership import owner_of
 
 __all__ = ["Reading", "read_journal"]
@@ -40,16 +42,18 @@ def read_journal(path: Path) -> Reading:
     Raises:
         JournalError: it cannot be read, is no journal, is of a later version, or is damaged.
     """
+    path = real_path(path)
     owner = owner_of(path)
+    check_log(path)
     if not path.exists():
         return Reading(owner=owner)
     try:
         # Without a write-ahead log nobody writes. Then not even the files are made that would hold a reader's place.
-        alone = owner is None and not path.with_name(f"{path.name}-wal").exists()
-        address = f"{path.absolute().as_uri()}?{'immutable=1' if alone else 'mode=ro'}"
+        alone = owner is None and not log_beside(path).exists()
+        address = f"{path.as_uri()}?{'immutable=1' if alone else 'mode=ro'}"
         with closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=5.0)) as connection:
-            check_header(connection)
-            found = tuple(submissions_in(connection))
+            of_its_version = submissions_in if check_header(connection) == VERSION else submissions_of_version_1
+            found = tuple(of_its_version(connection))
     except (sqlite3.Error, OSError, ValueError) as error:
         raise JournalError(f"The journal {path} cannot be read: {error}") from error
     if owner is None:

@@ -1,0 +1,157 @@
+"""Flips bits in journals, and counts what came of it: `python flipping.py FOLDER`, for the build that is imported.
+
+A flip is refused if the journal is not opened, and harmless if everything in it is as it was written. Whatever else
+happens is harm: a job that is not found is bought again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from kling_async import ImageInput, Job, JournalError, Prediction, SqliteJournal, Status, Submission
+from kling_async.planning.submissions import planned
+
+__all__ = ["aimed_at_the_file", "aimed_at_the_log", "at_random", "flipped", "make"]
+
+JOBS: Final = 120
+_PAGE: Final = 4096
+_LOG_HEADER: Final = 32
+_FRAME_HEADER: Final = 24
+"""Of SQLite's log: https://www.sqlite.org/fileformat2.html, 4.1."""
+
+
+def submissions() -> list[Submission]:
+    """Return what is written: every third is on its way, the others are accepted."""
+    made: list[Submission] = []
+    for number in range(JOBS):
+        key = f"cat-{number:03}"
+        one = planned(Job(ImageInput(f"a cat, number {number}"), key=key), provider="gptproto", price=None, at=1.0)
+        found = Prediction(
+            provider="gptproto", model="kling-image-o1", id=f"id-{number}", key=key, status=Status.RUNNING
+        )
+        made.append(one.sent(2.0) if number % 3 == 0 else one.sent(2.0).accepted(found, 3.0))
+    return made
+
+
+async def _write(path: Path, *, die: bool) -> None:
+    journal = SqliteJournal(path)
+    await journal.open()
+    for at in range(0, JOBS, 4):
+        await journal.write(*submissions()[at : at + 4])
+    if die:
+        os.kill(os.getpid(), signal.SIGKILL)
+    await journal.aclose()
+
+
+def make(folder: Path, *, killed: bool) -> None:
+    """Write a journal into a folder and close it, or kill the process that wrote it and leave its log."""
+    folder.mkdir()
+    if killed:
+        subprocess.run([sys.executable, __file__, "--die", str(folder / "journal.db")], check=False)
+        assert (folder / "journal.db-wal").exists()
+    else:
+        anyio.run(lambda: _write(folder / "journal.db", die=False))
+
+
+def at_random(whole: bytes, *, count: int, seed: int) -> Iterator[bytes]:
+    """Yield copies of a file in each of which one bit, or four, are flipped anywhere."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        made = bytearray(whole)
+        for _ in range(chance.choice((1, 4))):
+            made[chance.randrange(len(made))] ^= 1 << chance.randrange(8)
+        yield bytes(made)
+
+
+def _at(whole: bytes, places: list[int], *, count: int, seed: int) -> Iterator[bytes]:
+    chance = random.Random(seed)
+    for place in chance.sample(places, count):
+        made = bytearray(whole)
+        made[place] ^= 1 << chance.randrange(8)
+        yield bytes(made)
+
+
+def _keys_in(whole: bytes, kind: int, *, first: int, step: int) -> list[int]:
+    """Return where keys stand in the pages of one kind: 0x0a holds the index, 0x0d the rows."""
+    found: list[int] = []
+    for start in range(first, len(whole), step):
+        page = whole[start : start + _PAGE]
+        if page[:1] == bytes([kind]):
+            at = page.find(b"cat-")
+            while at >= 0:
+                found += range(start + at, start + at + 7)
+                at = page.find(b"cat-", at + 1)
+    return found
+
+
+def aimed_at_the_file(whole: bytes) -> Iterator[bytes]:
+    """Yield 50 copies with a bit of a key flipped: half in the index, half in the rows."""
+    for kind, seed in ((0x0A, 1), (0x0D, 2)):
+        yield from _at(whole, _keys_in(whole, kind, first=0, step=_PAGE), count=25, seed=seed)
+
+
+def aimed_at_the_log(whole: bytes) -> Iterator[bytes]:
+    """Yield 50 copies with a bit flipped: of the log's head, of its frames' heads, of its end, and of keys in it."""
+    step = _FRAME_HEADER + _PAGE
+    heads = [at + byte for at in range(_LOG_HEADER, len(whole), step) for byte in range(_FRAME_HEADER)]
+    yield from _at(whole, list(range(_LOG_HEADER)), count=10, seed=1)
+    yield from _at(whole, heads, count=15, seed=2)
+    yield from _at(whole, list(range(len(whole) - step, len(whole))), count=10, seed=3)
+    for kind, count in ((0x0A, 7), (0x0D, 8)):
+        places = _keys_in(whole, kind, first=_LOG_HEADER + _FRAME_HEADER, step=step)
+        yield from _at(whole, places, count=count, seed=kind)
+
+
+async def _read(path: Path) -> list[Submission | None]:
+    journal = SqliteJournal(path, durability="normal")
+    await journal.open()
+    try:
+        every = await journal.submissions()
+        return [*every, *[await journal.find(one.key) for one in submissions()]]
+    finally:
+        await journal.aclose()
+
+
+def flipped(folder: Path, name: str, spoiled: Iterator[bytes]) -> dict[str, list[str]]:
+    """Put each spoiled form in place of a file of a journal, and tell what came of it."""
+    came: dict[str, list[str]] = {"refused": [], "harmless": [], "harm": []}
+    expected = [*submissions(), *submissions()]
+    trial = folder.with_name(f"{folder.name}-trial")
+    for whole in spoiled:
+        shutil.copytree(folder, trial)
+        (trial / name).write_bytes(whole)
+        try:
+            found = anyio.run(_read, trial / "journal.db")
+            came["harmless" if found == expected else "harm"].append("")
+        except JournalError as error:
+            came["refused"].append(error.message)
+        shutil.rmtree(trial)
+    return came
+
+
+def main(folder: Path) -> None:
+    """Flip the aimed bits of both, and print how often that did harm."""
+    harm: dict[str, int] = {}
+    for name, killed, aimed in (("db", False, aimed_at_the_file), ("db-wal", True, aimed_at_the_log)):
+        place = folder / name
+        make(place, killed=killed)
+        file = f"journal.{name}"
+        harm[name] = len(flipped(place, file, aimed((place / file).read_bytes()))["harm"])
+    sys.stdout.write(json.dumps(harm) + "\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--die":
+        anyio.run(lambda: _write(Path(sys.argv[2]), die=True))
+    main(Path(sys.argv[1]))
