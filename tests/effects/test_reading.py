@@ -17,8 +17,8 @@ from kling_async.planning.submissions import planned
 
 pytestmark = pytest.mark.anyio
 
-EMPTY = "UPDATE submissions SET body = '{}', checksum = " + str(zlib.crc32(b"a\0001\0planned\0000\0000\0001\0{}"))
-"""Makes rows whose text tells of no submission."""
+EMPTY = zlib.crc32(b"a\0001\0planned\0000\0000\0001\0{}")
+"""The checksum of a row whose text tells of no submission."""
 
 
 def submission(key: str) -> Submission:
@@ -79,7 +79,7 @@ async def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
         ("PRAGMA user_version = 99", "later kling_async"),
         ("PRAGMA application_id = 1", "no journal"),
         ("UPDATE submissions SET checksum = checksum + 1", "damaged"),
-        (EMPTY, "no submission"),
+        (f"UPDATE submissions SET checksum = {EMPTY}, body = '{{}}'", "no submission"),  # noqa: S608
     ):
         path.write_bytes(whole)
         with closing(sqlite3.connect(path)) as connection:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from typing import Final
 
 import anyio
 
-from kling_async import ImageInput, Job, JournalError, Prediction, SqliteJournal, Status, Submission
+from kling_async import ImageInput, Job, JournalError, Prediction, SqliteJournal, State, Status, Submission
 from kling_async.planning.submissions import planned
 
 __all__ = ["aimed_at_the_file", "aimed_at_the_log", "at_random", "flipped", "make"]
@@ -29,6 +30,9 @@ _PAGE: Final = 4096
 _LOG_HEADER: Final = 32
 _FRAME_HEADER: Final = 24
 """Of SQLite's log: https://www.sqlite.org/fileformat2.html, 4.1."""
+_INDEX, _ROWS = 0x0A, 0x0D
+"""How pages of the two kinds begin."""
+_AIMS: Final = {_INDEX: re.compile(rb"cat-\d{3}"), _ROWS: re.compile(rb"cat-\d{3}(?:accepted|sending)")}
 
 
 def submissions() -> list[Submission]:
@@ -82,23 +86,20 @@ def _at(whole: bytes, places: list[int], *, count: int, seed: int) -> Iterator[b
         yield bytes(made)
 
 
-def _keys_in(whole: bytes, kind: int, *, first: int, step: int) -> list[int]:
-    """Return where keys stand in the pages of one kind: 0x0a holds the index, 0x0d the rows."""
+def _places(whole: bytes, kind: int, *, first: int, step: int) -> list[int]:
+    """Return where keys stand in the index, and keys and states in the rows: what jobs are found by."""
     found: list[int] = []
     for start in range(first, len(whole), step):
         page = whole[start : start + _PAGE]
-        if page[:1] == bytes([kind]):
-            at = page.find(b"cat-")
-            while at >= 0:
-                found += range(start + at, start + at + 7)
-                at = page.find(b"cat-", at + 1)
+        if page[0] == kind:
+            found += [start + at for match in _AIMS[kind].finditer(page) for at in range(*match.span())]
     return found
 
 
 def aimed_at_the_file(whole: bytes) -> Iterator[bytes]:
-    """Yield 50 copies with a bit of a key flipped: half in the index, half in the rows."""
-    for kind, seed in ((0x0A, 1), (0x0D, 2)):
-        yield from _at(whole, _keys_in(whole, kind, first=0, step=_PAGE), count=25, seed=seed)
+    """Yield 50 copies with a bit of a key or a state flipped: half in the index, half in the rows."""
+    for kind, seed in ((_INDEX, 1), (_ROWS, 2)):
+        yield from _at(whole, _places(whole, kind, first=0, step=_PAGE), count=25, seed=seed)
 
 
 def aimed_at_the_log(whole: bytes) -> Iterator[bytes]:
@@ -108,8 +109,8 @@ def aimed_at_the_log(whole: bytes) -> Iterator[bytes]:
     yield from _at(whole, list(range(_LOG_HEADER)), count=10, seed=1)
     yield from _at(whole, heads, count=15, seed=2)
     yield from _at(whole, list(range(len(whole) - step, len(whole))), count=10, seed=3)
-    for kind, count in ((0x0A, 7), (0x0D, 8)):
-        places = _keys_in(whole, kind, first=_LOG_HEADER + _FRAME_HEADER, step=step)
+    for kind, count in ((_INDEX, 7), (_ROWS, 8)):
+        places = _places(whole, kind, first=_LOG_HEADER + _FRAME_HEADER, step=step)
         yield from _at(whole, places, count=count, seed=kind)
 
 
@@ -117,8 +118,8 @@ async def _read(path: Path) -> list[Submission | None]:
     journal = SqliteJournal(path, durability="normal")
     await journal.open()
     try:
-        every = await journal.submissions()
-        return [*every, *[await journal.find(one.key) for one in submissions()]]
+        found = [await journal.find(one.key) for one in submissions()]
+        return [*await journal.submissions(State.SENDING), *await journal.submissions(State.ACCEPTED), *found]
     finally:
         await journal.aclose()
 
@@ -126,7 +127,9 @@ async def _read(path: Path) -> list[Submission | None]:
 def flipped(folder: Path, name: str, spoiled: Iterator[bytes]) -> dict[str, list[str]]:
     """Put each spoiled form in place of a file of a journal, and tell what came of it."""
     came: dict[str, list[str]] = {"refused": [], "harmless": [], "harm": []}
-    expected = [*submissions(), *submissions()]
+    every = submissions()
+    expected = [*(one for one in every if one.state is State.SENDING)]
+    expected += [*(one for one in every if one.state is State.ACCEPTED), *every]
     trial = folder.with_name(f"{folder.name}-trial")
     for whole in spoiled:
         shutil.copytree(folder, trial)

@@ -33,6 +33,15 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "repeated after a time-out": (
         ("planning/retry.py", "return Verdict(Action.UNCONFIRMED)", "return Verdict(Action.REPEAT, 3)"),
     ),
+    "columns without a checksum": (
+        (
+            "effects/journal/layout.py",
+            'return zlib.crc32("\\0".join(map(str, columns)).encode())',
+            "return zlib.crc32(str(columns[-1]).encode())",
+        ),
+    ),
+    "index not compared": (("effects/journal/layout.py", "PRAGMA integrity_check(1)", "PRAGMA quick_check(1)"),),
+    "commits not counted": (("effects/journal/lost_log.py", "if missing > 0:", "if missing > 1 << 60:"),),
 }
 """Replacements by what is wrong then: file, text, other text."""
 

@@ -134,8 +134,16 @@ ROWS = (
         "No file by its name; the prediction is kept; a later call goes on and finishes.",
     ),
     Row(24, "Read-only directory or journal, no permission, no descriptors", "It fails before money is spent."),
-    Row(25, "A second process on one journal", "A clear error within 5 s."),
-    Row(26, "Journal corrupt, cut, of another kind, from the future", "It is not opened, and never made anew."),
+    Row(
+        25,
+        "A second process on one journal, by whatever path: links, hard links, relative",
+        "A clear error within 5 s.",
+    ),
+    Row(
+        26,
+        "Journal corrupt, cut, of another kind, from the future; bits flipped in it or in its log",
+        "It is not opened, and never begun again; a flip that is not noticed changes nothing.",
+    ),
     Row(27, "Cancelled at every await", "No id is lost."),
     Row(28, "A sibling fails; Ctrl-C; SIGTERM; the loop is closed", "Submissions on their way end first."),
     Row(
@@ -191,6 +199,12 @@ ROWS = (
         "Thousands of jobs, some of each of the faults 4 to 13",
         "Each job is over or unconfirmed; the books balance: charged = accepted + some of the unconfirmed.",
     ),
+    Row(
+        51,
+        "A journal that was in use, without its log, or with a part of it",
+        "It is refused until the loss is accepted; nothing is sent.",
+    ),
+    Row(52, "Journals and run folders of an earlier version", "They open; what they hold is not paid again."),
 )
 """Every row of the matrix, in order."""
 

@@ -1,0 +1,27 @@
+"""Writes a journal, and closes it when no file can grow any more: `python closing_on_a_full_disk.py FILE`."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+
+import anyio
+
+from kling_async import ImageInput, Job, SqliteJournal
+from kling_async.planning.submissions import planned
+
+
+async def main(path: str) -> None:
+    """Write forty submissions, and close behind them on a disk without room."""
+    journal = SqliteJournal(path)
+    await journal.open()
+    for number in range(40):
+        job = Job(ImageInput("a cat"), key=f"cat-{number}")
+        await journal.write(planned(job, provider="gptproto", price=None, at=1.0).sent(2.0))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+    await journal.aclose()
+
+
+anyio.run(main, sys.argv[1])
