@@ -74,6 +74,7 @@ class JournalFile:
             self._check_place()
             if not self.path.exists():
                 self._create()
+            self._bring_up_to_date()
             self._check_contents()
             self._connection = _connect(self.path, self._durability)
             _mark(self._connection, OPEN)
@@ -92,16 +93,21 @@ class JournalFile:
         if not self._accept_lost_log:
             check_log(self.path, self._ownership.left_by)
 
+    def _bring_up_to_date(self) -> None:
+        with closing(_connection(self.path, "mode=ro")) as connection:
+            version = check_header(connection)
+        if version < VERSION:
+            with closing(_connection(self.path, "mode=rw")) as connection:
+                migrate(connection)
+
     def _check_contents(self) -> None:
         """Read everything once, over a connection that cannot change the file or its log, whatever is found there."""
         self.keys, self._serial = set(), 0
         with closing(_connection(self.path, "mode=ro")) as connection:
-            version = check_header(connection)
             check_index(connection)
-            if version == VERSION:
-                for key, serial in check_rows(connection):
-                    self.keys.add(key)
-                    self._serial = max(self._serial, serial)
+            for key, serial in check_rows(connection):
+                self.keys.add(key)
+                self._serial = max(self._serial, serial)
         if not self._accept_lost_log:
             check_commits(self.path, self._serial, self._ownership.left_by)
 
@@ -201,7 +207,6 @@ def _connection(path: Path, how: str) -> sqlite3.Connection:
 def _connect(path: Path, durability: str) -> sqlite3.Connection:
     connection = _connection(path, "mode=rw")
     try:
-        migrate(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {DURABILITY[durability]}")
         connection.execute("PRAGMA fullfsync = ON")  # on macOS a flush does not reach the disk without it

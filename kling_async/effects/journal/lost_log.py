@@ -42,9 +42,10 @@ def check_log(path: Path, left_by: Left | None = None) -> None:
             words = f"The journal {path} is missing, and its log {log_beside(path).name} is there"
             raise JournalError(words, advice=f"Put {path.name} back, or move its log away if it belongs to another.")
         return
-    # Version 0.1 makes no mark in the file, and does not count: its lock that was left behind is what tells.
-    unclosed = left_by is not None and left_by.commits is None
-    if path.exists() and (unclosed or mark_of(path) & OPEN):
+    mark = mark_of(path) if path.exists() else 0
+    # Version 1 has no such mark, and its owners do not count: their lock that was left behind is what tells.
+    unclosed = mark == 1 and left_by is not None and left_by.commits is None
+    if unclosed or mark & OPEN:
         words = f"The journal {path} was in use when its process ended, and its log {log_beside(path).name} is missing"
         raise JournalError(words, advice=_ADVICE)
 

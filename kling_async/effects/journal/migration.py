@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from .layout import OPEN, SCHEMA, VERSION, WRITE, check_header, row_of, submissions_of_version_1
+from .layout import SCHEMA, VERSION, WRITE, check_index, row_of, submissions_of_version_1
 
 __all__ = ["migrate"]
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring an open journal from an earlier version to this one.
+    """Bring a journal from version 1 to this one.
 
     The mark of the version changes in the same transaction as the rows: until it is committed the file is of the
     earlier version, whatever ends the process.
@@ -19,8 +19,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         ValueError: it is damaged; it is left as it was.
         sqlite3.Error: it cannot be written; it is left as it was.
     """
-    if check_header(connection) == VERSION:
-        return
+    check_index(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute("ALTER TABLE submissions RENAME TO version_1")
@@ -28,7 +27,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         rows = (row_of(one, 0) for one in submissions_of_version_1(connection, "version_1"))
         connection.executemany(WRITE, rows)
         connection.execute("DROP TABLE version_1")
-        connection.execute(f"PRAGMA user_version = {VERSION | OPEN}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
