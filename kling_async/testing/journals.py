@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 import anyio
+from attrs import evolve
 
 from ..effects.journal import Journal
 from ..errors import JournalError
@@ -65,6 +66,29 @@ class JournalSuite:
             assert [one.key for one in await journal.submissions()] == ["a", "b", "c"]
             assert [one.key for one in await journal.submissions(State.SENDING)] == ["b", "c"]
             assert [one.key for one in await journal.submissions(State.ACCEPTED, State.ENDED)] == ["a"]
+
+    async def test_what_is_paid_for_and_unfinished(self, make: MakeJournal) -> None:
+        """What is accepted is unfinished; what succeeded is until its files are saved, where files are wanted."""
+        ended = _accepted("b", id="id-2").finished(_done("b"), 4.0)
+        saved = _accepted("c", id="id-3").finished(_done("c"), 4.0).saved(("c-0.png",), 5.0)
+        async with _opened(make) as journal:
+            await journal.write(_accepted("a"), ended, saved, _planned("d"), _planned("e").sent(2.0))
+            assert [_accepted("a")] == await journal.unfinished(saving=False)
+            assert [_accepted("a"), ended] == await journal.unfinished(saving=True)
+            await journal.write(ended.saved(("b-0.png",), 6.0))
+            assert [_accepted("a")] == await journal.unfinished(saving=True)
+
+    async def test_what_is_spent(self, make: MakeJournal) -> None:
+        """The sum is exact, over every attempt that may cost, at its price or at what the provider says it cost."""
+        async with _opened(make) as journal:
+            assert Decimal(0) == await journal.spent()
+            ended = _accepted("b", id="id-2").finished(evolve(_done("b"), cost=Decimal("0.0100000000000001")), 4.0)
+            await journal.write(_accepted("a"), ended, _planned("c"), _planned("d").sent(2.0))
+            assert Decimal("0.0700000000000001") == await journal.spent()
+            await journal.write(ended.finished(evolve(_done("b"), cost=Decimal(0)), 4.0))
+            assert Decimal("0.06") == await journal.spent()
+        async with _opened(make) as journal:
+            assert Decimal("0.06") == await journal.spent()
 
     async def test_it_outlives_its_closing(self, make: MakeJournal) -> None:
         """Opened again, a journal holds what it held."""
@@ -146,3 +170,7 @@ def _planned(key: str = "cat", *, attempt: int = 1) -> Submission:
 def _accepted(key: str = "cat", *, id: str = "id-1") -> Submission:
     prediction = Prediction(provider="gptproto", model="kling-image-o1", id=id, key=key, status=Status.RUNNING)
     return _planned(key).sent(2.0).accepted(prediction, 3.0)
+
+
+def _done(key: str) -> Prediction:
+    return Prediction(provider="gptproto", model="kling-image-o1", id="id-1", key=key, status=Status.SUCCEEDED)
