@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TypeAlias
 
@@ -159,7 +161,7 @@ def cut_log(place: Path) -> None:
 
 @pytest.mark.parametrize("harm", [without_log, copied, emptied_log, cut_log])
 async def test_row_51_a_journal_without_its_log(site: OpenSite, tmp_path: Path, harm: Callable[[Path], None]) -> None:
-    """It is refused, by its name, however often it is tried, and by readers where they can know; nothing is sent."""
+    """It is refused, by its name, however often it is tried, and by readers as well; nothing is sent."""
     here, place = site(), tmp_path / "run"
     make(place, killed=True)
     harm(place)
@@ -170,12 +172,22 @@ async def test_row_51_a_journal_without_its_log(site: OpenSite, tmp_path: Path, 
         assert "accept_lost_log=True" in told.value.advice
         assert not told.value.may_be_billed
     assert [] == list(here.books.requests)
-    if not (place / "journal.db-wal").exists():
-        with pytest.raises(JournalError, match="missing"):
-            read_journal(place / "journal.db")
+    with pytest.raises(JournalError, match=r"its log journal\.db-wal is missing"):
+        read_journal(place / "journal.db")
     known = await every_key(place / "journal.db", accept_lost_log=True)
     assert len(known) < JOBS
     assert known == await every_key(place / "journal.db")  # accepted once is accepted
+
+
+async def test_row_51_a_tool_that_looked(tmp_path: Path) -> None:
+    """A journal whose log another tool has written into it, as SQLite does by itself, lacks nothing and opens."""
+    place = tmp_path / "run"
+    make(place, killed=True)
+    with closing(sqlite3.connect(place / "journal.db")) as connection:
+        assert [(JOBS,)] == list(connection.execute("SELECT COUNT(*) FROM submissions"))
+    assert not (place / "journal.db-wal").exists()
+    assert JOBS == len(read_journal(place / "journal.db").submissions)
+    assert JOBS == len(await every_key(place / "journal.db"))
 
 
 async def test_row_51_a_log_without_its_journal(tmp_path: Path) -> None:

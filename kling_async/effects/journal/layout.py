@@ -26,6 +26,7 @@ __all__ = [
     "check_index",
     "check_rows",
     "mark_of",
+    "newest_commit",
     "row_of",
     "submissions_in",
     "submissions_of_version_1",
@@ -103,6 +104,12 @@ def check_rows(connection: sqlite3.Connection) -> Iterator[tuple[str, int]]:
     """
     for row in _rows(connection, ""):
         yield row[0], row[5]
+
+
+def newest_commit(connection: sqlite3.Connection) -> int:
+    """Return the number of the newest commit; 0 if there is none."""
+    [[newest]] = connection.execute("SELECT MAX(serial) FROM submissions")
+    return newest or 0
 
 
 def submissions_in(

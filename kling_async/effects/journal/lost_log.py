@@ -27,12 +27,12 @@ def log_beside(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
-def check_log(path: Path, left_by: Left | None = None) -> None:
+def check_log(path: Path, left_by: Left | None) -> None:
     """Look for the log of a journal before SQLite opens it, and makes a new one.
 
     Args:
         path: the journal.
-        left_by: what an owner has left that never let go; None where that is not known.
+        left_by: what an owner has left that never let go; None if there is nothing.
 
     Raises:
         JournalError: the journal was in use when its process ended, and the log is missing.
@@ -43,9 +43,10 @@ def check_log(path: Path, left_by: Left | None = None) -> None:
             raise JournalError(words, advice=f"Put {path.name} back, or move its log away if it belongs to another.")
         return
     mark = mark_of(path) if path.exists() else 0
+    if left_by is not None and left_by.commits is not None:
+        return  # the count tells more exactly: a tool that only looked may have written the log into the file
     # Version 1 has no such mark, and its owners do not count: their lock that was left behind is what tells.
-    unclosed = mark == 1 and left_by is not None and left_by.commits is None
-    if unclosed or mark & OPEN:
+    if mark & OPEN or (mark == 1 and left_by is not None):
         words = f"The journal {path} was in use when its process ended, and its log {log_beside(path).name} is missing"
         raise JournalError(words, advice=_ADVICE)
 
@@ -59,5 +60,6 @@ def check_commits(path: Path, newest: int, left_by: Left | None) -> None:
     missing = ((left_by.commits or 0) if left_by is not None else 0) - newest
     if missing > 0:
         log = log_beside(path).name
-        words = f"The newest {missing} commits are missing from the journal {path}: its log {log} is cut or damaged"
+        lacks = f"The newest {missing} commits are missing from the journal {path}"
+        words = f"{lacks}: its log {log} is missing, cut or damaged"
         raise JournalError(words, advice=_ADVICE)

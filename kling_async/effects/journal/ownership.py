@@ -124,17 +124,17 @@ def _left_in(file: BinaryIO) -> Left | None:
     return Left(int(count) if len(count) == 20 and count.isdigit() else None)
 
 
-def owner_of(path: Path) -> str | None:
-    """Return the process that owns a file, in words; None if there is none, also if it died."""
+def owner_of(path: Path) -> str | Left | None:
+    """Return the process that owns a file, in words, or what a dead one has left; None if it was let go."""
     try:
         with _beside(path).open("r+b") as file:
             try:
                 _lock(file)
             except OSError:
                 return _named(file)
+            return _left_in(file)
     except OSError:
-        pass
-    return None
+        return None
 
 
 def _beside(path: Path) -> Path:

@@ -7,6 +7,7 @@ journal, is of a later version or is damaged is refused, as it is by its owner.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from ...errors import JournalError
 from ...planning.moves import State
 from ...planning.submissions import Submission
 from ..disk import real_path
-from .layout import VERSION, check_header, submissions_in, submissions_of_version_1
-from .lost_log import check_log, log_beside
-from .ownership import owner_of
+from .layout import VERSION, check_header, newest_commit, submissions_in, submissions_of_version_1
+from .lost_log import check_commits, check_log, log_beside
+from .ownership import Left, owner_of
 
 __all__ = ["Reading", "read_journal"]
 
@@ -40,11 +41,13 @@ def read_journal(path: Path) -> Reading:
     """Read a journal; one that is not there yet holds nothing. What a dead process was sending is unconfirmed.
 
     Raises:
-        JournalError: it cannot be read, is no journal, is of a later version, or is damaged.
+        JournalError: it cannot be read, is no journal, is of a later version, is damaged, or lacks its newest entries.
     """
     path = real_path(path)
-    owner = owner_of(path)
-    check_log(path)
+    found = owner_of(path)
+    owner, left_by = (found, None) if isinstance(found, str) else (None, found)
+    if owner is None:
+        check_log(path, left_by)
     if not path.exists():
         return Reading(owner=owner)
     try:
@@ -52,10 +55,16 @@ def read_journal(path: Path) -> Reading:
         alone = owner is None and not log_beside(path).exists()
         address = f"{path.as_uri()}?{'immutable=1' if alone else 'mode=ro'}"
         with closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=5.0)) as connection:
-            of_its_version = submissions_in if check_header(connection) == VERSION else submissions_of_version_1
-            found = tuple(of_its_version(connection))
+            submissions = tuple(_all_in(connection, path, left_by))
     except (sqlite3.Error, OSError, ValueError) as error:
         raise JournalError(f"The journal {path} cannot be read: {error}") from error
     if owner is None:
-        found = tuple(one.interrupted() if one.state is State.SENDING else one for one in found)
-    return Reading(found, owner)
+        submissions = tuple(one.interrupted() if one.state is State.SENDING else one for one in submissions)
+    return Reading(submissions, owner)
+
+
+def _all_in(connection: sqlite3.Connection, path: Path, left_by: Left | None) -> Iterator[Submission]:
+    if check_header(connection) < VERSION:
+        return submissions_of_version_1(connection)
+    check_commits(path, newest_commit(connection), left_by)
+    return submissions_in(connection)
