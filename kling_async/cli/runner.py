@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from attrs import define, field
+from attrs import asdict, define, field, frozen
 
 from ..batch import Batch
 from ..client import Client
 from ..errors import KlingError, NotSent
 from ..folder import RunFolder
+from ..inputs import Job
 from ..outcome import Outcome
 from ..panel import mode_for, progress
 from ..report.totals import Totals, count_causes
@@ -24,7 +26,7 @@ from .looking import Look
 from .options import Options
 from .talk import ExitCode, escape, exit_code_of, put, run, say, talk
 
-__all__ = ["Runner", "figures", "money", "tell_totals"]
+__all__ = ["About", "Runner", "figures", "money", "tell_totals"]
 
 _CAUSES: Final = 5
 """Causes of failures that are told; the report has the others."""
@@ -39,21 +41,38 @@ class _Spoken(logging.Handler):
         say(f"[yellow]{escape(record.getMessage())}[/]")
 
 
-@define
-class Runner:
-    """Runs the jobs of a folder.
+@frozen(kw_only=True)
+class About:
+    """What a folder keeps of its run beside settings and totals.
 
     Attributes:
-        folder: has the jobs.
+        sheet: the sheet that it was begun with.
+        jobs: its rows.
+        left_out: the keys of rows of the sheet that --limit has left out.
+    """
+
+    sheet: str
+    jobs: int
+    left_out: Sequence[str] = ()
+
+
+@define
+class Runner:
+    """Runs jobs of a folder.
+
+    Attributes:
+        folder: keeps what comes of them.
         options: how to run them.
         look: what is known of them.
-        file: what they were read from.
+        about: the run that they belong to.
+        jobs: those to run, with their keys.
     """
 
     folder: RunFolder
     options: Options
     look: Look
-    file: str
+    about: About
+    jobs: Iterable[Job]
     began_at: datetime = field(factory=lambda: datetime.now(UTC))
     errors: dict[str, KlingError] = field(factory=dict[str, KlingError])
     codes: set[ExitCode] = field(factory=set[ExitCode])
@@ -79,7 +98,7 @@ class Runner:
         async with (
             Client(options.providers[0]) as client,
             client.batch(
-                self.folder.jobs(),
+                self.jobs,
                 provider=options.providers,
                 journal=self.folder.journal,
                 save_to=None if options.download is False else self.folder.media,
@@ -100,7 +119,8 @@ class Runner:
         rows = self.folder.rows(self.folder.read(), self.errors)
         try:
             made_at = datetime.now().astimezone()
-            totals = self.folder.write(rows, title=f"Run of {self.file}", settings=self.options.told(), made_at=made_at)
+            title = f"Run of {self.about.sheet}"
+            totals = self.folder.write(rows, title=title, settings=self.options.told(), made_at=made_at)
             self._describe(totals)
         except OSError as error:
             folder = escape(str(self.folder.path))
@@ -157,9 +177,8 @@ class Runner:
 
     def _describe(self, totals: Totals | None) -> None:
         about = {
-            "sheet": self.file,
+            **asdict(self.about),
             "settings": self.options.kept(),
-            "jobs": self.look.survey.jobs,
             "estimate": str(self.look.survey.estimate),
             "began_at": self.began_at.isoformat(timespec="seconds"),
             "ended_at": None if totals is None else datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,0 +1,268 @@
+"""One folder, one run: which sheets belong to it, and what becomes of its rows when they come again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kling_async.cli import build_app
+from kling_async.folder import RunFolder
+from kling_async.testing import Fixed, Sandbox, SandboxServer
+
+from .conftest import Run
+
+CALMLY = ("--progress", "none", "-p", "apiinone")
+CATS = {f"k{n}": f"a cat, number {n}" for n in range(1, 7)}
+
+Type = Callable[..., int]
+
+
+@pytest.fixture
+def sandbox(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Serve a quick sandbox to commands of this process, and let them run in a folder of their own."""
+    made = Sandbox(strict=True, image_latency=Fixed(0.05))
+    with SandboxServer(made) as server:
+        for name in ("GPTPROTO", "APIINONE"):
+            monkeypatch.setenv(f"{name}_BASE_URL", server.url)
+            monkeypatch.setenv(f"{name}_API_KEY", made.key)
+        monkeypatch.chdir(folder)
+        yield made
+
+
+@pytest.fixture
+def typed() -> Type:
+    """Run a command in this process, which is quicker than a process of its own, and return its exit code."""
+
+    def typing(*words: str) -> int:
+        try:
+            code = build_app()(words, exit_on_error=False, result_action="return_value")
+        except SystemExit as error:
+            code = error.code
+        return int(code or 0)
+
+    return typing
+
+
+def write(name: str, prompts: dict[str, str], folder: Path | None = None) -> None:
+    """Write a CSV sheet of prompts by key."""
+    lines = ["key,prompt", *(f'{key},"{prompt}"' for key, prompt in prompts.items())]
+    ((folder or Path()) / name).write_text("\n".join(lines) + "\n")
+
+
+def rows(folder: Path) -> dict[str, str]:
+    """Return the prompts that a folder keeps, by key and in order."""
+    lines = (folder / "jobs.jsonl").read_text().splitlines()
+    return {row["key"]: row["prompt"] for row in map(json.loads, lines)}
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    """Return the status of each job, in the order of the results."""
+    lines = (folder / "results.jsonl").read_text().splitlines()
+    return {row["key"]: row["status"] for row in map(json.loads, lines)}
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """Return what a folder says of its run."""
+    found: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    return found
+
+
+def test_what_failed_is_mended_as_the_guide_says(
+    run: Run, folder: Path, served: tuple[Sandbox, dict[str, str]]
+) -> None:
+    """Mend failed.jsonl and feed it back: every row, their order and the title stay, and nothing is paid twice."""
+    sandbox, settings = served
+    write("m.csv", CATS | {"k2": "a cat [[refused]]"}, folder)
+    command = ("batch", "m.csv", "-p", "apiinone", "-o", "out")
+    assert 4 == run(*command, "--max-cost", "0.036", **settings).returncode
+    out = folder / "out"
+    assert {"k1": "succeeded", "k2": "refused", "k6": "planned"}.items() <= statuses(out).items()
+    fixed = (out / "failed.jsonl").read_text().replace("[[refused]]", "in the sun")
+    (folder / "fixed.jsonl").write_text(fixed)
+    shown = run("batch", "fixed.jsonl", "-o", "out", "--max-cost", "0.048", **settings)
+    assert 0 == shown.returncode, shown.stderr
+    assert "the run of m.csv, which has 6 jobs" in shown.stderr
+    assert "kling-async resume out" in shown.stderr
+    told = json.loads(run("status", "out", "--json").stdout)
+    assert ("m.csv", 6) == (told["sheet"], told["jobs"])
+    assert list(CATS) == list(statuses(out))
+    assert "succeeded" == statuses(out)["k2"]
+    assert 0 == run("resume", "out", "--max-cost", "1", **settings).returncode
+    assert dict.fromkeys(CATS, "succeeded") == statuses(out)
+    assert "Run of m.csv" in (out / "report.html").read_text()
+    before = sandbox.submits
+    again = run(*command, **settings)
+    assert (0, before) == (again.returncode, sandbox.submits), again.stderr
+    assert "stay as mended" in again.stderr
+    assert "a cat in the sun" == rows(out)["k2"]
+    assert all(sandbox.billed(prompt) == 1 for prompt in rows(out).values())
+
+
+def test_a_mended_row_is_not_taken_back_before_it_is_sent(typed: Type, sandbox: Sandbox) -> None:
+    """The first sheet leaves a mend alone that was not sent yet; --accept-changed takes the sheet's row."""
+    write("m.csv", {"a": "a cat [[refused]]", "b": "a dog"})
+    assert 1 == typed("batch", "m.csv", *CALMLY)
+    write("fixed.csv", {"a": "a cat"})
+    RunFolder(Path("m")).keep_jobs([*_jobs("fixed.csv"), *_jobs("m.csv")[1:]])
+    assert 0 == typed("batch", "m.csv", *CALMLY)
+    assert ({"a": "a cat", "b": "a dog"}, 1) == (rows(Path("m")), sandbox.billed("a cat"))
+    typed("batch", "m.csv", "--accept-changed", *CALMLY)
+    assert "a cat [[refused]]" == rows(Path("m"))["a"]
+
+
+def _jobs(sheet: str) -> list[Any]:
+    from kling_async.sheets import read_sheet  # noqa: PLC0415
+
+    with Path(sheet).open("rb") as lines:
+        return [job for row in read_sheet(lines, name=sheet) for job in row.jobs]
+
+
+def test_only_the_rows_of_a_correction_are_run(typed: Type, sandbox: Sandbox) -> None:
+    """A sheet of some rows sends these alone, with the settings of the run; the others stay as they were."""
+    write("m.csv", CATS)
+    assert 4 == typed("batch", "m.csv", "--max-cost", "0.012", *CALMLY)
+    write("some.csv", {"k5": "a dog", "k3": CATS["k3"]})
+    assert 4 == typed("batch", "some.csv", "-o", "m", "--progress", "none")
+    assert 1 == sandbox.submits
+    assert 0 == typed("batch", "some.csv", "-o", "m", "--progress", "none", "--max-cost", "0.036")
+    assert CATS | {"k5": "a dog"} == rows(Path("m"))
+    assert [*"spspsp"] == [status[0] for status in statuses(Path("m")).values()]
+    assert ("m.csv", ["apiinone"], 6) == (about(Path("m"))["sheet"], about(Path("m"))["settings"]["provider"], 6)
+
+
+def test_another_sheet_is_refused_without_merge(
+    typed: Type, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Any key that the run does not know makes it another sheet: nothing is sent or changed, and three are named."""
+    write("m.csv", {"a": "a cat", "b": "a dog"})
+    assert 0 == typed("batch", "m.csv", *CALMLY)
+    kept = {path: path.read_bytes() for path in Path("m").iterdir() if path.is_file()}
+    other = {"a": "another cat", "z1": "a fox", "z2": "an owl", "z3": "an elk", "z4": "a bee"}
+    write("other.csv", other)
+    capfd.readouterr()
+    assert 2 == typed("batch", "other.csv", "-o", "m", *CALMLY)
+    told = capfd.readouterr().err
+    for word in ("m holds the run of m.csv", "4 of the 4 jobs", "z1", "z2", "z3", "--merge", "-o", "Nothing was sent"):
+        assert word in told, told
+    assert "z4" not in told
+    assert kept == {path: path.read_bytes() for path in Path("m").iterdir() if path.is_file()}
+    assert 2 == sandbox.submits
+    write("other.csv", other | {"a": "a cat"})
+    assert 0 == typed("batch", "other.csv", "-o", "m", "--merge", *CALMLY)
+    assert ["a", "b", "z1", "z2", "z3", "z4"] == list(rows(Path("m"))) == list(statuses(Path("m")))
+    assert ("m.csv", 6, 6) == (about(Path("m"))["sheet"], about(Path("m"))["jobs"], sandbox.submits)
+
+
+def test_a_row_without_a_key_is_mended_where_it_has_one(
+    typed: Type, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In the sheet itself such a row becomes a new one, and the refusal says where to mend it instead."""
+    Path("m.csv").write_text("prompt\na cat\na dog [[refused]]\n")
+    assert 1 == typed("batch", "m.csv", *CALMLY)
+    Path("m.csv").write_text("prompt\na cat\na dog\n")
+    assert 2 == typed("batch", "m.csv", *CALMLY)
+    assert "mend it in m/failed.jsonl" in " ".join(capfd.readouterr().err.split())
+    failed = Path("m/failed.jsonl")
+    failed.write_text(failed.read_text().replace(" [[refused]]", ""))
+    assert 0 == typed("batch", str(failed), *CALMLY)
+    assert ["a cat", "a dog"] == list(rows(Path("m")).values())
+    assert (1, 1) == (sandbox.billed("a cat"), sandbox.billed("a dog"))
+
+
+def test_a_folder_is_named_after_its_sheet(typed: Type, sandbox: Sandbox) -> None:
+    """Without -o each sheet has a folder of its own; one without a suffix has `out`, as stdin has."""
+    Path("sheets").mkdir()
+    for name in ("a.csv", "sheets/b.2.csv", "c"):
+        write(name, {"x": f"a cat of {name}"})
+        assert 0 == typed("batch", name, *CALMLY)
+    assert all(RunFolder(Path(name)).holds_run for name in ("a", "b.2", "out"))
+    assert 3 == sandbox.submits
+
+
+@pytest.mark.parametrize("sheet", ["m.csv", "elsewhere/m.csv", "copy.csv"])
+def test_a_run_in_the_former_folder_is_not_paid_again(
+    typed: Type, sandbox: Sandbox, sheet: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """If `out` holds a run of the sheet, by its name or by a key, nothing is sent, and `-o out` is named."""
+    Path("elsewhere").mkdir()
+    write("m.csv", {"a": "a cat"})
+    assert 0 == typed("batch", "m.csv", "-o", "out", *CALMLY)
+    write(sheet, {"z" if sheet.startswith("else") else "a": "a cat"})
+    assert 2 == typed("batch", sheet, *CALMLY)
+    assert "-o out" in " ".join(capfd.readouterr().err.split())
+    assert (1, False, False) == (sandbox.submits, Path("m").exists(), Path("copy").exists())
+    assert 0 == typed("batch", "m.csv", "-o", "out", *CALMLY)
+    assert 1 == sandbox.submits
+    write("other.csv", {"b": "a dog"})
+    assert 0 == typed("batch", "other.csv", *CALMLY)
+    assert 0 == typed("batch", sheet, "-o", "own", *CALMLY)
+    assert 3 == sandbox.submits
+
+
+def test_what_a_limit_left_out_belongs_to_the_run(typed: Type, sandbox: Sandbox) -> None:
+    """After `--limit` the whole sheet is no other sheet, and a row that was added to it is."""
+    write("m.csv", CATS)
+    assert 0 == typed("batch", "m.csv", "--limit", "2", *CALMLY)
+    assert 0 == typed("resume", "m", "--progress", "none")
+    assert (2, ["k1", "k2"]) == (sandbox.submits, list(rows(Path("m"))))
+    assert 0 == typed("batch", "m.csv", "--limit", "3", *CALMLY)
+    write("m.csv", CATS | {"k7": "one more"})
+    assert 2 == typed("batch", "m.csv", *CALMLY)
+    write("m.csv", CATS)
+    assert 0 == typed("batch", "m.csv", *CALMLY)
+    assert (6, CATS, []) == (sandbox.submits, rows(Path("m")), about(Path("m"))["left_out"])
+
+
+def test_a_second_run_changes_nothing(typed: Type, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
+    """From its first look at a folder to its end a run keeps others out, also before it has its journal."""
+    write("m.csv", {"a": "a cat"})
+    assert 0 == typed("batch", "m.csv", *CALMLY)
+    kept = {path: path.read_bytes() for path in Path("m").iterdir() if path.is_file()}
+    write("m.csv", {"a": "a dog"})
+    hold = "import sys; from pathlib import Path; from kling_async.folder import RunFolder\n"
+    hold += "with RunFolder(Path('m')).owned(): print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline()
+        for words in (("batch", "m.csv", "--accept-changed"), ("resume", "m")):
+            assert 1 == typed(*words, "--progress", "none")
+            assert f"a run is under way: process {other.pid} on" in capfd.readouterr().err
+        assert kept == {path: path.read_bytes() for path in kept}
+        other.communicate(timeout=20)
+    assert 1 == sandbox.submits
+    assert kept.keys() == {path for path in Path("m").iterdir() if path.is_file()}
+    assert 0 == typed("batch", "m.csv", "--accept-changed", *CALMLY)
+
+
+def test_a_crash_between_two_files_loses_no_row(typed: Type, sandbox: Sandbox) -> None:
+    """A process that dies after it kept the rows, and before it described the run, leaves all of both runs."""
+    write("m.csv", {"a": "a cat", "b": "a dog"})
+    assert 0 == typed("batch", "m.csv", *CALMLY)
+    write("more.csv", {"b": "a dog", "c": "a fox"})
+    dying = (
+        "import os, sys; from kling_async.cli import main; from kling_async.folder import RunFolder\n"
+        "RunFolder.describe = lambda *_: os._exit(9)\n"
+        "sys.argv[1:] = ['batch', 'more.csv', '-o', 'm', '--merge', '-p', 'apiinone']; main()"
+    )
+    assert 9 == subprocess.run([sys.executable, "-c", dying], env=os.environ, check=False).returncode
+    assert ["a", "b", "c"] == list(rows(Path("m")))
+    assert 0 == typed("resume", "m", "--progress", "none")
+    assert ({"a": "succeeded", "b": "succeeded", "c": "succeeded"}, 3) == (statuses(Path("m")), sandbox.submits)
+
+
+def test_a_key_that_comes_twice_is_a_fault(typed: Type, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
+    """A key that was given and one that was made of an input may be the same, and then nothing is sent."""
+    Path("m.csv").write_text("prompt\na cat\n")
+    assert 0 == typed("batch", "m.csv", *CALMLY)
+    [key] = rows(Path("m"))
+    Path("two.jsonl").write_text(f'{{"key": "{key}", "prompt": "a cat"}}\n{{"prompt": "a cat"}}\n')
+    assert 2 == typed("batch", "two.jsonl", "-o", "m", *CALMLY)
+    assert "two.jsonl:2: key: is the key of an earlier row, too" in capfd.readouterr().err
+    assert 1 == sandbox.submits
