@@ -25,6 +25,8 @@ from .effects.journal.reading import Reading, read_journal
 from .effects.parts import check_directory
 from .errors import InputError, InputFault, JournalError, KlingError
 from .inputs import Job
+from .naming import fingerprint
+from .planning.moves import State
 from .planning.submissions import Submission
 from .report import ReportRow
 from .report.page import render
@@ -154,6 +156,8 @@ class RunFolder:
 
     def _row(self, job: Job, attempts: list[Submission], position: int, error: KlingError | None) -> ReportRow:
         row = row_of_job(job, attempts, position=position, folder=f"{self.media.name}/", error=error)
+        if attempts and attempts[-1].state is State.FAILED and attempts[-1].fingerprint != fingerprint(job.input):
+            row = evolve(row, status="planned", cause=None)  # it was mended since, and that was not sent yet
         if row.status not in _ADVICE:
             return row
         return evolve(row, advice=_ADVICE[row.status].format(folder=self.path, key=row.key))

@@ -13,7 +13,7 @@ from attrs import asdict, define, field, frozen
 
 from ..batch import Batch
 from ..client import Client
-from ..errors import KlingError, NotSent
+from ..errors import BudgetExceeded, KlingError, NotSent
 from ..folder import RunFolder
 from ..inputs import Job
 from ..outcome import Outcome
@@ -22,6 +22,7 @@ from ..report.totals import Totals, count_causes
 from ..report.words import say_money
 from ..results import flat, row_of_outcome
 from ..sheets import json_line
+from .budget import needed
 from .looking import Look
 from .options import Options
 from .talk import ExitCode, escape, exit_code_of, put, run, say, talk
@@ -77,6 +78,8 @@ class Runner:
     errors: dict[str, KlingError] = field(factory=dict[str, KlingError])
     codes: set[ExitCode] = field(factory=set[ExitCode])
     failed_first: str = ""
+    done: set[str] = field(factory=set[str])
+    budget_ended: bool = False
     begun: bool = False
 
     def run(self) -> int:
@@ -145,6 +148,7 @@ class Runner:
         except KlingError as error:
             say(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}")
             self._count(error)
+            self.budget_ended = isinstance(error, BudgetExceeded)
         if batch.stopped and not self.failed_first:
             return ExitCode.INTERRUPTED
         return next((code for code in _GRAVITY if code in self.codes), ExitCode.DONE)
@@ -157,12 +161,12 @@ class Runner:
             urls = [output.url for output in prediction.outputs] if outcome.ok and prediction is not None else []
             for line in map(str, outcome.files) if self.options.download is not False else urls:
                 put(line)
-        error = outcome.error
-        if error is None:
-            return
+        error, key = outcome.error, outcome.job.key or ""
         if isinstance(error, NotSent) and error.reason == "stopped":
             return
-        key = outcome.job.key or ""
+        self.done.add(key)
+        if error is None:
+            return
         self.errors[key] = error
         self._count(error)
         if self.options.fail_fast and key not in self.look.told_again:
@@ -187,12 +191,16 @@ class Runner:
         self.folder.describe(about)
 
     def _tell_ways_on(self, totals: Totals) -> None:
-        folder, statuses = escape(str(self.folder.path)), totals.statuses
+        folder, statuses, flags = escape(str(self.folder.path)), totals.statuses, ""
         say(f"[bold]{escape(str(self.folder.report))}[/] shows all of it.")
         if statuses.get("unconfirmed"):
             say(f"Nobody knows whether all submissions arrived: kling-async unconfirmed {folder}")
-        if statuses.get("planned") or statuses.get("running"):
-            say(f"Go on with: [bold]kling-async resume {folder}[/]")
+        if self.budget_ended:
+            more = needed(self.folder, self.options, done=self.done)
+            say(f"The budget ended the run. {more}")
+            flags = f" {more.flags}"
+        if flags or statuses.get("planned") or statuses.get("running"):
+            say(f"Go on with: [bold]kling-async resume {folder}{flags}[/]")
         again = self.look.told_again & self.errors.keys()
         if again:
             say(f"{len(again)} failed in an earlier run and were not sent again; --retry-failed does, and pays again.")

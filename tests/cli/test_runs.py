@@ -266,3 +266,38 @@ def test_a_key_that_comes_twice_is_a_fault(typed: Type, sandbox: Sandbox, capfd:
     assert 2 == typed("batch", "two.jsonl", "-o", "m", *CALMLY)
     assert "two.jsonl:2: key: is the key of an earlier row, too" in capfd.readouterr().err
     assert 1 == sandbox.submits
+
+
+@pytest.mark.parametrize("sheet", ["m.csv", "some.csv"])
+def test_the_budget_that_would_finish_is_named(
+    typed: Type, sandbox: Sandbox, capfd: pytest.CaptureFixture[str], sheet: str
+) -> None:
+    """What a run that its budget ended tells to type next finishes it, to the cent, whichever rows were being run."""
+    write("m.csv", CATS | {"k2": "a cat [[refused]]"})
+    write("some.csv", {"k2": "a cat, mended", "k4": CATS["k4"]})
+    assert 4 == typed("batch", "m.csv", "--max-cost", "0.024", *CALMLY)
+    told = " ".join(capfd.readouterr().err.split())
+    assert "--max-cost 0.06 would finish it: $0.024 spent at most, and up to $0.036 for 3 jobs not sent." in told
+    assert "Nothing was sent" not in told
+    if sheet == "some.csv":
+        assert 4 == typed("batch", sheet, "-o", "m", "--max-cost", "0.025", "--progress", "none")
+        assert "planned" == statuses(Path("m"))["k2"]
+        told = " ".join(capfd.readouterr().err.split())
+    _, _, next_command = told.rpartition("Go on with: kling-async ")
+    assert next_command.startswith("resume m --max-cost 0.0")
+    typed(*next_command.split()[:4], "--progress", "none")
+    wanted = {"k2": "refused"} if sheet == "m.csv" else {}
+    assert dict.fromkeys(CATS, "succeeded") | wanted == statuses(Path("m"))
+    assert float(next_command.split()[3]) == pytest.approx(float(sandbox.spent))
+
+
+def test_a_retry_that_its_budget_ended_says_so_too(
+    typed: Type, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Jobs that were to be retried and were not are part of what is left, with the flag that retries them."""
+    write("m.csv", {key: f"{prompt} [[refused]]" for key, prompt in CATS.items()})
+    assert 1 == typed("batch", "m.csv", *CALMLY)
+    assert 4 == typed("resume", "m", "--retry-failed", "--max-cost", "0.011", "--progress", "none")
+    told = " ".join(capfd.readouterr().err.split())
+    assert "up to $0.072 for 6 jobs not sent" in told
+    assert "resume m --max-cost 0.072 --retry-failed" in told
