@@ -74,35 +74,51 @@ def about(folder: Path) -> dict[str, Any]:
     return found
 
 
+def commands_of(section: str) -> str:
+    """Return what a section of the guide has its readers type."""
+    guide = (Path(__file__).parents[2] / "docs/howto/command_line.md").read_text(encoding="utf-8")
+    block = guide.partition(f"## {section}\n")[2].partition("```console\n")[2].partition("```")[0]
+    return "".join(line.removeprefix("$ ") for line in block.splitlines(keepends=True))
+
+
 def test_what_failed_is_mended_as_the_guide_says(
     run: Run, folder: Path, served: tuple[Sandbox, dict[str, str]]
 ) -> None:
     """Mend failed.jsonl and feed it back: every row, their order and the title stay, and nothing is paid twice."""
     sandbox, settings = served
-    write("m.csv", CATS | {"k2": "a cat [[refused]]"}, folder)
-    command = ("batch", "m.csv", "-p", "apiinone", "-o", "out")
-    assert 4 == run(*command, "--max-cost", "0.036", **settings).returncode
-    out = folder / "out"
-    assert {"k1": "succeeded", "k2": "refused", "k6": "planned"}.items() <= statuses(out).items()
-    fixed = (out / "failed.jsonl").read_text().replace("[[refused]]", "in the sun")
-    (folder / "fixed.jsonl").write_text(fixed)
-    shown = run("batch", "fixed.jsonl", "-o", "out", "--max-cost", "0.048", **settings)
-    assert 0 == shown.returncode, shown.stderr
-    assert "the run of m.csv, which has 6 jobs" in shown.stderr
-    assert "kling-async resume out" in shown.stderr
-    told = json.loads(run("status", "out", "--json").stdout)
-    assert ("m.csv", 6) == (told["sheet"], told["jobs"])
-    assert list(CATS) == list(statuses(out))
-    assert "succeeded" == statuses(out)["k2"]
-    assert 0 == run("resume", "out", "--max-cost", "1", **settings).returncode
-    assert dict.fromkeys(CATS, "succeeded") == statuses(out)
-    assert "Run of m.csv" in (out / "report.html").read_text()
+    write("jobs.csv", CATS | {"k2": "a cat [[refused]]"}, folder)
+    first = ("batch", "jobs.csv", "-p", "apiinone", "--fail-fast", "--max-open", "2")
+    assert 1 == run(*first, **settings).returncode
+    jobs = folder / "jobs"
+    assert {"k2": "refused", "k6": "planned"}.items() <= statuses(jobs).items()
+    typed = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "EDITOR": r"sed -i s/\[\[refused]]/mended/"}
+    script = commands_of("Mending what failed")
+    assert script.endswith("kling-async batch fixed.jsonl -o jobs\n")
+    mending = subprocess.run(
+        ["/bin/sh", "-ec", script],
+        cwd=folder,
+        env=os.environ | settings | typed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 0 == mending.returncode, mending.stderr
+    assert "the run of jobs.csv, which has 6 jobs" in mending.stderr
+    assert "kling-async resume jobs" in mending.stderr
+    told = json.loads(run("status", "jobs", "--json").stdout)
+    assert ("jobs.csv", 6) == (told["sheet"], told["jobs"])
+    assert list(CATS) == list(statuses(jobs))
+    assert {"k2": "succeeded", "k6": "planned"}.items() <= statuses(jobs).items()
+    assert 0 == run("resume", "jobs", **settings).returncode
+    assert dict.fromkeys(CATS, "succeeded") == statuses(jobs)
+    assert 0 == run("report", "jobs").returncode
+    assert "Run of jobs.csv" in (jobs / "report.html").read_text()
     before = sandbox.submits
-    again = run(*command, **settings)
+    again = run(*first, **settings)
     assert (0, before) == (again.returncode, sandbox.submits), again.stderr
     assert "stay as mended" in again.stderr
-    assert "a cat in the sun" == rows(out)["k2"]
-    assert all(sandbox.billed(prompt) == 1 for prompt in rows(out).values())
+    assert CATS | {"k2": "a cat mended"} == rows(jobs)
+    assert all(sandbox.billed(prompt) == 1 for prompt in rows(jobs).values())
 
 
 def test_a_mended_row_is_not_taken_back_before_it_is_sent(typed: Type, sandbox: Sandbox) -> None:
