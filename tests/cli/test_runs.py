@@ -236,43 +236,6 @@ def test_what_a_limit_left_out_belongs_to_the_run(typed: Type, sandbox: Sandbox)
     assert (6, CATS, []) == (sandbox.submits, rows(Path("m")), about(Path("m"))["left_out"])
 
 
-def test_a_second_run_changes_nothing(typed: Type, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
-    """From its first look at a folder to its end a run keeps others out, also before it has its journal."""
-    write("m.csv", {"a": "a cat"})
-    assert 0 == typed("batch", "m.csv", *CALMLY)
-    kept = {path: path.read_bytes() for path in Path("m").iterdir() if path.is_file()}
-    write("m.csv", {"a": "a dog"})
-    hold = "import sys; from pathlib import Path; from kling_async.folder import RunFolder\n"
-    hold += "with RunFolder(Path('m')).owned(): print('held', flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline()
-        for words in (("batch", "m.csv", "--accept-changed"), ("resume", "m")):
-            assert 1 == typed(*words, "--progress", "none")
-            assert f"a run is under way: process {other.pid} on" in capfd.readouterr().err
-        assert kept == {path: path.read_bytes() for path in kept}
-        other.communicate(timeout=20)
-    assert 1 == sandbox.submits
-    assert kept.keys() == {path for path in Path("m").iterdir() if path.is_file()}
-    assert 0 == typed("batch", "m.csv", "--accept-changed", *CALMLY)
-
-
-def test_a_crash_between_two_files_loses_no_row(typed: Type, sandbox: Sandbox) -> None:
-    """A process that dies after it kept the rows, and before it described the run, leaves all of both runs."""
-    write("m.csv", {"a": "a cat", "b": "a dog"})
-    assert 0 == typed("batch", "m.csv", *CALMLY)
-    write("more.csv", {"b": "a dog", "c": "a fox"})
-    dying = (
-        "import os, sys; from kling_async.cli import main; from kling_async.folder import RunFolder\n"
-        "RunFolder.describe = lambda *_: os._exit(9)\n"
-        "sys.argv[1:] = ['batch', 'more.csv', '-o', 'm', '--merge', '-p', 'apiinone']; main()"
-    )
-    assert 9 == subprocess.run([sys.executable, "-c", dying], env=os.environ, check=False).returncode
-    assert ["a", "b", "c"] == list(rows(Path("m")))
-    assert 0 == typed("resume", "m", "--progress", "none")
-    assert ({"a": "succeeded", "b": "succeeded", "c": "succeeded"}, 3) == (statuses(Path("m")), sandbox.submits)
-
-
 def test_a_key_that_comes_twice_is_a_fault(typed: Type, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
     """A key that was given and one that was made of an input may be the same, and then nothing is sent."""
     Path("m.csv").write_text("prompt\na cat\n")

@@ -191,6 +191,11 @@ ROWS = (
         "Thousands of jobs, some of each of the faults 4 to 13",
         "Each job is over or unconfirmed; the books balance: charged = accepted + some of the unconfirmed.",
     ),
+    Row(
+        47,
+        "Two runs begin in one folder at once, or a run dies between two of the folder's files",
+        "No row, order or title is lost; the second run changes no file; nothing is paid twice.",
+    ),
 )
 """Every row of the matrix, in order."""
 
