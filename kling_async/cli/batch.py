@@ -175,10 +175,13 @@ def _tell(look: Look) -> None:
     cost, most = look.survey.estimate, look.options.max_cost
     say(f"{look.survey.jobs:,} jobs, expected cost: {escape(str(cost))}.")
     if look.mended:
-        told = f"{look.mended:,} rows are" if look.mended > 1 else "1 row is"
-        say(f"{told} older than what the folder has of the same key, and stay as mended; --accept-changed takes them.")
+        told = "1 row was mended in the folder since, and stays" if look.mended == 1 else _MENDED.format(look.mended)
+        say(f"{told} as mended; --accept-changed takes the sheet's.")
     if most is not None and cost.high > most:
         say(f"[yellow]That may be more than --max-cost {most}: then some jobs will not be submitted.[/]")
+
+
+_MENDED: Final = "{:,} rows were mended in the folder since, and stay"
 
 
 def _taker(job: Job, providers: Sequence[str]) -> Provider:

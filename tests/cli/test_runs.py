@@ -116,7 +116,7 @@ def test_what_failed_is_mended_as_the_guide_says(
     before = sandbox.submits
     again = run(*first, **settings)
     assert (0, before) == (again.returncode, sandbox.submits), again.stderr
-    assert "stay as mended" in again.stderr
+    assert "1 row was mended" in again.stderr
     assert CATS | {"k2": "a cat mended"} == rows(jobs)
     assert all(sandbox.billed(prompt) == 1 for prompt in rows(jobs).values())
 
@@ -280,3 +280,18 @@ def test_a_retry_that_its_budget_ended_says_so_too(
     told = " ".join(capfd.readouterr().err.split())
     assert "up to $0.072 for 6 jobs not sent" in told
     assert "resume m --max-cost 0.072 --retry-failed" in told
+
+
+def test_a_folder_that_lost_its_description_keeps_its_rows(typed: Type, sandbox: Sandbox) -> None:
+    """Without run.json, or with one of an earlier version, the rows and the journal say what the run is."""
+    write("m.csv", {"a": "a cat", "b": "a dog"})
+    assert 0 == typed("batch", "m.csv", *CALMLY)
+    described = about(Path("m"))
+    for text in ("{", json.dumps({name: value for name, value in described.items() if name != "left_out"})):
+        Path("m/run.json").write_text(text)
+        write("some.csv", {"b": "a dog"})
+        assert 0 == typed("batch", "some.csv", "-o", "m", *CALMLY)
+        assert ["a", "b"] == list(rows(Path("m")))
+        write("some.csv", {"c": "a fox"})
+        assert 2 == typed("batch", "some.csv", "-o", "m", *CALMLY)
+    assert 2 == sandbox.submits
