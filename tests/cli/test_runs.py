@@ -16,10 +16,15 @@ from kling_async.cli import build_app
 from kling_async.folder import RunFolder
 from kling_async.testing import Fixed, Sandbox, SandboxServer
 
-from .conftest import Run
-
 CALMLY = ("--progress", "none", "-p", "apiinone")
 CATS = {f"k{n}": f"a cat, number {n}" for n in range(1, 7)}
+
+EDITOR = """
+import sys, pathlib
+file = pathlib.Path(sys.argv[1])
+file.write_text(file.read_text().replace("[[refused]]", "mended"))
+"""
+"""Mends a sheet as a person does in an editor."""
 
 Type = Callable[..., int]
 
@@ -82,41 +87,36 @@ def commands_of(section: str) -> str:
 
 
 def test_what_failed_is_mended_as_the_guide_says(
-    run: Run, folder: Path, served: tuple[Sandbox, dict[str, str]]
+    typed: Type, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Mend failed.jsonl and feed it back: every row, their order and the title stay, and nothing is paid twice."""
-    sandbox, settings = served
-    write("jobs.csv", CATS | {"k2": "a cat [[refused]]"}, folder)
-    first = ("batch", "jobs.csv", "-p", "apiinone", "--fail-fast", "--max-open", "2")
-    assert 1 == run(*first, **settings).returncode
-    jobs = folder / "jobs"
+    write("jobs.csv", CATS | {"k2": "a cat [[refused]]"})
+    first = ("batch", "jobs.csv", "--fail-fast", "--max-open", "2", *CALMLY)
+    assert 1 == typed(*first)
+    jobs = Path("jobs")
     assert {"k2": "refused", "k6": "planned"}.items() <= statuses(jobs).items()
-    typed = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "EDITOR": r"sed -i s/\[\[refused]]/mended/"}
     script = commands_of("Mending what failed")
     assert script.endswith("kling-async batch fixed.jsonl -o jobs\n")
-    mending = subprocess.run(
-        ["/bin/sh", "-ec", script],
-        cwd=folder,
-        env=os.environ | settings | typed,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert 0 == mending.returncode, mending.stderr
-    assert "the run of jobs.csv, which has 6 jobs" in mending.stderr
-    assert "kling-async resume jobs" in mending.stderr
-    told = json.loads(run("status", "jobs", "--json").stdout)
-    assert ("jobs.csv", 6) == (told["sheet"], told["jobs"])
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    Path("editor.py").write_text(EDITOR)
+    env = os.environ | {"PATH": path, "EDITOR": f"{sys.executable} editor.py"}
+    capfd.readouterr()
+    subprocess.run(["/bin/sh", "-ec", script], env=env, check=True, timeout=60)
+    told = capfd.readouterr().err
+    assert "the run of jobs.csv, which has 6 jobs" in told
+    assert "kling-async resume jobs" in told
+    assert 0 == typed("status", "jobs", "--json")
+    status = json.loads(capfd.readouterr().out)
+    assert ("jobs.csv", 6) == (status["sheet"], status["jobs"])
     assert list(CATS) == list(statuses(jobs))
     assert {"k2": "succeeded", "k6": "planned"}.items() <= statuses(jobs).items()
-    assert 0 == run("resume", "jobs", **settings).returncode
+    assert 0 == typed("resume", "jobs", "--progress", "none")
     assert dict.fromkeys(CATS, "succeeded") == statuses(jobs)
-    assert 0 == run("report", "jobs").returncode
+    assert 0 == typed("report", "jobs")
     assert "Run of jobs.csv" in (jobs / "report.html").read_text()
     before = sandbox.submits
-    again = run(*first, **settings)
-    assert (0, before) == (again.returncode, sandbox.submits), again.stderr
-    assert "1 row was mended" in again.stderr
+    assert (0, before) == (typed(*first), sandbox.submits)
+    assert "1 row was mended" in capfd.readouterr().err
     assert CATS | {"k2": "a cat mended"} == rows(jobs)
     assert all(sandbox.billed(prompt) == 1 for prompt in rows(jobs).values())
 
