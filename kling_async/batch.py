@@ -244,7 +244,7 @@ class Batch:
                 return
             while case.costs and not self._budget.reserve(case.price):
                 if not self._open:
-                    raise self._budget.exceeded(job.key)
+                    raise self._budget.exceeded(job.key, case.price)
                 await self._wait_for_room()
             self._begin(case, self._next_position())
 
@@ -264,6 +264,8 @@ class Batch:
             self._tally.refused(now=self._clock.now())
             self._hand_out(position, Outcome(job=case.job, error=error))
             raise
+        if case.costs and case.known is not None:
+            self._tally.paid_before(case.known.paid)
         if not ticket.state.over:
             self._open[position] = ticket
 
@@ -272,7 +274,7 @@ class Batch:
             self._budget.settle(case.price, spent=spent)
 
     def _heard(self, event: Event, case: Case, position: int) -> None:
-        self._tally.heard(event, cost=case.price)
+        self._tally.heard(event, cost=_price(case))
         self._tell(event)
         if event.kind is not EventKind.FINISHED:
             if self.stopped:
@@ -320,6 +322,11 @@ class Batch:
     def _hand_out(self, position: int, outcome: Outcome) -> None:
         self._ready[position] = outcome
         self._news.set()
+
+
+def _price(case: Case) -> Decimal | None:
+    """Return the most that a job can cost, or could when an earlier run submitted it."""
+    return case.price if case.costs or case.known is None else case.known.price
 
 
 def _replaces(case: Case) -> bool:

@@ -183,7 +183,7 @@ class Desk:
         """Tell how a job stands, of which nothing is to be done."""
         error = None if known.state is State.ENDED else known.error()
         ticket = Ticket(key=known.key, job=case.job, path=(), state=known.state, prediction=known.prediction)
-        listener(self._event(EventKind.FINISHED, ticket, error=error))
+        listener(evolve(self._event(EventKind.FINISHED, ticket, error=error), replayed=True))
         return ticket
 
     def _event(self, kind: EventKind, ticket: Ticket, *, error: KlingError | None = None) -> Event:

@@ -335,7 +335,7 @@ class JournalError(KlingError):
 class BudgetExceeded(KlingError):
     """The next submission would pass the budget."""
 
-    advice = "Nothing was sent. Raise max_cost, or submit less."
+    advice = "The job was not sent. Raise max_cost, or submit less."
 
 
 class DownloadError(KlingError):

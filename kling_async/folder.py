@@ -2,7 +2,7 @@
 
 Theory of operation. Only two things in it are needed to go on: the jobs as they were expanded, and the journal. What
 else lies there is made of the two, at any time and as often as one likes. Each file is written beside its place, and
-takes it once it is whole; so what somebody reads is old or new, never half.
+takes it once it is whole; so what somebody reads is old or new, never half. One process at a time changes them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import json
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,9 +20,13 @@ from typing import Final, TextIO, cast
 from attrs import evolve
 
 from .effects.disk import whole_file
+from .effects.journal.ownership import Ownership, owner_of
 from .effects.journal.reading import Reading, read_journal
-from .errors import InputError, InputFault, KlingError
+from .effects.parts import check_directory
+from .errors import InputError, InputFault, JournalError, KlingError
 from .inputs import Job
+from .naming import fingerprint
+from .planning.moves import State
 from .planning.submissions import Submission
 from .report import ReportRow
 from .report.page import render
@@ -29,7 +34,7 @@ from .report.totals import Totals, count_totals
 from .results import flat, row_of_job
 from .sheets import Row, json_line, line_of, read_sheet
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "under_way"]
 
 _FAILED: Final = "failed", "refused", "cancelled", "expired"
 """Statuses of jobs that are worth another try as they are, or changed."""
@@ -61,6 +66,11 @@ class RunFolder:
         self._jobs = path / "jobs.jsonl"
         self._about = path / "run.json"
 
+    @property
+    def holds_run(self) -> bool:
+        """Whether a run was begun there."""
+        return self._jobs.is_file() and self._about.is_file() and self.journal.is_file()
+
     def read(self) -> Reading:
         """Read the journal. Raises JournalError."""
         return read_journal(self.journal)
@@ -84,8 +94,33 @@ class RunFolder:
         with whole_file(self._about) as file:
             file.write(json.dumps({**about, **versions}, indent=2, ensure_ascii=True, default=str) + "\n")
 
+    @contextmanager
+    def owned(self) -> Generator[None]:
+        """Keep other runs out of the folder, which is made if missing, and goes again if nothing is written into it.
+
+        Raises:
+            InputError: it cannot be written.
+            JournalError: a run is under way there.
+        """
+        check_directory(self.path)
+        ownership = Ownership(self._about)
+        try:
+            ownership.take()
+        except JournalError as error:
+            raise under_way(self.path, owner_of(self._about) or "another process") from error
+        try:
+            yield
+        finally:
+            ownership.release()
+            with suppress(OSError):
+                self.path.rmdir()
+
+    def kept(self) -> dict[str, Job]:
+        """Return the jobs that were kept, by key and in their order; none if the folder holds no run."""
+        return {job.key or "": job for job in self.jobs()} if self._jobs.is_file() else {}
+
     def keep_jobs(self, jobs: Iterable[Job]) -> None:
-        """Keep the jobs, in their order; what raises while they come leaves those of before."""
+        """Keep the jobs, in their order; what raises while they come leaves those of before, and so does a crash."""
         with whole_file(self._jobs, private=True) as file:
             file.writelines(f"{line_of(job)}\n" for job in jobs)
 
@@ -121,6 +156,8 @@ class RunFolder:
 
     def _row(self, job: Job, attempts: list[Submission], position: int, error: KlingError | None) -> ReportRow:
         row = row_of_job(job, attempts, position=position, folder=f"{self.media.name}/", error=error)
+        if attempts and attempts[-1].state is State.FAILED and attempts[-1].fingerprint != fingerprint(job.input):
+            row = evolve(row, status="planned", cause=None)  # it was mended since, and that was not sent yet
         if row.status not in _ADVICE:
             return row
         return evolve(row, advice=_ADVICE[row.status].format(folder=self.path, key=row.key))
@@ -144,6 +181,12 @@ class RunFolder:
         with whole_file(self.report) as file:
             file.write(page)
         return count_totals(rows)
+
+
+def under_way(path: Path, owner: str) -> JournalError:
+    """Return the error for a folder in which another process is at work."""
+    advice = "Nothing was sent. Look at it with `kling-async status`, or take another folder."
+    return JournalError(f"In {path} a run is under way: {owner}", advice=advice)
 
 
 def _write_csv(file: TextIO, rows: Iterable[ReportRow]) -> None:

@@ -273,6 +273,46 @@ async def test_events_and_counts_of_a_resumed_run() -> None:
     )
 
 
+PRICES = {"kling-image-o1": Decimal("0.03")}
+
+
+@pytest.mark.parametrize("stop_at", [None, 7])
+async def test_money_of_an_earlier_run_counts_once(stop_at: int | None) -> None:
+    """After a resume `spent` is what the journal says, whether a job is told from it, followed or new."""
+    jobs = cats(20, _3="[[lost]]", _5="[[failed]]", _6="[[refused]]")
+    async with world(image_latency=Uniform(10.0, 90.0)) as at:
+        await at.run(jobs[:12], stop_at=stop_at, prices=PRICES)
+        async with at.client() as client, client.batch(jobs, journal=at.journal, prices=PRICES) as batch:
+            outcomes = [one async for one in batch]
+            progress = batch.progress
+        paid = sum((one.paid for one in await at.journal.submissions()), Decimal(0))
+    assert 20 == len(outcomes)
+    assert (paid, 0) == (progress.spent, progress.unpriced)
+
+
+async def test_money_of_an_earlier_attempt_counts_too() -> None:
+    """A failure that may have been billed, and is submitted once more, has cost twice."""
+    async with world() as at:
+        await at.run(cats(2, _0="[[failed]]"), prices=PRICES)
+        async with at.client() as client:
+            async with client.batch(cats(2), journal=at.journal, prices=PRICES, accept_changed=True) as batch:
+                assert all([one.ok async for one in batch])
+            assert Decimal("0.09") == batch.progress.spent
+        assert Decimal("0.09") == sum((one.paid for one in await at.journal.submissions()), Decimal(0))
+
+
+async def test_what_is_told_again_makes_no_speed() -> None:
+    """Jobs that an earlier run has ended are no work of this one: its speed and its time to go are of what is new."""
+    limits = Limits(submit_per_second=1.0, submit_burst=1, poll_per_second=None, max_open=1000)
+    async with world(image_latency=Fixed(5.0)) as at:
+        await at.run(cats(200))
+        async with at.client(limits=limits) as client, client.batch(cats(230), journal=at.journal) as batch:
+            async for _ in batch:
+                seen = batch.progress
+                assert seen.per_second is None or seen.per_second < 3
+    assert (230, 0.0) == (seen.finished, seen.remaining)
+
+
 async def test_two_batches_cannot_share_a_journal() -> None:
     """A journal has one owner; the second batch is told before it sends anything."""
     async with world() as at, at.client() as client, client.batch(cats(1), journal=at.journal):

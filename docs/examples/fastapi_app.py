@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -15,9 +15,13 @@ from kling_async import (
     AnswerLost,
     Client,
     ImageInput,
+    Input,
     InputError,
     KlingError,
     Prediction,
+    SqliteJournal,
+    State,
+    Submission,
 )
 
 log = logging.getLogger(__name__)
@@ -34,7 +38,7 @@ class Wish(BaseModel):
 class Work:
     """One job: where it stands, and a bell for those who wait for news of it."""
 
-    def __init__(self, key: str, wanted: ImageInput) -> None:
+    def __init__(self, key: str, wanted: Input | None) -> None:
         self.key = key
         self.wanted = wanted
         self.prediction: Prediction | None = None
@@ -71,24 +75,40 @@ class Work:
         }
 
 
-works: dict[str, Work] = {}  # a real app keeps them in its database
+works: dict[str, Work] = {}  # what this process has heard of; the journal has the rest
 
 
-async def perform(client: Client, work: Work) -> None:
-    """Generate; between the two calls the id is known, and can be kept."""
+async def perform(client: Client, work: Work, wanted: ImageInput) -> None:
+    """Generate; from the first call on, the journal has the id."""
     try:
-        work.tell(await client.submit(work.wanted, key=work.key))
-        if work.prediction is not None:
-            work.tell(await client.wait(work.prediction, wait_timeout=1800))
+        accepted = await client.submit(wanted, key=work.key)
+        work.tell(accepted)
+        work.tell(await client.wait(accepted, wait_timeout=1800))
     except KlingError as error:
         work.tell(error)
 
 
+async def take_up(client: Client, work: Work, kept: Submission) -> None:
+    """Follow a job that an earlier process submitted; nothing is submitted here."""
+    known, error = kept.prediction, kept.error()
+    try:
+        if known is None:
+            work.tell(error or KlingError("No reason is known", key=work.key))
+        elif kept.fetchable:
+            work.tell(known)
+            work.tell(await client.wait(known, wait_timeout=1800))
+        else:  # a journal keeps no signatures of addresses
+            work.tell(await client.refresh(known))
+    except KlingError as failure:
+        work.tell(failure)
+
+
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open one client for all requests, and a group for the work of the app."""
-    async with Client() as client, anyio.create_task_group() as tasks:
-        app.state.client, app.state.tasks = client, tasks
+async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    """Open one client with a journal for all requests, and a group for the app's work."""
+    journal = SqliteJournal("jobs.db")
+    async with Client(journal=journal) as client, anyio.create_task_group() as tasks:
+        app.state.client, app.state.journal, app.state.tasks = client, journal, tasks
         yield
         tasks.cancel_scope.cancel()
     for work in works.values():
@@ -108,26 +128,27 @@ async def begin(wish: Wish) -> dict[str, object]:
         app.state.client.estimate([wanted])  # checks it, and sends nothing
     except InputError as error:
         raise HTTPException(422, [str(fault) for fault in error.faults]) from error
-    if key not in works:
-        works[key] = Work(key, wanted)
-        app.state.tasks.start_soon(perform, app.state.client, works[key])
-    elif works[key].wanted != wanted:
+    work = await known(key)
+    if work is None:
+        work = works[key] = Work(key, wanted)
+        app.state.tasks.start_soon(perform, app.state.client, work, wanted)
+    elif work.wanted not in (wanted, None):
         raise HTTPException(409, "another job has this key")
-    return works[key].shown()
+    return work.shown()
 
 
 @app.get("/jobs/{key}")
 async def status(key: str) -> dict[str, object]:
     """Tell where a job stands."""
-    return find(key).shown()
+    return (await find(key)).shown()
 
 
 @app.get("/jobs/{key}/events")
 async def events(key: str) -> StreamingResponse:
     """Tell where a job stands, at each change until it is over."""
-    work = find(key)
+    work = await find(key)
 
-    async def lines() -> AsyncIterator[str]:
+    async def lines() -> AsyncGenerator[str]:
         while True:
             news = work.news
             yield f"data: {json.dumps(work.shown())}\n\n"
@@ -139,8 +160,20 @@ async def events(key: str) -> StreamingResponse:
     return StreamingResponse(lines(), media_type="text/event-stream")
 
 
-def find(key: str) -> Work:
-    """Return the job of that key."""
-    if key not in works:
+async def known(key: str) -> Work | None:
+    """Return the job of that key, whether this process began it or an earlier one."""
+    if key in works:
+        return works[key]
+    kept: Submission | None = await app.state.journal.find(key)
+    if key not in works and kept is not None and kept.state is not State.PLANNED:
+        works[key] = Work(key, kept.job().input if kept.whole else None)
+        app.state.tasks.start_soon(take_up, app.state.client, works[key], kept)
+    return works.get(key)
+
+
+async def find(key: str) -> Work:
+    """Return the job of that key. Raises HTTPException if there is none."""
+    work = await known(key)
+    if work is None:
         raise HTTPException(404, "no job has this key")
-    return works[key]
+    return work

@@ -24,6 +24,9 @@ Every row is checked before the first one is sent. What has come of each job is 
 command, or `kling-async resume`, goes on where it stands; nothing is paid twice. The paths of the files are put on
 stdout as they come.
 
+In a folder that holds a run, a sheet whose keys that run all knows corrects these rows, and leaves the others and the
+run's settings as they are. A sheet with other keys is refused without `--merge`.
+
 The first Ctrl-C stops submitting, and finishes what is paid for. The second one leaves.
 """
 _RESUME = """Go on with the run of a folder.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -15,8 +15,8 @@ from ..errors import InputError, InputFault
 from ..inputs import Job
 from ..naming import Names
 from ..planning.resume import Step, step_for
-from ..planning.submissions import Submission
 from ..sheets import Row, Survey, read_sheet
+from .earlier import Earlier
 from .options import Options
 from .talk import escape, say
 
@@ -53,23 +53,28 @@ class Look:
 
     Attributes:
         options: who shall do them, and at which price.
-        known: the newest submission of each job of earlier runs, by key.
+        earlier: what earlier runs have left in the folder.
         limit: jobs to take at most; the others are checked all the same.
         survey: what the jobs come to.
         rest: what those beyond the limit come to.
+        left_out: keys of those beyond the limit.
         told_again: keys of jobs that are over without success, and stay so.
         changed: whether an input is not what was submitted under its key.
+        mended: how many rows were replaced by what the folder has instead of them.
     """
 
     options: Options
-    known: Mapping[str, Submission] = field(factory=dict[str, Submission])
+    earlier: Earlier = field(factory=Earlier)
     limit: int | None = None
     survey: Survey = field(init=False)
     rest: Survey = field(init=False)
+    left_out: list[str] = field(factory=list[str])
     told_again: set[str] = field(factory=set[str])
     changed: bool = False
+    mended: int = 0
     providers: set[str] = field(factory=set[str])
     _names: Names = field(factory=Names)
+    _seen: set[str] = field(factory=set[str])
 
     def __attrs_post_init__(self) -> None:
         self.survey = Survey(self.options.providers, prices=self.options.prices)
@@ -84,14 +89,19 @@ class Look:
             taken = self.survey.see(evolve(named, jobs=named.jobs[:room])) if room or not named.jobs else None
             if len(named.jobs) > room:
                 self.rest.see(evolve(named, jobs=named.jobs[room:]))
+                self.left_out += [job.key or "" for job in named.jobs[room:]]
             for job in taken.jobs if taken is not None else ():
                 self.providers.update([job.provider] if job.provider else [])
                 yield job
 
     def _checked(self, row: Row) -> Row:
+        """Return a row with its mended jobs, or with what is wrong with it."""
+        jobs: list[Job] = []
         faults: list[InputFault] = []
-        for job in row.jobs:
-            known = self.known.get(job.key or "")
+        for given in row.jobs:
+            job = given if self.options.accept_changed else self.earlier.mended(given) or given
+            self.mended += job is not given
+            known = self.earlier.newest(job.key)
             try:
                 step = step_for(
                     known, job, accept_changed=self.options.accept_changed, retry_failed=self.options.retry_failed
@@ -102,7 +112,11 @@ class Look:
             else:
                 if known is not None and step is Step.DONE and not known.succeeded:
                     self.told_again.add(known.key)
-        return row.refused(faults) if faults else row
+            if job.key in self._seen:
+                faults.append(InputFault("key", job.key, "is the key of an earlier row, too"))
+            self._seen.add(job.key or "")
+            jobs.append(job)
+        return row.refused(faults) if faults else evolve(row, jobs=tuple(jobs))
 
 
 def refuse(look: Look, file: str) -> None:

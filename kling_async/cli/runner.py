@@ -5,26 +5,29 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from attrs import define, field
+from attrs import asdict, define, field, frozen
 
 from ..batch import Batch
 from ..client import Client
-from ..errors import KlingError, NotSent
+from ..errors import BudgetExceeded, KlingError, NotSent
 from ..folder import RunFolder
+from ..inputs import Job
 from ..outcome import Outcome
 from ..panel import mode_for, progress
 from ..report.totals import Totals, count_causes
 from ..report.words import say_money
 from ..results import flat, row_of_outcome
 from ..sheets import json_line
+from .budget import needed
 from .looking import Look
 from .options import Options
 from .talk import ExitCode, escape, exit_code_of, put, run, say, talk
 
-__all__ = ["Runner", "figures", "money", "tell_totals"]
+__all__ = ["About", "Runner", "figures", "money", "tell_totals"]
 
 _CAUSES: Final = 5
 """Causes of failures that are told; the report has the others."""
@@ -39,25 +42,44 @@ class _Spoken(logging.Handler):
         say(f"[yellow]{escape(record.getMessage())}[/]")
 
 
-@define
-class Runner:
-    """Runs the jobs of a folder.
+@frozen(kw_only=True)
+class About:
+    """What a folder keeps of its run beside settings and totals.
 
     Attributes:
-        folder: has the jobs.
+        sheet: the sheet that it was begun with.
+        jobs: its rows.
+        left_out: the keys of rows of the sheet that --limit has left out.
+    """
+
+    sheet: str
+    jobs: int
+    left_out: Sequence[str] = ()
+
+
+@define
+class Runner:
+    """Runs jobs of a folder.
+
+    Attributes:
+        folder: keeps what comes of them.
         options: how to run them.
         look: what is known of them.
-        file: what they were read from.
+        about: the run that they belong to.
+        jobs: those to run, with their keys.
     """
 
     folder: RunFolder
     options: Options
     look: Look
-    file: str
+    about: About
+    jobs: Iterable[Job]
     began_at: datetime = field(factory=lambda: datetime.now(UTC))
     errors: dict[str, KlingError] = field(factory=dict[str, KlingError])
     codes: set[ExitCode] = field(factory=set[ExitCode])
     failed_first: str = ""
+    done: set[str] = field(factory=set[str])
+    budget_ended: bool = False
     begun: bool = False
 
     def run(self) -> int:
@@ -79,7 +101,7 @@ class Runner:
         async with (
             Client(options.providers[0]) as client,
             client.batch(
-                self.folder.jobs(),
+                self.jobs,
                 provider=options.providers,
                 journal=self.folder.journal,
                 save_to=None if options.download is False else self.folder.media,
@@ -100,7 +122,8 @@ class Runner:
         rows = self.folder.rows(self.folder.read(), self.errors)
         try:
             made_at = datetime.now().astimezone()
-            totals = self.folder.write(rows, title=f"Run of {self.file}", settings=self.options.told(), made_at=made_at)
+            title = f"Run of {self.about.sheet}"
+            totals = self.folder.write(rows, title=title, settings=self.options.told(), made_at=made_at)
             self._describe(totals)
         except OSError as error:
             folder = escape(str(self.folder.path))
@@ -125,6 +148,7 @@ class Runner:
         except KlingError as error:
             say(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}")
             self._count(error)
+            self.budget_ended = isinstance(error, BudgetExceeded)
         if batch.stopped and not self.failed_first:
             return ExitCode.INTERRUPTED
         return next((code for code in _GRAVITY if code in self.codes), ExitCode.DONE)
@@ -137,12 +161,12 @@ class Runner:
             urls = [output.url for output in prediction.outputs] if outcome.ok and prediction is not None else []
             for line in map(str, outcome.files) if self.options.download is not False else urls:
                 put(line)
-        error = outcome.error
-        if error is None:
-            return
+        error, key = outcome.error, outcome.job.key or ""
         if isinstance(error, NotSent) and error.reason == "stopped":
             return
-        key = outcome.job.key or ""
+        self.done.add(key)
+        if error is None:
+            return
         self.errors[key] = error
         self._count(error)
         if self.options.fail_fast and key not in self.look.told_again:
@@ -157,9 +181,8 @@ class Runner:
 
     def _describe(self, totals: Totals | None) -> None:
         about = {
-            "sheet": self.file,
+            **asdict(self.about),
             "settings": self.options.kept(),
-            "jobs": self.look.survey.jobs,
             "estimate": str(self.look.survey.estimate),
             "began_at": self.began_at.isoformat(timespec="seconds"),
             "ended_at": None if totals is None else datetime.now(UTC).isoformat(timespec="seconds"),
@@ -168,12 +191,16 @@ class Runner:
         self.folder.describe(about)
 
     def _tell_ways_on(self, totals: Totals) -> None:
-        folder, statuses = escape(str(self.folder.path)), totals.statuses
+        folder, statuses, flags = escape(str(self.folder.path)), totals.statuses, ""
         say(f"[bold]{escape(str(self.folder.report))}[/] shows all of it.")
         if statuses.get("unconfirmed"):
             say(f"Nobody knows whether all submissions arrived: kling-async unconfirmed {folder}")
-        if statuses.get("planned") or statuses.get("running"):
-            say(f"Go on with: [bold]kling-async resume {folder}[/]")
+        if self.budget_ended:
+            more = needed(self.folder, self.options, done=self.done)
+            say(f"The budget ended the run. {more}")
+            flags = f" {more.flags}"
+        if flags or statuses.get("planned") or statuses.get("running"):
+            say(f"Go on with: [bold]kling-async resume {folder}{flags}[/]")
         again = self.look.told_again & self.errors.keys()
         if again:
             say(f"{len(again)} failed in an earlier run and were not sent again; --retry-failed does, and pays again.")

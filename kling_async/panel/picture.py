@@ -28,6 +28,8 @@ _STYLES: Final[Mapping[Part, str]] = {
     Part.SENDING: "blue",
     Part.PLANNED: "dim",
 }
+_GAP: Final = "   "
+"""What stands between two parts of a line."""
 _NEWS: Final = frozenset({Part.FAILED, Part.UNCONFIRMED, Part.SENDING})
 """What is left out of the legend while there is none."""
 
@@ -71,7 +73,7 @@ class _Picture:
 def _lines(view: View, width: int, glyphs: _Glyphs) -> Iterator[Text]:
     yield _bar(view, width, glyphs)
     yield _joined(_legend(view, glyphs), width)
-    yield _joined(_facts(view), width)
+    yield _joined(_facts(view, width), width)
     yield from _providers(view, width, glyphs)
     room = max((cell_len(glyphs.clean(ending.key)) for ending in view.endings), default=0)
     for ending in view.endings:
@@ -96,13 +98,14 @@ def _legend(view: View, glyphs: _Glyphs) -> Iterator[Text]:
             yield Text.assemble((f"{glyphs.shapes[part]} ", _STYLES[part]), f"{count:,} {part.value}")
 
 
-def _facts(view: View) -> Iterator[Text]:
+def _facts(view: View, width: int) -> Iterator[Text]:
     progress = view.progress
-    yield Text(speed(progress.per_second))
+    pace = [speed(progress.per_second)]
     if view.share < 1:
-        yield Text(f"ETA {'-' if view.remaining is None else duration(view.remaining)}")
+        pace.append(f"ETA {'-' if view.remaining is None else duration(view.remaining)}")
+    yield from map(Text, pace)
+    yield Text(money(view, room=width - sum(len(text) + len(_GAP) for text in pace)))
     yield Text(f"elapsed {duration(progress.elapsed)}")
-    yield Text(money(view))
     if progress.saved:
         yield Text(f"{progress.saved:,} saved")
 
@@ -135,7 +138,7 @@ def _joined(parts: Iterable[Text], width: int) -> Text:
     """Put as many parts into a line as fit; those that matter least come last."""
     line = Text()
     for part in parts:
-        gap = "   " if line else ""
+        gap = _GAP if line else ""
         if line.cell_len + len(gap) + part.cell_len > width:
             break
         line.append(gap).append_text(part)

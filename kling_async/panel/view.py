@@ -197,17 +197,22 @@ def speed(per_second: float | None) -> str:
     return f"{per_second:,.1f}/s" if per_second >= 1 else f"{per_second * 60:.1f}/min"
 
 
-def money(view: View) -> str:
-    """Write what was spent, and of what; nothing where no price is known."""
+def money(view: View, *, room: int | None = None) -> str:
+    """Write what was spent, and of what; what is expected is left out first where there is not room enough."""
     progress, estimate = view.progress, view.estimate
     known = progress.spent or (estimate is not None and estimate.priced) or not progress.unpriced
-    parts = [_dollars(progress.spent)] if known else []
-    if estimate is not None and estimate.priced:
-        low, high = _dollars(estimate.low), _dollars(estimate.high)
-        parts.append(f"of ~{high}" if low == high else f"of {low} to {high}")
-    if progress.unpriced:
-        parts.append(f"{'+ ' if parts else ''}{progress.unpriced:,} unpriced")
-    return " ".join(parts)
+    spent = [_dollars(progress.spent)] if known else []
+    unpriced = [f"{'+ ' if spent else ''}{progress.unpriced:,} unpriced"] if progress.unpriced else []
+    forms = [[*spent, *_expected(estimate), *unpriced], [*spent, *unpriced], spent or unpriced]
+    texts = [" ".join(form) for form in forms]
+    return next((text for text in texts if room is None or len(text) <= room), texts[-1])
+
+
+def _expected(estimate: Estimate | None) -> list[str]:
+    if estimate is None or not estimate.priced:
+        return []
+    low, high = _dollars(estimate.low), _dollars(estimate.high)
+    return [f"of ~{high}" if low == high else f"of {low} to {high}"]
 
 
 def _dollars(amount: Decimal) -> str:

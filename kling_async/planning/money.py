@@ -84,10 +84,16 @@ class Budget:
             self.reserved -= price
             self.spent += price if spent is None else spent
 
-    def exceeded(self, key: str | None) -> BudgetExceeded:
-        """Return the error for a job that does not fit any more."""
-        left = (self.limit or 0) - self.spent - self.reserved
-        return BudgetExceeded(f"The next job would pass max_cost: ${left} of ${self.limit} are left", key=key)
+    def exceeded(self, key: str | None, price: Decimal | None) -> BudgetExceeded:
+        """Return the error for a job that does not fit any more; `price` is the most that it can cost."""
+        used, most = self.spent + self.reserved, price or Decimal(0)
+        left = (self.limit or Decimal(0)) - used
+        told = f"The next job would pass max_cost: it costs up to ${most}, and ${left} of ${self.limit} are left"
+        return BudgetExceeded(told, key=key, advice=_RAISE_IT.format(enough=used + most))
 
 
+_RAISE_IT = (
+    "It was not sent, and neither was any job after it; what was submitted before is paid for and was finished. "
+    "max_cost={enough} would do for this job; add what the jobs after it cost."
+)
 _NAME_A_PRICE = "Nothing was sent for it. Say what it costs with prices={model: dollars}."

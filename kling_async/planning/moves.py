@@ -76,6 +76,7 @@ class Event:
         error: what went wrong, if anything.
         files: its files, once they are saved.
         wait_for: seconds for which a throttled account pauses, or until a submission is tried again.
+        replayed: whether the job had ended in an earlier run, and the journal says how.
     """
 
     kind: EventKind
@@ -86,6 +87,7 @@ class Event:
     error: KlingError | None = None
     wait_for: float | None = None
     files: tuple[PurePath, ...] = ()
+    replayed: bool = False
 
     @property
     def key(self) -> str | None:

@@ -37,10 +37,11 @@ class Progress:
         saved: jobs whose files are there.
         throttled: how often the provider said 429.
         elapsed: seconds since it began.
-        per_second: finishes per second lately, or None while too few.
+        per_second: finishes per second lately, or None while too few; what an earlier run had ended does not count.
         remaining: seconds to go at that speed, or None.
-        spent: US dollars at published prices for what is finished or unconfirmed.
-        unpriced: such jobs without a published price.
+        spent: US dollars for what is finished or unconfirmed, at published prices or those that were named; it includes
+            what an earlier run has paid for these jobs.
+        unpriced: such jobs without a known price.
     """
 
     total: int | None
@@ -90,8 +91,12 @@ class Tally:
         """Note that the iterator has ended, so that the total is known."""
         self._total = self._counts["pulled"]
 
+    def paid_before(self, amount: Decimal) -> None:
+        """Count US dollars that an earlier attempt at a job has cost, which is submitted once more."""
+        self._spent += amount
+
     def heard(self, event: Event, *, cost: Decimal | None) -> None:
-        """Count an event; `cost` is what the job costs at published prices."""
+        """Count an event; `cost` is the most that the job can cost, or None where no price is known."""
         if event.kind is EventKind.SUBMITTED:
             self._move("planned", "sending")
         elif event.kind is EventKind.ACCEPTED:
@@ -121,7 +126,11 @@ class Tally:
         self._counts[_COUNTED_AS[ticket.came_from if ticket.state.over else ticket.state]] -= 1
         lost = state is State.UNCONFIRMED
         well = prediction is not None and prediction.status is Status.SUCCEEDED
-        self._over("unconfirmed" if lost else "succeeded" if well else "failed", event.at)
+        place = "unconfirmed" if lost else "succeeded" if well else "failed"
+        if event.replayed:
+            self._counts[place] += 1  # it took no time in this run, so it says nothing of the speed
+        else:
+            self._over(place, event.at)
         if lost or prediction is not None:
             known = prediction.cost if prediction is not None and prediction.cost is not None else cost
             self._spent += known or 0

@@ -121,7 +121,7 @@ def test_a_finished_run_sends_nothing_again(run: Run, folder: Path, served: Serv
     assert 0 == run("batch", "jobs.jsonl", "-o", "out", **settings).returncode
     media = {path: path.stat().st_mtime_ns for path in (folder / "out/media").iterdir()}
     before = len(sandbox.log)
-    for arguments in (("batch", "jobs.jsonl"), ("resume", "out")):
+    for arguments in (("batch", "jobs.jsonl", "-o", "out"), ("resume", "out")):
         shown = run(*arguments, **settings)
         assert 0 == shown.returncode, shown.stderr
         assert ["out/media/a-0.png", "out/media/b-0.png"] == sorted(shown.stdout.split())
@@ -169,7 +169,7 @@ def test_json_is_all_there_is_on_stdout(run: Run, folder: Path, served: Served) 
     """One object for each outcome, also for those that went wrong, with paths as seen from here."""
     _, settings = served
     write_sheet(folder, {"a": "a cat", "b": "[[refused]]", "[red]c[/]": "雪 [[failed:no luck]]"})
-    shown = run("batch", "jobs.jsonl", "--json", "--progress", "plain", "-s", "n=2", **settings)
+    shown = run("batch", "jobs.jsonl", "-o", "out", "--json", "--progress", "plain", "-s", "n=2", **settings)
     rows = {row["key"]: row for row in map(json.loads, shown.stdout.splitlines())}
     assert {"a": "succeeded", "b": "refused", "[red]c[/]": "failed"} == {
         key: row["status"] for key, row in rows.items()
@@ -209,7 +209,7 @@ def test_a_reader_that_leaves_stops_nothing(folder: Path, served: Served) -> Non
     """Whoever reads stdout may stop reading, as `head` does; the run goes on, and ends as it would have."""
     sandbox, settings = served
     write_sheet(folder, {f"a{n}": f"cat {n}" for n in range(5)})
-    started = Started(folder, settings, "batch", "jobs.jsonl")
+    started = Started(folder, settings, "batch", "jobs.jsonl", "-o", "out")
     assert started.process.stdout is not None
     started.process.stdout.close()
     started.process.stdout = None
@@ -223,7 +223,7 @@ def test_the_budget_ends_a_run_with_4(run: Run, folder: Path, served: Served) ->
     """Not more is spent than --max-cost, over all runs of the folder; a model without a price needs one."""
     sandbox, settings = served
     write_sheet(folder, foxes())
-    shown = run("batch", "jobs.jsonl", "-p", "apiinone", "--max-cost", "0.05", **settings)
+    shown = run("batch", "jobs.jsonl", "-o", "out", "-p", "apiinone", "--max-cost", "0.05", **settings)
     assert 4 == shown.returncode, shown.stderr
     assert "may be more than --max-cost" in shown.stderr
     assert "kling-async resume out" in shown.stderr
@@ -238,14 +238,14 @@ def test_the_budget_ends_a_run_with_4(run: Run, folder: Path, served: Served) ->
         "batch", "jobs.jsonl", "-o", "other", "--max-cost", "0.06", "--price", "kling-image-o1=0.03", **settings
     )
     assert (4, 7) == (priced.returncode, sandbox.submits)
-    assert 2 == run("batch", "jobs.jsonl", "--price", "kling-image-o1", **settings).returncode
+    assert 2 == run("batch", "jobs.jsonl", "-o", "out", "--price", "kling-image-o1", **settings).returncode
 
 
 def test_the_first_failure_ends_a_fail_fast_run(run: Run, folder: Path, served: Served) -> None:
     """Nothing is submitted after it; a later resume goes on, and is not stopped by the old failure."""
     sandbox, settings = served
     write_sheet(folder, foxes(10, shot_00="[[refused]]"))
-    shown = run("batch", "jobs.jsonl", "--fail-fast", "--max-open", "2", **settings)
+    shown = run("batch", "jobs.jsonl", "-o", "out", "--fail-fast", "--max-open", "2", **settings)
     assert 1 == shown.returncode, shown.stderr
     assert "shot-00 failed, so no more are submitted" in shown.stderr
     assert sandbox.submits < 8
@@ -266,7 +266,7 @@ def test_exit_codes_tell_why(run: Run, folder: Path, served: Served, case: tuple
     """A refused key or an empty account is 3, too little time is 4; both can be gone on with."""
     (prompt, arguments, code), settings = case, served[1]
     write_sheet(folder, {"a": "a cat", "b": prompt})
-    shown = run("batch", "jobs.jsonl", *arguments, **settings)
+    shown = run("batch", "jobs.jsonl", "-o", "out", *arguments, **settings)
     assert code == shown.returncode, shown.stderr
     assert "kling-async resume out" in shown.stderr
 
@@ -275,7 +275,9 @@ def test_a_missing_key_is_told_before_anything(run: Run, folder: Path, served: S
     """Also that of a provider which only one row names."""
     sandbox, settings = served
     (folder / "jobs.jsonl").write_text('{"prompt": "a cat"}\n{"prompt": "a dog", "provider": "apiinone"}\n')
-    shown = run("batch", "jobs.jsonl", **{name: text for name, text in settings.items() if "APIINONE" not in name})
+    shown = run(
+        "batch", "jobs.jsonl", "-o", "out", **{name: text for name, text in settings.items() if "APIINONE" not in name}
+    )
     assert (2, True) == (shown.returncode, "APIINONE_API_KEY" in shown.stderr)
     assert [] == sandbox.log
     assert not (folder / "out").exists()
@@ -285,7 +287,12 @@ def test_a_run_is_spread_over_providers(run: Run, folder: Path, served: Served) 
     """With several providers each does some of the jobs."""
     _, settings = served
     write_sheet(folder, foxes(12))
-    assert 0 == run("batch", "jobs.jsonl", "-p", "gptproto", "-p", "apiinone", "--limit", "8", **settings).returncode
+    assert (
+        0
+        == run(
+            "batch", "jobs.jsonl", "-o", "out", "-p", "gptproto", "-p", "apiinone", "--limit", "8", **settings
+        ).returncode
+    )
     rows = results(folder)
     assert (8, {"gptproto", "apiinone"}) == (len(rows), {row["provider"] for row in rows})
 
@@ -293,15 +300,15 @@ def test_a_run_is_spread_over_providers(run: Run, folder: Path, served: Served) 
 def test_a_changed_input_is_refused_before_anything(run: Run, folder: Path, served: Served) -> None:
     """Another input under a known key costs nothing unless that is asked for."""
     sandbox, settings = served
-    write_sheet(folder, {"a": "a cat"})
-    assert 0 == run("batch", "jobs.jsonl", **settings).returncode
+    write_sheet(folder, {"a": "a cat", "b": "a bird"})
+    assert 0 == run("batch", "jobs.jsonl", "-o", "out", **settings).returncode
     write_sheet(folder, {"a": "a dog", "b": "a bird"})
-    shown = run("batch", "jobs.jsonl", **settings)
+    shown = run("batch", "jobs.jsonl", "-o", "out", **settings)
     assert 2 == shown.returncode
     assert "jobs.jsonl:1: input: is not what was submitted under this key before" in shown.stderr
     assert "--accept-changed" in shown.stderr
-    assert 1 == sandbox.submits
-    assert 0 == run("batch", "jobs.jsonl", "--accept-changed", **settings).returncode
+    assert 2 == sandbox.submits
+    assert 0 == run("batch", "jobs.jsonl", "-o", "out", "--accept-changed", **settings).returncode
     assert (3, 1, 1) == (sandbox.submits, sandbox.billed("a dog"), sandbox.billed("a cat"))
 
 
@@ -309,7 +316,7 @@ def test_a_killed_run_is_gone_on_with(run: Run, folder: Path, slow: Served) -> N
     """After SIGKILL the folder alone is enough: nothing that was accepted is paid again, and all of it is there."""
     sandbox, settings = slow
     write_sheet(folder, foxes(16))
-    started = Started(folder, settings, "batch", "jobs.jsonl", "-p", "apiinone", "--max-open", "8")
+    started = Started(folder, settings, "batch", "jobs.jsonl", "-o", "out", "-p", "apiinone", "--max-open", "8")
     wait_for_submits(sandbox, 8)
     time.sleep(0.3)  # until their answers are written down
     started.process.kill()
@@ -332,7 +339,7 @@ def test_the_first_interrupt_finishes_what_is_paid_for(run: Run, folder: Path, s
     """It stops submitting, waits for what is accepted, writes everything down, says how to go on, and is 130."""
     sandbox, settings = slow
     write_sheet(folder, foxes(12))
-    started = Started(folder, settings, "batch", "jobs.jsonl", "--max-open", "4")
+    started = Started(folder, settings, "batch", "jobs.jsonl", "-o", "out", "--max-open", "4")
     wait_for_submits(sandbox, 4)
     started.process.send_signal(signal.SIGINT)
     code, out, talk = started.end()
@@ -351,7 +358,7 @@ def test_the_second_interrupt_leaves(run: Run, folder: Path, served: Served, sig
     """It does not wait for what is accepted; the results say what goes on, and a resume takes it up."""
     sandbox, settings = served
     write_sheet(folder, {"a": "a cat [[slow:20]]", "b": "a dog [[slow:20]]"})
-    started = Started(folder, settings, "batch", "jobs.jsonl")
+    started = Started(folder, settings, "batch", "jobs.jsonl", "-o", "out")
     assert started.process.stderr is not None
     wait_for_submits(sandbox, 2)
     time.sleep(0.3)
@@ -371,7 +378,7 @@ def test_status_is_told_while_it_runs(run: Run, folder: Path, served: Served) ->
     """Another process may look, and may not interfere; a second run in the same folder is refused."""
     sandbox, settings = served
     write_sheet(folder, {f"a{n}": f"cat {n} [[slow:40]]" for n in range(6)})
-    started = Started(folder, settings, "batch", "jobs.jsonl", "-p", "apiinone")
+    started = Started(folder, settings, "batch", "jobs.jsonl", "-o", "out", "-p", "apiinone")
     wait_for_submits(sandbox, 6)
     told = json.loads(run("status", "out", "--json").stdout)
     assert f"process {started.process.pid} on" in told["under_way"]
@@ -392,7 +399,7 @@ def test_each_decision_about_what_nobody_knows(run: Run, folder: Path, served: S
     """To attach goes on with the id, to resubmit pays once more, to abandon never sends; none of them needs a key."""
     sandbox, settings = served
     write_sheet(folder, {"a": "a cat [[lost]]", "b": "a dog [[lost]]", "c": "a bird [[lost]]", "d": "a fox"})
-    shown = run("batch", "jobs.jsonl", **settings)
+    shown = run("batch", "jobs.jsonl", "-o", "out", **settings)
     assert (1, True) == (shown.returncode, "kling-async unconfirmed out" in shown.stderr)
     listed = [json.loads(line) for line in run("unconfirmed", "out", "--json").stdout.splitlines()]
     assert {"a", "b", "c"} == {one["key"] for one in listed}
@@ -414,7 +421,7 @@ def test_a_report_is_made_anew(run: Run, folder: Path, served: Served) -> None:
     _, settings = served
     row = {"prompt": "{a} in {b}", "vars": {"a": ["cat", "dog"], "b": ["rain", "snow"]}}
     (folder / "jobs.jsonl").write_text(json.dumps(row) + "\n")
-    assert 0 == run("batch", "jobs.jsonl", **settings).returncode
+    assert 0 == run("batch", "jobs.jsonl", "-o", "out", **settings).returncode
     for name in ("report.html", "results.jsonl", "results.csv", "failed.jsonl"):
         (folder / "out" / name).unlink()
     shown = run("report", "out")

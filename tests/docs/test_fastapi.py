@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -29,8 +36,9 @@ def server() -> Iterator[SandboxServer]:
 
 
 @pytest.fixture
-def web(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Load the app as a new process would, pointed at the sandbox."""
+def web(server: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """Load the app as a new process would, in a folder of its own, pointed at the sandbox."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GPTPROTO_BASE_URL", server.url)
     monkeypatch.setenv("GPTPROTO_API_KEY", server.sandbox.key)
     return load_from_docs("examples/fastapi_app.py")
@@ -169,3 +177,87 @@ async def test_what_still_runs_at_the_end_is_noted(
                 await anyio.sleep(0.02)
     [entry] = server.sandbox.entries
     assert f"key={key} id={entry.id}" in caplog.text
+
+
+# Over restarts.
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
+
+
+async def test_a_job_is_found_after_a_restart(web: ModuleType, server: SandboxServer) -> None:
+    """What an earlier process submitted is known by its key, however it ended, and repeating the POST buys nothing."""
+    prompts = {"ok": "a fox", "no": "a fox [[refused]]", "bad": "a fox [[failed]]", "lost": "a fox [[lost]]"}
+    async with running(web) as http:
+        for key, prompt in prompts.items():
+            await post(http, prompt, key=key)
+            await told(http, key)
+        before = {key: (await http.get(f"/jobs/{key}")).json() for key in prompts}
+    web.works.clear()  # as a process does that ends
+    async with running(web) as http:
+        for key, prompt in prompts.items():
+            assert before[key] | {"error": None} == (await told(http, key))[-1] | {"error": None}
+            assert (await post(http, prompt, key=key))["status"] == before[key]["status"]
+        assert (await http.post("/jobs", json={"prompt": "an owl", "key": "ok"})).status_code == 409
+        assert (await http.get("/jobs/nobody")).status_code == 404
+    assert server.sandbox.submits == len(prompts)
+
+
+@contextmanager
+def serving(folder: Path, server: SandboxServer) -> Generator[tuple[subprocess.Popen[str], httpx.Client]]:
+    """Serve the app as uvicorn does, and kill it in the end."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "fastapi_app:app", "--app-dir", str(EXAMPLES), "--port", str(port)]
+    settings = {"GPTPROTO_BASE_URL": server.url, "GPTPROTO_API_KEY": server.sandbox.key}
+    process = subprocess.Popen(command, cwd=folder, env=os.environ | settings, stderr=subprocess.PIPE, text=True)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+            yield process, http
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=20)
+
+
+def begun(process: subprocess.Popen[str]) -> str:
+    """Wait until a server says that it serves, or ends, and return what it has said."""
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if "Uvicorn running" in line:
+            break
+    return said
+
+
+def answered(http: httpx.Client, key: str, *statuses: str) -> dict[str, Any]:
+    """Ask for a job until it has one of these statuses."""
+    until = time.monotonic() + 20
+    while (shown := http.get(f"/jobs/{key}").raise_for_status().json())["status"] not in statuses:
+        assert time.monotonic() < until, shown
+        time.sleep(0.05)
+    found: dict[str, Any] = shown
+    return found
+
+
+def test_a_killed_server_buys_once(tmp_path: Path) -> None:
+    """Killed while a job runs and again when it is over, the app knows it by its key, and never buys it again."""
+    wish = {"prompt": "a fox", "key": "fox-1"}
+    anything = ("queued", "running", "succeeded")
+    with SandboxServer(Sandbox(image_latency=Fixed(4.0))) as server:
+        with serving(tmp_path, server) as (process, http):
+            begun(process)
+            assert http.post("/jobs", json=wish).status_code == 202
+            answered(http, "fox-1", *anything)
+        with serving(tmp_path, server) as (process, http):
+            begun(process)
+            answered(http, "fox-1", *anything)
+            assert http.post("/jobs", json=wish).status_code == 202
+            outputs = answered(http, "fox-1", "succeeded")["outputs"]
+            with serving(tmp_path, server) as (second, _):
+                assert f"in use by process {process.pid}" in begun(second)
+        with serving(tmp_path, server) as (process, http):
+            begun(process)
+            assert http.post("/jobs", json=wish).status_code == 202
+            assert outputs == answered(http, "fox-1", "succeeded")["outputs"]
+            assert http.post("/jobs", json={"prompt": "an owl", "key": "fox-1"}).status_code == 409
+        assert (1, 1) == (server.sandbox.submits, server.sandbox.billed("a fox"))

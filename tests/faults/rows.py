@@ -200,6 +200,11 @@ ROWS = (
         "Each job is over or unconfirmed; the books balance: charged = accepted + some of the unconfirmed.",
     ),
     Row(
+        47,
+        "Two runs begin in one folder at once, or a run dies between two of the folder's files",
+        "No row, order or title is lost; the second run changes no file; nothing is paid twice.",
+    ),
+    Row(
         51,
         "A journal that was in use, without its log, or with a part of it",
         "It is refused until the loss is accepted; nothing is sent.",

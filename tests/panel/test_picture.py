@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from kling_async import Estimate
 from kling_async.panel.picture import draw
 from kling_async.panel.view import Ending, Part, ProviderView, View
 
@@ -51,7 +53,7 @@ def test_a_picture_shows_everything() -> None:
     assert [
         "█████x?▓▓▓▓▒░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░   10%    120 of 1,200",
         "█ 117 succeeded   x 2 failed   ? 1 unconfirmed   ▓ 98 running   ░ 980 planned",
-        "4.0/s   ETA 4:30   elapsed 1:04   $1.44   110 saved",
+        "4.0/s   ETA 4:30   $1.44   elapsed 1:04   110 saved",
         "gptproto   90 running   2 sending   1,100 over       3.5/s   429 ×3",
         "apiinone    8 running   0 sending       9 over         -/s   not reached, 0:08",
         "█ cat-rain                  /home/somebody/pictures/of/animals/cat-rain-0.png",
@@ -64,14 +66,30 @@ def test_little_is_shown_of_nothing() -> None:
     assert [
         "    0%  0 of 0 so far",
         "█ 0 succeeded   ▓ 0 running   ░ 0 planned",
-        "-/s   ETA -   elapsed 0:00   $0.00",
+        "-/s   ETA -   $0.00   elapsed 0:00",
     ] == lines(View(progress=STILL, total=None))
+
+
+@pytest.mark.parametrize(
+    ("width", "facts"),
+    [
+        (100, "4.0/s   ETA 4:30   $1,234.50 of $2,400.00 to $24,000.00 + 80 unpriced   elapsed 1:04"),
+        (80, "4.0/s   ETA 4:30   $1,234.50 of $2,400.00 to $24,000.00 + 80 unpriced"),
+        (60, "4.0/s   ETA 4:30   $1,234.50 + 80 unpriced   elapsed 1:04"),
+        (40, "4.0/s   ETA 4:30   $1,234.50"),
+    ],
+)
+def test_money_is_shown_in_any_terminal(width: int, facts: str) -> None:
+    """What is spent stands before what time it took, and is told in fewer words where there is less room."""
+    progress = evolve(BUSY, spent=Decimal("1234.5"), unpriced=80, saved=0)
+    estimate = Estimate(low=Decimal(2400), high=Decimal(24000), priced=5, unpriced=("m",))
+    assert facts == lines(View(progress=progress, total=1200, estimate=estimate), width)[2]
 
 
 def test_when_all_is_over_nothing_is_to_go() -> None:
     """At the end there is no time to go."""
     view = View(progress=evolve(STILL, total=2, pulled=2, succeeded=2, per_second=1.0, elapsed=3.0), total=2)
-    assert "1.0/s   elapsed 0:03   $0.00" == lines(view)[2]
+    assert "1.0/s   $0.00   elapsed 0:03" == lines(view)[2]
     assert lines(view)[0].endswith("█  100%  2 of 2")
 
 

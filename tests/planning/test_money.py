@@ -95,12 +95,15 @@ def test_what_is_reserved_counts_until_it_is_settled() -> None:
 
 
 def test_the_error_says_what_is_left() -> None:
-    """Whoever meets the limit is told how much of it is left, and for which job it did not do."""
+    """A job that meets the limit is told with what is left of it, and with what would have been enough for the job."""
     budget = Budget(Decimal("1.00"))
     budget.reserve(Decimal("0.75"))
-    error = budget.exceeded("cat-1")
+    error = budget.exceeded("cat-1", Decimal("0.30"))
     assert "cat-1" == error.key
-    assert "$0.25 of $1.00" in str(error)
+    assert "it costs up to $0.30, and $0.25 of $1.00 are left" in str(error)
+    assert "max_cost=1.05 would do for this job" in str(error)
+    assert "what was submitted before is paid for" in str(error)
+    assert "Nothing was sent" not in str(error)
 
 
 cents = st.integers(0, 500).map(lambda number: Decimal(number) / 100)

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from kling_async.errors import AnswerLost, ContentRejected, KlingError, NotSent, RateLimited, WaitTimeout
-from kling_async.planning.moves import EventKind
+from kling_async.planning.moves import Event, EventKind, State, Ticket
 from kling_async.planning.progress import Progress, Tally
 from kling_async.prediction import Status
 
@@ -150,6 +150,18 @@ def test_speed_and_time_to_go() -> None:
     assert 0.5 == pytest.approx(seen[-1].per_second)
     assert 80.0 == pytest.approx(seen[-1].remaining)
     assert (100, 120.0) == (seen[-1].total, seen[-1].elapsed)
+
+
+def test_what_is_replayed_is_counted_and_makes_no_speed() -> None:
+    """An ending that the journal tells is an ending, with its cost, and says nothing of how fast this run is."""
+    tally = Tally(now=0.0, total=30)
+    for number in range(30):
+        tally.pulled()
+        ticket = Ticket(key=f"{number}", job=None, path=(), state=State.ENDED)
+        ended = Event(EventKind.FINISHED, number / 100, "gptproto", ticket, evolve(DONE, cost=None), replayed=True)
+        tally.heard(ended, cost=Decimal("0.03"))
+    now = tally.snapshot(now=1.0)
+    assert (30, None, Decimal("0.90")) == (now.succeeded, now.per_second, now.spent)
 
 
 def test_the_total_is_known_at_the_end() -> None:
