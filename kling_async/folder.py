@@ -71,9 +71,9 @@ class RunFolder:
         """Whether a run was begun there."""
         return self._jobs.is_file() and self._about.is_file() and self.journal.is_file()
 
-    def read(self) -> Reading:
-        """Read the journal. Raises JournalError."""
-        return read_journal(self.journal)
+    def read(self, *, accept_lost_log: bool = False) -> Reading:
+        """Read the journal, even if it lacks its newest entries where that is accepted. Raises JournalError."""
+        return read_journal(self.journal, accept_lost_log=accept_lost_log)
 
     def about(self) -> dict[str, object]:
         """Return what is known of the run. Raises InputError if the folder holds none."""

@@ -60,7 +60,7 @@ def batch(
     def prepare(held: ExitStack) -> Runner:
         folder = RunFolder(folder_for(file) if output is None else output)
         held.enter_context(folder.owned())
-        earlier = _earlier(folder)
+        earlier = _earlier(folder, options)
         look = Look(options.after(earlier.about.get("settings", {})), earlier=earlier, limit=limit)
         jobs = _read(look, file, settings)
         if output is None:
@@ -124,7 +124,7 @@ def resume(folder: Path, /, *, options: Options = NOTHING_SAID) -> int:
         here = RunFolder(folder)
         about = here.about()
         held.enter_context(here.owned())
-        earlier = _earlier(here)
+        earlier = _earlier(here, options)
         look = Look(options.after(about.get("settings")), earlier=earlier)
         for _ in look.jobs(here.sheet()):
             pass
@@ -153,9 +153,9 @@ def _run(prepare: Callable[[ExitStack], Runner]) -> int:
         return run(command) or made[0].run()
 
 
-def _earlier(folder: RunFolder) -> Earlier:
+def _earlier(folder: RunFolder, options: Options) -> Earlier:
     """Read what earlier runs have left in a folder. Raises JournalError if its journal is in use."""
-    earlier = Earlier.of(folder)
+    earlier = Earlier.of(folder, accept_lost_log=options.accept_lost_log)
     if earlier.owner is not None:
         raise under_way(folder.path, earlier.owner)
     return earlier

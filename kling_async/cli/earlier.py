@@ -34,9 +34,9 @@ class Earlier:
     owner: str | None = None
 
     @classmethod
-    def of(cls, folder: RunFolder) -> Earlier:
+    def of(cls, folder: RunFolder, *, accept_lost_log: bool = False) -> Earlier:
         """Read a folder. Raises JournalError, or InputError where a row that was kept cannot be read."""
-        reading = folder.read()
+        reading = folder.read(accept_lost_log=accept_lost_log)
         attempts: dict[str, list[Submission]] = {}
         for one in reading.submissions:
             attempts.setdefault(one.key, []).append(one)

@@ -30,6 +30,7 @@ class Options:
         fail_fast: Submit no more after the first failure.
         retry_failed: Submit again, and pay again, what has failed before.
         accept_changed: Submit, and pay, a job whose key is known with another input.
+        accept_lost_log: Go on although the log of the journal is missing or cut. What was only in there is paid again.
         progress: A panel, plain lines, or nothing; by default what suits the terminal.
         json: Put one JSON object for each job on stdout, in place of the paths of its files.
     """
@@ -43,6 +44,7 @@ class Options:
     fail_fast: bool | None = None
     retry_failed: Annotated[bool, Parameter(negative="", show_default=False)] = False
     accept_changed: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    accept_lost_log: Annotated[bool, Parameter(negative="", show_default=False)] = False
     progress: Literal["live", "plain", "none"] | None = None
     json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False
 

@@ -13,6 +13,7 @@ from attrs import asdict, define, field, frozen
 
 from ..batch import Batch
 from ..client import Client
+from ..effects.journal import SqliteJournal
 from ..errors import BudgetExceeded, KlingError, NotSent
 from ..folder import RunFolder
 from ..inputs import Job
@@ -103,7 +104,7 @@ class Runner:
             client.batch(
                 self.jobs,
                 provider=options.providers,
-                journal=self.folder.journal,
+                journal=SqliteJournal(self.folder.journal, accept_lost_log=options.accept_lost_log),
                 save_to=None if options.download is False else self.folder.media,
                 max_open=options.max_open,
                 max_cost=options.max_cost,

@@ -214,6 +214,21 @@ def test_row_52_a_run_that_had_ended(site: OpenSite, tmp_path: Path) -> None:
     assert before == media(folder)
 
 
+def test_row_51_the_command_line_without_the_log(site: OpenSite, tmp_path: Path) -> None:
+    """No command goes on with a run whose log is missing, until it is told to; then all that is left is there."""
+    here, folder = site(), tmp_path / "run-ended"
+    shutil.copytree(SAMPLES / "run-ended", folder)
+    (folder / "journal.db.owner").write_text("process 4711 on host, since 2026-11-29 19:10:32+00:00\n")
+    for command in ("status", "resume", "report"):
+        said = " ".join(command_line(here, tmp_path, command, "run-ended").split())
+        assert "JournalError: The journal" in said
+        assert "journal.db-wal is missing" in said
+        assert "--accept-lost-log" in said
+    assert "6 jobs" in command_line(here, tmp_path, "resume", "run-ended", "--accept-lost-log")
+    assert "6 jobs" in " ".join(command_line(here, tmp_path, "status", "run-ended").split())
+    assert [] == list(here.books.requests)
+
+
 def test_row_52_a_run_that_was_killed(site: OpenSite, tmp_path: Path) -> None:
     """A folder of a run that was killed goes on: what was accepted is not paid again, and all of it is saved."""
     here, folder = site(KNOWING), tmp_path / "run-killed"

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from ...errors import JournalError
 
-__all__ = ["Left", "Ownership", "owner_of"]
+__all__ = ["Left", "Ownership", "left_by_owner", "owner_of"]
 
 _COUNT_AT: Final = 256
 """Bytes that the owner's name may take; the count of its commits stands behind them."""
@@ -124,8 +124,19 @@ def _left_in(file: BinaryIO) -> Left | None:
     return Left(int(count) if len(count) == 20 and count.isdigit() else None)
 
 
-def owner_of(path: Path) -> str | Left | None:
-    """Return the process that owns a file, in words, or what a dead one has left; None if it was let go."""
+def owner_of(path: Path) -> str | None:
+    """Return the process that owns a file, in words; None if there is none, also if it died."""
+    found = _owner_or_left(path)
+    return found if isinstance(found, str) else None
+
+
+def left_by_owner(path: Path) -> Left | None:
+    """Return what an owner of a file has left that died; None if there is nothing, or an owner."""
+    found = _owner_or_left(path)
+    return None if isinstance(found, str) else found
+
+
+def _owner_or_left(path: Path) -> str | Left | None:
     try:
         with _beside(path).open("r+b") as file:
             try:

@@ -19,7 +19,7 @@ from ...planning.submissions import Submission
 from ..disk import real_path
 from .layout import VERSION, check_header, newest_commit, submissions_in, submissions_of_version_1
 from .lost_log import check_commits, check_log, log_beside
-from .ownership import Left, owner_of
+from .ownership import Left, left_by_owner, owner_of
 
 __all__ = ["Reading", "read_journal"]
 
@@ -37,16 +37,19 @@ class Reading:
     owner: str | None = None
 
 
-def read_journal(path: Path) -> Reading:
+def read_journal(path: Path, *, accept_lost_log: bool = False) -> Reading:
     """Read a journal; one that is not there yet holds nothing. What a dead process was sending is unconfirmed.
+
+    Args:
+        path: the journal.
+        accept_lost_log: read what is left of one that lacks its newest entries.
 
     Raises:
         JournalError: it cannot be read, is no journal, is of a later version, is damaged, or lacks its newest entries.
     """
     path = real_path(path)
-    found = owner_of(path)
-    owner, left_by = (found, None) if isinstance(found, str) else (None, found)
-    if owner is None:
+    owner, left_by = owner_of(path), None if accept_lost_log else left_by_owner(path)
+    if owner is None and not accept_lost_log:
         check_log(path, left_by)
     if not path.exists():
         return Reading(owner=owner)
