@@ -32,8 +32,9 @@ def one_line(text: str) -> str:
 
 
 def escaped(json: str) -> str:
-    r"""Return JSON with such codes as `\u....`, which says the same and is one line to everything that splits lines."""
-    return _CODE.sub(lambda code: f"\\u{ord(code[0]):04x}", json)
+    r"""Return JSON with such codes as `\u....`, which says the same, and has no end of a line but its layout's own."""
+    # Between the values, ends of lines and tabs are layout; inside a text JSON has no such thing.
+    return _CODE_IN_TEXT.sub(lambda code: f"\\u{ord(code[0]):04x}", json)
 
 
 def quoted(url: str) -> str:
