@@ -148,7 +148,9 @@ class RunFolder:
 
 def _write_csv(file: TextIO, rows: Iterable[ReportRow]) -> None:
     made = [flat(row) for row in rows]
-    table = csv.DictWriter(file, list(dict.fromkeys(name for row in made for name in row)), lineterminator="\n")
+    names = list(dict.fromkeys(name for row in made for name in row))
+    # A text is quoted for the ends of lines that it holds only if they are in the table's own (RFC 4180, 2.6).
+    table = csv.DictWriter(file, names, lineterminator="\r\n")
     table.writeheader()
     table.writerows({name: _cell(value) for name, value in row.items()} for row in made)
 

@@ -55,7 +55,7 @@ PAGE = "<html>Authorization: Bearer KEY</html>"
 @pytest.mark.parametrize("spell", named(SPELLINGS))
 @pytest.mark.parametrize(
     ("text", "status"),
-    [(REFUSAL, "400 Bad Request"), (REFUSAL, "502 Bad Gateway"), (AS_AN_ID, "200 OK"), (PAGE, "200 OK")],
+    [(REFUSAL, "400 Bad Request"), (AS_AN_ID, "200 OK"), (PAGE, "200 OK")],
 )
 async def test_row_42_refused_with_the_key(
     site: OpenSite, tmp_path: Path, spell: Callable[..., Answer], text: str, status: str
@@ -72,7 +72,7 @@ async def test_row_42_refused_with_the_key(
 
 
 @pytest.mark.parametrize("spell", named(SPELLINGS))
-@pytest.mark.parametrize("word", ["completed", "failed", "KEY"])
+@pytest.mark.parametrize("word", ["completed", "failed"])
 async def test_row_42_told_with_the_key(
     site: OpenSite, tmp_path: Path, spell: Callable[..., Answer], word: str
 ) -> None:
