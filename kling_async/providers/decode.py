@@ -44,11 +44,9 @@ def strict_converter() -> Converter:
 def excerpt(reply: HttpReply) -> str:
     """Return the beginning of a reply as printable text without the key, at most 4,096 characters of it."""
     try:
-        body = _unpacked(reply)
+        return _beginning(_unpacked(reply), reply)
     except _Packed:
         return ""
-    # Redacted before it is cut: half a key at the end would be one that is not recognised.
-    return printable(reply.redact(_text(body, errors="replace"))[:_EXCERPT])
 
 
 def read_json(reply: HttpReply, *, provider: str) -> Json:
@@ -60,21 +58,26 @@ def read_json(reply: HttpReply, *, provider: str) -> Json:
     try:
         body = _unpacked(reply)
     except _Packed as error:
-        raise _unreadable(str(error), reply, provider) from None
+        raise _unreadable(str(error), reply, b"", provider) from None
     if not body.strip():
-        raise _unreadable("The reply is empty", reply, provider)
+        raise _unreadable("The reply is empty", reply, body, provider)
     try:
         text = reply.redact(_text(body, errors="surrogatepass"))
         document = cast("Json", json.loads(text, parse_constant=_no_constant))
     except (ValueError, RecursionError) as error:
         page = body.lstrip()[:1] == b"<"
         what = "The reply is a page, not JSON" if page else f"The reply is not JSON ({type(error).__name__})"
-        raise _unreadable(what, reply, provider) from None
+        raise _unreadable(what, reply, body, provider) from None
     # Only an escape can hide a key from the first of these lines.
     return _redacted(document, reply.redact) if "\\" in text else document
 
 
 _EXCERPT: Final = 4096
+
+
+def _beginning(body: bytes, reply: HttpReply) -> str:
+    # Redacted before it is cut: half a key at the end would be one that is not recognised.
+    return printable(reply.redact(_text(body, errors="replace"))[:_EXCERPT])
 
 
 def _text(body: bytes, *, errors: str) -> str:
@@ -131,8 +134,8 @@ def _unpacked(reply: HttpReply) -> bytes:
     return body
 
 
-def _unreadable(what: str, reply: HttpReply, provider: str) -> UnexpectedReply:
-    return UnexpectedReply(what, provider=provider, http_status=reply.status, excerpt=excerpt(reply))
+def _unreadable(what: str, reply: HttpReply, body: bytes, provider: str) -> UnexpectedReply:
+    return UnexpectedReply(what, provider=provider, http_status=reply.status, excerpt=_beginning(body, reply))
 
 
 def structure(made: Converter, kind: type[T], value: Json, reply: HttpReply, *, provider: str) -> T:
