@@ -315,8 +315,11 @@ class Batch:
         for listener in self._listeners:
             try:
                 listener(event)
-            except Exception:  # noqa: BLE001
-                # It runs inside the scheduler, where its mistake would stop everybody's work.
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException:  # noqa: BLE001
+                # It runs inside the scheduler, where its mistake would stop all work. That holds for a cancellation,
+                # too: nobody can cancel a plain call, so it is that of something else, such as a cancelled future's.
                 _log.exception("a listener of a batch failed")
 
     def _hand_out(self, position: int, outcome: Outcome) -> None:

@@ -46,8 +46,8 @@ _ADVICE: Final = {
     **dict.fromkeys(("failed", "cancelled", "expired"), "To pay once more: kling-async resume {folder} --retry-failed"),
 }
 """What can be done on the command line about jobs with these statuses."""
-_FORMULA: Final = ("=", "+", "-", "@")
-"""What spreadsheets take for the beginning of a formula."""
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What spreadsheets take for the beginning of a formula, in both widths (OWASP, CSV injection)."""
 
 
 class RunFolder:
@@ -191,14 +191,16 @@ def under_way(path: Path, owner: str) -> JournalError:
 
 def _write_csv(file: TextIO, rows: Iterable[ReportRow]) -> None:
     made = [flat(row) for row in rows]
-    table = csv.DictWriter(file, list(dict.fromkeys(name for row in made for name in row)), lineterminator="\n")
+    names = list(dict.fromkeys(name for row in made for name in row))
+    # A text is quoted for the ends of lines that it holds only if they are in the table's own (RFC 4180, 2.6).
+    table = csv.DictWriter(file, names, lineterminator="\r\n")
     table.writeheader()
-    table.writerows({name: _cell(name, value) for name, value in row.items()} for row in made)
+    table.writerows({name: _cell(value) for name, value in row.items()} for row in made)
 
 
-def _cell(name: str, value: object) -> object:
+def _cell(value: object) -> object:
     text = "|".join(map(str, cast("list[object]", value))) if isinstance(value, list) else value
-    # The provider's words must not become a formula in whatever opens the table.
-    strange = name == "error" and isinstance(text, str) and text.startswith(_FORMULA)
-    text = f"'{text}" if strange else text
-    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
+    if not isinstance(text, str):
+        return text
+    # No text may become a formula in whatever opens the table: others write prompts and sheets, too.
+    return ("'" + text if text.startswith(_FORMULA) else text).encode("utf-8", "replace").decode()

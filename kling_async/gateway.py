@@ -70,7 +70,9 @@ class Gateway:
             )
         except KlingError as error:
             _light(error).key, error.id = prediction.key, prediction.id
-            error.may_be_billed, error.advice = True, _POLL_ADVICE
+            # Advice of this one error's own goes before that of all; its kind's own is for submissions.
+            own = vars(error).get("advice", "")
+            error.may_be_billed, error.advice = True, f"{own} {_POLL_ADVICE}".lstrip()
             raise
         self._note(seen)
         return seen

@@ -78,7 +78,7 @@ _MOST_BOXES: Final = 10_000
 
 
 def ends_whole(media: MediaType, read: Read, size: int) -> bool:
-    """Return whether a file ends where its own structure says, for a file of unknown length; WebM does not say."""
+    """Return whether a file ends where its own structure says, for a file of unknown length."""
     if media is _PNG:
         return b"IEND" in read(size - 12, 12)
     if media is _JPEG:
@@ -87,7 +87,42 @@ def ends_whole(media: MediaType, read: Read, size: int) -> bool:
         return read(size - 64, 64).rstrip(b"\0").endswith(b";")
     if media is _WEBP:
         return int.from_bytes(read(4, 4), "little") + 8 <= size
-    return media is _WEBM or _boxes_end_at(size, read)
+    return _elements_end_at(size, read) if media is _WEBM else _boxes_end_at(size, read)
+
+
+_HEADER, _SEGMENT = 0x1A45DFA3, 0x18538067
+
+
+def _elements_end_at(size: int, read: Read) -> bool:
+    """Walk over the elements of which a WebM file consists (RFC 8794, 6 and 8; RFC 9559, 4.5).
+
+    A segment that was written live may leave its size open. Cut between two clusters it looks the same, so such a file
+    never proves that it is whole.
+    """
+    at, kinds = 0, list[int]()
+    for _ in range(_MOST_BOXES):
+        kind, id_bytes = _varint(read(at, 8), marked=True)
+        length, size_bytes = _varint(read(at + id_bytes, 8), marked=False)
+        if not id_bytes or not size_bytes or length == (1 << 7 * size_bytes) - 1:  # all ones: the size is open
+            return False
+        kinds.append(kind)
+        at += id_bytes + size_bytes + length
+        if at >= size:
+            return at == size and kinds[0] == _HEADER and _SEGMENT in kinds
+    return False
+
+
+def _varint(data: bytes, *, marked: bool) -> tuple[int, int]:
+    """Return a number of variable length and how many bytes it has, 0 if it is none (RFC 8794, 4).
+
+    Args:
+        marked: whether the bit that marks the length belongs to the number, as it does in an element's ID.
+    """
+    width = 9 - data[0].bit_length() if data and data[0] else 0
+    if not 0 < width <= len(data):
+        return 0, 0
+    number = int.from_bytes(data[:width], "big")
+    return (number if marked else number & ((1 << 7 * width) - 1)), width
 
 
 def _boxes_end_at(size: int, read: Read) -> bool:

@@ -52,7 +52,7 @@ class Output:
     """One thing that was generated.
 
     Attributes:
-        url: where it lies: an https address, or a `data:` URI. Addresses expire.
+        url: where it lies: an https address, or a `data:` URI. Addresses expire, and hold control codes only quoted.
         kind: image or video.
     """
 
@@ -77,7 +77,7 @@ class Fault:
     Attributes:
         kind: the cause, as far as the provider tells.
         code: the provider's own code, if it gave one.
-        message: the provider's own words.
+        message: the provider's own words, as one printable line.
     """
 
     kind: FaultKind
@@ -105,14 +105,15 @@ class Prediction:
         id: its id at the provider.
         key: our own name for the job, which also names its files.
         status: where it stands.
-        native_status: the provider's own word for that.
-        outputs: what was generated; empty until it succeeded.
+        native_status: the provider's own word for that, without codes that a terminal obeys.
+        outputs: what was generated; empty until it succeeded. At most 8 more than the model can be asked for; where a
+            provider names more, they are in `raw`.
         fault: why it did not succeed, or None.
         flagged: whether the provider marked an output as unsafe; None where it does not say.
         created_at: when the provider took it, in UTC, if it says so.
         timings: durations the provider reports.
         cost: its price in US dollars at the published rate; None where no price is published.
-        raw: the reply it was read from.
+        raw: the reply it was read from, without the key.
     """
 
     provider: str

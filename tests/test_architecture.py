@@ -27,7 +27,7 @@ LAYERS = (
     # `errors` names the values of `prediction`, which names nothing of ours: PredictionFailed carries a Prediction.
     ("prediction",),
     ("errors",),
-    ("inputs", "media", "wire"),
+    ("inputs", "media", "printable", "wire"),
     ("naming",),
     (
         *("outcome", "providers.decode", "providers.fields", "providers.rules"),
@@ -86,7 +86,7 @@ HOUSES = ("cli", "report", "sheets", "testing")
 
 PURE = (
     *("errors", "inputs", "matrices", "media", "naming", "outcome", "planning", "prediction", "providers", "report"),
-    *("panel.picture", "panel.view", "results", "sheets", "wire"),
+    *("panel.picture", "panel.view", "printable", "results", "sheets", "wire"),
 )
 IMPURE = frozenset(
     {

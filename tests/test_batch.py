@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from decimal import Decimal
 from pathlib import Path, PurePath
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+import trio
 
 from kling_async import (
     AnswerLost,
@@ -569,6 +572,64 @@ async def test_a_listener_that_fails_harms_nobody(house: OpenHouse, caplog: pyte
         assert 3 == len(await gather(batch))
     assert 9 <= len(heard)
     assert "a listener of a batch failed" in caplog.text
+
+
+def cancelled_future(_: Event) -> None:
+    future: Future[None] = Future()
+    future.cancel()
+    future.result()
+
+
+def cancelled_task(_: Event) -> None:
+    raise asyncio.CancelledError
+
+
+async def _cancelled() -> trio.Cancelled:
+    kept: list[trio.Cancelled] = []
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await trio.lowlevel.checkpoint()
+        except trio.Cancelled as error:
+            kept.append(error)
+            raise
+    return kept[0]
+
+
+CANCELLED = trio.run(_cancelled)
+
+
+def cancelled_scope(_: Event) -> None:
+    raise CANCELLED
+
+
+@pytest.mark.parametrize("listener", [cancelled_future, cancelled_task, cancelled_scope])
+async def test_a_listener_that_was_cancelled_cancels_nobody(
+    house: OpenHouse, listener: Callable[[Event], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A cancellation of something else that comes out of a listener is a mistake like any other."""
+    async with house() as at, at.client.batch(images(3)) as batch:
+        batch.listen(listener)
+        outcomes = await gather(batch)
+    assert [True] * 3 == [outcome.ok for outcome in outcomes]
+    assert "a listener of a batch failed" in caplog.text
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+async def test_ctrl_c_in_a_listener_is_no_mistake(house: OpenHouse, end: type[BaseException]) -> None:
+    """An interrupt that strikes while a listener runs, and an exit that it asks for, go on to the program."""
+
+    def struck(event: Event) -> None:
+        raise end
+
+    heard: list[Event] = []
+    async with house() as at:
+        async with at.client.batch(images(1)) as batch:
+            batch.listen(heard.append)
+            await gather(batch)
+        batch.listen(struck)
+        with pytest.raises(end):
+            batch._tell(heard[0])
 
 
 # Files, over a real socket: work in threads looks idle to a clock that leaps.

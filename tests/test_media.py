@@ -141,6 +141,23 @@ def webp(size: int) -> bytes:
 FTYP, MOOV, MDAT = box(b"ftyp", b"isom\0\0\0\0"), box(b"moov", bytes(60)), box(b"mdat", bytes(90))
 PNG_HEAD, JPEG_HEAD, GIF_HEAD = HEADS["PNG"][0], HEADS["JPEG"][0], HEADS["GIF"][0]
 
+
+def element(id: int, body: bytes, *, open_size: bool = False) -> bytes:
+    """Write one element of a WebM file, with a size of eight bytes (RFC 8794, 6)."""
+    size = (1 << 56) - 1 if open_size else len(body)
+    return id.to_bytes((id.bit_length() + 7) // 8, "big") + (1 << 56 | size).to_bytes(8, "big") + body
+
+
+EBML = element(0x1A45DFA3, element(0x4282, b"webm"))
+
+
+def webm(*, open_size: bool = False) -> bytes:
+    """Write a WebM file: what it is, its length and tracks, and two clusters of one block each."""
+    cluster = element(0x1F43B675, element(0xE7, b"\0") + element(0xA3, b"\x81\0\0\x80" + bytes(40)))
+    about = element(0x1549A966, element(0x2AD7B1, b"\x0f\x42\x40")) + element(0x1654AE6B, element(0xAE, bytes(9)))
+    return EBML + element(0x18538067, about + cluster * 2, open_size=open_size)
+
+
 ENDS = {
     "PNG": (PNG_HEAD + b"\0\0\0\0IEND\xaeB`\x82", True),
     "PNG without its checksum": (PNG_HEAD + b"\0\0\0\0IEND", True),
@@ -164,7 +181,12 @@ ENDS = {
     "MP4 with a box shorter than its head": (FTYP + MOOV + b"\0\0\0\7mdat", False),
     "MP4 of ever so many boxes": (FTYP + MOOV + box(b"free") * 10_000, False),
     "AVIF": (box(b"ftyp", b"avif") + box(b"meta") + MDAT, True),
-    "WebM, which does not say": (HEADS["WebM"][0] + b"x", True),
+    "WebM": (webm(), True),
+    "WebM with more behind it": (webm() + element(0xEC, bytes(9)), True),
+    "WebM with bytes behind it that are no element": (webm() + b"\0", False),
+    "WebM of open size": (webm(open_size=True), False),
+    "WebM without a segment": (EBML, False),
+    "WebM of ever so many elements": (webm() + element(0xEC, b"") * 10_000, False),
 }
 
 
@@ -187,3 +209,16 @@ def test_the_clip_of_the_sandbox_is_whole() -> None:
 
     assert whole(clip)
     assert not any(whole(clip[:size]) for size in range(SNIFFED_BYTES, len(clip)))
+
+
+@pytest.mark.parametrize("open_size", [False, True])
+def test_a_cut_webm_is_never_whole(*, open_size: bool) -> None:
+    """A WebM that is cut anywhere, also between two of its elements, is not taken for whole."""
+    film = webm(open_size=open_size)
+    media = sniff(film[:SNIFFED_BYTES])
+    assert media is not None
+
+    def whole(data: bytes) -> bool:
+        return ends_whole(media, lambda at, most: data[at : at + most], len(data))
+
+    assert not any(whole(film[:size]) for size in range(SNIFFED_BYTES, len(film)))

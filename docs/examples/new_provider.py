@@ -14,6 +14,7 @@ from kling_async.providers.check import body_of
 from kling_async.providers.decode import strict_converter, structure
 from kling_async.providers.fields import Problem, When, read_outputs, register_fields
 from kling_async.providers.record import WORDS, Envelope, Record, envelope_of
+from kling_async.providers.refusal import ErrorRules
 from kling_async.providers.rules import Length, OneOf, Range
 from kling_async.wire import HttpReply, HttpRequest
 
@@ -56,6 +57,10 @@ class Example(Provider):
     url_variable: ClassVar[str] = "EXAMPLE_BASE_URL"
     models: ClassVar[Mapping[str, ModelSpec]] = {_IMAGE.name: _IMAGE}
     statuses: ClassVar[Mapping[str, Status]] = WORDS
+    error_rules: ClassVar[ErrorRules] = ErrorRules(
+        # The page says "E-17: the prompt breaks our policy", and nothing of other codes.
+        content_codes=frozenset({"E-17"}),
+    )
 
     def build_submit(self, input: Input) -> HttpRequest:
         """Build the request that costs money."""

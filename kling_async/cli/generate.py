@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +14,10 @@ from ..errors import PredictionFailed
 from ..inputs import Input
 from ..prediction import Prediction, Status
 from ..providers import provider_named
+from ..sheets import json_line
 from .fields import input_from
 from .showing import show_request
-from .talk import ExitCode, data, escape, run, say
+from .talk import ExitCode, escape, put, run, say
 
 __all__ = ["generate"]
 
@@ -79,10 +79,10 @@ def generate(
 def _print(prediction: Prediction, files: list[Path], *, as_json: bool) -> None:
     if as_json:
         record = asdict(prediction) | {"files": [str(path) for path in files]}
-        data.print(json.dumps(record, default=str, ensure_ascii=False), soft_wrap=True, markup=False)
+        put(json_line(record, default=str))
         return
     for line in map(str, files) if files else (output.url for output in prediction.outputs):
-        data.print(line, soft_wrap=True, markup=False)
+        put(line)
 
 
 async def _show(prompt: str, model: str, provider: str, settings: tuple[str, ...]) -> ExitCode:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from typing import Annotated
 
@@ -11,7 +10,8 @@ from cyclopts import Parameter
 from ..errors import InputError, InputFault
 from ..providers import PROVIDERS, ModelSpec, Provider, Source, provider_named
 from ..providers.rules import suggestion
-from .talk import ExitCode, data, escape, run, say, table_of
+from ..sheets import json_line
+from .talk import ExitCode, data, escape, put, run, say, table_of
 
 __all__ = ["models"]
 
@@ -122,4 +122,4 @@ def _print_json(found: list[tuple[Provider, ModelSpec]]) -> None:
                 for one in spec.parameters
             ],
         }
-        data.print(json.dumps(entry, ensure_ascii=False), soft_wrap=True, markup=False)
+        put(json_line(entry))

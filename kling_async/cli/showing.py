@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from ..inputs import Input
+from ..printable import escaped
 from ..providers import Provider
 from .talk import data
 
@@ -17,6 +18,6 @@ def show_request(provider: Provider, input: Input) -> None:
     for line in (
         f"{request.method} {provider.origin}{request.path}",
         "Authorization: [masked]",
-        json.dumps(json.loads(request.body), indent=2, ensure_ascii=False),
+        escaped(json.dumps(json.loads(request.body), indent=2, ensure_ascii=False)),
     ):
         data.print(line, soft_wrap=True, markup=False)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from enum import IntEnum
 
 import anyio
+from attrs import frozen
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RichCast
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Column, Table
 
 from ..errors import BudgetExceeded, InputError, KlingError, WaitTimeout
 from ..planning.moves import LATCHING
+from ..printable import printable
 
 __all__ = ["ExitCode", "data", "escape", "exit_code_of", "put", "run", "say", "table_of", "talk"]
 
@@ -30,9 +33,33 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-data = Console(highlight=False)
+class _Printable(RenderHook):
+    """Lets only what is printable into a terminal, wherever in a table or a line it stands; styles are not text."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Cleaned(one) for one in renderables]
+
+
+@frozen
+class _Cleaned:
+    """Something whose text is cleaned as it is drawn."""
+
+    inner: ConsoleRenderable | RichCast
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Generator[Segment]:
+        for segment in console.render(self.inner, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
+def _console(*, stderr: bool) -> Console:
+    made = Console(stderr=stderr, highlight=False)
+    made.push_render_hook(_Printable())
+    return made
+
+
+data = _console(stderr=False)
 """stdout: results only."""
-talk = Console(stderr=True, highlight=False)
+talk = _console(stderr=True)
 """stderr: everything else."""
 
 
@@ -45,7 +72,8 @@ def say(text: str) -> None:
 def put(line: str) -> None:
     """Put a line of results on stdout, also while a panel is drawn; nobody need be there to read it."""
     try:
-        sys.stdout.write(f"{line}\n")
+        # What is read by a program stays as it is, as with ls.
+        sys.stdout.write(f"{printable(line) if sys.stdout.isatty() else line}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read has left, such as `head`. What is paid for goes on all the same.

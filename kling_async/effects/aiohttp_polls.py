@@ -77,7 +77,7 @@ class AiohttpPolls:
                 async for piece in response.content.iter_any():
                     take(piece)
                 names = response.headers
-                return response.status, {name: ", ".join(names.getall(name)) for name in names}
+                return response.status, {name.lower(): ", ".join(names.getall(name)) for name in names}
         except aiohttp.ClientResponseError as error:
             # It holds the request with all its headers, and shows them.
             raise aiohttp.ClientPayloadError(error.message) from None

@@ -30,8 +30,12 @@ class Credential:
             raise RuntimeError("a key was about to be sent to an origin that is not its own")
         return ("Authorization", self._header)
 
-    def redact(self, body: bytes) -> bytes:
-        """Take the key out of what a provider repeats of it."""
+    def redact(self, text: str) -> str:
+        """Take the key out of a text in which somebody repeats it."""
+        return text.replace(self._key, "[key]")
+
+    def redact_bytes(self, body: bytes) -> bytes:
+        """Take the key out of bytes that are no packed text."""
         return body.replace(self._key.encode(), b"[key]")
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ import httpx
 
 from ..errors import DownloadError
 from ..prediction import Output
+from ..printable import one_line
 from .addresses import Blocked, find_addresses, is_public
 from .clock import Clock
 from .credentials import is_loopback
@@ -27,11 +28,11 @@ __all__ = ["Files"]
 _REDIRECTS: Final = 3
 _ATTEMPTS: Final = 5
 _PAUSE: Final = 0.5
-"""Seconds before the first repetition; doubled for each further one."""
+"""Seconds, doubled for each try before: what a pause has at most."""
 _STALL: Final = 30.0
 """Seconds without a byte after which a connection is given up."""
 _DEADLINE: Final = 1800.0
-"""Seconds that one output may take in all, once it is its turn."""
+"""Seconds that one output may take in all, pauses between tries included, once it is its turn."""
 _PER_HOST: Final = 4
 """Connections to one host at once: more of them share the same line, and look like an attack."""
 
@@ -40,7 +41,7 @@ class Files:
     """Fetches outputs and saves them.
 
     Args:
-        deadline: seconds that one output may take in all, once it is its turn.
+        deadline: seconds that one output may take in all, pauses between tries included, once it is its turn.
     """
 
     def __init__(
@@ -81,8 +82,6 @@ class Files:
         except DownloadError as error:
             error.url = error.url or shown
             raise
-        except TimeoutError as error:
-            raise DownloadError(f"The output did not arrive within {self._deadline:g} s", url=shown) from error
         except OSError as error:
             words = error.strerror or type(error).__name__
             raise DownloadError(f"The output cannot be saved: {words}", url=shown, path=str(part.path)) from error
@@ -90,17 +89,24 @@ class Files:
             part.close()
 
     async def _fetch(self, url: str, part: Part, *, loopback: bool) -> None:
-        patience = Patience(self._deadline)
-        for attempt in range(1, _ATTEMPTS + 1):
+        patience, last = Patience(self._deadline), ""
+        for attempt in range(_ATTEMPTS):
             try:
+                if attempt:
+                    # Under the same deadline: to the caller a pause takes no less time than an answer.
+                    with patience.spent():
+                        await self._clock.sleep(_PAUSE * 2**attempt * self._clock.dice())
                 async with self._open(url, headers_for(part), patience, loopback=loopback) as response:
                     begin(part, response.status_code, response.headers)
                     await drain(response, lambda piece: take(part, piece))
                     check_whole(part)
+            except TimeoutError as error:
+                raise DownloadError(f"The output did not arrive within {self._deadline:g} s{last}") from error
             except (Passing, httpx.TransportError, ConnectionError) as error:
-                if attempt == _ATTEMPTS:
-                    raise DownloadError(f"The output did not arrive: {type(error).__name__}: {error}") from error
-                await self._clock.sleep(_PAUSE * 2**attempt * self._clock.dice())
+                words = one_line(f"{type(error).__name__}: {error}")
+                if attempt + 1 == _ATTEMPTS:
+                    raise DownloadError(f"The output did not arrive: {words}") from error
+                last = f"; the last try ended with {words}"
             else:
                 return
 

@@ -104,6 +104,10 @@ class Part:
         notes = {"source": self._source, "validator": validator, "length": length}
         self._notes.write_text(json.dumps(notes), encoding="utf-8")
 
+    def expect(self, length: int | None) -> None:
+        """Learn how long the whole is, where it was not known before."""
+        self.progress = evolve(self.progress, length=length)
+
     def write(self, piece: bytes) -> None:
         """Add bytes at the end."""
         self._opened.seek(self.progress.size)
@@ -132,7 +136,7 @@ class Part:
         if media is None:
             raise DownloadError("The output is neither an image nor a video")
         if self.progress.length is None and not ends_whole(media, self._read, self.progress.size):
-            raise DownloadError("The output is cut short")
+            raise DownloadError("The output is cut short, or does not say where it ends")
         return await anyio.to_thread.run_sync(partial(self._name, media, overwrite=overwrite))
 
     def _name(self, media: MediaType, *, overwrite: bool) -> Path:

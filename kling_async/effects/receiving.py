@@ -6,11 +6,12 @@ can prove that it is still the same file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from ..errors import DownloadError
-from .parts import Part
+from .parts import Part, Progress
 
 __all__ = ["Passing", "begin", "check_whole", "headers_for", "take"]
 
@@ -25,7 +26,7 @@ def headers_for(part: Part) -> dict[str, str]:
     """Return what to ask with: for the rest of what is there, if it is still the same."""
     headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "kling-async"}
     progress = part.progress
-    if progress.size and progress.validator:
+    if progress.validator is not None and _is_to_go_on(progress):
         headers |= {"Range": f"bytes={progress.size}-", "If-Range": progress.validator}
     return headers
 
@@ -39,7 +40,7 @@ def begin(part: Part, status: int, headers: Mapping[str, str]) -> None:
     """
     if status == 416 or (status == 206 and not _continues(headers, part)):
         part.restart()
-        raise Passing("the server cannot go on where it stopped")
+        raise Passing("the server does not go on where it stopped")
     if status == 429 or status >= 500:
         raise Passing(f"HTTP {status}")
     if status not in (200, 206):
@@ -70,13 +71,30 @@ def _check_size(size: int) -> None:
 
 
 def _continues(headers: Mapping[str, str], part: Part) -> bool:
-    if _validator(headers) not in (None, part.progress.validator):
+    """Return whether a part is all of the rest that was asked for; if so, how long the whole is may be known now."""
+    progress = part.progress
+    if not _is_to_go_on(progress):
+        return False
+    if _validator(headers) not in (None, progress.validator):
         return False  # another version of it, whatever If-Range asked for
-    unit, _, rest = headers.get("content-range", "").partition(" ")
-    span, _, whole = rest.partition("/")
-    first, _, _ = span.partition("-")
-    length = part.progress.length
-    return unit == "bytes" and first == str(part.progress.size) and (length is None or whole in ("*", str(length)))
+    match = _RANGE.fullmatch(headers.get("content-range", ""))
+    if match is None:
+        return False
+    first, last, whole = (_whole_number(text) for text in match.groups())
+    length = progress.length if whole is None else whole
+    if first != progress.size or progress.length not in (None, length) or (length is not None and last != length - 1):
+        return False
+    part.expect(length)
+    return True
+
+
+_RANGE: Final = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII)
+"""Content-Range (RFC 9110, 14.4)."""
+
+
+def _is_to_go_on(progress: Progress) -> bool:
+    """Return whether there is something to go on with, and something to tell by that it is still the same file."""
+    return progress.size > 0 and progress.validator is not None
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:

@@ -25,6 +25,7 @@ import httpcore
 import httpx
 
 from ..errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, UnexpectedReply
+from ..printable import one_line
 from ..wire import MOST_BYTES, HttpReply, HttpRequest
 from .credentials import Credential
 from .lanes import HttpTransport, Lanes, TlsContext, drain
@@ -129,7 +130,7 @@ class Transport:
         try:
             return await self._send(request, self._submits, trail)
         except Exception as error:  # noqa: BLE001 - whatever a transport raises, the question is the same
-            raise self._failure(error, trail) from _bare(error)
+            raise self._failure(error, trail) from self._bare(error)
 
     async def poll(self, request: HttpRequest) -> HttpReply:
         """Send a request that changes nothing.
@@ -147,7 +148,7 @@ class Transport:
             return await self._send(request, self._polls, None)
         except Exception as error:  # noqa: BLE001 - as above
             kind = UnexpectedReply if isinstance(error, _TooLong) else ProviderUnavailable
-            raise kind(self._lost(error), provider=self._provider) from _bare(error)
+            raise kind(self._lost(error), provider=self._provider) from self._bare(error)
 
     async def _send(self, request: HttpRequest, lanes: Lanes, trail: _Trail | None) -> HttpReply:
         async with lanes.take() as lane:
@@ -164,7 +165,15 @@ class Transport:
         return self._reply(status, headers, body)
 
     def _reply(self, status: int, headers: Mapping[str, str], body: _Body) -> HttpReply:
-        return HttpReply(status=status, headers=headers, body=self._credential.redact(bytes(body)))
+        redact = self._credential.redact
+        # What is packed is redacted where it is unpacked: here that would only break it.
+        plain = headers.get("content-encoding", "identity") == "identity"
+        return HttpReply(
+            status=status,
+            headers={name: redact(text) for name, text in headers.items()},
+            body=self._credential.redact_bytes(bytes(body)) if plain else bytes(body),
+            redact=redact,
+        )
 
     def _dress(self, request: HttpRequest, trail: _Trail | None) -> httpcore.Request:
         """Make a request to the key's own origin; all but its path was made ready before, as that is what costs."""
@@ -180,7 +189,7 @@ class Transport:
 
     def _failure(self, error: Exception, trail: _Trail) -> KlingError:
         if trail.nothing_left:
-            message = f"No connection to {self._credential.origin}: {_words(error)}"
+            message = f"No connection to {self._credential.origin}: {self._words(error)}"
             return NotSent(message, reason=_reason(error), provider=self._provider)
         return AnswerLost(self._lost(error), provider=self._provider)
 
@@ -188,19 +197,30 @@ class Transport:
         host = self._credential.origin
         if isinstance(error, TimeoutError):
             return f"No whole answer from {host} within {self._timeout:g} s"
-        return f"The answer from {host} was lost: {_words(error)}"
+        return f"The answer from {host} was lost: {self._words(error)}"
+
+    def _words(self, error: Exception) -> str:
+        """Return an error's name and words, or those of what it came from: some transports leave their own blank.
+
+        A library shows the line that it cannot read, and in that the peer may say anything.
+        """
+        words = (one_line(self._credential.redact(str(one)))[:200] for one in _chain(error))
+        return ": ".join(filter(None, (type(error).__name__, next(filter(None, words), ""))))
+
+    def _bare(self, error: Exception) -> Exception | None:
+        """Take an error's traceback and causes away: frames below hold the request with its key.
+
+        One that repeats the key itself is no cause that may be shown.
+        """
+        error.__traceback__ = None
+        error.__cause__ = error.__context__ = None
+        return error if self._credential.redact(shown := repr(error)) == shown else None
 
     async def aclose(self) -> None:
         """Close the idle connections."""
         await self._submits.aclose()
         await self._polls.aclose()
         await self._shortcut.aclose()
-
-
-def _words(error: Exception) -> str:
-    """Return an error's name and words, or those of what it came from: some transports leave their own blank."""
-    words = (" ".join(str(one).split())[:200] for one in _chain(error))
-    return ": ".join(filter(None, (type(error).__name__, next(filter(None, words), ""))))
 
 
 def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -228,10 +248,3 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while seen is not None:
         yield seen
         seen = seen.__cause__ or seen.__context__
-
-
-def _bare(error: Exception) -> Exception:
-    """Take an error's traceback and causes away: frames below hold the request with its key."""
-    error.__traceback__ = None
-    error.__cause__ = error.__context__ = None
-    return error

@@ -24,6 +24,7 @@ from .check import body_of, scene_of
 from .decode import strict_converter, structure
 from .fields import Problem, When, read_outputs, register_fields
 from .record import WORDS, Envelope, Record, envelope_of
+from .refusal import MONEY_WORDS, ErrorRules
 from .rules import Address, Addresses, Flag, Length, OneOf, Passed, Range, Shots
 from .spec import Certainty, ModelSpec, Parameter, Price, Source, Together
 
@@ -124,6 +125,8 @@ class APIInOne(Provider):
     models: ClassVar[Mapping[str, ModelSpec]] = {spec.name: spec for spec in _MODELS}
     # IN_PROGRESS, pending, completed and failed are documented, in whatever case; the rest is seen in a client.
     statuses: ClassVar[Mapping[str, Status]] = WORDS
+    # 400 and 401 are documented, as HTTP has them. Which of 402 and 403 is an empty account is not: it may be either.
+    error_rules: ClassVar[ErrorRules] = ErrorRules(money=MONEY_WORDS)
 
     def build_submit(self, input: Input) -> HttpRequest:
         spec = self.spec(input)

@@ -12,7 +12,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from attrs import evolve
 
@@ -23,7 +23,7 @@ from ..wire import HttpReply, HttpRequest
 from .check import faults_in
 from .decode import excerpt, read_json
 from .record import Envelope, Record, advanced
-from .refusal import refusal
+from .refusal import ErrorRules, refusal
 from .rules import suggestion
 from .spec import Limits, ModelSpec
 
@@ -44,6 +44,7 @@ class Provider(ABC):
         models: its models by name.
         limits: how fast it may be used unless the user says otherwise; documented nowhere, so careful.
         statuses: its status words in lower case. A word that is missing here means "still running".
+        error_rules: what its error codes and messages mean, beyond what HTTP says.
     """
 
     name: ClassVar[str]
@@ -56,6 +57,7 @@ class Provider(ABC):
     models: ClassVar[Mapping[str, ModelSpec]]
     statuses: ClassVar[Mapping[str, Status]]
     limits: ClassVar[Limits] = Limits()
+    error_rules: ClassVar[ErrorRules] = ErrorRules()
 
     @abstractmethod
     def build_submit(self, input: Input) -> HttpRequest:
@@ -100,7 +102,7 @@ class Provider(ABC):
         Raises:
             Refused: the provider said no, or failed before it gave an id.
             UnexpectedReply: it said neither yes nor no in a way that can be read.
-            AnswerLost: it said no, yet with an id.
+            AnswerLost: it said no, yet with an id, or sent elsewhere.
         """
         envelope, document, unreadable = self._envelope(reply)
         if envelope.id is not None and not _ok(reply):
@@ -110,7 +112,17 @@ class Provider(ABC):
                 key=key,
                 id=envelope.id,
                 http_status=reply.status,
-                excerpt=excerpt(reply.body),
+                excerpt=excerpt(reply),
+            )
+        if _leads_elsewhere(reply):
+            # It may have been taken before (303 says so), or by what stands in front of the provider: that is no no.
+            raise AnswerLost(
+                f"{self.title} answered {_elsewhere(reply)}",
+                provider=self.name,
+                key=key,
+                http_status=reply.status,
+                excerpt=excerpt(reply),
+                advice=f"{self._look_at_base_url} {AnswerLost.advice}",
             )
         if envelope.id is None:
             raise self._no(reply, envelope, unreadable, "The reply holds no usable id")
@@ -162,9 +174,23 @@ class Provider(ABC):
             words=self.statuses,
             # A prediction taken up from an older table may name a model that this one no longer has.
             kind=spec.kind if spec else OutputKind.IMAGE,
+            rules=self.error_rules,
+            most=self._most_outputs(spec),
             free=bool(self.failures_are_free),
             raw=document,
         )
+
+    def _most_outputs(self, spec: ModelSpec | None) -> int:
+        """Return how many outputs of one reply are taken: the most that can be asked for, and a few to spare.
+
+        By the model, since a prediction that is taken up by its id does not know how many it was asked for.
+        """
+        specs = self.models.values() if spec is None else [spec]
+        return max((one.most_outputs for one in specs), default=1) + _SPARE_OUTPUTS
+
+    @property
+    def _look_at_base_url(self) -> str:
+        return f"Check the base URL (base_urls, or {self.url_variable}): what redirects is hardly the API itself."
 
     def _envelope(self, reply: HttpReply) -> tuple[Envelope, Json, UnexpectedReply | None]:
         try:
@@ -177,14 +203,31 @@ class Provider(ABC):
         self, reply: HttpReply, envelope: Envelope, unreadable: UnexpectedReply | None, otherwise: str
     ) -> Exception:
         if not _ok(reply) or envelope.refused:
-            return refusal(reply, provider=self.name, code=envelope.code, message=envelope.message)
+            message = envelope.message or (_elsewhere(reply) if _leads_elsewhere(reply) else None)
+            error = refusal(reply, provider=self.name, rules=self.error_rules, code=envelope.code, message=message)
+            if _leads_elsewhere(reply):
+                error.advice = self._look_at_base_url
+            return error
         return unreadable or UnexpectedReply(
-            otherwise, provider=self.name, http_status=reply.status, path="$.data.id", excerpt=excerpt(reply.body)
+            otherwise, provider=self.name, http_status=reply.status, path="$.data.id", excerpt=excerpt(reply)
         )
+
+
+_SPARE_OUTPUTS: Final = 8
 
 
 def _ok(reply: HttpReply) -> bool:
     return 200 <= reply.status < 300
+
+
+def _leads_elsewhere(reply: HttpReply) -> bool:
+    """Return whether a reply is no last word: a redirect, or another protocol (RFC 9110, 15.2 and 15.4)."""
+    return reply.status < 400 and not _ok(reply)
+
+
+def _elsewhere(reply: HttpReply) -> str:
+    where = reply.headers.get("location", "").partition("?")[0][:200]
+    return f"HTTP {reply.status}" + (f", which leads to {where!r} and is not followed" if where else "")
 
 
 def json_body(body: Mapping[str, Json]) -> bytes:

@@ -14,6 +14,7 @@ from cattrs import Converter
 
 from ..media import SNIFFED_BYTES, sniff
 from ..prediction import Json, Output, OutputKind
+from ..printable import one_line, quoted
 
 __all__ = [
     "CONTENT_WORDS",
@@ -25,6 +26,7 @@ __all__ = [
     "as_list",
     "as_object",
     "code_text",
+    "message_text",
     "output",
     "read_date",
     "read_duration",
@@ -90,26 +92,30 @@ def read_duration(value: object) -> float | None:
 
 
 def code_text(value: object) -> str | None:
-    """Return a code that is a number or a text as text; None for anything else, and for a blank."""
+    """Return a code that is a whole number or a text as text; None for a blank, and for what is neither, as 1e999."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
-    return str(value).strip()[:64] or None
+    return one_line(str(value))[:64] or None
+
+
+def message_text(value: object) -> str | None:
+    """Return a message as one printable line; None if it is no text."""
+    return one_line(value) if isinstance(value, str) else None
 
 
 def read_problem(value: object) -> Problem | None:
     """Read an error that is null, blank, a text, or an object with a message and a code or type."""
     if isinstance(value, str):
-        return Problem(message=value) if value.strip() else None
+        return Problem(message=one_line(value)) if value.strip() else None
     body = as_object(value)
     if not body:
         return None
-    message = body.get("message")
     code, word = code_text(body.get("code")), code_text(body.get("type"))
     # Older GPTProto pages print the number as the text in `type`, and have no `code`. Elsewhere the code may only
     # repeat the HTTP status, and the type says more.
     if code is None or word in CONTENT_WORDS:
         code = word or code
-    return Problem(code=code, message=message if isinstance(message, str) else None)
+    return Problem(code=code, message=message_text(body.get("message")))
 
 
 _IN_OBJECT = ("outputs", "output", "result", "url", "image_url", "video_url", "image_urls", "images", "videos")
@@ -152,7 +158,7 @@ def output(value: str, *, kind: OutputKind) -> Output | None:
     """Make an output of an address, a data URI, or bare base64; None if it is none of these."""
     text = value.strip()
     if re.match(r"https?://[^\s/]", text):
-        return Output(url=text, kind=kind)
+        return Output(url=quoted(text), kind=kind)
     if text.startswith("data:"):
         mime = text[5:].partition(";")[0].partition("/")[0]
         return Output(url=text, kind=OutputKind(mime) if mime in tuple(OutputKind) else kind)

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from attrs import evolve, frozen
 
+from ..errors import BadRequest, ContentRejected, ProviderUnavailable
 from ..inputs import Input, Scene, VideoInput
 from ..prediction import Json, OutputKind, Status, Timings
 from ..wire import HttpReply, HttpRequest
@@ -21,6 +22,7 @@ from .base import Provider, json_body
 from .check import body_of, scene_of
 from .decode import strict_converter, structure
 from .fields import (
+    CONTENT_WORDS,
     Millis,
     Outputs,
     Problem,
@@ -33,6 +35,7 @@ from .fields import (
     register_fields,
 )
 from .record import WORDS, Envelope, Record, envelope_of
+from .refusal import HTTP_ERRORS, MONEY_WORDS, ErrorRules
 from .rules import Address, Addresses, Flag, Length, OneOf, Passed, Range, Shots
 from .spec import Certainty, ModelSpec, Parameter, Source, Together
 
@@ -167,6 +170,27 @@ class _Body:
     execution_time: Millis | None = None
 
 
+_ERRORS = ErrorRules(
+    # WaveSpeedAI's body codes (wavespeed.ai/docs/error-codes), whose envelope this is.
+    numbers={
+        **HTTP_ERRORS,
+        1200: ContentRejected,
+        1400: BadRequest,
+        1401: BadRequest,
+        1402: BadRequest,
+        1403: ProviderUnavailable,
+        1405: ProviderUnavailable,
+    },
+    outages=(range(500, 1000), range(5000, 10_000)),
+    # "503 Content policy violation (actual status code is 400)", on every page, with the text below on older ones.
+    content_codes=CONTENT_WORDS | {"503", "1200"},
+    content_messages=("input may not meet the guidelines",),
+    # 403 is a missing permission and an empty account alike; only the text tells them apart.
+    money=MONEY_WORDS,
+    # Older pages print these under 403; what helps is another key, not another permission.
+    key_messages=frozenset({"invalid token", "invalid signature"}),
+)
+
 _converter = register_fields(strict_converter())
 
 
@@ -183,6 +207,7 @@ class GPTProto(Provider):
     models: ClassVar[Mapping[str, ModelSpec]] = {spec.name: spec for spec in _MODELS}
     # "created" and "completed" are documented; the rest is seen in clients, or is WaveSpeedAI's.
     statuses: ClassVar[Mapping[str, Status]] = {**WORDS, "created": Status.QUEUED, "deleted": Status.CANCELLED}
+    error_rules: ClassVar[ErrorRules] = _ERRORS
 
     def build_submit(self, input: Input) -> HttpRequest:
         spec = self.spec(input)

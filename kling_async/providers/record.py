@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Final
 
 from attrs import evolve, frozen
 
 from ..prediction import Fault, FaultKind, Json, Output, OutputKind, Prediction, Status, Timings
-from .fields import Problem, as_list, as_object, code_text, output, read_problem, snake_names, valid_id
-from .refusal import is_content_refusal
+from ..printable import printable
+from .fields import Problem, as_list, as_object, code_text, message_text, output, read_problem, snake_names, valid_id
+from .refusal import ErrorRules
 
 __all__ = ["WORDS", "Envelope", "Record", "advanced", "envelope_of"]
 
@@ -74,18 +76,25 @@ def envelope_of(document: Json, *, id_name: str) -> Envelope:
     # In a flat body an error beside a status is the prediction's own, and refuses nothing by itself.
     own = data is body and "status" in record
     code = code_text(body.get("code"))
-    message = body.get("message")
     return Envelope(
         id=valid_id(record.get(id_name, record.get("id"))),
         refused=(problem != Problem() and not own) or (code or "200").lower() not in _WELL,
         code=problem.code or code,
-        message=problem.message or (message if isinstance(message, str) else None),
+        message=problem.message or message_text(body.get("message")),
         record=record,
     )
 
 
 def advanced(
-    prediction: Prediction, record: Record, *, words: Mapping[str, Status], kind: OutputKind, free: bool, raw: Json
+    prediction: Prediction,
+    record: Record,
+    *,
+    words: Mapping[str, Status],
+    rules: ErrorRules,
+    kind: OutputKind,
+    most: int,
+    free: bool,
+    raw: Json,
 ) -> Prediction:
     """Return a prediction as its provider's record tells it now.
 
@@ -93,25 +102,30 @@ def advanced(
         prediction: what was known; its id, key and model stay.
         record: what the provider says.
         words: the provider's status words in lower case. One that is missing means "still running".
+        rules: what the provider's error codes mean.
         kind: what the model makes.
+        most: outputs that are taken at most; `raw` has any others.
         free: whether the provider does not bill what fails.
         raw: the whole reply.
     """
-    status = words.get(record.status.strip().lower(), Status.RUNNING)
+    word = printable(record.status)
+    status = words.get(word.strip().lower(), Status.RUNNING)
     outputs: tuple[Output, ...] = ()
     fault = None
     if status is Status.SUCCEEDED:
-        outputs = tuple(one for text in record.outputs if (one := output(text, kind=kind)) is not None)
+        made = (one for text in record.outputs if (one := output(text, kind=kind)) is not None)
+        outputs = tuple(islice(made, most))
         if not outputs:
-            status, fault = Status.FAILED, _no_output(record)
+            message = f"the provider says {word!r}, but its reply holds no output that can be read"
+            status, fault = Status.FAILED, Fault(kind=FaultKind.NO_OUTPUT, code=record.problem.code, message=message)
     elif status.finished:
-        fault = _fault(status, record)
+        fault = _fault(status, word, record.problem, rules)
     # "Completed" without outputs is a fault to us, yet a success to the provider, who may bill it.
     unbilled = free and fault is not None and fault.kind is not FaultKind.NO_OUTPUT
     return evolve(
         prediction,
         status=status,
-        native_status=record.status,
+        native_status=word,
         outputs=outputs,
         fault=fault,
         flagged=record.flagged,
@@ -122,19 +136,13 @@ def advanced(
     )
 
 
-def _no_output(record: Record) -> Fault:
-    message = f"the provider says {record.status!r}, but its reply holds no output that can be read"
-    return Fault(kind=FaultKind.NO_OUTPUT, code=record.problem.code, message=message)
-
-
 _FAULTS: Final = {Status.CANCELLED: FaultKind.CANCELLED, Status.EXPIRED: FaultKind.EXPIRED}
 
 
-def _fault(status: Status, record: Record) -> Fault:
-    code, message = record.problem.code, record.problem.message
-    refused = is_content_refusal(code, message, status=200)
+def _fault(status: Status, word: str, problem: Problem, rules: ErrorRules) -> Fault:
+    refused = rules.is_about_content(problem.code, problem.message, status=200)
     return Fault(
         kind=FaultKind.CONTENT_REJECTED if refused else _FAULTS.get(status, FaultKind.FAILED),
-        code=code,
-        message=message or f"the provider says {record.status!r} and no more",
+        code=problem.code,
+        message=problem.message or f"the provider says {word!r} and no more",
     )

@@ -1,14 +1,19 @@
 """How a provider says no: from an HTTP status, a body code and a message to one of our errors.
 
-The codes are the ones the seed documents print, and WaveSpeedAI's body codes, whose envelope GPTProto shares.
+HTTP's own words are the same everywhere, and are what `ErrorRules` holds by itself. What else a provider says, its
+adapter adds: a code that one provider documents as a refusal may mean an outage at the next, behind which a submission
+may have been accepted.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
+
+from attrs import field, frozen
 
 from ..errors import (
     AuthenticationError,
@@ -23,44 +28,71 @@ from ..errors import (
 from ..wire import HttpReply
 from .fields import CONTENT_WORDS
 
-__all__ = ["is_content_refusal", "refusal", "retry_after"]
+__all__ = ["HTTP_ERRORS", "MONEY_WORDS", "ErrorRules", "refusal", "retry_after"]
 
-_BY_NUMBER: Mapping[int, type[Refused]] = {
+HTTP_ERRORS: Final[Mapping[int, type[Refused]]] = {
     401: AuthenticationError,
     402: InsufficientBalance,
     403: PermissionDenied,
     429: RateLimited,
-    # WaveSpeedAI's body codes (wavespeed.ai/docs/error-codes).
-    1200: ContentRejected,
-    1400: BadRequest,
-    1401: BadRequest,
-    1402: BadRequest,
-    1403: ProviderUnavailable,
-    1405: ProviderUnavailable,
 }
+"""What a status means wherever HTTP is spoken."""
 
-_MONEY = re.compile(r"(?i)\b(?:balance|credits?|quota|arrears?|top[- ]?up|recharge)\b")
-"""GPTProto answers 403 for a missing permission and for an empty account alike; only the text tells them apart.
-Both latch the account, so a wrong guess here changes the advice, never what is sent again."""
-
-_KEY_MESSAGES = frozenset({"invalid token", "invalid signature"})
-"""GPTProto's older pages print these under 403; what helps is another key, not another permission."""
-
-_CONTENT_CODES = CONTENT_WORDS | {"503", "1200"}
-_CONTENT_MESSAGE = "input may not meet the guidelines"
-"""GPTProto's documented text for its "503 Content policy violation (actual status code is 400)"."""
+MONEY_WORDS: Final = re.compile(r"\b(?:balance|credits?|quota|arrears?|top[- ]?up|recharge)\b")
+"""Words, in lower case, by which an account without money is told where the code does not tell it."""
 
 
-def is_content_refusal(code: str | None, message: str | None, *, status: int) -> bool:
-    """Return whether a refusal is about content. A true HTTP 503 is an outage, unless it has the documented text."""
-    if (message or "").lower().startswith(_CONTENT_MESSAGE):
-        return True
-    return status < 500 and code in _CONTENT_CODES
+@frozen(kw_only=True)
+class ErrorRules:
+    """What a provider's refusals mean. Without arguments: what HTTP says, and nothing of the provider's own.
+
+    Attributes:
+        numbers: errors by HTTP status, or by the body code that stands for one under HTTP 200 and 400.
+        outages: other numbers that mean a failure of the provider's. Any further number says no to the request.
+        content_codes: body codes that mean the content policy, unless the HTTP status is 500 or above.
+        content_messages: beginnings, in lower case, of messages that mean the content policy under any status.
+        money: what a message holds, in lower case, where a missing permission is an empty account.
+        key_messages: messages, in lower case, where a missing permission is a wrong key.
+    """
+
+    numbers: Mapping[int, type[Refused]] = field(default=HTTP_ERRORS)
+    outages: Sequence[range] = (range(500, 10_000),)
+    content_codes: frozenset[str] = CONTENT_WORDS
+    content_messages: tuple[str, ...] = ()
+    money: re.Pattern[str] | None = None
+    key_messages: frozenset[str] = frozenset()
+
+    def is_about_content(self, code: str | None, message: str | None, *, status: int) -> bool:
+        """Return whether a refusal is about content. A true HTTP 5xx is an outage, unless it has a documented text."""
+        if (message or "").lower().startswith(self.content_messages):
+            return True
+        return status < 500 and code in self.content_codes
+
+    def kind(self, code: str | None, message: str | None, *, status: int) -> type[Refused]:
+        """Return the error for a reply that says no."""
+        if self.is_about_content(code, message, status=status):
+            return ContentRejected
+        number = status
+        # A gateway that answers everything with 200 or 400 says what it means in the body only.
+        if status in (200, 400) and code is not None and re.fullmatch(r"\d{3,4}", code):
+            number = int(code)
+        kind = self.numbers.get(number)
+        if kind is PermissionDenied:
+            return self._denied((message or "").lower())
+        if kind is not None:
+            return kind
+        return ProviderUnavailable if any(number in outage for outage in self.outages) else BadRequest
+
+    def _denied(self, message: str) -> type[Refused]:
+        # All three latch the account, so a wrong guess here changes the advice, never what is sent again.
+        if self.money is not None and self.money.search(message):
+            return InsufficientBalance
+        return AuthenticationError if message.strip() in self.key_messages else PermissionDenied
 
 
-def refusal(reply: HttpReply, *, provider: str, code: str | None, message: str | None) -> Refused:
+def refusal(reply: HttpReply, *, provider: str, rules: ErrorRules, code: str | None, message: str | None) -> Refused:
     """Make the error for a reply that says no."""
-    kind = _kind(reply.status, code, message)
+    kind = rules.kind(code, message, status=reply.status)
     return kind(
         f"The provider refused: {message or f'HTTP {reply.status}'}",
         provider=provider,
@@ -68,23 +100,6 @@ def refusal(reply: HttpReply, *, provider: str, code: str | None, message: str |
         code=code,
         retry_after=retry_after(reply.headers),
     )
-
-
-def _kind(status: int, code: str | None, message: str | None) -> type[Refused]:
-    if is_content_refusal(code, message, status=status):
-        return ContentRejected
-    number = status
-    # A gateway that answers everything with 200 or 400 says what it means in the body only.
-    if status in (200, 400) and code is not None and re.fullmatch(r"\d{3,4}", code):
-        number = int(code)
-    kind = _BY_NUMBER.get(number)
-    if kind is PermissionDenied and _MONEY.search(message or ""):
-        return InsufficientBalance
-    if kind is PermissionDenied and (message or "").strip().lower() in _KEY_MESSAGES:
-        return AuthenticationError
-    if kind is not None:
-        return kind
-    return ProviderUnavailable if 500 <= number < 600 or number >= 5000 else BadRequest
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

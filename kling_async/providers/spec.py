@@ -14,7 +14,7 @@ from attrs import Factory, field, frozen
 from ..errors import InputError, InputFault
 from ..inputs import Input, Scene
 from ..prediction import Json, OutputKind
-from .rules import Rule
+from .rules import Range, Rule
 
 __all__ = ["Certainty", "Limits", "ModelSpec", "Parameter", "Price", "Source", "Together"]
 
@@ -125,6 +125,12 @@ class ModelSpec:
     def parameter(self, name: str) -> Parameter | None:
         """Return the parameter with that name, if the model has it."""
         return next((one for one in self.parameters if one.name == name), None)
+
+    @property
+    def most_outputs(self) -> int:
+        """How many outputs one submission can be asked for."""
+        number = self.parameter("n")
+        return int(number.rule.high) if number is not None and isinstance(number.rule, Range) else 1
 
     def price(self, input: Input) -> Price | None:
         """Return the price of an input, or None where none is published."""

@@ -7,8 +7,7 @@ same. No fault ends the reading, so that one look at a sheet shows all of them. 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, cast
 
 from attrs import asdict, evolve, fields, frozen
@@ -16,6 +15,7 @@ from attrs import asdict, evolve, fields, frozen
 from ..errors import InputError, InputFault
 from ..inputs import ImageInput, Job
 from ..matrices import Combination, Value, combinations, filled
+from ..printable import escaped
 from ..providers import provider_named
 from .columns import Fields, input_of, is_fields, read_settings
 from .tables import Format, Record, read_records
@@ -25,7 +25,6 @@ __all__ = ["Row", "SheetFault", "json_line", "line_of", "read_sheet"]
 _OF_THE_ROW: Final = frozenset({"key", "labels", "vars", "zip"})
 """What a row says of itself; the rest is what a matrix fills."""
 _OTHER_KEY: Final = "give this row another, with which all keys of a matrix begin"
-_LONE: Final = re.compile("[\ud800-\udfff]")
 _SHOWN: Final = 60
 """Characters of a wrong value in a fault."""
 
@@ -97,10 +96,13 @@ def line_of(job: Job) -> str:
     return json_line(whole)
 
 
-def json_line(value: object) -> str:
-    """Return a value as one line of JSON; halves of surrogate pairs, which no file can hold, are escaped."""
-    text = json.dumps(value, ensure_ascii=False)
-    return json.dumps(value) if _LONE.search(text) else text
+def json_line(value: object, *, default: Callable[[object], object] | None = None) -> str:
+    """Return a value as one line of JSON, also to what ends lines at U+2028 or U+0085.
+
+    Args:
+        default: makes of what JSON cannot say something that it can.
+    """
+    return escaped(json.dumps(value, ensure_ascii=False, default=default))
 
 
 def _rows(records: Iterable[Record], name: str, overrides: Fields) -> Iterator[Row]:

@@ -85,6 +85,40 @@ async def test_a_reply_comes_whole_and_carries_the_key_once(serve: Serve) -> Non
     assert b"User-Agent: kling-async/" in seen[0]
 
 
+class Mumbling(httpx.AsyncBaseTransport):
+    """Fails with an error that shows what it could not read."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.RemoteProtocolError(f"illegal status line: bytearray(b'HTTP/1.1 {KEY}')\n\x1b[2J\u202e")
+
+
+@pytest.mark.parametrize("request_", [POST, GET])
+async def test_an_error_of_a_library_repeats_neither_key_nor_codes(request_: HttpRequest) -> None:
+    """What a library shows of a line that it could not read is shown without the key, and as one plain line."""
+    error = await failure(transport("http://a.test", shared=Mumbling()), request_)
+    assert "illegal status line: bytearray(b'HTTP/1.1 [key]')" in error.message
+    assert error.__cause__ is None
+    assert not [sign for sign in str(error) if not sign.isprintable() and sign != "\N{REPLACEMENT CHARACTER}"]
+
+
+async def test_a_header_that_repeats_the_key(serve: Serve) -> None:
+    """Headers come without the key; a body that is packed is left for where it is unpacked, and its repr shows none."""
+    stored = gzip.compress(f'{{"a": "{KEY}"}}'.encode(), 0)
+
+    async def handle(stream: SocketStream) -> None:
+        await read_request(stream)
+        await stream.send(reply(stored, headers=f"X-Key: Bearer {KEY}\r\nContent-Encoding: gzip\r\n"))
+
+    async with serve(handle) as origin:
+        sent = transport(origin)
+        answer = await sent.submit(POST)
+        await sent.aclose()
+    assert stored == answer.body
+    assert "Bearer [key]" == answer.headers["x-key"]
+    assert KEY not in repr(answer)
+    assert "x [key]" == answer.redact(f"x {KEY}")
+
+
 async def test_refused_connection_was_not_sent(closed_port: int) -> None:
     """Where nobody listens no byte leaves."""
     error = await failure(transport(f"http://127.0.0.1:{closed_port}"), POST)

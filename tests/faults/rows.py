@@ -108,7 +108,7 @@ ROWS = (
         "401 or 403 in the middle of a run",
         "At most as many further submissions as were on their way; what was accepted is polled and saved.",
     ),
-    Row(15, "A head or a body that trickles", "The exchange ends by its deadline + 1 s."),
+    Row(15, "A head or a body that trickles; try after try that fails", "The call ends by its deadline + 1 s."),
     Row(16, "Interim answers (1xx) without end", "The exchange ends by its deadline + 1 s."),
     Row(17, "A header of 200 KB, a status line of nonsense", "A submission is unconfirmed; a poll is asked again."),
     Row(
@@ -164,7 +164,8 @@ ROWS = (
     Row(
         32,
         "Redirects: to another host, to http, in circles, of a submission",
-        "No API request follows one; a file follows 3, each checked; 0 bytes of the key at another host.",
+        "No API request follows one; a submission is unconfirmed; a file follows 3, each checked; 0 bytes of the key at"
+        " another host.",
     ),
     Row(
         33,
@@ -198,6 +199,21 @@ ROWS = (
         41,
         "Thousands of jobs, some of each of the faults 4 to 13",
         "Each job is over or unconfirmed; the books balance: charged = accepted + some of the unconfirmed.",
+    ),
+    Row(
+        42,
+        "The key repeated compressed, in UTF-16, or escaped; in a name, an id, a page, a line that cannot be read",
+        "0 hits in errors, predictions, journals, output and logs of ours.",
+    ),
+    Row(
+        43,
+        "Control codes, codes of the reading direction, ends of lines and formulas in a provider's words",
+        "None in errors, predictions, a terminal, the report or a sheet; one line for each job.",
+    ),
+    Row(
+        46,
+        "A reply with thousands of outputs",
+        "As many are taken as the model can be asked for, and 8 more; the reply is kept.",
     ),
     Row(
         47,

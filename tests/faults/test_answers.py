@@ -197,10 +197,18 @@ def box(kind: bytes, inside: bytes) -> bytes:
 
 
 MP4 = box(b"ftyp", b"isom\0\0\0\0") + box(b"mdat", bytes(3000)) + box(b"moov", bytes(900))
+
+
+def element(id: bytes, inside: bytes) -> bytes:
+    """Write one element of a WebM file."""
+    return id + (1 << 56 | len(inside)).to_bytes(8, "big") + inside
+
+
+WEBM = element(b"\x1a\x45\xdf\xa3", bytes(20)) + element(b"\x18\x53\x80\x67", element(b"\x1f\x43\xb6\x75", bytes(900)))
 WEBP = b"RIFF" + (4 + 3000).to_bytes(4, "little") + b"WEBP" + bytes(3000)
 GIF = b"GIF89a" + bytes(1000) + b";"
 JPEG = b"\xff\xd8\xff\xe0" + bytes(1000) + b"\xff\xd9"
-MEDIA = {"png": PNG, "jpeg": JPEG, "gif": GIF, "webp": WEBP, "mp4": MP4}
+MEDIA = {"png": PNG, "jpeg": JPEG, "gif": GIF, "webp": WEBP, "mp4": MP4, "webm": WEBM}
 
 
 async def saved(here: Site, directory: Path) -> Ended[list[Path]]:

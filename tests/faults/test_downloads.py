@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,6 +76,16 @@ async def held_up(here: Site, directory: Path) -> None:
 async def test_row_15_slow_file(site: OpenSite, tmp_path: Path, answer: Answer) -> None:
     """A file that trickles is given up at its deadline: each byte in time does not put that off."""
     await held_up(site(Script(file=[answer.for_ever])), tmp_path)
+
+
+async def test_row_15_pauses_between_tries(site: OpenSite, tmp_path: Path) -> None:
+    """The pauses between tries count: a file that fails again and again is given up at its deadline, saying why."""
+    files = Files(clock=PacedClock(1.0), tls=TlsContext(), deadline=0.3)
+    output = Output(url=file_of(site(Script(file=[reply(status="503 No").for_ever]))), kind=OutputKind.IMAGE)
+    ended = await timed(lambda: files.save(output, tmp_path, "cat-0", overwrite=False, loopback=True), by=0.3)
+    message = str(ended.badly(DownloadError))
+    assert "did not arrive within 0.3 s; the last try ended with Passing: HTTP 503" in message
+    assert [] == listing(tmp_path)
 
 
 @pytest.mark.parametrize("answer", named({name: one for name, one in HELD_UP.items() if "interim" in name}))
@@ -200,12 +210,13 @@ def to(address: str, status: str = "302 Found") -> Answer:
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
 async def test_row_32_redirect_of_a_submission(site: OpenSite, status: str) -> None:
-    """A submission follows no redirect: it goes nowhere twice, and the other host sees neither it nor the key."""
+    """A submission follows no redirect, and is unconfirmed: it goes nowhere twice, and no other host sees it."""
     foreign = site()
     here = site(Script(submit=[to(f"{foreign.origin}/api/v3/kwaivgi/kling-image-o1/text-to-image", status).free]))
     async with client_of(here) as client:
-        ended = await timed(lambda: client.submit(CAT), by=0.5)
-    assert isinstance(ended.error, KlingError)
+        error = (await timed(lambda: client.submit(CAT), by=0.5)).badly(AnswerLost)
+    assert error.may_be_billed
+    assert "Check the base URL" in str(error)
     assert 1 == len(here.books.requests)
     assert 0 == foreign.books.connections
 
@@ -462,6 +473,21 @@ def rest(body: bytes = PNG, *, first: int = HALF, last: int = len(PNG) - 1, tag:
 
 NO_RANGE = reply(PNG[HALF:], status="206 Partial Content", headers=[FIRST])
 WRONG_UNIT = reply(PNG[HALF:], status="206 Partial Content", headers=[("Content-Range", "lines 1-2/3")])
+SEEMS_WHOLE = b"\xff\xd8\xff" + bytes(600) + b"\xff\xd9" + bytes(300) + b"\xff\xd9"
+"""A picture that seems to end 302 bytes before its end."""
+
+
+def seeming(first: int, headers: Sequence[tuple[str, str]] = ()) -> Answer:
+    """Answer with a part that ends where the picture only seems to."""
+    last, whole = len(SEEMS_WHOLE) - 303, len(SEEMS_WHOLE)
+    told = [("Content-Range", f"bytes {first}-{last}/{whole}"), *headers]
+    return reply(SEEMS_WHOLE[first : last + 1], status="206 Partial Content", headers=told)
+
+
+CHUNKED_CUT = (
+    send(b'HTTP/1.1 200 OK\r\nETag: "one"\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n' + SEEMS_WHOLE[:100] + b"\r\n")
+    + CLOSE
+)
 RESUMES: dict[str, tuple[list[Answer], bytes]] = {
     "goes on": ([CUT, rest()], PNG),
     "Range ignored": ([CUT, reply(PNG, headers=[FIRST])], PNG),
@@ -490,6 +516,8 @@ RESUMES: dict[str, tuple[list[Answer], bytes]] = {
         ],
         PNG,
     ),
+    "part that was not asked for": ([seeming(0), reply(PNG)], PNG),
+    "part that ends early, of unknown length": ([CHUNKED_CUT, seeming(100, [FIRST]), reply(PNG)], PNG),
     "longer than declared at first": ([CUT, rest(PNG + b"\0" * 9, last=len(PNG) + 8), reply(PNG)], PNG),
 }
 

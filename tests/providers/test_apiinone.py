@@ -84,7 +84,7 @@ REFUSED = {
     "enveloped-key.200.json": no(AuthenticationError, "Invalid API key", "401"),
     "enveloped-credits.200.json": no(InsufficientBalance, "Insufficient credits", "402"),
     "enveloped-rate.200.json": no(RateLimited, "Too many requests", "429"),
-    "enveloped-content.200.json": no(ContentRejected, "Content policy violation", "503"),
+    "enveloped-content.200.json": no(ProviderUnavailable, "Content policy violation", "503"),
     "bad-gateway.502.html": no(ProviderUnavailable, "HTTP 502"),
     "unavailable.503.txt": no(ProviderUnavailable, "HTTP 503"),
     "timed-out.504.html": no(ProviderUnavailable, "HTTP 504"),

@@ -8,7 +8,7 @@ import zlib
 from typing import Any
 
 import pytest
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from kling_async.errors import UnexpectedReply
 from kling_async.prediction import Json
@@ -72,7 +72,7 @@ def test_what_is_not_json_is_named(body: bytes, message: str) -> None:
     """A body that cannot be read is named for what it is, with its beginning."""
     error = refused(reply(body, status=502))
     assert message == error.message
-    assert excerpt(body) == error.excerpt
+    assert excerpt(reply(body)) == error.excerpt
 
 
 COMPRESSED = {
@@ -111,11 +111,59 @@ def test_a_bomb_is_not_unpacked() -> None:
     assert f"The reply is longer than {MOST_BYTES} bytes" == refused(reply(bomb, content_encoding="gzip")).message
 
 
+KEY = "sk-canary-7f3a/9b"
+SPELLED = {
+    "plain": f'{{"a": ["{KEY}"], "{KEY}": "x{KEY}"}}'.encode(),
+    "escaped": b'{"a": ["\\u0073k-canary-7f3a/9b"], "sk\\u002Dcanary-7f3a\\/9b": "xsk-canary-7f3a\\/9b"}',
+    "UTF-16": f'{{"a": ["{KEY}"], "{KEY}": "x{KEY}"}}'.encode("utf-16"),
+    "UTF-32, no mark": f'{{"a": ["{KEY}"], "{KEY}": "x{KEY}"}}'.encode("utf-32-le"),
+}
+
+
+def with_key(body: bytes, **headers: str) -> HttpReply:
+    """Make a reply that knows how to take the key out of a text."""
+    return evolve(reply(body, **headers), redact=lambda text: text.replace(KEY, "[key]"))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("body", SPELLED.values(), ids=list(SPELLED))
+def test_the_key_is_taken_out_however_it_is_spelled(body: bytes, *, packed: bool) -> None:
+    """A key in a text or a name is gone from the document, and from the excerpt of what is none."""
+    one = with_key(gzip.compress(body), content_encoding="gzip") if packed else with_key(body)
+    assert {"a": ["[key]"], "[key]": "x[key]"} == read_json(one, provider="gptproto")
+    broken = body[:-1] if b"\0" not in body else body[:-4]
+    cut = with_key(gzip.compress(broken), content_encoding="gzip") if packed else with_key(broken)
+    with pytest.raises(UnexpectedReply) as caught:
+        read_json(cut, provider="gptproto")
+    assert KEY not in caught.value.excerpt
+    assert KEY not in repr(cut)
+
+
+def test_the_key_at_the_end_of_an_excerpt() -> None:
+    """An excerpt is cut behind the redaction, so that it never ends in half a key."""
+    assert "sk-" not in excerpt(with_key(b"x" * 4090 + KEY.encode()))
+
+
+def test_a_deep_document_with_an_escape_is_read() -> None:
+    """Taking the key out needs no deeper stack than reading JSON does."""
+    body = b'{"more":' + b"[" * 500 + b'"\\u0073"' + b"]" * 500 + b"}"
+    assert read_json(with_key(body), provider="gptproto")
+
+
+@pytest.mark.parametrize("missing", range(1, 10))
+def test_a_packed_reply_without_its_last_bytes_is_read(missing: int) -> None:
+    """A gzip reply that lacks its checksum is taken where its JSON is whole: what was paid for is not lost for that."""
+    body = gzip.compress(b'{"a": "some text that is long enough"}')[:-missing]
+    assert {"a": "some text that is long enough"} == read_json(
+        reply(body, content_encoding="gzip"), provider="gptproto"
+    )
+
+
 def test_an_excerpt_is_short_and_printable() -> None:
     """An excerpt holds at most 4 KiB, and nothing that could move a terminal's cursor."""
-    assert "a\n\t\N{REPLACEMENT CHARACTER}[31m" == excerpt(b"a\n\t\x1b[31m")
-    assert "\N{REPLACEMENT CHARACTER}" == excerpt(b"\xff")
-    assert 4096 == len(excerpt(b"x" * 10_000))
+    assert "a\n\t\N{REPLACEMENT CHARACTER}[31m" == excerpt(reply(b"a\n\t\x1b[31m"))
+    assert "\N{REPLACEMENT CHARACTER}" == excerpt(reply(b"\xff"))
+    assert 4096 == len(excerpt(reply(b"x" * 10_000)))
 
 
 @frozen
@@ -158,7 +206,7 @@ def test_nothing_is_coerced(value: Any, path: str) -> None:
     assert (path, "apiinone", 200) == (error.path, error.provider, error.http_status)
     assert error.message.startswith("The reply cannot be read: ")
     assert error.message.endswith(f" at {path}")
-    assert excerpt(one.body) == error.excerpt
+    assert excerpt(one) == error.excerpt
 
 
 def test_what_fits_is_taken_as_it_is() -> None:

@@ -190,6 +190,8 @@ SUBMITTED = {
     "id-on-a-redirect.307.json": (AnswerLost, {"id": HEX, "key": "cat", "may_be_billed": True}),
     **UNREADABLE,
     **REFUSED,
+    # It may have been taken before, so it is never called refused.
+    "moved.302.html": (AnswerLost, {"id": None, "key": "cat", "may_be_billed": True}),
 }
 
 

@@ -16,7 +16,8 @@ from kling_async.errors import (
     RateLimited,
     Refused,
 )
-from kling_async.providers.refusal import is_content_refusal, refusal, retry_after
+from kling_async.providers import PROVIDERS
+from kling_async.providers.refusal import ErrorRules, refusal, retry_after
 from kling_async.wire import HttpReply
 
 GUIDELINES = "Input may not meet the guidelines. Please adjust and try again."
@@ -100,10 +101,13 @@ KINDS: list[Row] = [
 ]
 
 
+GPTPROTO = PROVIDERS["gptproto"].error_rules
+
+
 @pytest.mark.parametrize(("status", "code", "message", "kind"), KINDS)
 def test_kinds(status: int, code: str | None, message: str | None, kind: type[Refused]) -> None:
     """A status, a code and a message together make one kind of refusal, which keeps them."""
-    error = refusal(HttpReply(status=status), provider="gptproto", code=code, message=message)
+    error = refusal(HttpReply(status=status), provider="gptproto", rules=GPTPROTO, code=code, message=message)
     assert kind is type(error)
     assert (status, code, "gptproto") == (error.http_status, code, error.provider)
     assert f"The provider refused: {message or f'HTTP {status}'}" == error.message
@@ -112,7 +116,39 @@ def test_kinds(status: int, code: str | None, message: str | None, kind: type[Re
 def test_a_refusal_says_how_long_to_wait() -> None:
     """What the reply asks to wait is kept with the refusal."""
     reply = HttpReply(status=429, headers={"Retry-After": "7"})
-    assert 7.0 == refusal(reply, provider="gptproto", code=None, message=None).retry_after
+    assert 7.0 == refusal(reply, provider="gptproto", rules=GPTPROTO, code=None, message=None).retry_after
+
+
+# What GPTProto documents for itself, and what it means at a provider that says nothing of it.
+ELSEWHERE: list[Row] = [
+    (200, "503", "Content policy violation", ProviderUnavailable),
+    (400, "503", None, ProviderUnavailable),
+    (503, "503", GUIDELINES, ProviderUnavailable),
+    (503, None, GUIDELINES, ProviderUnavailable),
+    (400, None, GUIDELINES, BadRequest),
+    *((200, code, None, ProviderUnavailable) for code in ("1200", "1400", "1403", "1499", "5004", "9999")),
+    (403, None, "Invalid token", PermissionDenied),
+    (403, None, "Insufficient balance", PermissionDenied),
+    (200, "content_policy_violation", None, ContentRejected),
+    (422, "moderation_blocked", None, ContentRejected),
+    *((status, None, None, kind) for status, code, message, kind in KINDS if code is None and message is None),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "message", "kind"), ELSEWHERE)
+def test_words_of_one_provider_mean_nothing_at_another(
+    status: int, code: str | None, message: str | None, kind: type[Refused]
+) -> None:
+    """Rules of a provider that documents none are those of HTTP: codes that are not its own refuse nothing."""
+    assert kind is ErrorRules().kind(code, message, status=status)
+
+
+def test_each_provider_has_rules_of_its_own() -> None:
+    """API in One knows none of GPTProto's codes and texts, and is asked about money in plain words."""
+    rules = PROVIDERS["apiinone"].error_rules
+    assert ProviderUnavailable is rules.kind("503", GUIDELINES, status=200)
+    assert InsufficientBalance is rules.kind(None, "Insufficient credits", status=403)
+    assert PermissionDenied is rules.kind(None, "Invalid token", status=403)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +166,7 @@ def test_a_refusal_says_how_long_to_wait() -> None:
 )
 def test_what_is_about_content(code: str | None, message: str | None, status: int, *, expected: bool) -> None:
     """Code 503 is about content only where the true status is not an outage; the documented words always are."""
-    assert expected is is_content_refusal(code, message, status=status)
+    assert expected is GPTPROTO.is_about_content(code, message, status=status)
 
 
 NOON = "Wed, 21 Oct 2026 12:00:00 GMT"
