@@ -23,6 +23,7 @@ from .providers import Limits
 from .providers.fields import valid_id
 from .pulling import Jobs
 from .recorder import Recorder
+from .registry import Registry
 from .scheduler import AWAITED
 from .settings import Settings, positive, whole
 from .workshop import Workshop
@@ -90,9 +91,18 @@ class Client:
         self._recorder = self._workshop.recorder(journal)
         self._desk = self._workshop.desk([self._settings.provider(None)], self._recorder)
         self._saver = self._workshop.saver(self._desk)
+        self._entered = False
 
     async def __aenter__(self) -> Self:
-        """Open it. Raises JournalError if the journal cannot be used."""
+        """Open it.
+
+        Raises:
+            JournalError: the journal cannot be used.
+            RuntimeError: it was opened before.
+        """
+        if self._entered:
+            raise RuntimeError("A client is opened once, and this one was opened before: make a new one with Client()")
+        self._entered = True
         accepted = [] if self._recorder is None else await self._recorder.open()
         try:
             await self._workshop.scheduler.__aenter__()
@@ -239,7 +249,12 @@ class Client:
         chosen = self._settings.providers(provider)
         own = self._workshop.recorder(journal)
         desk = self._workshop.desk(
-            chosen, own or self._recorder, prices=prices, accept_changed=accept_changed, retry_failed=retry_failed
+            chosen,
+            own or self._recorder,
+            registry=None if own is None else Registry(),
+            prices=prices,
+            accept_changed=accept_changed,
+            retry_failed=retry_failed,
         )
         return Batch(
             jobs,

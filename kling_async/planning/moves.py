@@ -15,7 +15,7 @@ from ..errors import AuthenticationError, InsufficientBalance, KlingError, Permi
 from ..inputs import Job
 from ..prediction import Prediction
 
-__all__ = ["LATCHING", "Event", "EventKind", "Listener", "Page", "State", "Ticket"]
+__all__ = ["LATCHING", "Event", "EventKind", "Listener", "Page", "State", "Subscription", "Ticket"]
 
 LATCHING: Final = (AuthenticationError, PermissionDenied, InsufficientBalance)
 """Refusals of the account: whatever is submitted next is refused, too."""
@@ -47,7 +47,7 @@ class EventKind(StrEnum):
     """A submission is on its way."""
     ACCEPTED = "accepted"
     RESUMED = "resumed"
-    """It was accepted in an earlier run, and is looked at from now on."""
+    """It was accepted before, in an earlier run or for another caller, and is waited for from now on."""
     STATUS = "status"
     """The provider uses another word for it now."""
     THROTTLED = "throttled"
@@ -96,6 +96,32 @@ class Event:
 Listener: TypeAlias = Callable[[Event], None]
 
 
+@define(eq=False, weakref_slot=False)
+class Subscription:
+    """One caller or batch that listens to a job, which may have several.
+
+    Attributes:
+        hear: is called with what happens to the job, until the listener has left or heard that it is over.
+        until: when this listener has waited long enough.
+        worth: how much a second of the job's delay counts for it.
+        only_submit: whether the job is over for it once it is accepted.
+        pay: asked whether this listener, which has joined a submission that another one pays for, pays for it after
+            that one has left; None for a listener that need not be asked.
+    """
+
+    hear: Listener
+    until: float = math.inf
+    worth: float = 1.0
+    only_submit: bool = False
+    pay: Callable[[], bool] | None = None
+
+    def pays(self) -> bool:
+        """Return whether the job may be submitted for this listener."""
+        if self.pay is not None and self.pay():
+            self.pay = None
+        return self.pay is None
+
+
 class Page(Protocol):
     """Where a journal keeps a job. Each method returns once what it was told is durable."""
 
@@ -125,11 +151,13 @@ class Ticket:
         job: what was asked for; None for a prediction that was submitted elsewhere.
         path: the kind of work, from the general to the special; what is learned is learned per path.
         weight: slots that it takes.
-        worth: how much a second of its delay counts; an awaited call counts more than a row of a bulk run.
-        until: when whoever waits has waited long enough.
-        listener: hears what happens to it; None once nobody listens.
+        subscriptions: the listeners; none is left once it is over.
+        worth: how much a second of its delay counts, the most among its listeners; an awaited call counts more than a
+            row of a bulk run.
+        until: when the first of its listeners has waited long enough.
         page: where a journal keeps it; None without a journal.
-        only_submit: whether it is over once it is accepted.
+        only_submit: whether it is over once it is accepted, since no listener wants more.
+        posted: whether its listeners were told that its latest submission is on its way.
         once: whether it is over once it was looked at.
         accepted_at: when the provider had accepted it.
         seen_age: its age at the last look that found it running.
@@ -143,11 +171,12 @@ class Ticket:
     job: Job | None
     path: tuple[str, ...]
     weight: int = 1
+    subscriptions: tuple[Subscription, ...] = ()
     worth: float = 1.0
     until: float = math.inf
-    listener: Listener | None = None
     page: Page | None = None
     only_submit: bool = False
+    posted: bool = False
     once: bool = False
     state: State = State.PLANNED
     came_from: State = State.PLANNED

@@ -90,8 +90,14 @@ class Tally:
         """Note that the iterator has ended, so that the total is known."""
         self._total = self._counts["pulled"]
 
-    def heard(self, event: Event, *, cost: Decimal | None) -> None:
-        """Count an event; `cost` is what the job costs at published prices."""
+    def heard(self, event: Event, *, cost: Decimal | None, free: bool = False) -> None:
+        """Count an event.
+
+        Args:
+            event: what happened.
+            cost: what the job costs at published prices.
+            free: whether another call, which submitted the job, counts what it costs.
+        """
         if event.kind is EventKind.SUBMITTED:
             self._move("planned", "sending")
         elif event.kind is EventKind.ACCEPTED:
@@ -107,22 +113,24 @@ class Tally:
         elif event.kind is EventKind.SAVED:
             self._counts["saved"] += 1
         elif event.kind is EventKind.FINISHED:
-            self._finished(event, cost)
+            self._finished(event, cost, free=free)
 
     def _move(self, before: str, after: str) -> None:
         self._counts[before] -= 1
         self._counts[after] += 1
 
-    def _finished(self, event: Event, cost: Decimal | None) -> None:
+    def _finished(self, event: Event, cost: Decimal | None, *, free: bool) -> None:
         if isinstance(event.error, NotSent) and event.error.reason == "stopped":
             return  # it did not fail, and is as planned as it was
         state, prediction = event.ticket.state, event.prediction
         ticket = event.ticket
-        self._counts[_COUNTED_AS[ticket.came_from if ticket.state.over else ticket.state]] -= 1
+        before = ticket.came_from if ticket.state.over else ticket.state
+        # What a journal did not let out was never told as a submission.
+        self._counts["planned" if before is State.SENDING and not ticket.posted else _COUNTED_AS[before]] -= 1
         lost = state is State.UNCONFIRMED
         well = prediction is not None and prediction.status is Status.SUCCEEDED
         self._over("unconfirmed" if lost else "succeeded" if well else "failed", event.at)
-        if lost or prediction is not None:
+        if (lost or prediction is not None) and not free:
             known = prediction.cost if prediction is not None and prediction.cost is not None else cost
             self._spent += known or 0
             self._unpriced += known is None

@@ -22,7 +22,7 @@ from kling_async.errors import (
     WaitTimeout,
 )
 from kling_async.planning.engine import TRANSITIONS
-from kling_async.planning.moves import EventKind, State, Ticket
+from kling_async.planning.moves import EventKind, State, Subscription, Ticket
 from kling_async.planning.retry import judge_submission
 from kling_async.prediction import Status
 
@@ -320,7 +320,7 @@ def test_what_nobody_wants_any_more_is_not_sent_again() -> None:
         at = desk()
         ticket = at.add()
         at.send(0.0)
-        at.engine.forget(ticket, now=0.5)
+        at.forget(ticket, now=0.5)
         at.answer(ticket, error, now=1.0)
         assert State.FAILED is ticket.state
         assert at.engine.take_submit(1e6) is None
@@ -340,7 +340,7 @@ def test_who_waits_too_long_in_line_is_told_and_nothing_is_sent() -> None:
     [event] = at.hear(at.engine.overdue(10.0))
     assert isinstance(event.error, NotSent)
     assert ("late", "timeout") == (event.key, event.error.reason)
-    assert (State.FAILED, None) == (ticket.state, ticket.listener)
+    assert (State.FAILED, ()) == (ticket.state, ticket.subscriptions)
     assert (math.inf, None) == (at.engine.deadline_at(), at.engine.take_submit(11.0))
 
 
@@ -385,7 +385,7 @@ def test_forgotten_in_line_is_never_sent() -> None:
     """A caller who leaves before the turn costs nothing."""
     at = desk()
     ticket, other = at.add("a"), at.add("b")
-    at.engine.forget(ticket, now=0.0)
+    at.forget(ticket, now=0.0)
     assert other is at.send(0.0)
     assert State.FAILED is ticket.state
     assert [] == [event for event in at.events if event.key == "a"]
@@ -400,7 +400,7 @@ def test_forgotten_while_it_runs_is_looked_at_less() -> None:
         _, now = at.look(0.0)
         ticket.scouting = False
         if forgotten:
-            at.engine.forget(ticket, now=now)
+            at.forget(ticket, now=now)
         at.told(ticket, prediction("a"), now=now)
         return at.look(now)[1] - now
 
@@ -411,7 +411,7 @@ def test_forgotten_ones_are_given_up_in_the_end() -> None:
     """A prediction that never ends gives its slot back after an hour without anybody waiting."""
     at = desk(max_open=1)
     ticket = at.accepted()
-    at.engine.forget(ticket, now=100.0)
+    at.forget(ticket, now=100.0)
     assert 3700.0 == at.engine.deadline_at()
     assert [] == at.hear(at.engine.overdue(3700.0))
     assert (State.ENDED, 0) == (ticket.state, at.engine.slots.taken)
@@ -424,7 +424,7 @@ def test_a_late_answer_to_a_look_of_the_given_up_is_no_news() -> None:
     at = desk(max_open=1)
     ticket = at.accepted()
     at.look(0.0)
-    at.engine.forget(ticket, now=0.0)
+    at.forget(ticket, now=0.0)
     at.hear(at.engine.overdue(3600.0))
     at.told(ticket, DONE, now=3601.0)
     assert (State.ENDED, 0) == (ticket.state, at.engine.slots.taken)
@@ -436,7 +436,7 @@ def test_closing_tells_everybody_who_waits() -> None:
     at.accepted("a", until=600.0)
     at.add("b", until=600.0)
     gone = at.add("c", until=600.0)
-    at.engine.forget(gone, now=1.0)
+    at.forget(gone, now=1.0)
     one, two = at.hear(at.engine.dismiss(5.0))
     assert isinstance(one.error, WaitTimeout)
     assert isinstance(two.error, NotSent)
@@ -449,7 +449,8 @@ def test_closing_tells_everybody_who_waits() -> None:
 
 def once(at: object, *, now: float, until: float = math.inf) -> Ticket:
     """Ask for one look at a prediction."""
-    ticket = Ticket(key="a", job=None, path=PATH, weight=0, once=True, until=until, listener=at.heard.append)  # type: ignore[attr-defined]
+    one = Subscription(at.heard.append, until)  # type: ignore[attr-defined]
+    ticket = Ticket(key="a", job=None, path=PATH, weight=0, once=True, subscriptions=(one,))
     at.engine.restore(ticket, prediction("a"), now=now)  # type: ignore[attr-defined]
     return ticket
 
@@ -481,7 +482,7 @@ def test_one_look_is_repeated_soon_and_ends_with_its_error(error: KlingError) ->
 def test_a_restored_prediction_goes_on() -> None:
     """A prediction of an earlier run takes its slot, is never posted, and is followed until it is finished."""
     at = desk(max_open=1)
-    ticket = Ticket(key="a", job=None, path=PATH, listener=at.heard.append)
+    ticket = Ticket(key="a", job=None, path=PATH, subscriptions=(Subscription(at.heard.append),))
     at.engine.restore(ticket, prediction("a"), now=50.0, age=45.0)
     assert (State.ACCEPTED, 5.0, 1) == (ticket.state, ticket.accepted_at, at.engine.slots.taken)
     at.add("b")

@@ -86,7 +86,8 @@ def test_what_is_stopped_is_still_planned() -> None:
     left = at.add("left", listener=lambda event: tally.heard(event, cost=None))
     tally.pulled()
     at.send(0.0)
-    at.hear(at.engine.recall(left, now=1.0))
+    [one] = left.subscriptions
+    at.hear(at.engine.recall(left, one.hear, now=1.0))
     assert {"planned": 1, "sending": 1} == places(tally)
 
 
