@@ -83,7 +83,7 @@ class Batch:
         self._entered = self._interrupted = self._fed = False
         self._ready: dict[int, Outcome] = {}
         self._open: dict[int, tuple[Ticket, Listener]] = {}
-        self._paying: set[int] = set()  # positions of jobs on the budget; what is joined or known costs nothing here
+        self._paying, self._joined = set[int](), set[int]()  # positions: what is paid for here, and by another call
         self._keys: set[str] = set()
         self._pulled = self._handed_out = self._refused_in_a_row = 0
         self._feeding = anyio.CancelScope()
@@ -267,15 +267,12 @@ class Batch:
         self._hand_out(position, Outcome(job=job, error=error))
 
     def _begin(self, case: Case, position: int) -> None:
-        joined = case.ticket is not None and bool(case.ticket.subscriptions)
-
-        def heard(event: Event) -> None:
-            self._tally.heard(event, cost=case.price, free=joined and position not in self._paying)
-            self._heard(event, case, position, heard)
-
+        heard, pay = partial(self._heard, case, position), None
         if case.costs:
             self._paying.add(position)
-        pay = None if self._budget.limit is None else partial(self._pay, case, position)
+        elif case.ticket is not None and case.ticket.subscriptions:
+            self._joined.add(position)
+            pay = None if self._budget.limit is None else partial(self._pay, case, position)
         try:
             ticket = self._desk.begin(case, listener=heard, wait_for=self._wait_for, pay=pay)
         except (InputError, RuntimeError) as error:  # there is no key for it, or the client was closed meanwhile
@@ -291,6 +288,7 @@ class Batch:
         """Take a job that was joined on this batch's budget, since the call that was to pay for it has left."""
         if case.price is None or not self._budget.reserve(case.price):
             return False
+        self._joined.discard(position)
         self._paying.add(position)
         return True
 
@@ -299,14 +297,16 @@ class Batch:
             self._paying.discard(position)
             self._budget.settle(case.price, spent=spent)
 
-    def _heard(self, event: Event, case: Case, position: int, listener: Listener) -> None:
+    def _heard(self, case: Case, position: int, event: Event) -> None:
+        self._tally.heard(event, cost=case.price, free=position in self._joined)
         self._tell(event)
         if event.kind is not EventKind.FINISHED:
-            if self.stopped:
-                self._recall(event.ticket, listener)  # what was turned away is planned again, and must not be sent
+            if self.stopped and position in self._open:
+                self._recall(*self._open[position])  # what was turned away is planned again, and must not be sent
             return
         outcome = _outcome(event, case.job)
         self._settle(case, position, spent=_spent(event, case.price))
+        self._joined.discard(position)
         self._open.pop(position, None)
         self._room.set()
         self._refused_in_a_row = self._refused_in_a_row + 1 if _is_for_all(outcome.error) else 0

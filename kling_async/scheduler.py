@@ -108,8 +108,8 @@ class Scheduler:
     ) -> Ticket:
         """Hand a job to its account, which submits it and tells the listener what happens to it."""
         ticket = self._ticket(job, provider)
-        ticket.page = page
-        ticket.subscriptions = (Subscription(listener, self._clock.now() + wait_for, worth, only_submit),)
+        ticket.until = self._clock.now() + wait_for
+        ticket.listener, ticket.page, ticket.worth, ticket.only_submit = listener, page, worth, only_submit
         self.account(provider).begin(ticket)
         return ticket
 
@@ -153,7 +153,9 @@ class Scheduler:
             job=None,
             path=_path(prediction.model, provider),
             weight=0 if once else 1,
-            subscriptions=(Subscription(listener, self._clock.now() + wait_for, AWAITED),),
+            worth=AWAITED,
+            until=self._clock.now() + wait_for,
+            listener=listener,
             page=page,
             once=once,
         )

@@ -40,12 +40,8 @@ class Deadlines:
         return self._heap[0][0] if self._heap else math.inf
 
     def take(self, now: float) -> Ticket | None:
-        """Return a job whose time has come, or None; it has no time any more."""
-        if self.next_at() > now:
-            return None
-        _, ticket = heapq.heappop(self._heap)
-        ticket.until = math.inf
-        return ticket
+        """Return a job whose time has come, or None."""
+        return heapq.heappop(self._heap)[1] if self.next_at() <= now else None
 
     def everybody(self) -> list[Ticket]:
         """Return the jobs that have a time and are not over."""

@@ -92,9 +92,9 @@ class Engine:
     # What comes in.
 
     def add(self, ticket: Ticket) -> None:
-        """Take a job to be submitted for its listeners."""
+        """Take a job to be submitted."""
         self._line.add(ticket)
-        self._attune(ticket)
+        self._deadlines.add(ticket, ticket.until)
 
     def restore(self, ticket: Ticket, prediction: Prediction, *, now: float, age: float = 0.0) -> None:
         """Take up a prediction that was accepted before, `age` seconds ago as far as is known."""
@@ -102,10 +102,7 @@ class Engine:
         ticket.prediction = _lean(prediction)
         ticket.accepted_at = now - age
         self.slots.take(ticket.weight)
-        if ticket.subscriptions:
-            self._attune(ticket)
-        else:
-            self._deadlines.add(ticket, now + _UNHEARD_FOR)
+        self._deadlines.add(ticket, now + _UNHEARD_FOR if ticket.listener is None else ticket.until)
         if ticket.once:
             ticket.look_at = now
             self._lookout.again(ticket)
@@ -159,8 +156,8 @@ class Engine:
 
     def _leave(self, ticket: Ticket, one: Subscription, now: float) -> Iterator[Delivery]:
         """Without listeners, what is not sent yet never is; what is, goes on for a while, and counts little."""
-        ticket.subscriptions = tuple(other for other in ticket.subscriptions if other is not one)
-        if ticket.subscriptions:
+        ticket.subscriptions = tuple(other for other in ticket.subscriptions if other != one)
+        if ticket.listener:
             self._attune(ticket)
             yield from self._find_payer(ticket, now)
         elif ticket.state is State.PLANNED:
@@ -217,7 +214,7 @@ class Engine:
 
     def sending(self, ticket: Ticket, now: float) -> Iterator[Delivery]:
         """Tell that a submission is on its way."""
-        ticket.posted = True
+        ticket.came_from = State.SENDING
         yield from self._events.tell(EventKind.SUBMITTED, ticket, now)
 
     def submitted(
@@ -270,7 +267,6 @@ class Engine:
     def _put_back(
         self, ticket: Ticket, error: KlingError, again: float, *, sent_at: float, now: float
     ) -> Iterator[Delivery]:
-        ticket.posted = False
         if isinstance(error, RateLimited):
             self._line.put_back(ticket)
             self._line.hold_until(again, now=now, sent_at=sent_at)
@@ -284,7 +280,7 @@ class Engine:
         # While our own predictions are running they may be what the provider has too many of: that passes.
         if not isinstance(error, RateLimited) or self.slots.taken <= ticket.weight:
             ticket.tries += 1
-        if ticket.tries >= attempts or not ticket.subscriptions:
+        if ticket.tries >= attempts or ticket.listener is None:
             return None
         ticket.trouble = error
         self._refusals += isinstance(error, RateLimited)
@@ -356,7 +352,7 @@ class Engine:
             if ticket.state is State.SENDING:
                 # What is on its way is not given up: it is told about once it is known to be accepted or not.
                 self._deadlines.add(ticket, now + _GRACE)
-            elif not ticket.subscriptions:
+            elif ticket.listener is None:
                 self._give_up(ticket)
             else:
                 yield from self._dismiss_late(ticket, now)
@@ -369,7 +365,7 @@ class Engine:
     def dismiss(self, now: float) -> Iterator[Delivery]:
         """Tell everybody who waits that the client is closed; what is accepted goes on at the provider."""
         for ticket in self._deadlines.everybody():
-            if ticket.subscriptions:
+            if ticket.listener is not None:
                 if ticket.state is State.PLANNED:
                     self._step(ticket, "given up")
                 yield from self._events.finish(ticket, now, error=self._events.closed(ticket, now))
@@ -381,7 +377,8 @@ class Engine:
             self._lookout.withdraw(ticket)
 
     def _step(self, ticket: Ticket, news: str) -> None:
-        ticket.came_from, ticket.state = ticket.state, TRANSITIONS[ticket.state, news]
+        told = ticket.state is not State.SENDING or ticket.posted
+        ticket.came_from, ticket.state = ticket.state if told else ticket.came_from, TRANSITIONS[ticket.state, news]
 
 
 _NOT_PAID: Final = "The call that was to pay for it has left, and no budget of those that joined it has room for it"

@@ -36,8 +36,9 @@ class Events:
     ) -> Iterator[Delivery]:
         """Tell all listeners of a job what happened to it."""
         event = self._event(kind, ticket, now, error=error, wait_for=wait_for)
-        if not ticket.subscriptions:
-            yield event, None
+        if not isinstance(ticket.listener, tuple):
+            yield event, ticket.listener
+            return
         for one in ticket.subscriptions:
             if one in ticket.subscriptions:  # else it has left while another one was told
                 yield event, one.hear
@@ -50,8 +51,9 @@ class Events:
 
     def finish(self, ticket: Ticket, now: float, *, error: KlingError | None = None) -> Iterator[Delivery]:
         """Tell each listener that a job is over, with an error of its own; it has left when it hears so."""
-        if not ticket.subscriptions:
-            yield self._event(EventKind.FINISHED, ticket, now, error=error), None
+        if not isinstance(ticket.listener, tuple):
+            listener, ticket.listener = ticket.listener, None
+            yield self._event(EventKind.FINISHED, ticket, now, error=error), listener
         while ticket.subscriptions:
             one, *others = ticket.subscriptions
             ticket.subscriptions = tuple(others)

@@ -96,9 +96,9 @@ class Event:
 Listener: TypeAlias = Callable[[Event], None]
 
 
-@define(eq=False, weakref_slot=False)
+@define(weakref_slot=False)
 class Subscription:
-    """One caller or batch that listens to a job, which may have several.
+    """One caller or batch that listens to a job, which may have several; those of one job differ by `hear`.
 
     Attributes:
         hear: is called with what happens to the job, until the listener has left or heard that it is over.
@@ -110,10 +110,10 @@ class Subscription:
     """
 
     hear: Listener
-    until: float = math.inf
-    worth: float = 1.0
-    only_submit: bool = False
-    pay: Callable[[], bool] | None = None
+    until: float = field(default=math.inf, eq=False)
+    worth: float = field(default=1.0, eq=False)
+    only_submit: bool = field(default=False, eq=False)
+    pay: Callable[[], bool] | None = field(default=None, eq=False)
 
     def pays(self) -> bool:
         """Return whether the job may be submitted for this listener."""
@@ -151,14 +151,15 @@ class Ticket:
         job: what was asked for; None for a prediction that was submitted elsewhere.
         path: the kind of work, from the general to the special; what is learned is learned per path.
         weight: slots that it takes.
-        subscriptions: the listeners; none is left once it is over.
         worth: how much a second of its delay counts, the most among its listeners; an awaited call counts more than a
             row of a bulk run.
         until: when the first of its listeners has waited long enough.
+        listener: hears what happens to it; None once nobody listens. Of several, and of one that joined, the
+            subscriptions: most jobs have one listener all along, and no room is taken for more.
         page: where a journal keeps it; None without a journal.
         only_submit: whether it is over once it is accepted, since no listener wants more.
-        posted: whether its listeners were told that its latest submission is on its way.
         once: whether it is over once it was looked at.
+        came_from: the state before, as far as its listeners were told; SENDING while it is, once they were told that.
         accepted_at: when the provider had accepted it.
         seen_age: its age at the last look that found it running.
         look_at: when to look next, where something else than the cadence says so.
@@ -171,12 +172,11 @@ class Ticket:
     job: Job | None
     path: tuple[str, ...]
     weight: int = 1
-    subscriptions: tuple[Subscription, ...] = ()
     worth: float = 1.0
     until: float = math.inf
+    listener: Listener | tuple[Subscription, ...] | None = None
     page: Page | None = None
     only_submit: bool = False
-    posted: bool = False
     once: bool = False
     state: State = State.PLANNED
     came_from: State = State.PLANNED
@@ -187,6 +187,22 @@ class Ticket:
     scouting: bool = False
     tries: int = 0
     trouble: KlingError | None = field(default=None, repr=False)
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """The listeners, in the order in which they came; none is left once it is over."""
+        if isinstance(self.listener, tuple):
+            return self.listener
+        return (Subscription(self.listener, self.until, self.worth, self.only_submit),) if self.listener else ()
+
+    @subscriptions.setter
+    def subscriptions(self, listening: tuple[Subscription, ...]) -> None:
+        self.listener = listening or None
+
+    @property
+    def posted(self) -> bool:
+        """Whether a submission is on its way, and its listeners were told so."""
+        return self.state is State.SENDING is self.came_from
 
     def __lt__(self, other: object, /) -> bool:
         """Let heaps hold tickets beside times; which of two at the same time comes first does not matter."""

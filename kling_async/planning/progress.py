@@ -124,9 +124,7 @@ class Tally:
             return  # it did not fail, and is as planned as it was
         state, prediction = event.ticket.state, event.prediction
         ticket = event.ticket
-        before = ticket.came_from if ticket.state.over else ticket.state
-        # What a journal did not let out was never told as a submission.
-        self._counts["planned" if before is State.SENDING and not ticket.posted else _COUNTED_AS[before]] -= 1
+        self._counts[_COUNTED_AS[ticket.came_from if ticket.state.over else ticket.state]] -= 1
         lost = state is State.UNCONFIRMED
         well = prediction is not None and prediction.status is Status.SUCCEEDED
         self._over("unconfirmed" if lost else "succeeded" if well else "failed", event.at)

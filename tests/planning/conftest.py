@@ -15,7 +15,7 @@ from kling_async.planning.durations import Learner
 from kling_async.planning.engine import Engine
 from kling_async.planning.events import Delivery
 from kling_async.planning.lookout import Lookout
-from kling_async.planning.moves import Event, EventKind, Listener, Subscription, Ticket
+from kling_async.planning.moves import Event, EventKind, Subscription, Ticket
 from kling_async.prediction import Output, OutputKind, Prediction, Status
 from kling_async.providers.spec import Limits
 
@@ -58,18 +58,9 @@ class Desk:
                 listener(event)
         return new
 
-    def add(
-        self,
-        key: str = "a",
-        *,
-        listener: Listener | None = None,
-        until: float = math.inf,
-        only_submit: bool = False,
-        **settings: object,
-    ) -> Ticket:
+    def add(self, key: str = "a", **settings: object) -> Ticket:
         """Put a job in line."""
-        one = Subscription(listener or self.heard.append, until, only_submit=only_submit)
-        ticket = Ticket(key=key, job=Job(ImageInput(key), key=key), path=PATH, subscriptions=(one,))
+        ticket = Ticket(key=key, job=Job(ImageInput(key), key=key), path=PATH, listener=self.heard.append)
         for name, value in settings.items():
             setattr(ticket, name, value)
         self.engine.add(ticket)

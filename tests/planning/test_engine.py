@@ -23,7 +23,7 @@ from kling_async.errors import (
     WaitTimeout,
 )
 from kling_async.planning.engine import TRANSITIONS
-from kling_async.planning.moves import Event, EventKind, State, Subscription, Ticket
+from kling_async.planning.moves import Event, EventKind, State, Ticket
 from kling_async.planning.retry import judge_submission
 from kling_async.prediction import Status
 
@@ -472,7 +472,7 @@ def go_on(at: Desk, ticket: Ticket) -> None:
     if ticket.state is State.PLANNED:
         now = at.engine.submit_at(0.0)
         assert ticket is at.send(now)
-    elif not ticket.posted:
+    elif ticket.state is State.SENDING and not ticket.posted:
         at.hear(at.engine.sending(ticket, now))
     if ticket.state is State.SENDING:
         at.answer(ticket, prediction("a"), now=now)
@@ -670,8 +670,7 @@ def test_who_joined_pays_once_the_first_has_left(has_room: bool, on_its_way: boo
 
 def once(at: object, *, now: float, until: float = math.inf) -> Ticket:
     """Ask for one look at a prediction."""
-    one = Subscription(at.heard.append, until)  # type: ignore[attr-defined]
-    ticket = Ticket(key="a", job=None, path=PATH, weight=0, once=True, subscriptions=(one,))
+    ticket = Ticket(key="a", job=None, path=PATH, weight=0, once=True, until=until, listener=at.heard.append)  # type: ignore[attr-defined]
     at.engine.restore(ticket, prediction("a"), now=now)  # type: ignore[attr-defined]
     return ticket
 
@@ -703,7 +702,7 @@ def test_one_look_is_repeated_soon_and_ends_with_its_error(error: KlingError) ->
 def test_a_restored_prediction_goes_on() -> None:
     """A prediction of an earlier run takes its slot, is never posted, and is followed until it is finished."""
     at = desk(max_open=1)
-    ticket = Ticket(key="a", job=None, path=PATH, subscriptions=(Subscription(at.heard.append),))
+    ticket = Ticket(key="a", job=None, path=PATH, listener=at.heard.append)
     at.engine.restore(ticket, prediction("a"), now=50.0, age=45.0)
     assert (State.ACCEPTED, 5.0, 1) == (ticket.state, ticket.accepted_at, at.engine.slots.taken)
     at.add("b")

@@ -115,7 +115,7 @@ class Ear:
         )
         claim(not gave_up or event.at >= self.until - EPSILON, "none is given up before its own deadline")
 
-    def subscription(self, pay: Callable[[], bool] | None = None) -> Subscription:
+    def subscription(self, pay: Callable[[], bool] | None) -> Subscription:
         return Subscription(self, self.until, only_submit=self.only_submit, pay=pay)
 
 
@@ -216,7 +216,8 @@ class _Run:
             job=Job(ImageInput(key), key=key),
             path=PATH if number % 2 else VIDEO,
             weight=self.chance.randint(1, self.world.heaviest),
-            subscriptions=(ear.subscription(),),
+            listener=ear,
+            until=ear.until,
         )
         self.at(arrives, lambda: self.engine.add(ticket))
         self.may_leave(ticket, ear, since=arrives)

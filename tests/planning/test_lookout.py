@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from kling_async.planning.moves import Subscription, Ticket
+from kling_async.planning.moves import Ticket
 from kling_async.prediction import Status
 
 from .conftest import PATH, VIDEO, Desk, desk, prediction
@@ -61,7 +61,7 @@ def test_a_look_that_somebody_asks_for_waits_for_no_tick() -> None:
     """A single look leaves at the very time it is asked for."""
     at = desk()
     now = 5.0123
-    ticket = Ticket(key="a", job=None, path=PATH, weight=0, once=True, subscriptions=(Subscription(at.heard.append),))
+    ticket = Ticket(key="a", job=None, path=PATH, weight=0, once=True, listener=at.heard.append)
     at.engine.restore(ticket, prediction("a"), now=now)
     assert now == at.engine.poll_at(now)
     assert ticket is at.engine.take_poll(now)
