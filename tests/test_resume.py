@@ -147,6 +147,21 @@ async def test_a_changed_input_is_refused() -> None:
     assert ["cat 0 ", "a dog"] == [entry.prompt for entry in at.sandbox.entries]
 
 
+@pytest.mark.parametrize("accept_changed", [False, True])
+async def test_a_changed_input_of_a_job_that_still_runs(*, accept_changed: bool) -> None:
+    """What an earlier run left running, and no call waits for, keeps no changed input from being bought on purpose."""
+    changed = [Job(ImageInput("a dog"), key="cat-0")]
+    async with world(image_latency=Fixed(500.0)) as at:
+        async with at.client() as client, client.batch(cats(1), journal=at.journal) as batch:
+            while not batch.progress.running:
+                await at.clock.sleep(1.0)
+        [outcome] = await at.run(changed, accept_changed=accept_changed)
+    assert outcome.ok is accept_changed
+    assert 1 + accept_changed == at.sandbox.submits
+    if not accept_changed:
+        assert "The journal knows another input" in str(outcome.error)
+
+
 async def test_what_was_refused_can_be_mended_under_its_key() -> None:
     """A prompt that the policy refused cost nothing, so a better one needs no permission."""
     async with world() as at:

@@ -191,6 +191,7 @@ ROWS = (
         "Thousands of jobs, some of each of the faults 4 to 13",
         "Each job is over or unconfirmed; the books balance: charged = accepted + some of the unconfirmed.",
     ),
+    Row(50, "The same key at the same time", "One submission; each call, and each batch, gets its one outcome."),
 )
 """Every row of the matrix, in order."""
 
