@@ -8,8 +8,8 @@ submitted.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 
 from attrs import evolve, frozen
@@ -94,14 +94,9 @@ class Desk:
         """Raise RuntimeError if the client is not open."""
         self._scheduler.check_open()
 
-    @asynccontextmanager
-    async def claimed(self, key: str | None) -> AsyncGenerator[None]:
+    def claimed(self, key: str | None) -> AbstractAsyncContextManager[None]:
         """Keep others from beginning the same job, from asking the journal for it until it has begun."""
-        if self.recorder is None or key is None:
-            yield
-            return
-        async with self._registry.claimed(key):
-            yield
+        return self._registry.claimed(key or "")
 
     async def case(self, job: Job, *, shared: bool = True) -> Case:
         """Find out what is to be done about a job.
@@ -233,7 +228,7 @@ class Desk:
         self.check_open()
         hearing, provider = Hearing(), provider_named(prediction.provider)
         page = None if self.recorder is None else await self.recorder.page_for(prediction)
-        ticket = None if once else self._looked_at(prediction) or self._taken_up(page)
+        ticket = None if once else self._registry.looked_at(prediction) or self._taken_up(page)
         if ticket is not None:
             self._scheduler.join(ticket, provider, listener=hearing, wait_for=wait_for, worth=AWAITED)
             return await self._outcome(ticket, provider.name, hearing)
@@ -247,14 +242,6 @@ class Desk:
         if self.recorder is None or page is None or page.submission.state is not State.ACCEPTED:
             return None
         return self._follow(page.submission.job(), page.submission, self.recorder, worth=AWAITED)
-
-    def _looked_at(self, prediction: Prediction) -> Ticket | None:
-        """Return the ticket of a prediction that is looked at already."""
-        ticket = self._registry.find(prediction.key)
-        known = None if ticket is None else ticket.prediction
-        if known is not None and (known.provider, known.id) == (prediction.provider, prediction.id):
-            return ticket
-        return self._registry.find((prediction.provider, prediction.id))
 
     async def refresh(self, prediction: Prediction, *, wait_for: float) -> Prediction:
         """Look at a prediction once, and return it as it is now."""

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 import anyio
 
 from .planning.moves import Ticket
+from .prediction import Prediction
 
 __all__ = ["Name", "Registry"]
 
@@ -45,6 +46,14 @@ class Registry:
             self._tickets = {name: known for name, known in self._tickets.items() if not known.state.over}
             self._tidy_at = 2 * len(self._tickets) + _FEW
         self._tickets[name] = ticket
+
+    def looked_at(self, prediction: Prediction) -> Ticket | None:
+        """Return the ticket of a prediction that is looked at, for its job or by itself; None if it is not."""
+        ticket = self.find(prediction.key)
+        known = None if ticket is None else ticket.prediction
+        if known is not None and (known.provider, known.id) == (prediction.provider, prediction.id):
+            return ticket
+        return self.find((prediction.provider, prediction.id))
 
     def find(self, name: Name | None) -> Ticket | None:
         """Return the ticket of a job that is under way; None if it is not, or is over."""

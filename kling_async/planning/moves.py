@@ -191,9 +191,11 @@ class Ticket:
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
         """The listeners, in the order in which they came; none is left once it is over."""
-        if isinstance(self.listener, tuple):
-            return self.listener
-        return (Subscription(self.listener, self.until, self.worth, self.only_submit),) if self.listener else ()
+        if self.listener is None:
+            return ()
+        if callable(self.listener):
+            return (Subscription(self.listener, self.until, self.worth, self.only_submit),)
+        return self.listener
 
     @subscriptions.setter
     def subscriptions(self, listening: tuple[Subscription, ...]) -> None:
