@@ -308,6 +308,7 @@ class Batch:
         self._settle(case, position, spent=_spent(event, case.price))
         self._joined.discard(position)
         self._open.pop(position, None)
+        self._desk.let_go(event.ticket)
         self._room.set()
         self._refused_in_a_row = self._refused_in_a_row + 1 if _is_for_all(outcome.error) else 0
         broken = isinstance(outcome.error, JournalError)

@@ -219,9 +219,10 @@ class Desk:
         return await self._outcome(ticket, case.job.provider or "", hearing)
 
     async def _outcome(self, ticket: Ticket, provider: str, hearing: Hearing) -> Event:
-        if hearing.last is not None:
-            return hearing.last
-        return await self._scheduler.outcome(ticket, provider_named(provider), hearing)
+        try:
+            return hearing.last or await self._scheduler.outcome(ticket, provider_named(provider), hearing)
+        finally:
+            self.let_go(ticket)
 
     async def look(self, prediction: Prediction, *, wait_for: float, once: bool = False) -> Event:
         """Look at a prediction until it is finished, beside those who do so already, or once."""
@@ -279,6 +280,10 @@ class Desk:
             for known in left
             if known.key not in keys
         ]
+
+    def let_go(self, ticket: Ticket) -> None:
+        """Keep no job that is over."""
+        self._registry.drop(ticket)
 
     def recall(self, ticket: Ticket, provider: str, listener: Listener) -> None:
         """Leave a job that still stands in line; it is over then, for this listener."""

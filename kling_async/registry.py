@@ -47,6 +47,14 @@ class Registry:
             self._tidy_at = 2 * len(self._tickets) + _FEW
         self._tickets[name] = ticket
 
+    def drop(self, ticket: Ticket) -> None:
+        """Let go of a job if it is over: its input, and its reply, may be large."""
+        known = ticket.prediction
+        names: tuple[Name | None, ...] = (ticket.key, None if known is None else (known.provider, known.id))
+        for name in names if ticket.state.over else ():
+            if name is not None and self._tickets.get(name) is ticket:
+                del self._tickets[name]
+
     def looked_at(self, prediction: Prediction) -> Ticket | None:
         """Return the ticket of a prediction that is looked at, for its job or by itself; None if it is not."""
         ticket = self.find(prediction.key)

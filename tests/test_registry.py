@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+import sniffio
 
 from kling_async import (
     AnswerLost,
@@ -398,27 +399,25 @@ async def drained(batch: Batch) -> list[Outcome]:
 @both
 async def test_two_batches_over_the_same_keys_buy_once(house: OpenHouse, journal: OpenJournal) -> None:
     """At whatever moments the two come to a key, it is billed once, and both batches hand out every outcome."""
-    jobs = cats(60)
-    for seed in range(2):
-        dice = random.Random(seed)
+    dice = random.Random(len(sniffio.current_async_library()))
 
-        async def trickle(at: House, dice: random.Random = dice) -> AsyncIterator[Job]:
-            for job in jobs:
-                if dice.random() < 0.5:
-                    await at.clock.sleep(dice.random() * 0.5)
-                yield job
+    async def trickle() -> AsyncIterator[Job]:
+        for job in cats(60):
+            if dice.random() < 0.5:
+                await at.clock.sleep(dice.random() * 0.5)
+            yield job
 
-        limits = Limits(submit_per_second=20.0, submit_burst=2, poll_per_second=50.0, max_open=30)
-        async with house(journal=journal and journal(), limits=limits, image_latency=Fixed(90.0)) as at:
-            calls = Calls(at)
-            calls.add("one", lambda at=at: drained(at.client.batch(trickle(at), max_open=60)))
-            calls.add("two", lambda at=at: drained(at.client.batch(trickle(at), max_open=60)), after=dice.random())
-            got = await calls.run()
-        for outcomes in got.values():
-            assert isinstance(outcomes, list)
-            assert {f"cat-{n}" for n in range(60)} == {one.job.key for one in outcomes if one.ok}
-            assert 60 == len(outcomes)
-        assert 60 == at.sandbox.submits == at.sandbox.billed()
+    limits = Limits(submit_per_second=20.0, submit_burst=2, poll_per_second=50.0, max_open=30)
+    async with house(journal=journal and journal(), limits=limits, image_latency=Fixed(90.0)) as at:
+        calls = Calls(at)
+        calls.add("one", lambda: drained(at.client.batch(trickle(), max_open=60)))
+        calls.add("two", lambda: drained(at.client.batch(trickle(), max_open=60)), after=dice.random())
+        got = await calls.run()
+    for outcomes in got.values():
+        assert isinstance(outcomes, list)
+        assert {f"cat-{n}" for n in range(60)} == {one.job.key for one in outcomes if one.ok}
+        assert 60 == len(outcomes)
+    assert 60 == at.sandbox.submits == at.sandbox.billed()
 
 
 @both
@@ -615,6 +614,20 @@ async def test_what_is_over_is_not_kept() -> None:
         ticket.state = State.ENDED
         assert registry.find(f"{number}") is None
     assert len(registry._tickets) <= 64
+
+
+@both
+async def test_a_job_that_is_over_is_let_go(house: OpenHouse, journal: OpenJournal) -> None:
+    """Inputs may hold whole pictures: nothing of a job stays behind when it is over, whoever asked for it, and how."""
+    async with house(journal=journal and journal(), image_latency=Fixed(9.0)) as at:
+        accepted = await at.client.submit(CAT, key="submitted")
+        assert Status.SUCCEEDED is (await at.client.wait(accepted)).status
+        await at.client.generate(CAT, key="generated")
+        with suppress(WaitTimeout):
+            await at.client.generate(CAT, key="late", wait_timeout=1.0)
+        assert (await at.client.generate(CAT, key="late")).outputs
+        assert 5 == len(await drained(at.client.batch(cats(5))))
+        assert {} == at.client._workshop._registry._tickets
 
 
 async def test_a_claim_is_given_on() -> None:
