@@ -196,7 +196,7 @@ class Batch:
             self._stop(error)
         try:
             await self._finish_what_is_paid_for()
-        except KlingError as error:
+        except (KlingError, RuntimeError) as error:
             self._stop(error)
         finally:
             self._fed = True
@@ -270,9 +270,10 @@ class Batch:
         heard, pay = partial(self._heard, case, position), None
         if case.costs:
             self._paying.add(position)
-        elif case.ticket is not None and case.ticket.subscriptions:
-            self._joined.add(position)
+        elif case.ticket is not None:
             pay = None if self._budget.limit is None else partial(self._pay, case, position)
+            if case.ticket.subscriptions:
+                self._joined.add(position)
         try:
             ticket = self._desk.begin(case, listener=heard, wait_for=self._wait_for, pay=pay)
         except (InputError, RuntimeError) as error:  # there is no key for it, or the client was closed meanwhile

@@ -531,6 +531,34 @@ async def test_who_is_left_with_a_job_pays_for_it(house: OpenHouse, journal: Ope
     assert all("max_cost" in str(error) and not error.may_be_billed for error in refused)
 
 
+class HeldJournal(MemoryJournal):
+    """A journal that tells when it is written to, and waits for a word before it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.go = anyio.Event(), anyio.Event()
+
+    async def write(self, *submissions: Submission) -> None:
+        self.asked.set()
+        await self.go.wait()
+        await super().write(*submissions)
+
+
+async def test_who_takes_over_what_was_turned_away_pays_for_it(house: OpenHouse) -> None:
+    """G16: the batch that began a submission has left; if that is to be sent again, the one that joined is asked."""
+    journal = HeldJournal()
+    async with house(provider="apiinone", journal=journal) as at:
+        at.sandbox.script(["rate_limited"])
+        async with at.client.batch(cats(1)):
+            await journal.asked.wait()
+        async with at.client.batch(cats(1), max_cost=CENT / 2) as two:
+            await at.clock.sleep(1.0)
+            journal.go.set()
+            [outcome] = [outcome async for outcome in two]
+    assert isinstance(outcome.error, BudgetExceeded)
+    assert (1, 0) == (at.sandbox.submits, at.sandbox.billed())
+
+
 @both
 async def test_an_awaited_call_needs_no_budget(house: OpenHouse, journal: OpenJournal) -> None:
     """A batch whose budget is spent goes on with a job that an awaited call wants as well."""

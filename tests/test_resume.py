@@ -16,6 +16,7 @@ from attrs import define, field
 from kling_async import (
     AnswerLost,
     AuthenticationError,
+    Batch,
     BudgetExceeded,
     Client,
     ContentRejected,
@@ -30,6 +31,7 @@ from kling_async import (
     Outcome,
     PredictionFailed,
     Status,
+    WaitTimeout,
 )
 from kling_async.effects.journal import MemoryJournal, SqliteJournal
 from kling_async.planning.moves import State
@@ -160,6 +162,38 @@ async def test_a_changed_input_of_a_job_that_still_runs(*, accept_changed: bool)
     assert 1 + accept_changed == at.sandbox.submits
     if not accept_changed:
         assert "The journal knows another input" in str(outcome.error)
+
+
+async def test_a_client_that_is_closed_under_a_batch_is_told_plainly() -> None:
+    """What an earlier run left is not taken up any more, and the loop raises one RuntimeError, not a group."""
+    async with world(image_latency=Fixed(50.0)) as at:
+        async with at.client() as client, client.batch(cats(3), journal=at.journal) as batch:
+            while batch.progress.running < 3:
+                await at.clock.sleep(1.0)
+        opened, leave, closed = anyio.Event(), anyio.Event(), anyio.Event()
+        batches: list[Batch] = []
+
+        async def jobs() -> AsyncGenerator[Job]:
+            leave.set()
+            await closed.wait()
+            for job in cats(1):
+                yield job
+
+        async def have_it_open() -> None:
+            async with at.client() as client:
+                batches.append(client.batch(jobs(), journal=at.journal))
+                opened.set()
+                await leave.wait()
+            closed.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(have_it_open)
+            await opened.wait()
+            async with batches[0] as batch:
+                with pytest.raises(RuntimeError, match="not open"):
+                    async for outcome in batch:
+                        assert isinstance(outcome.error, (NotSent, WaitTimeout))
+    assert 3 == at.sandbox.submits
 
 
 async def test_what_was_refused_can_be_mended_under_its_key() -> None:
