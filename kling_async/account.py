@@ -19,11 +19,12 @@ from anyio.abc import TaskGroup
 
 from .effects.clock import Clock
 from .effects.signals import hold_interrupts
-from .errors import InputError, KlingError
+from .errors import KlingError
 from .gateway import Gateway
 from .inputs import Job
 from .planning.engine import Engine
-from .planning.moves import Event, EventKind, Listener, Ticket
+from .planning.events import Delivery
+from .planning.moves import Event, EventKind, Listener, Subscription, Ticket
 from .prediction import Prediction
 
 __all__ = ["Account", "Hearing"]
@@ -123,35 +124,40 @@ class Account:
         self._publish(self.engine.dismiss(self._clock.now()))
 
     def begin(self, ticket: Ticket) -> None:
-        """Take a job to be submitted. Raises InputError if the client is not open."""
+        """Take a job to be submitted. Raises RuntimeError if the client is not open."""
         self._check_open()
         self.engine.add(ticket)
         self._publish(self.engine.refuse_planned(self._clock.now()))
         self._wake()
 
     def resume(self, ticket: Ticket, prediction: Prediction, *, age: float = 0.0) -> None:
-        """Take up a prediction that was accepted `age` seconds ago. Raises InputError if the client is not open."""
+        """Take up a prediction that was accepted `age` seconds ago. Raises RuntimeError if the client is not open."""
         self._check_open()
         self.engine.restore(ticket, prediction, now=self._clock.now(), age=age)
         self._wake()
 
-    def hear(self, ticket: Ticket, listener: Listener, *, until: float, worth: float) -> None:
-        """Listen to a job that nobody listens to."""
-        self.engine.hear(ticket, listener, until=until, worth=worth)
+    def join(self, ticket: Ticket, one: Subscription) -> None:
+        """Listen to a job that is under way. Raises RuntimeError if the client is not open."""
+        self._check_open()
+        self._publish(self.engine.join(ticket, one, now=self._clock.now()))
         self._wake()
 
-    def recall(self, ticket: Ticket) -> None:
-        """Take a job out of the line, if it still stands there, and say so."""
-        self._publish(self.engine.recall(ticket, now=self._clock.now()))
+    def recall(self, ticket: Ticket, listener: Listener) -> None:
+        """Let a listener leave a job that still stands in line, and say so."""
+        self._publish(self.engine.recall(ticket, listener, now=self._clock.now()))
+
+    def forget(self, ticket: Ticket, listener: Listener) -> None:
+        """Let a listener leave."""
+        self._publish(self.engine.forget(ticket, listener, now=self._clock.now()))
 
     async def outcome(self, ticket: Ticket, hearing: Hearing) -> Event:
         """Wait until a job is over. A caller who is cancelled meanwhile only stops listening."""
         try:
             return await hearing.ended()
         except BaseException:
-            if hearing.last is None:
-                self.engine.forget(ticket, now=self._clock.now())
-            self._note_unheard(ticket)
+            self.forget(ticket, hearing)
+            if not ticket.subscriptions:
+                self._note_unheard(ticket)
             raise
 
     async def _submit(self) -> bool:
@@ -182,7 +188,7 @@ class Account:
             return prediction
 
     async def _post(self, ticket: Ticket, job: Job) -> Prediction:
-        self._publish([self.engine.sending(ticket, self._clock.now())])
+        self._publish(self.engine.sending(ticket, self._clock.now()))
         return await self.gateway.submit(job)
 
     async def _poll(self) -> bool:
@@ -205,9 +211,8 @@ class Account:
             await ticket.page.finished(prediction)
         return prediction
 
-    def _publish(self, events: Iterable[Event]) -> None:
-        for event in events:
-            listener = event.ticket.listener
+    def _publish(self, deliveries: Iterable[Delivery]) -> None:
+        for event, listener in deliveries:
             if listener is not None:
                 listener(event)
             elif event.kind is EventKind.ACCEPTED:
@@ -221,7 +226,7 @@ class Account:
 
     def _check_open(self) -> None:
         if self._group is None:
-            raise InputError("The client is not open: use it inside `async with Client() as client:`")
+            raise RuntimeError("The client is not open: use it inside `async with Client() as client:`")
 
     def _wake(self) -> None:
         """Call one more worker of each kind that has work now, and see to the timer."""

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Sequence, Sized
 from contextlib import aclosing
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -29,7 +30,7 @@ from .errors import InputError, InputFault, JournalError, KlingError, NotSent, P
 from .inputs import ImageInput, Job, VideoInput
 from .outcome import Outcome
 from .planning.money import Budget
-from .planning.moves import LATCHING, Event, EventKind, Ticket
+from .planning.moves import LATCHING, Event, EventKind, Listener, Ticket
 from .planning.progress import Progress, Tally
 from .planning.resume import Step
 from .prediction import Status
@@ -79,13 +80,13 @@ class Batch:
         self._save_to = save_to
         self._stop_on_signals = stop_on_signals
         self.stopped = False
-        self._interrupted = False
+        self._entered = self._interrupted = self._fed = False
         self._ready: dict[int, Outcome] = {}
-        self._open: dict[int, Ticket] = {}
+        self._open: dict[int, tuple[Ticket, Listener]] = {}
+        self._paying, self._joined = set[int](), set[int]()  # positions: what is paid for here, and by another call
         self._keys: set[str] = set()
         self._pulled = self._handed_out = self._refused_in_a_row = 0
         self._feeding = anyio.CancelScope()
-        self._fed = False
         self._stopped_by: Exception | None = None
         self._news = anyio.Event()
         self._room = anyio.Event()
@@ -95,6 +96,10 @@ class Batch:
         self._tally = Tally(now=clock.now(), total=len(jobs) if isinstance(jobs, Sized) else None)
 
     async def __aenter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError("A batch is entered once: make a new one with client.batch(...)")
+        self._desk.check_open()
+        self._entered = True
         if self._save_to is not None:
             await anyio.to_thread.run_sync(check_directory, self._save_to)
         if self._recorder is not None:
@@ -113,9 +118,9 @@ class Batch:
 
     async def __aexit__(self, *_: object) -> None:
         group, self._group = self._group, None
-        for ticket in self._open.values():
+        for ticket, listener in self._open.values():
             if ticket.job is not None:
-                self._desk.forget(ticket, ticket.job.provider or "")
+                self._desk.forget(ticket, ticket.job.provider or "", listener)
         if group is None:
             return
         try:
@@ -130,7 +135,7 @@ class Batch:
 
     async def __anext__(self) -> Outcome:
         if self._group is None:
-            raise InputError("The batch is not open: iterate over it inside `async with client.batch(...) as batch:`")
+            raise RuntimeError("The batch is not open: iterate over it inside `async with client.batch(...) as batch:`")
         while True:
             if self._interrupted:
                 raise KeyboardInterrupt(f"{len(self._open)} jobs go on at their providers; {self._way_back}")
@@ -159,12 +164,12 @@ class Batch:
         """Submit no more; what is paid for is finished and handed out, and then the loop ends."""
         self.stopped = True
         self._feeding.cancel()
-        for ticket in list(self._open.values()):
-            self._recall(ticket)
+        for ticket, listener in list(self._open.values()):
+            self._recall(ticket, listener)
 
-    def _recall(self, ticket: Ticket) -> None:
+    def _recall(self, ticket: Ticket, listener: Listener) -> None:
         if ticket.job is not None:
-            self._desk.recall(ticket, ticket.job.provider or "")
+            self._desk.recall(ticket, ticket.job.provider or "", listener)
 
     def _signalled(self) -> bool:
         if not self.stopped:
@@ -191,7 +196,7 @@ class Batch:
             self._stop(error)
         try:
             await self._finish_what_is_paid_for()
-        except KlingError as error:
+        except (KlingError, RuntimeError) as error:
             self._stop(error)
         finally:
             self._fed = True
@@ -236,17 +241,25 @@ class Batch:
         if job.key in self._keys:
             raise InputError("A second job has the same key; it was not sent", key=job.key)
         self._keys.add(job.key or "")
-        with self._desk.claimed(job.key):
+        # A key that was made up means something to a journal only.
+        shared = self._desk.recorder is not None or (isinstance(item, Job) and item.key is not None)
+        while (too_dear := await self._begin_or_refuse(job, shared=shared)) is not None:
+            if not self._open:
+                raise self._budget.exceeded(job.key, too_dear.price)
+            await self._wait_for_room()
+
+    async def _begin_or_refuse(self, job: Job, *, shared: bool) -> Case | None:
+        """Begin a job, or refuse it; return its case, and do nothing, if the budget has no room for it now."""
+        async with self._desk.claimed(job.key):
             try:
-                case = await self._desk.case(job)
+                case = await self._desk.case(job, shared=shared)
             except InputError as error:
                 self._refuse(job, error)
-                return
-            while case.costs and not self._budget.reserve(case.price):
-                if not self._open:
-                    raise self._budget.exceeded(job.key, case.price)
-                await self._wait_for_room()
+                return None
+            if case.costs and not self._budget.reserve(case.price):
+                return case
             self._begin(case, self._next_position())
+            return None
 
     def _refuse(self, job: Job, error: InputError) -> None:
         position = self._next_position()
@@ -254,35 +267,51 @@ class Batch:
         self._hand_out(position, Outcome(job=job, error=error))
 
     def _begin(self, case: Case, position: int) -> None:
-        def heard(event: Event) -> None:
-            self._heard(event, case, position)
-
+        heard, pay = partial(self._heard, case, position), None
+        if case.costs:
+            self._paying.add(position)
+        elif case.ticket is not None:
+            pay = None if self._budget.limit is None else partial(self._pay, case, position)
+            if case.ticket.subscriptions:
+                self._joined.add(position)
         try:
-            ticket = self._desk.begin(case, listener=heard, wait_for=self._wait_for)
-        except InputError as error:  # the client was closed meanwhile
-            self._settle(case, spent=Decimal(0))
+            ticket = self._desk.begin(case, listener=heard, wait_for=self._wait_for, pay=pay)
+        except (InputError, RuntimeError) as error:  # there is no key for it, or the client was closed meanwhile
+            self._settle(case, position, spent=Decimal(0))
             self._tally.refused(now=self._clock.now())
-            self._hand_out(position, Outcome(job=case.job, error=error))
+            told = error if isinstance(error, InputError) else _closed(case.job)
+            self._hand_out(position, Outcome(job=case.job, error=told))
             raise
         if case.costs and case.known is not None:
             self._tally.paid_before(case.known.paid)
         if not ticket.state.over:
-            self._open[position] = ticket
+            self._open[position] = (ticket, heard)
 
-    def _settle(self, case: Case, *, spent: Decimal | None) -> None:
-        if case.costs:
+    def _pay(self, case: Case, position: int) -> bool:
+        """Take a job that was joined on this batch's budget, since the call that was to pay for it has left."""
+        if case.price is None or not self._budget.reserve(case.price):
+            return False
+        self._joined.discard(position)
+        self._paying.add(position)
+        return True
+
+    def _settle(self, case: Case, position: int, *, spent: Decimal | None) -> None:
+        if position in self._paying:
+            self._paying.discard(position)
             self._budget.settle(case.price, spent=spent)
 
-    def _heard(self, event: Event, case: Case, position: int) -> None:
-        self._tally.heard(event, cost=_price(case))
+    def _heard(self, case: Case, position: int, event: Event) -> None:
+        self._tally.heard(event, cost=_price(case), free=position in self._joined)
         self._tell(event)
         if event.kind is not EventKind.FINISHED:
-            if self.stopped:
-                self._recall(event.ticket)  # what was turned away is planned again, and must not be sent
+            if self.stopped and position in self._open:
+                self._recall(*self._open[position])  # what was turned away is planned again, and must not be sent
             return
         outcome = _outcome(event, case.job)
-        self._settle(case, spent=_spent(event, case.price))
+        self._settle(case, position, spent=_spent(event, case.price))
+        self._joined.discard(position)
         self._open.pop(position, None)
+        self._desk.let_go(event.ticket)
         self._room.set()
         self._refused_in_a_row = self._refused_in_a_row + 1 if _is_for_all(outcome.error) else 0
         broken = isinstance(outcome.error, JournalError)
@@ -336,6 +365,11 @@ def _replaces(case: Case) -> bool:
     """Return whether a job's files take the place of those of an earlier attempt, which somebody has asked for anew."""
     known = case.known
     return case.step is Step.RESUBMIT or (known is not None and known.attempt > 1 and known.files is None)
+
+
+def _closed(job: Job) -> NotSent:
+    why = "The client was closed before its turn came"
+    return NotSent(why, reason="closed", provider=job.provider, key=job.key)
 
 
 def _is_for_all(error: KlingError | None) -> bool:

@@ -23,6 +23,7 @@ from .providers import Limits
 from .providers.fields import valid_id
 from .pulling import Jobs
 from .recorder import Recorder
+from .registry import Registry
 from .scheduler import AWAITED
 from .settings import Settings, positive, whole
 from .workshop import Workshop
@@ -37,7 +38,7 @@ _UNASKED: Final = 0.1
 class Client:
     """Generate images and videos, through one or several providers.
 
-    Use it inside `async with`; one per event loop is enough for any number of concurrent calls.
+    Use it inside `async with`, once; one per event loop is enough for any number of concurrent calls.
 
     Args:
         provider: who does what does not name a provider itself: "gptproto" or "apiinone".
@@ -48,7 +49,7 @@ class Client:
         limits: how fast each provider may be used, and how much may be open at once; every call shares them.
         journal: a file, or a `Journal`: what is submitted under a key is written down before it leaves, so that it is
             never paid twice, in this process or a later one. A job that is asked for again under its key goes on where
-            it stands.
+            it stands. Without a journal a key says which job it is only while that is under way.
         transport: any `httpx.AsyncBaseTransport`, which then carries everything, downloads too. It is closed with the
             client.
         auth_schemes: by provider, "bearer" or, at GPTProto, "bare": how the key stands in the Authorization header.
@@ -90,9 +91,18 @@ class Client:
         self._recorder = self._workshop.recorder(journal)
         self._desk = self._workshop.desk([self._settings.provider(None)], self._recorder)
         self._saver = self._workshop.saver(self._desk)
+        self._entered = False
 
     async def __aenter__(self) -> Self:
-        """Open it. Raises JournalError if the journal cannot be used."""
+        """Open it.
+
+        Raises:
+            JournalError: the journal cannot be used.
+            RuntimeError: it was opened before.
+        """
+        if self._entered:
+            raise RuntimeError("A client is opened once, and this one was opened before: make a new one with Client()")
+        self._entered = True
         accepted = [] if self._recorder is None else await self._recorder.open()
         try:
             await self._workshop.scheduler.__aenter__()
@@ -126,8 +136,15 @@ class Client:
         It waits for its turn under the account's limits. What certainly did not start (no connection, HTTP 429) is sent
         again for up to `wait_timeout` seconds. What may have started never is.
 
+        Args:
+            input: what to make.
+            provider: who does it; by default the client's.
+            key: the job's name. A call under a key that is under way joins it, as `generate` says, until it is
+                accepted. Without a key each call is a purchase of its own.
+            wait_timeout: seconds to wait at most.
+
         Raises:
-            InputError: the input is wrong; nothing was sent.
+            InputError: the input is wrong, or another one is under way under its key; nothing was sent.
             NotSent: nothing reached the provider.
             Refused: the provider said no.
             AnswerLost: it may have been accepted, and may be billed.
@@ -147,7 +164,7 @@ class Client:
     async def wait(self, prediction: Prediction, *, wait_timeout: float = _WAIT_TIMEOUT) -> Prediction:
         """Wait until a prediction is finished, however it ends, and return it.
 
-        Errors of a look that may pass are waited out.
+        Errors of a look that may pass are waited out. Calls that wait for one prediction share its looks.
 
         Args:
             prediction: what `submit` returned, in this process or another.
@@ -169,6 +186,17 @@ class Client:
 
         Any number of these may be awaited at once: they share the account's limits, its polls and its connections. A
         caller who is cancelled only stops waiting; a submission on its way ends, and its id is logged.
+
+        A call under a key that is under way, in another call or a batch of this client, joins it if the input is the
+        same: there is one submission and one cost, and each caller gets its outcome, or waits no longer than its own
+        `wait_timeout`. With a journal a key also holds when the job is over; without one, only while it is under way.
+        Batches with a journal of their own keep to themselves.
+
+        Args:
+            input: what to make.
+            provider: who does it; by default the client's. A call that joins stays with the first one's.
+            key: the job's name, which names its files as well. Without a key each call is a purchase of its own.
+            wait_timeout: seconds to wait at most.
 
         Raises:
             PredictionFailed: it ended otherwise; the error carries it.
@@ -217,6 +245,10 @@ class Client:
         account is refused or unreachable `stop_after` times in a row. What is paid for is finished and handed out, and
         then that error is raised. Leaving early stops submitting, and stops waiting for what was submitted.
 
+        A job whose key is under way in another call or batch joins that one, as `generate` says: it is submitted once,
+        has its outcome here too, and costs this batch nothing. Keys are names within a journal: with one of its own a
+        batch joins nothing outside, and without any journal only keys that you gave yourself are joined.
+
         Args:
             jobs: jobs or inputs, from anything that can be iterated over, also asynchronously.
             provider: who does what does not name a provider itself; of several, the one with the least to do.
@@ -224,7 +256,8 @@ class Client:
                 ended, and never pays twice. By default the client's, if it has one.
             save_to: a directory for the files, named after the jobs' keys.
             max_open: jobs pulled and not yet handed out, at most; by default what the accounts' limits can hold, twice.
-            max_cost: US dollars that are never exceeded; what earlier runs with this `journal` have spent counts.
+            max_cost: US dollars that are never exceeded; what earlier runs with this `journal` have spent counts. What
+                is joined counts where it was submitted first; if that call leaves before it is sent, it counts here.
             prices: prices of models in US dollars, for those that are not published.
             ordered: hand outcomes out in the order of the jobs.
             wait_timeout: seconds that one job may take.
@@ -239,7 +272,12 @@ class Client:
         chosen = self._settings.providers(provider)
         own = self._workshop.recorder(journal)
         desk = self._workshop.desk(
-            chosen, own or self._recorder, prices=prices, accept_changed=accept_changed, retry_failed=retry_failed
+            chosen,
+            own or self._recorder,
+            registry=None if own is None else Registry(),
+            prices=prices,
+            accept_changed=accept_changed,
+            retry_failed=retry_failed,
         )
         return Batch(
             jobs,

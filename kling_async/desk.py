@@ -1,23 +1,24 @@
 """Where it is found out whether a job was here before, and what is done about it.
 
-A client has a desk for what is awaited, and each batch one of its own. With a journal, a job that it knows goes on
-where it stands: what is accepted is looked at by the provider that has it, what is over is told, and only what was
-never sent is submitted.
+A client has a desk for what is awaited, and each batch one of its own. A job that is under way is joined: it is
+submitted once, and each caller waits as long as it likes. With a journal, a job that it knows goes on where it stands:
+what is accepted is looked at by the provider that has it, what is over is told, and only what was never sent is
+submitted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
-from typing import Final
 
 from attrs import evolve, frozen
 
 from .account import Hearing
 from .effects.clock import Clock
-from .errors import InputError, InputFault, KlingError
+from .errors import InputError, InputFault
 from .inputs import Input, Job
+from .naming import fingerprint
 from .orders import Orders
 from .planning.moves import Event, EventKind, Listener, State, Ticket
 from .planning.resume import Step, step_for
@@ -25,12 +26,10 @@ from .planning.submissions import Decision, Submission
 from .prediction import Prediction
 from .providers import provider_named
 from .recorder import JournalPage, Recorder
+from .registry import Registry
 from .scheduler import AWAITED, Scheduler
 
 __all__ = ["Case", "Desk", "accepted_in"]
-
-_UNHEARD_FOR: Final = 3600.0
-"""Seconds for which a prediction of an earlier run is looked at before anybody asks for it."""
 
 
 @frozen
@@ -42,7 +41,8 @@ class Case:
         step: what to do.
         known: what the journal knows of it.
         price: the most that doing it can cost in US dollars; None where no price is known.
-        ticket: the ticket of its submission, which is on its way though nobody listens to it any more.
+        ticket: the ticket of its submission, if that is under way.
+        shared: whether others know the job by its key, and may join it.
     """
 
     job: Job
@@ -50,6 +50,7 @@ class Case:
     known: Submission | None = None
     price: Decimal | None = None
     ticket: Ticket | None = None
+    shared: bool = True
 
     @property
     def costs(self) -> bool:
@@ -64,6 +65,7 @@ class Desk:
         orders: knows who takes a job, and for how much.
         scheduler: has the accounts.
         clock: the time for what is told without an account.
+        registry: knows what is under way.
         recorder: has the journal; None without one.
         accept_changed: submit, and pay, another input under a known key.
         retry_failed: submit again, and pay again, what has failed in an earlier run.
@@ -75,6 +77,7 @@ class Desk:
         orders: Orders,
         scheduler: Scheduler,
         clock: Clock,
+        registry: Registry,
         recorder: Recorder | None = None,
         accept_changed: bool = False,
         retry_failed: bool = False,
@@ -82,134 +85,165 @@ class Desk:
         self.orders = orders
         self._scheduler = scheduler
         self._clock = clock
+        self._registry = registry
         self._accept_changed = accept_changed
         self._retry_failed = retry_failed
         self.recorder = recorder
 
-    @contextmanager
-    def claimed(self, key: str | None) -> Generator[None]:
-        """Keep others from beginning the same job. Raises InputError if somebody is just doing so."""
-        if self.recorder is None or key is None:
-            yield
-            return
-        beginning = self.recorder.beginning
-        if key in beginning:
-            raise _under_way(key)
-        beginning.add(key)
-        try:
-            yield
-        finally:
-            beginning.discard(key)
+    def check_open(self) -> None:
+        """Raise RuntimeError if the client is not open."""
+        self._scheduler.check_open()
 
-    async def case(self, job: Job) -> Case:
+    def claimed(self, key: str | None) -> AbstractAsyncContextManager[None]:
+        """Keep others from beginning the same job, from asking the journal for it until it has begun."""
+        return self._registry.claimed(key or "")
+
+    async def case(self, job: Job, *, shared: bool = True) -> Case:
         """Find out what is to be done about a job.
 
+        Args:
+            shared: whether its key says which job it is, also to others; one that was made up, without a journal to
+                keep it, does not.
+
         Raises:
-            InputError: no provider takes it, the journal knows another input under its key, or somebody is just
-                submitting it.
+            InputError: no provider takes it, or the journal or a call under way knows another input under its key.
             JournalError: the journal cannot be read.
         """
+        # What is under way is found before the journal is asked: while that answers, it may be over.
+        case = self._joined(job) if shared else None
+        if case is not None:
+            return case
         known, step = None, Step.SUBMIT
         if self.recorder is not None:
             known = await self.recorder.find(job.key)
-            sending = self.recorder.submitting(job.key)
-            if sending is not None and sending.listener is not None:
-                raise _under_way(job.key)
-            if sending is not None and sending.job is not None:
-                return Case(sending.job, Step.FOLLOW, known, ticket=sending)
             step = step_for(known, job, accept_changed=self._accept_changed, retry_failed=self._retry_failed)
         if known is not None and step in (Step.FOLLOW, Step.DONE):
             return Case(evolve(job, provider=known.provider), step, known)
         job = evolve(job, provider=self.orders.choose(job).name)
-        return Case(job, step, known, self.orders.price(job))
+        return Case(job, step, known, self.orders.price(job), shared=shared)
+
+    def _joined(self, job: Job) -> Case | None:
+        """Return the case of a job that is under way; None if it is not."""
+        ticket = self._registry.find(job.key)
+        if ticket is None or ticket.job is None:
+            return None
+        known = ticket.page.submission if isinstance(ticket.page, JournalPage) else None
+        if fingerprint(job.input) != (known.fingerprint if known else fingerprint(ticket.job.input)):
+            if known is not None and ticket.state is State.ACCEPTED and not ticket.subscriptions:
+                return None  # whether a changed input may be submitted is for the journal to say
+            fault = InputFault("input", job.input.prompt, "is not what is under way under this key")
+            raise InputError.of("Another input is under way", [fault], key=job.key, advice=_UNDER_WAY)
+        job = evolve(job, provider=ticket.job.provider)
+        return Case(job, Step.FOLLOW, known, self.orders.price(job), ticket)
 
     def begin(
-        self, case: Case, *, listener: Listener, wait_for: float, worth: float = 1.0, only_submit: bool = False
+        self,
+        case: Case,
+        *,
+        listener: Listener,
+        wait_for: float,
+        worth: float = 1.0,
+        only_submit: bool = False,
+        pay: Callable[[], bool] | None = None,
     ) -> Ticket:
-        """Do what is to be done about a job; the listener hears what happens to it."""
-        job, known, recorder = case.job, case.known, self.recorder
+        """Do what is to be done about a job, at once after its case; the listener hears what happens to it.
+
+        Args:
+            pay: as in `Subscription`, if the job is joined.
+        """
+        known, recorder, ticket = case.known, self.recorder, case.ticket
+        if ticket is None and case.costs:
+            return self._submit(case, listener=listener, wait_for=wait_for, worth=worth, only_submit=only_submit)
+        follows = ticket is None and case.step is Step.FOLLOW and not only_submit
+        if follows and known is not None and recorder is not None:
+            ticket = self._registry.find(known.key) or self._follow(case.job, known, recorder, worth=worth)
+        if ticket is None:
+            return self._tell(case, listener)
+        self._scheduler.join(
+            ticket,
+            provider_named(case.job.provider or ""),
+            listener=listener,
+            wait_for=wait_for,
+            worth=worth,
+            only_submit=only_submit,
+            pay=pay,
+        )
+        return ticket
+
+    def _submit(self, case: Case, *, listener: Listener, wait_for: float, worth: float, only_submit: bool) -> Ticket:
+        job, page = case.job, None
         provider = provider_named(job.provider or "")
-        if case.ticket is not None:
-            self._scheduler.hear(case.ticket, provider, listener=listener, wait_for=wait_for, worth=worth)
-            return case.ticket
-        if known is not None and recorder is not None and case.step is Step.FOLLOW and not only_submit:
-            return self._follow(job, known, recorder, listener=listener, wait_for=wait_for, worth=worth)
-        if known is not None and not case.costs:
-            return self._tell(case, known, listener)
-        page = None
-        if recorder is not None:
-            after = known if case.step is Step.RESUBMIT else None
-            page = recorder.page(job, provider=provider.name, price=case.price, after=after)
+        if self.recorder is not None:
+            after = case.known if case.step is Step.RESUBMIT else None
+            page = self.recorder.page(job, provider=provider.name, price=case.price, after=after)
         ticket = self._scheduler.begin(
             job, provider, listener=listener, wait_for=wait_for, page=page, worth=worth, only_submit=only_submit
         )
-        if recorder is not None:
-            recorder.note(ticket)
+        if case.shared and job.key is not None:
+            self._registry.note(job.key, ticket)
         return ticket
 
-    def _follow(
-        self,
-        job: Job,
-        known: Submission,
-        recorder: Recorder,
-        *,
-        listener: Listener | None,
-        wait_for: float,
-        worth: float,
-    ) -> Ticket:
-        provider, prediction = provider_named(known.provider), known.prediction
-        if prediction is None:
+    def _follow(self, job: Job, known: Submission, recorder: Recorder, *, worth: float) -> Ticket:
+        """Look at what was accepted before; it has no listener yet."""
+        if known.prediction is None:
             raise RuntimeError("what is accepted has a prediction")
-        ticket = recorder.unheard(known.key)
-        if ticket is not None and listener is not None:
-            self._scheduler.hear(ticket, provider, listener=listener, wait_for=wait_for, worth=worth)
-        else:
-            ticket = self._scheduler.follow(
-                job,
-                prediction,
-                provider,
-                listener=listener,
-                wait_for=wait_for,
-                page=JournalPage(recorder, known),
-                worth=worth,
-                age=recorder.now() - (known.accepted_at or recorder.now()),
-            )
-            recorder.note(ticket)
-        if listener is not None:
-            listener(self._event(EventKind.RESUMED, ticket))
+        ticket = self._scheduler.follow(
+            job,
+            known.prediction,
+            provider_named(known.provider),
+            page=JournalPage(recorder, known),
+            worth=worth,
+            age=recorder.now() - (known.accepted_at or recorder.now()),
+        )
+        self._registry.note(known.key, ticket)
         return ticket
 
-    def _tell(self, case: Case, known: Submission, listener: Listener) -> Ticket:
+    def _tell(self, case: Case, listener: Listener) -> Ticket:
         """Tell how a job stands, of which nothing is to be done."""
+        known = case.known
+        if known is None:
+            raise RuntimeError("what is over is in the journal")
         error = None if known.state is State.ENDED else known.error()
         ticket = Ticket(key=known.key, job=case.job, path=(), state=known.state, prediction=known.prediction)
-        listener(evolve(self._event(EventKind.FINISHED, ticket, error=error), replayed=True))
+        provider = case.job.provider or ""
+        event = Event(EventKind.FINISHED, self._clock.now(), provider, ticket, ticket.prediction, error)
+        listener(evolve(event, replayed=True))
         return ticket
-
-    def _event(self, kind: EventKind, ticket: Ticket, *, error: KlingError | None = None) -> Event:
-        provider = (ticket.job.provider if ticket.job is not None else None) or ""
-        return Event(kind, self._clock.now(), provider, ticket, ticket.prediction, error)
 
     async def run(self, job: Job, *, wait_for: float, worth: float = 1.0, only_submit: bool = False) -> Event:
         """Do what is to be done about a job, and return once it is over."""
+        self.check_open()
         hearing = Hearing()
-        with self.claimed(job.key):
+        async with self.claimed(job.key):
             case = await self.case(job)
             ticket = self.begin(case, listener=hearing, wait_for=wait_for, worth=worth, only_submit=only_submit)
-        if hearing.last is not None:
-            return hearing.last
-        return await self._scheduler.outcome(ticket, provider_named(case.job.provider or ""), hearing)
+        return await self._outcome(ticket, case.job.provider or "", hearing)
+
+    async def _outcome(self, ticket: Ticket, provider: str, hearing: Hearing) -> Event:
+        try:
+            return hearing.last or await self._scheduler.outcome(ticket, provider_named(provider), hearing)
+        finally:
+            self.let_go(ticket)
 
     async def look(self, prediction: Prediction, *, wait_for: float, once: bool = False) -> Event:
-        """Look at a prediction until it is finished, or once."""
-        provider = provider_named(prediction.provider)
+        """Look at a prediction until it is finished, beside those who do so already, or once."""
+        self.check_open()
+        hearing, provider = Hearing(), provider_named(prediction.provider)
         page = None if self.recorder is None else await self.recorder.page_for(prediction)
-        ticket = None if self.recorder is None or page is None or once else self.recorder.unheard(page.submission.key)
-        if ticket is None:
-            return await self._scheduler.look(prediction, provider, wait_for=wait_for, once=once, page=page)
-        hearing = Hearing()
-        self._scheduler.hear(ticket, provider, listener=hearing, wait_for=wait_for, worth=AWAITED)
-        return await self._scheduler.outcome(ticket, provider, hearing)
+        ticket = None if once else self._registry.looked_at(prediction) or self._taken_up(page)
+        if ticket is not None:
+            self._scheduler.join(ticket, provider, listener=hearing, wait_for=wait_for, worth=AWAITED)
+            return await self._outcome(ticket, provider.name, hearing)
+        ticket = self._scheduler.look(prediction, provider, listener=hearing, wait_for=wait_for, once=once, page=page)
+        if not once:
+            self._registry.note((provider.name, prediction.id), ticket)
+        return await self._outcome(ticket, provider.name, hearing)
+
+    def _taken_up(self, page: JournalPage | None) -> Ticket | None:
+        """Look at what is accepted for the journal as well."""
+        if self.recorder is None or page is None or page.submission.state is not State.ACCEPTED:
+            return None
+        return self._follow(page.submission.job(), page.submission, self.recorder, worth=AWAITED)
 
     async def refresh(self, prediction: Prediction, *, wait_for: float) -> Prediction:
         """Look at a prediction once, and return it as it is now."""
@@ -218,7 +252,7 @@ class Desk:
 
     async def resubmit(self, recorder: Recorder, key: str, input: Input | None, *, wait_for: float) -> Event:
         """Submit a job anew of which nobody knows whether it arrived, and return once it is accepted."""
-        with self.claimed(key):
+        async with self.claimed(key):
             known = await recorder.find(key)
             if known is not None and input is None and not known.whole:
                 fault = InputFault("input", None, "is needed, since a journal keeps no data URIs and signed addresses")
@@ -229,13 +263,13 @@ class Desk:
             hearing = Hearing()
             case = Case(job, Step.RESUBMIT, known, self.orders.price(job))
             ticket = self.begin(case, listener=hearing, wait_for=wait_for, only_submit=True)
-        return await self._scheduler.outcome(ticket, provider_named(known.provider), hearing)
+        return await self._outcome(ticket, job.provider or "", hearing)
 
     def resume(self, accepted: Sequence[Submission], *, worth: float) -> None:
         """Look at what was accepted in an earlier run, whether or not anybody asks for it."""
         for known in accepted:
             if self.recorder is not None:
-                self._follow(known.job(), known, self.recorder, listener=None, wait_for=_UNHEARD_FOR, worth=worth)
+                self._follow(known.job(), known, self.recorder, worth=worth)
 
     async def left_over(self, keys: set[str], *, saving: bool) -> list[Case]:
         """Return what an earlier run has paid for and not finished, or not saved, beside the jobs of these keys."""
@@ -248,13 +282,20 @@ class Desk:
             if known.key not in keys
         ]
 
-    def recall(self, ticket: Ticket, provider: str) -> None:
-        """Take a job out of the line, if it still stands there; it is over then."""
-        self._scheduler.recall(ticket, provider_named(provider))
+    def let_go(self, ticket: Ticket) -> None:
+        """Keep no job that is over."""
+        self._registry.drop(ticket)
 
-    def forget(self, ticket: Ticket, provider: str) -> None:
-        """Stop listening to a job; what is not submitted yet never is."""
-        self._scheduler.forget(ticket, provider_named(provider))
+    def recall(self, ticket: Ticket, provider: str, listener: Listener) -> None:
+        """Leave a job that still stands in line; it is over then, for this listener."""
+        self._scheduler.recall(ticket, provider_named(provider), listener)
+
+    def forget(self, ticket: Ticket, provider: str, listener: Listener) -> None:
+        """Stop listening to a job; what no other listener wants, and is not submitted yet, never is."""
+        self._scheduler.forget(ticket, provider_named(provider), listener)
+
+
+_UNDER_WAY = "Nothing was sent for it. Wait until that one is finished, or give this one another key."
 
 
 def accepted_in(event: Event) -> Prediction:
@@ -264,7 +305,3 @@ def accepted_in(event: Event) -> Prediction:
     if event.prediction is None:
         raise RuntimeError("a job is over without a prediction and without an error")
     return event.prediction
-
-
-def _under_way(key: str | None) -> InputError:
-    return InputError("A job with this key is just being submitted", key=key, advice="Wait for it, or use another key.")

@@ -59,7 +59,8 @@ class Orders:
             raise InputError.of("Nothing to generate", [fault])
         if key is None:
             kind = "image" if isinstance(input, ImageInput) else "video"
-            key = f"{kind}-{fingerprint(input)[:8]}-{int(self._clock.dice() * 16**6):06x}"
+            # Of a thousand calls for one input no two may have one key: the second would join the first.
+            key = f"{kind}-{fingerprint(input)[:8]}-{int(self._clock.dice() * 16**12):012x}"
         if position is not None:
             key = f"{key}-{position}"
             try:

@@ -22,7 +22,7 @@ from .effects.clock import Clock
 from .effects.journal import Journal
 from .errors import InputError, InputFault, JournalError, KlingError
 from .inputs import Job
-from .planning.moves import State, Ticket
+from .planning.moves import State
 from .planning.retry import Action, judge_submission
 from .planning.submissions import Decision, Submission, planned
 from .prediction import Prediction
@@ -31,16 +31,9 @@ __all__ = ["JournalPage", "Recorder"]
 
 _log = logging.getLogger(__name__)
 
-_FEW: Final = 64
-"""So many tickets are never worth tidying."""
-
 
 class Recorder:
-    """The journal of one client or one batch.
-
-    Attributes:
-        beginning: the keys of jobs that somebody is about to begin.
-    """
+    """The journal of one client or one batch."""
 
     def __init__(self, journal: Journal, *, clock: Clock) -> None:
         self._journal = journal
@@ -49,9 +42,6 @@ class Recorder:
         self._sending = 0
         self._none_sending = anyio.Event()
         self._closed = False
-        self.beginning: set[str] = set()
-        self._under_way: dict[str, Ticket] = {}
-        self._tidy_at = _FEW
 
     async def open(self) -> list[Submission]:
         """Open the journal, and return what is accepted and not finished. Raises JournalError."""
@@ -123,25 +113,6 @@ class Recorder:
         decided = known.attached(id, self.now()) if decision is Decision.ATTACHED else known.decided(decision)
         await self._journal.write(decided)
         return decided
-
-    def note(self, ticket: Ticket) -> None:
-        """Remember who is at a job."""
-        if len(self._under_way) >= self._tidy_at:
-            self._under_way = {key: known for key, known in self._under_way.items() if not known.state.over}
-            self._tidy_at = 2 * len(self._under_way) + _FEW
-        if ticket.key is not None:
-            self._under_way[ticket.key] = ticket
-
-    def submitting(self, key: str | None) -> Ticket | None:
-        """Return who is just submitting a job."""
-        ticket = self._under_way.get(key or "")
-        return None if ticket is None or ticket.state.over or ticket.state is State.ACCEPTED else ticket
-
-    def unheard(self, key: str) -> Ticket | None:
-        """Return who is at a job that is accepted and that nobody listens to."""
-        ticket = self._under_way.get(key)
-        heard = ticket is None or ticket.state is not State.ACCEPTED or ticket.listener is not None
-        return None if heard else ticket
 
     def now(self) -> float:
         """Return the seconds since 1970."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 import anyio.to_thread
+from anyio.lowlevel import RunVar
 
 from .effects.files import Files
 from .effects.parts import check_directory
+from .effects.turns import Turns
 from .errors import DownloadError, InputError
 from .media import file_stem
 from .planning.submissions import Submission
@@ -20,6 +23,8 @@ __all__ = ["Saver"]
 
 _EXPIRED: Final = (403, 404, 410)
 """What storages answer to an address whose time is up; the provider may give a new one."""
+_turns: Final = RunVar[Turns]("kling_async_files")
+"""One save of the same files at a time in an event loop, whichever client or batch asks: they share a part file."""
 
 
 class Saver:
@@ -55,6 +60,10 @@ class Saver:
                 id=prediction.id,
                 advice=f"The prediction is {prediction.status.value}; only one that succeeded has outputs.",
             )
+        async with _one_at_a_time().take(_place(prediction, directory)):
+            return await self._save(prediction, directory, overwrite=overwrite)
+
+    async def _save(self, prediction: Prediction, directory: Path, *, overwrite: bool) -> list[Path]:
         known = await self._known(prediction)
         there = [directory / name for name in (known.files if known is not None else None) or ()]
         if there and not overwrite and all(path.is_file() for path in there):
@@ -83,7 +92,7 @@ class Saver:
 
     async def _save_all(self, prediction: Prediction, directory: Path, *, overwrite: bool) -> list[Path]:
         loopback = self._on_this_machine(prediction.provider)
-        stem = file_stem(prediction.key or f"{prediction.provider}:{prediction.id}")
+        stem = _stem(prediction)
         saved: list[Path] = []
         for index, output in enumerate(prediction.outputs):
             name = f"{stem}-{index}"
@@ -103,6 +112,22 @@ class Saver:
     async def _known(self, prediction: Prediction) -> Submission | None:
         page = None if self._recorder is None else await self._recorder.page_for(prediction)
         return None if page is None else page.submission
+
+
+def _one_at_a_time() -> Turns:
+    turns = _turns.get(None)
+    if turns is None:
+        turns = Turns(1)
+        _turns.set(turns)
+    return turns
+
+
+def _stem(prediction: Prediction) -> str:
+    return file_stem(prediction.key or f"{prediction.provider}:{prediction.id}")
+
+
+def _place(prediction: Prediction, directory: Path) -> str:
+    return os.path.realpath(directory / _stem(prediction))
 
 
 def _is_stale(prediction: Prediction, known: Submission | None) -> bool:

@@ -12,13 +12,12 @@ from anyio.lowlevel import EventLoopToken
 
 from .account import Account, Hearing
 from .effects.clock import Clock
-from .errors import InputError
 from .gateway import Gateway
 from .inputs import ImageInput, Input, Job
 from .planning.durations import Learner, Path
 from .planning.engine import Engine
 from .planning.lookout import Lookout
-from .planning.moves import Event, Listener, Page, Ticket
+from .planning.moves import Event, Listener, Page, Subscription, Ticket
 from .prediction import Prediction
 from .providers import Limits, Provider
 from .providers.check import scene_of
@@ -77,9 +76,14 @@ class Scheduler:
                     await account.gateway.aclose()
 
     def account(self, provider: Provider) -> Account:
-        """Return the account at a provider. Raises InputError without a key for it, or in another event loop."""
-        if self._group is not None and self._loop != anyio.lowlevel.current_token():
-            raise InputError("The client belongs to another event loop: make one in each")
+        """Return the account at a provider.
+
+        Raises:
+            InputError: there is no key for it.
+            RuntimeError: the client was opened in another event loop.
+        """
+        if self._group is not None:
+            self._check_loop()
         account = self._accounts.get(provider.name)
         if account is None:
             gateway, limits = self._connect(provider)
@@ -110,34 +114,40 @@ class Scheduler:
         return ticket
 
     def follow(
-        self,
-        job: Job,
-        prediction: Prediction,
-        provider: Provider,
-        *,
-        listener: Listener | None,
-        wait_for: float,
-        page: Page,
-        worth: float,
-        age: float,
+        self, job: Job, prediction: Prediction, provider: Provider, *, page: Page, worth: float, age: float
     ) -> Ticket:
-        """Look at what was accepted `age` seconds ago, perhaps by another process, until it is finished."""
+        """Look at what was accepted `age` seconds ago, perhaps by another process; it has no listener yet."""
         ticket = self._ticket(job, provider)
-        ticket.until = self._clock.now() + wait_for
-        ticket.listener, ticket.page, ticket.worth = listener, page, worth
+        ticket.page, ticket.worth = page, worth
         self.account(provider).resume(ticket, prediction, age=max(0.0, age))
         return ticket
 
-    def hear(self, ticket: Ticket, provider: Provider, *, listener: Listener, wait_for: float, worth: float) -> None:
-        """Listen to a job that is under way and that nobody listens to."""
-        until = self._clock.now() + wait_for
-        self.account(provider).hear(ticket, listener, until=until, worth=worth)
+    def join(
+        self,
+        ticket: Ticket,
+        provider: Provider,
+        *,
+        listener: Listener,
+        wait_for: float,
+        worth: float = 1.0,
+        only_submit: bool = False,
+        pay: Callable[[], bool] | None = None,
+    ) -> None:
+        """Listen to a job that is under way, beside those who do so already; `pay` as in `Subscription`."""
+        one = Subscription(listener, self._clock.now() + wait_for, worth, only_submit, pay)
+        self.account(provider).join(ticket, one)
 
-    async def look(
-        self, prediction: Prediction, provider: Provider, *, wait_for: float, once: bool, page: Page | None = None
-    ) -> Event:
-        """Look at a prediction until it is finished, or once."""
-        hearing = Hearing()
+    def look(
+        self,
+        prediction: Prediction,
+        provider: Provider,
+        *,
+        listener: Listener,
+        wait_for: float,
+        once: bool,
+        page: Page | None = None,
+    ) -> Ticket:
+        """Look at a prediction until it is finished, or once, and tell the listener."""
         ticket = Ticket(
             key=prediction.key,
             job=None,
@@ -145,24 +155,34 @@ class Scheduler:
             weight=0 if once else 1,
             worth=AWAITED,
             until=self._clock.now() + wait_for,
-            listener=hearing,
+            listener=listener,
             page=page,
             once=once,
         )
         self.account(provider).resume(ticket, prediction)
-        return await self.outcome(ticket, provider, hearing)
+        return ticket
 
     async def outcome(self, ticket: Ticket, provider: Provider, hearing: Hearing) -> Event:
         """Wait until a job is over. A caller who is cancelled meanwhile only stops listening."""
         return await self.account(provider).outcome(ticket, hearing)
 
-    def forget(self, ticket: Ticket, provider: Provider) -> None:
-        """Stop listening to a job; what is not submitted yet never is."""
-        self.account(provider).engine.forget(ticket, now=self._clock.now())
+    def forget(self, ticket: Ticket, provider: Provider, listener: Listener) -> None:
+        """Stop listening to a job; what no other listener wants, and is not submitted yet, never is."""
+        self.account(provider).forget(ticket, listener)
 
-    def recall(self, ticket: Ticket, provider: Provider) -> None:
-        """Take a job out of the line, if it still stands there, and say so."""
-        self.account(provider).recall(ticket)
+    def recall(self, ticket: Ticket, provider: Provider, listener: Listener) -> None:
+        """Leave a job that still stands in line, and hear so."""
+        self.account(provider).recall(ticket, listener)
+
+    def check_open(self) -> None:
+        """Raise RuntimeError if the client is not open, or was opened in another event loop."""
+        if self._group is None:
+            raise RuntimeError("The client is not open: use it inside `async with Client() as client:`")
+        self._check_loop()
+
+    def _check_loop(self) -> None:
+        if self._loop != anyio.lowlevel.current_token():
+            raise RuntimeError("The client belongs to another event loop: make one in each")
 
     def _ticket(self, job: Job, provider: Provider) -> Ticket:
         input = job.input

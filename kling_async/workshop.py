@@ -20,6 +20,7 @@ from .planning.durations import Learner
 from .prediction import Json, Prediction
 from .providers import Limits, Provider, provider_named
 from .recorder import Recorder
+from .registry import Registry
 from .saver import Saver
 from .scheduler import Scheduler
 from .settings import Settings, dollars
@@ -45,6 +46,7 @@ class Workshop:
         self._request_timeout = request_timeout
         self._shared = shared
         self._tls = TlsContext()
+        self._registry = Registry()
         self._files = Files(clock=clock, tls=self._tls, shared=shared)
         self.clock = clock
         learner = Learner() if learned is None else Learner.load(learned)
@@ -61,11 +63,16 @@ class Workshop:
         providers: Sequence[Provider],
         recorder: Recorder | None,
         *,
+        registry: Registry | None = None,
         prices: Mapping[str, Decimal | float] | None = None,
         accept_changed: bool = False,
         retry_failed: bool = False,
     ) -> Desk:
-        """Open a desk for these providers, with a journal or without."""
+        """Open a desk for these providers, with a journal or without.
+
+        Args:
+            registry: what is under way in the desk's own journal; by default what the client's calls share.
+        """
         orders = Orders(
             providers=providers,
             clock=self.clock,
@@ -76,6 +83,7 @@ class Workshop:
             orders=orders,
             scheduler=self.scheduler,
             clock=self.clock,
+            registry=registry or self._registry,
             recorder=recorder,
             accept_changed=accept_changed,
             retry_failed=retry_failed,

@@ -17,6 +17,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from attrs import define
 
 from kling_async import Client, Limits
+from kling_async.effects.journal import Journal
 from kling_async.testing import Sandbox, SandboxApp, VirtualClock
 
 NO_LIMITS = Limits(submit_per_second=None, poll_per_second=None, max_open=None)
@@ -63,7 +64,12 @@ def house() -> OpenHouse:
 
     @asynccontextmanager
     async def opening(
-        *, provider: str = "gptproto", request_timeout: float = 30.0, limits: Limits = NO_LIMITS, **settings: Any
+        *,
+        provider: str = "gptproto",
+        request_timeout: float = 30.0,
+        limits: Limits = NO_LIMITS,
+        journal: Journal | None = None,
+        **settings: Any,
     ) -> AsyncIterator[House]:
         sandbox = Sandbox(strict=True, **settings)
         async with VirtualClock() as clock:
@@ -74,6 +80,7 @@ def house() -> OpenHouse:
                 transport=httpx.ASGITransport(SandboxApp(sandbox, clock)),
                 request_timeout=request_timeout,
                 limits=dict.fromkeys(("gptproto", "apiinone"), limits),
+                journal=journal,
                 clock=clock,
             )
             async with client:

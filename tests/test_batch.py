@@ -114,6 +114,52 @@ async def test_nothing_to_do(house: OpenHouse) -> None:
     assert [] == at.sandbox.log
 
 
+async def test_a_batch_is_entered_once(house: OpenHouse) -> None:
+    """Entering it again, and iterating over it before or after, are misuse: RuntimeError, and nothing is sent."""
+    async with house() as at:
+        batch = at.client.batch(images(2))
+        with pytest.raises(RuntimeError, match="async with"):
+            await anext(batch)
+        async with batch:
+            with pytest.raises(RuntimeError, match="client.batch"):
+                await batch.__aenter__()
+            assert 2 == len(await gather(batch))
+        with pytest.raises(RuntimeError, match="async with"):
+            await anext(batch)
+        with pytest.raises(RuntimeError, match="client.batch"):
+            async with batch:
+                pytest.fail("it opened")
+    assert 2 == at.sandbox.submits
+
+
+async def test_a_batch_whose_client_is_closed_says_so(house: OpenHouse) -> None:
+    """What is pulled after the client was closed is not sent, and is told so; then the loop raises RuntimeError."""
+    outcomes: list[Outcome] = []
+    opened, leave, closed = anyio.Event(), anyio.Event(), anyio.Event()
+    batches: list[Batch] = []
+
+    async def have_it_open() -> None:
+        async with house() as at:
+            batches.append(at.client.batch(iter(images(9)), max_open=1))
+            opened.set()
+            await leave.wait()
+        closed.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(have_it_open)
+        await opened.wait()
+        async with batches[0] as batch:
+            assert (await anext(batch)).ok
+            leave.set()
+            await closed.wait()
+            with pytest.raises(RuntimeError, match="not open"):
+                await gather_until_raised(batch, outcomes)
+            assert (0, 0) == (batch.progress.planned, batch.progress.sending)
+    assert isinstance(outcomes[-1].error, NotSent)
+    assert ("closed", outcomes[-1].job.key) == (outcomes[-1].error.reason, outcomes[-1].error.key)
+    assert len(outcomes) < 8
+
+
 async def test_inputs_are_named_after_themselves_and_their_place(house: OpenHouse) -> None:
     """Bare inputs get keys: the same again in another run, and different for two of the same input."""
     inputs = [ImageInput("a cat"), ImageInput("a cat"), VideoInput("a dog")]

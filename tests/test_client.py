@@ -407,12 +407,27 @@ async def test_errors_leave_the_client_unwrapped(house: OpenHouse) -> None:
 async def test_a_client_that_is_not_open_says_so() -> None:
     """Before `async with`, and after it, a call is a clear error."""
     client = Client(keys={"gptproto": "sk-sandbox"}, base_urls={"gptproto": ORIGIN})
-    with pytest.raises(InputError, match="async with Client"):
+    with pytest.raises(RuntimeError, match="async with Client"):
         await client.submit(ImageInput("a cat"))
     async with client:
         pass
-    with pytest.raises(InputError, match="async with Client"):
+    with pytest.raises(RuntimeError, match="async with Client"):
         await client.submit(ImageInput("a cat"))
+
+
+async def test_a_client_is_opened_once(house: OpenHouse) -> None:
+    """A client that is open, or was, refuses to be opened again, and says what to do; one that is open works on."""
+    async with house() as at:
+        with pytest.raises(RuntimeError, match="make a new one"):
+            await at.client.__aenter__()
+        assert (await at.client.generate(ImageInput("a cat"))).outputs
+        asked = len(at.sandbox.log)
+    with pytest.raises(RuntimeError, match="make a new one"):
+        async with at.client:
+            pytest.fail("it opened")
+    with pytest.raises(RuntimeError, match="async with Client"):
+        await at.client.generate(ImageInput("a cat"))
+    assert asked == len(at.sandbox.log)
 
 
 BAD_SETTINGS = [

@@ -4,24 +4,27 @@ Theory of operation. A job is a `Ticket` that moves through the states of `TRANS
 are free ask for one move at a time (`take_submit`, `take_poll`) and tell what came of it (`submitted`, `polled`), which
 gives events. All are plain functions of the tickets, the present time and a throw of dice, with no task, clock or lock.
 Submissions stand in a `Line`, looks in the `Lookout`; each has a pacer of its own, so that neither starves the other.
+
+A job may have several listeners, each with a deadline of its own. One that leaves, for whatever reason, changes nothing
+for the others; only when the last has left is a job that is not sent yet given up.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from attrs import evolve
 
-from ..errors import KlingError, NotSent, RateLimited, WaitTimeout
+from ..errors import BudgetExceeded, KlingError, NotSent, RateLimited
 from ..prediction import Prediction
 from ..providers.spec import Limits
 from .deadlines import Deadlines
+from .events import Delivery, Events, copied
 from .line import Line
 from .lookout import Lookout
-from .moves import LATCHING, Event, EventKind, Listener, State, Ticket
+from .moves import LATCHING, EventKind, Listener, State, Subscription, Ticket
 from .pacing import Pacer
 from .retry import Action, judge_poll, judge_submission, wait_before
 
@@ -75,6 +78,7 @@ class Engine:
         self._polls = Pacer(per_second=limits.poll_per_second, burst=_POLL_BURST)
         self._lookout = lookout
         self._deadlines = Deadlines()
+        self._events = Events(provider)
         self._dice = dice
         self._refusals = self._lost = self._sending = 0
         self._latched: KlingError | None = None
@@ -98,12 +102,76 @@ class Engine:
         ticket.prediction = _lean(prediction)
         ticket.accepted_at = now - age
         self.slots.take(ticket.weight)
+        self._deadlines.add(ticket, now + _UNHEARD_FOR if ticket.listener is None else ticket.until)
         if ticket.once:
             ticket.look_at = now
             self._lookout.again(ticket)
         else:
             self._lookout.begin(ticket)
-        self._deadlines.add(ticket, ticket.until)
+
+    # Who listens.
+
+    def join(self, ticket: Ticket, one: Subscription, *, now: float) -> Iterator[Delivery]:
+        """Let a listener more hear of a job that is not over; it is told at once how far the job is."""
+        tell_one, accepted, worth = self._events.tell_one, ticket.state is State.ACCEPTED, ticket.worth
+        if accepted and one.only_submit:
+            yield tell_one(EventKind.FINISHED, ticket, one, now)
+            return
+        ticket.subscriptions = (*ticket.subscriptions, one)
+        self._attune(ticket)
+        if accepted and ticket.worth > worth:
+            self._lookout.rekey()
+        if accepted or ticket.posted:
+            yield tell_one(EventKind.RESUMED if accepted else EventKind.SUBMITTED, ticket, one, now)
+
+    def _attune(self, ticket: Ticket) -> None:
+        """Let a job be worth as much, and be looked after as soon, as its listeners want."""
+        heard = ticket.subscriptions
+        ticket.worth, ticket.only_submit = max(one.worth for one in heard), all(one.only_submit for one in heard)
+        until = min(one.until for one in heard)
+        if until != ticket.until:
+            self._deadlines.add(ticket, until)
+
+    def forget(self, ticket: Ticket, listener: Listener, *, now: float) -> Iterator[Delivery]:
+        """Let a listener leave; it hears nothing more."""
+        for one in ticket.subscriptions:
+            if one.hear == listener:
+                yield from self._leave(ticket, one, now)
+
+    def recall(self, ticket: Ticket, listener: Listener, *, now: float) -> Iterator[Delivery]:
+        """Let a listener leave a job that still stands in line, and tell it so."""
+        for one in ticket.subscriptions:
+            if one.hear == listener and ticket.state is State.PLANNED:
+                error = NotSent("It was stopped before its turn came", reason="stopped", provider=self.provider)
+                yield from self._dismiss(ticket, one, now, error=error)
+
+    def _dismiss(
+        self, ticket: Ticket, one: Subscription, now: float, *, error: KlingError | None = None
+    ) -> Iterator[Delivery]:
+        """Tell one listener that the job is over for it; it has left when it hears so."""
+        if one in ticket.subscriptions:
+            others = list(self._leave(ticket, one, now))
+            yield self._events.tell_one(EventKind.FINISHED, ticket, one, now, error=error)
+            yield from others
+
+    def _leave(self, ticket: Ticket, one: Subscription, now: float) -> Iterator[Delivery]:
+        """Without listeners, what is not sent yet never is; what is, goes on for a while, and counts little."""
+        ticket.subscriptions = tuple(other for other in ticket.subscriptions if other != one)
+        if ticket.listener:
+            self._attune(ticket)
+            yield from self._find_payer(ticket, now)
+        elif ticket.state is State.PLANNED:
+            self._step(ticket, "given up")
+        elif not ticket.state.over:
+            ticket.worth = _UNHEARD_WORTH
+            self._deadlines.add(ticket, now + _UNHEARD_FOR)
+
+    def _find_payer(self, ticket: Ticket, now: float) -> Iterator[Delivery]:
+        """Ask those who joined a job for nothing to pay, if it is still to be sent and who was to pay has left."""
+        if ticket.state is State.PLANNED and not any(one.pays() for one in ticket.subscriptions):
+            self._step(ticket, "given up")
+            error = BudgetExceeded(_NOT_PAID, provider=self.provider, advice=_PAY)
+            yield from self._events.finish(ticket, now, error=error)
 
     # What to do next.
 
@@ -144,13 +212,14 @@ class Engine:
 
     # What came of it.
 
-    def sending(self, ticket: Ticket, now: float) -> Event:
+    def sending(self, ticket: Ticket, now: float) -> Iterator[Delivery]:
         """Tell that a submission is on its way."""
-        return self._event(EventKind.SUBMITTED, ticket, now)
+        ticket.came_from = State.SENDING
+        yield from self._events.tell(EventKind.SUBMITTED, ticket, now)
 
     def submitted(
         self, ticket: Ticket, came: Prediction | KlingError, *, sent_at: float, now: float
-    ) -> Iterator[Event]:
+    ) -> Iterator[Delivery]:
         """Tell what came of a submission."""
         self._sending -= 1
         if isinstance(came, KlingError):
@@ -160,18 +229,22 @@ class Engine:
         self._refusals = self._lost = 0
         ticket.trouble = None
         ticket.tries, ticket.accepted_at, ticket.prediction = 0, now, _lean(came)
-        yield self._event(EventKind.ACCEPTED, ticket, now)
+        yield from self._events.tell(EventKind.ACCEPTED, ticket, now)
         if came.status.finished or ticket.only_submit:
-            yield self._end(ticket, came, now)
-        else:
-            self._lookout.begin(ticket)
+            yield from self._end(ticket, came, now)
+            return
+        self._lookout.begin(ticket)
+        for one in ticket.subscriptions:
+            if one.only_submit:
+                yield from self._dismiss(ticket, one, now)
 
-    def _not_accepted(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Event]:
+    def _not_accepted(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
         verdict = judge_submission(error)
         again = self._again_at(ticket, error, verdict.attempts, now) if verdict.action is Action.REPEAT else None
         if again is not None:
             self._step(ticket, "not started")
             yield from self._put_back(ticket, error, again, sent_at=sent_at, now=now)
+            yield from self._find_payer(ticket, now)
             yield from self.refuse_planned(now)
             return
         self.slots.give(ticket.weight)
@@ -179,7 +252,7 @@ class Engine:
         self._step(ticket, "answer lost" if lost else "refused")
         if lost:
             self._weather_storm(error, sent_at=sent_at, now=now)
-        yield self._event(EventKind.FINISHED, ticket, now, error=error)
+        yield from self._events.finish(ticket, now, error=error)
         if isinstance(error, LATCHING):
             self._latched, self._latched_until = error, now + _LATCHED_FOR
             yield from self.refuse_planned(now)
@@ -193,14 +266,15 @@ class Engine:
 
     def _put_back(
         self, ticket: Ticket, error: KlingError, again: float, *, sent_at: float, now: float
-    ) -> Iterator[Event]:
+    ) -> Iterator[Delivery]:
         if isinstance(error, RateLimited):
             self._line.put_back(ticket)
             self._line.hold_until(again, now=now, sent_at=sent_at)
-            yield self._event(EventKind.THROTTLED, ticket, now, error=error, wait_for=again - now)
+            kind = EventKind.THROTTLED
         else:
             self._line.put_back_later(ticket, again)
-            yield self._event(EventKind.NOT_SENT, ticket, now, error=error, wait_for=again - now)
+            kind = EventKind.NOT_SENT
+        yield from self._events.tell(kind, ticket, now, error=error, wait_for=again - now)
 
     def _again_at(self, ticket: Ticket, error: KlingError, attempts: int, now: float) -> float | None:
         # While our own predictions are running they may be what the provider has too many of: that passes.
@@ -211,19 +285,21 @@ class Engine:
         ticket.trouble = error
         self._refusals += isinstance(error, RateLimited)
         again = now + wait_before(error, tries=max(ticket.tries, self._refusals, 1), dice=self._dice())
-        return again if again <= ticket.until else None
+        return again if again <= max(one.until for one in ticket.subscriptions) else None
 
-    def refuse_planned(self, now: float) -> Iterator[Event]:
+    def refuse_planned(self, now: float) -> Iterator[Delivery]:
         """Give up what is in line while the account is refused; each job is told why."""
         if self._latched is None or now >= self._latched_until:
             return
         for ticket in self._line.dismiss():
             self._step(ticket, "given up")
-            error = copy.copy(self._latched)
+            error = copied(self._latched)
             error.key = ticket.key
-            yield self._event(EventKind.FINISHED, ticket, now, error=error)
+            yield from self._events.finish(ticket, now, error=error)
 
-    def polled(self, ticket: Ticket, came: Prediction | KlingError, *, asked_at: float, now: float) -> Iterator[Event]:
+    def polled(
+        self, ticket: Ticket, came: Prediction | KlingError, *, asked_at: float, now: float
+    ) -> Iterator[Delivery]:
         """Tell what came of a look."""
         if ticket.state.over:
             return  # it was given up while the look was on its way
@@ -235,20 +311,20 @@ class Engine:
         if came.status.finished or ticket.once:
             if not ticket.once:
                 self._lookout.finished(ticket, came, now=now)
-            yield self._end(ticket, came, now)
+            yield from self._end(ticket, came, now)
             return
         self._step(ticket, "still running")
         news = ticket.prediction is None or came.native_status != ticket.prediction.native_status
         self._lookout.running(ticket, asked_at=asked_at)
         if news:
             ticket.prediction = _lean(came)
-            yield self._event(EventKind.STATUS, ticket, now)
+            yield from self._events.tell(EventKind.STATUS, ticket, now)
 
-    def _not_told(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Event]:
+    def _not_told(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
         verdict = judge_poll(error, asked_for=now - ticket.accepted_at)
         if verdict.action is not Action.REPEAT:
             self._give_up(ticket)
-            yield self._event(EventKind.FINISHED, ticket, now, error=error)
+            yield from self._events.finish(ticket, now, error=error)
             return
         ticket.tries, ticket.trouble = ticket.tries + 1, error
         wait = wait_before(error, tries=ticket.tries, dice=self._dice())
@@ -258,43 +334,20 @@ class Engine:
             self._polls.hold_until(now + wait, now=now, sent_at=sent_at)
             self._line.hold_until(now + wait, now=now, sent_at=sent_at)
             ticket.look_at = now + wait if ticket.once else None
-            yield self._event(EventKind.THROTTLED, ticket, now, error=error, wait_for=wait)
+            yield from self._events.tell(EventKind.THROTTLED, ticket, now, error=error, wait_for=wait)
         else:
             ticket.look_at = now + wait
-            yield self._event(EventKind.POLL_ERROR, ticket, now, error=error)
+            yield from self._events.tell(EventKind.POLL_ERROR, ticket, now, error=error)
         self._lookout.again(ticket)
 
-    def _end(self, ticket: Ticket, prediction: Prediction, now: float) -> Event:
+    def _end(self, ticket: Ticket, prediction: Prediction, now: float) -> Iterator[Delivery]:
         self._step(ticket, "finished")
         self.slots.give(ticket.weight)
         ticket.prediction = prediction
-        return self._event(EventKind.FINISHED, ticket, now)
+        yield from self._events.finish(ticket, now)
 
-    def hear(self, ticket: Ticket, listener: Listener, *, until: float, worth: float) -> None:
-        """Somebody listens to a job that nobody listened to."""
-        ticket.listener = listener
-        self._deadlines.add(ticket, until)
-        if worth != ticket.worth:
-            ticket.worth = worth
-            self._lookout.rekey()
-
-    def forget(self, ticket: Ticket, *, now: float) -> None:
-        """Nobody listens any more: what is not sent yet never is; what is, goes on for a while, and counts little."""
-        ticket.listener, ticket.worth = None, _UNHEARD_WORTH
-        if ticket.state is State.PLANNED:
-            self._step(ticket, "given up")
-        elif not ticket.state.over:
-            self._deadlines.add(ticket, now + _UNHEARD_FOR)
-
-    def recall(self, ticket: Ticket, *, now: float) -> Iterator[Event]:
-        """Take a job out of the line, if it still stands there."""
-        if ticket.state is State.PLANNED:
-            self._step(ticket, "given up")
-            error = NotSent("It was stopped before its turn came", reason="stopped", provider=self.provider)
-            yield self._event(EventKind.FINISHED, ticket, now, error=error)
-
-    def overdue(self, now: float) -> Iterator[Event]:
-        """Tell those who have waited long enough; what is accepted goes on."""
+    def overdue(self, now: float) -> Iterator[Delivery]:
+        """Tell listeners who have waited long enough; what is accepted goes on."""
         while (ticket := self._deadlines.take(now)) is not None:
             if ticket.state is State.SENDING:
                 # What is on its way is not given up: it is told about once it is known to be accepted or not.
@@ -302,16 +355,20 @@ class Engine:
             elif ticket.listener is None:
                 self._give_up(ticket)
             else:
-                yield self._event(EventKind.FINISHED, ticket, now, error=self._too_late(ticket, now))
-                self.forget(ticket, now=now)
+                yield from self._dismiss_late(ticket, now)
 
-    def dismiss(self, now: float) -> Iterator[Event]:
+    def _dismiss_late(self, ticket: Ticket, now: float) -> Iterator[Delivery]:
+        for one in ticket.subscriptions:
+            if one.until <= now:
+                yield from self._dismiss(ticket, one, now, error=self._events.too_late(ticket, now))
+
+    def dismiss(self, now: float) -> Iterator[Delivery]:
         """Tell everybody who waits that the client is closed; what is accepted goes on at the provider."""
         for ticket in self._deadlines.everybody():
             if ticket.listener is not None:
-                error = self._too_late(ticket, now, why="The client was closed before its turn came", reason="closed")
-                yield self._event(EventKind.FINISHED, ticket, now, error=error)
-                self.forget(ticket, now=now)
+                if ticket.state is State.PLANNED:
+                    self._step(ticket, "given up")
+                yield from self._events.finish(ticket, now, error=self._events.closed(ticket, now))
 
     def _give_up(self, ticket: Ticket) -> None:
         self._step(ticket, "given up")
@@ -319,39 +376,13 @@ class Engine:
         if not ticket.once:
             self._lookout.withdraw(ticket)
 
-    def _too_late(
-        self,
-        ticket: Ticket,
-        now: float,
-        *,
-        why: str = "It waited for its turn until its time was up",
-        reason: str = "timeout",
-    ) -> KlingError:
-        if ticket.once and ticket.trouble is not None:
-            return ticket.trouble
-        error: KlingError
-        if ticket.prediction is not None:
-            error = WaitTimeout(ticket.prediction, waited_for=now - ticket.accepted_at)
-        else:
-            error = NotSent(why, reason=reason, provider=self.provider)
-        error.__cause__ = ticket.trouble
-        return error
-
     def _step(self, ticket: Ticket, news: str) -> None:
-        ticket.came_from, ticket.state = ticket.state, TRANSITIONS[ticket.state, news]
+        told = ticket.state is not State.SENDING or ticket.posted
+        ticket.came_from, ticket.state = ticket.state if told else ticket.came_from, TRANSITIONS[ticket.state, news]
 
-    def _event(
-        self,
-        kind: EventKind,
-        ticket: Ticket,
-        now: float,
-        *,
-        error: KlingError | None = None,
-        wait_for: float | None = None,
-    ) -> Event:
-        if error is not None and error.key is None:
-            error.key = ticket.key
-        return Event(kind, now, self.provider, ticket, ticket.prediction, error, wait_for)
+
+_NOT_PAID: Final = "The call that was to pay for it has left, and no budget of those that joined it has room for it"
+_PAY: Final = "Nothing was sent. Raise max_cost, or run it again."
 
 
 def _lean(prediction: Prediction) -> Prediction:

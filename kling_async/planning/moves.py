@@ -15,7 +15,7 @@ from ..errors import AuthenticationError, InsufficientBalance, KlingError, Permi
 from ..inputs import Job
 from ..prediction import Prediction
 
-__all__ = ["LATCHING", "Event", "EventKind", "Listener", "Page", "State", "Ticket"]
+__all__ = ["LATCHING", "Event", "EventKind", "Listener", "Page", "State", "Subscription", "Ticket"]
 
 LATCHING: Final = (AuthenticationError, PermissionDenied, InsufficientBalance)
 """Refusals of the account: whatever is submitted next is refused, too."""
@@ -47,7 +47,7 @@ class EventKind(StrEnum):
     """A submission is on its way."""
     ACCEPTED = "accepted"
     RESUMED = "resumed"
-    """It was accepted in an earlier run, and is looked at from now on."""
+    """It was accepted before, in an earlier run or for another caller, and is waited for from now on."""
     STATUS = "status"
     """The provider uses another word for it now."""
     THROTTLED = "throttled"
@@ -98,6 +98,32 @@ class Event:
 Listener: TypeAlias = Callable[[Event], None]
 
 
+@define(weakref_slot=False)
+class Subscription:
+    """One caller or batch that listens to a job, which may have several; those of one job differ by `hear`.
+
+    Attributes:
+        hear: is called with what happens to the job, until the listener has left or heard that it is over.
+        until: when this listener has waited long enough.
+        worth: how much a second of the job's delay counts for it.
+        only_submit: whether the job is over for it once it is accepted.
+        pay: asked whether this listener, which has joined a submission that another one pays for, pays for it after
+            that one has left; None for a listener that need not be asked.
+    """
+
+    hear: Listener
+    until: float = field(default=math.inf, eq=False)
+    worth: float = field(default=1.0, eq=False)
+    only_submit: bool = field(default=False, eq=False)
+    pay: Callable[[], bool] | None = field(default=None, eq=False)
+
+    def pays(self) -> bool:
+        """Return whether the job may be submitted for this listener."""
+        if self.pay is not None and self.pay():
+            self.pay = None
+        return self.pay is None
+
+
 class Page(Protocol):
     """Where a journal keeps a job. Each method returns once what it was told is durable."""
 
@@ -127,12 +153,15 @@ class Ticket:
         job: what was asked for; None for a prediction that was submitted elsewhere.
         path: the kind of work, from the general to the special; what is learned is learned per path.
         weight: slots that it takes.
-        worth: how much a second of its delay counts; an awaited call counts more than a row of a bulk run.
-        until: when whoever waits has waited long enough.
-        listener: hears what happens to it; None once nobody listens.
+        worth: how much a second of its delay counts, the most among its listeners; an awaited call counts more than a
+            row of a bulk run.
+        until: when the first of its listeners has waited long enough.
+        listener: hears what happens to it; None once nobody listens. Of several, and of one that joined, the
+            subscriptions: most jobs have one listener all along, and no room is taken for more.
         page: where a journal keeps it; None without a journal.
-        only_submit: whether it is over once it is accepted.
+        only_submit: whether it is over once it is accepted, since no listener wants more.
         once: whether it is over once it was looked at.
+        came_from: the state before, as far as its listeners were told; SENDING while it is, once they were told that.
         accepted_at: when the provider had accepted it.
         seen_age: its age at the last look that found it running.
         look_at: when to look next, where something else than the cadence says so.
@@ -147,7 +176,7 @@ class Ticket:
     weight: int = 1
     worth: float = 1.0
     until: float = math.inf
-    listener: Listener | None = None
+    listener: Listener | tuple[Subscription, ...] | None = None
     page: Page | None = None
     only_submit: bool = False
     once: bool = False
@@ -160,6 +189,24 @@ class Ticket:
     scouting: bool = False
     tries: int = 0
     trouble: KlingError | None = field(default=None, repr=False)
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """The listeners, in the order in which they came; none is left once it is over."""
+        if self.listener is None:
+            return ()
+        if callable(self.listener):
+            return (Subscription(self.listener, self.until, self.worth, self.only_submit),)
+        return self.listener
+
+    @subscriptions.setter
+    def subscriptions(self, listening: tuple[Subscription, ...]) -> None:
+        self.listener = listening or None
+
+    @property
+    def posted(self) -> bool:
+        """Whether a submission is on its way, and its listeners were told so."""
+        return self.state is State.SENDING is self.came_from
 
     def __lt__(self, other: object, /) -> bool:
         """Let heaps hold tickets beside times; which of two at the same time comes first does not matter."""

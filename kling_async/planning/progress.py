@@ -95,8 +95,14 @@ class Tally:
         """Count US dollars that an earlier attempt at a job has cost, which is submitted once more."""
         self._spent += amount
 
-    def heard(self, event: Event, *, cost: Decimal | None) -> None:
-        """Count an event; `cost` is the most that the job can cost, or None where no price is known."""
+    def heard(self, event: Event, *, cost: Decimal | None, free: bool = False) -> None:
+        """Count an event.
+
+        Args:
+            event: what happened.
+            cost: the most that the job can cost, or None where no price is known.
+            free: whether another call, which submitted the job, counts what it costs.
+        """
         if event.kind is EventKind.SUBMITTED:
             self._move("planned", "sending")
         elif event.kind is EventKind.ACCEPTED:
@@ -112,13 +118,13 @@ class Tally:
         elif event.kind is EventKind.SAVED:
             self._counts["saved"] += 1
         elif event.kind is EventKind.FINISHED:
-            self._finished(event, cost)
+            self._finished(event, cost, free=free)
 
     def _move(self, before: str, after: str) -> None:
         self._counts[before] -= 1
         self._counts[after] += 1
 
-    def _finished(self, event: Event, cost: Decimal | None) -> None:
+    def _finished(self, event: Event, cost: Decimal | None, *, free: bool) -> None:
         if isinstance(event.error, NotSent) and event.error.reason == "stopped":
             return  # it did not fail, and is as planned as it was
         state, prediction = event.ticket.state, event.prediction
@@ -131,7 +137,7 @@ class Tally:
             self._counts[place] += 1  # it took no time in this run, so it says nothing of the speed
         else:
             self._over(place, event.at)
-        if lost or prediction is not None:
+        if (lost or prediction is not None) and not free:
             known = prediction.cost if prediction is not None and prediction.cost is not None else cost
             self._spent += known or 0
             self._unpriced += known is None

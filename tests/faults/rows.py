@@ -220,6 +220,7 @@ ROWS = (
         "Two runs begin in one folder at once, or a run dies between two of the folder's files",
         "No row, order or title is lost; the second run changes no file; nothing is paid twice.",
     ),
+    Row(50, "The same key at the same time", "One submission; each call, and each batch, gets its one outcome."),
     Row(
         51,
         "A journal that was in use, without its log, or with a part of it",

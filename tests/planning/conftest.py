@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 
 from attrs import define, evolve, field
 
@@ -12,8 +13,9 @@ from kling_async.errors import KlingError
 from kling_async.inputs import ImageInput, Job
 from kling_async.planning.durations import Learner
 from kling_async.planning.engine import Engine
+from kling_async.planning.events import Delivery
 from kling_async.planning.lookout import Lookout
-from kling_async.planning.moves import Event, EventKind, Ticket
+from kling_async.planning.moves import Event, EventKind, Subscription, Ticket
 from kling_async.prediction import Output, OutputKind, Prediction, Status
 from kling_async.providers.spec import Limits
 
@@ -45,14 +47,15 @@ class Desk:
     events: list[Event] = field(factory=list[Event])
     heard: list[Event] = field(factory=list[Event])
 
-    def hear(self, events: Iterable[Event]) -> list[Event]:
-        """Take events in, and have whoever listens hear them, as an account does."""
+    def hear(self, deliveries: Iterable[Delivery]) -> list[Event]:
+        """Take events in, and have those who listen hear them, as an account does."""
         new = list[Event]()
-        for event in events:  # one by one: what follows an event may depend on who heard it
-            new.append(event)
-            self.events.append(event)
-            if event.ticket.listener is not None:
-                event.ticket.listener(event)
+        for event, listener in deliveries:  # one by one: what follows an event may depend on who heard it
+            if not new or event is not new[-1]:
+                new.append(event)
+                self.events.append(event)
+            if listener is not None:
+                listener(event)
         return new
 
     def add(self, key: str = "a", **settings: object) -> Ticket:
@@ -63,11 +66,20 @@ class Desk:
         self.engine.add(ticket)
         return ticket
 
+    def join(self, ticket: Ticket, heard: list[Event], **settings: Any) -> None:
+        """Let a listener more hear of a job."""
+        now = settings.pop("now", 0.0)
+        self.hear(self.engine.join(ticket, Subscription(heard.append, **settings), now=now))
+
+    def forget(self, ticket: Ticket, heard: list[Event] | None = None, *, now: float) -> None:
+        """Let a listener leave."""
+        self.hear(self.engine.forget(ticket, (self.heard if heard is None else heard).append, now=now))
+
     def send(self, now: float) -> Ticket:
         """Take the next submission, which must be there."""
         ticket = self.engine.take_submit(now)
         assert ticket is not None
-        self.hear([self.engine.sending(ticket, now)])
+        self.hear(self.engine.sending(ticket, now))
         return ticket
 
     def answer(

@@ -11,6 +11,7 @@ from kling_async.errors import (
     AnswerLost,
     AuthenticationError,
     BadRequest,
+    BudgetExceeded,
     ContentRejected,
     InsufficientBalance,
     KlingError,
@@ -22,11 +23,11 @@ from kling_async.errors import (
     WaitTimeout,
 )
 from kling_async.planning.engine import TRANSITIONS
-from kling_async.planning.moves import EventKind, State, Ticket
+from kling_async.planning.moves import Event, EventKind, State, Ticket
 from kling_async.planning.retry import judge_submission
 from kling_async.prediction import Status
 
-from .conftest import FREE, PATH, desk, prediction
+from .conftest import FREE, PATH, Desk, desk, prediction
 
 DONE = prediction("a", Status.SUCCEEDED)
 NEWS = sorted({news for _, news in TRANSITIONS})
@@ -320,7 +321,7 @@ def test_what_nobody_wants_any_more_is_not_sent_again() -> None:
         at = desk()
         ticket = at.add()
         at.send(0.0)
-        at.engine.forget(ticket, now=0.5)
+        at.forget(ticket, now=0.5)
         at.answer(ticket, error, now=1.0)
         assert State.FAILED is ticket.state
         assert at.engine.take_submit(1e6) is None
@@ -340,7 +341,7 @@ def test_who_waits_too_long_in_line_is_told_and_nothing_is_sent() -> None:
     [event] = at.hear(at.engine.overdue(10.0))
     assert isinstance(event.error, NotSent)
     assert ("late", "timeout") == (event.key, event.error.reason)
-    assert (State.FAILED, None) == (ticket.state, ticket.listener)
+    assert (State.FAILED, ()) == (ticket.state, ticket.subscriptions)
     assert (math.inf, None) == (at.engine.deadline_at(), at.engine.take_submit(11.0))
 
 
@@ -385,7 +386,7 @@ def test_forgotten_in_line_is_never_sent() -> None:
     """A caller who leaves before the turn costs nothing."""
     at = desk()
     ticket, other = at.add("a"), at.add("b")
-    at.engine.forget(ticket, now=0.0)
+    at.forget(ticket, now=0.0)
     assert other is at.send(0.0)
     assert State.FAILED is ticket.state
     assert [] == [event for event in at.events if event.key == "a"]
@@ -400,7 +401,7 @@ def test_forgotten_while_it_runs_is_looked_at_less() -> None:
         _, now = at.look(0.0)
         ticket.scouting = False
         if forgotten:
-            at.engine.forget(ticket, now=now)
+            at.forget(ticket, now=now)
         at.told(ticket, prediction("a"), now=now)
         return at.look(now)[1] - now
 
@@ -411,7 +412,7 @@ def test_forgotten_ones_are_given_up_in_the_end() -> None:
     """A prediction that never ends gives its slot back after an hour without anybody waiting."""
     at = desk(max_open=1)
     ticket = at.accepted()
-    at.engine.forget(ticket, now=100.0)
+    at.forget(ticket, now=100.0)
     assert 3700.0 == at.engine.deadline_at()
     assert [] == at.hear(at.engine.overdue(3700.0))
     assert (State.ENDED, 0) == (ticket.state, at.engine.slots.taken)
@@ -424,7 +425,7 @@ def test_a_late_answer_to_a_look_of_the_given_up_is_no_news() -> None:
     at = desk(max_open=1)
     ticket = at.accepted()
     at.look(0.0)
-    at.engine.forget(ticket, now=0.0)
+    at.forget(ticket, now=0.0)
     at.hear(at.engine.overdue(3600.0))
     at.told(ticket, DONE, now=3601.0)
     assert (State.ENDED, 0) == (ticket.state, at.engine.slots.taken)
@@ -436,12 +437,232 @@ def test_closing_tells_everybody_who_waits() -> None:
     at.accepted("a", until=600.0)
     at.add("b", until=600.0)
     gone = at.add("c", until=600.0)
-    at.engine.forget(gone, now=1.0)
+    at.forget(gone, now=1.0)
     one, two = at.hear(at.engine.dismiss(5.0))
     assert isinstance(one.error, WaitTimeout)
     assert isinstance(two.error, NotSent)
     assert ("a", "b", "closed") == (one.key, two.key, two.error.reason)
     assert [] == at.hear(at.engine.dismiss(6.0))
+
+
+# Several listeners.
+
+SENT, RUNS, OVER = EventKind.SUBMITTED, EventKind.ACCEPTED, EventKind.FINISHED
+
+
+def brought(at: Desk, state: str) -> Ticket:
+    """Bring a job to where a second listener joins it."""
+    ticket = at.add()
+    if state == "in line":
+        return ticket
+    at.engine.take_submit(0.0)
+    if state == "taken":
+        return ticket
+    at.hear(at.engine.sending(ticket, 0.0))
+    if state in ("turned away", "not sent"):
+        at.answer(ticket, refused() if state == "turned away" else NotSent("x"), now=0.0)
+    elif state == "accepted":
+        at.answer(ticket, prediction("a"), now=0.0)
+    return ticket
+
+
+def go_on(at: Desk, ticket: Ticket) -> None:
+    """Bring a job to its end, from wherever it is."""
+    now = 0.0
+    if ticket.state is State.PLANNED:
+        now = at.engine.submit_at(0.0)
+        assert ticket is at.send(now)
+    elif ticket.state is State.SENDING and not ticket.posted:
+        at.hear(at.engine.sending(ticket, now))
+    if ticket.state is State.SENDING:
+        at.answer(ticket, prediction("a"), now=now)
+    if not ticket.state.over:
+        looked, now = at.look(now)
+        at.told(looked, DONE, now=now)
+
+
+JOINED: dict[str, list[EventKind]] = {
+    "in line": [SENT, RUNS, OVER],
+    "taken": [SENT, RUNS, OVER],
+    "on its way": [SENT, RUNS, OVER],
+    "turned away": [SENT, RUNS, OVER],
+    "not sent": [SENT, RUNS, OVER],
+    "accepted": [EventKind.RESUMED, OVER],
+}
+
+
+@pytest.mark.parametrize("state", JOINED)
+def test_a_second_listener_hears_how_far_it_is_and_what_follows(state: str) -> None:
+    """Whenever it joins, its events add up to one way from the line to the end, and the first hears what it heard."""
+    at, second = desk(dice=0.0), list[Event]()
+    ticket = brought(at, state)
+    before = len(at.heard)
+    at.join(ticket, second)
+    assert before == len(at.heard)
+    go_on(at, ticket)
+    assert JOINED[state] == [event.kind for event in second]
+    assert (OVER, ()) == (at.heard[-1].kind, ticket.subscriptions)
+
+
+@pytest.mark.parametrize("state", JOINED)
+def test_a_listener_that_wants_it_accepted_is_told_once_it_is(state: str) -> None:
+    """It hears the end at the acceptance, at once if that was before; the job goes on for the others."""
+    at, second = desk(dice=0.0), list[Event]()
+    ticket = brought(at, state)
+    at.join(ticket, second, only_submit=True)
+    if state != "accepted":
+        if ticket.state is State.PLANNED:
+            at.send(at.engine.submit_at(0.0))
+        at.answer(ticket, prediction("a"), now=0.0)
+    assert OVER is second[-1].kind
+    assert (State.ACCEPTED, 1) == (ticket.state, len(ticket.subscriptions))
+    assert second[-1].prediction is not None
+    before = len(second)
+    looked, now = at.look(0.0)
+    at.told(looked, DONE, now=now)
+    assert (before, OVER) == (len(second), at.heard[-1].kind)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_job_goes_on_for_whoever_wants_it_finished(first: bool) -> None:
+    """One listener that waits for the end is enough, whichever came first; without one it is over once accepted."""
+    at, second = desk(), list[Event]()
+    ticket = at.add(only_submit=first)
+    at.join(ticket, second, only_submit=not first)
+    at.answer(at.send(0.0), prediction("a"), now=0.0)
+    assert (State.ACCEPTED, 1) == (ticket.state, len(ticket.subscriptions))
+    at = desk()
+    ticket = at.add(only_submit=True)
+    at.join(ticket, second)
+    at.forget(ticket, second, now=0.0)
+    at.answer(at.send(0.0), prediction("a"), now=0.0)
+    assert State.ENDED is ticket.state
+
+
+def test_each_listener_has_a_deadline_of_its_own() -> None:
+    """Each is told at its own time, in any order of coming, and the job waits for the last."""
+    at, second, third = desk(), list[Event](), list[Event]()
+    ticket = at.accepted(until=20.0)
+    at.join(ticket, second, until=10.0)
+    at.join(ticket, third, until=30.0)
+    for until, heard in ((10.0, second), (20.0, at.heard), (30.0, third)):
+        assert until == at.engine.deadline_at()
+        at.hear(at.engine.overdue(until))
+        assert isinstance(heard[-1].error, WaitTimeout)
+    assert 1 == sum(event.kind is OVER for event in at.heard)
+    assert (State.ACCEPTED, 3630.0) == (ticket.state, at.engine.deadline_at())
+
+
+def test_in_line_a_job_stays_for_those_who_go_on_waiting() -> None:
+    """Neither a deadline, nor leaving, nor a stop of one drops it; it may also be tried again past one's deadline."""
+    at, second, third = desk(dice=0.0), list[Event](), list[Event]()
+    ticket = at.add(until=10.0)
+    at.join(ticket, second)
+    at.join(ticket, third)
+    at.hear(at.engine.overdue(10.0))
+    at.hear(at.engine.recall(ticket, second.append, now=11.0))
+    assert (State.PLANNED, 1) == (ticket.state, len(ticket.subscriptions))
+    assert ["timeout", "stopped"] == [heard[-1].error.reason for heard in (at.heard, second)]  # type: ignore[union-attr]
+    at.answer(at.send(12.0), refused(retry_after=60.0), now=12.0)
+    assert State.PLANNED is ticket.state
+    at.forget(ticket, third, now=13.0)
+    assert (State.FAILED, [SENT, EventKind.THROTTLED]) == (ticket.state, [event.kind for event in third])
+
+
+def test_a_stop_reaches_only_what_stands_in_line() -> None:
+    """Who wants to leave a job that is on its way, or running, goes on hearing of it."""
+    at = desk()
+    ticket = at.accepted()
+    assert [] == at.hear(at.engine.recall(ticket, at.heard.append, now=1.0))
+    assert 1 == len(ticket.subscriptions)
+
+
+def test_a_job_is_worth_what_its_keenest_listener_makes_it() -> None:
+    """A caller who joins a row of a bulk run has it looked at more keenly, and less so again when it has left."""
+    at, second = desk(), list[Event]()
+    ticket = at.accepted()
+    at.join(ticket, second, worth=2.0)
+    assert 2.0 == ticket.worth
+    at.forget(ticket, second, now=1.0)
+    assert 1.0 == ticket.worth
+    at.forget(ticket, now=1.0)
+    assert ticket.worth < 1.0
+
+
+def test_who_leaves_while_others_are_told_hears_nothing() -> None:
+    """An event is told one by one; a listener that goes on account of what another one heard is not called."""
+    at, second = desk(dice=0.0), list[Event]()
+
+    def first(event: Event) -> None:
+        if event.kind is EventKind.THROTTLED:
+            at.forget(ticket, second, now=1.0)
+
+    ticket = at.add(listener=first)
+    at.join(ticket, second)
+    at.answer(at.send(0.0), refused(), now=1.0)
+    assert [SENT] == [event.kind for event in second]
+
+
+def test_each_gets_an_error_of_its_own() -> None:
+    """Errors are raised in several tasks, so each has its own object, with the same facts and the same cause."""
+    at, second, third = desk(), list[Event](), list[Event]()
+    ticket = at.add()
+    at.join(ticket, second)
+    at.join(ticket, third)
+    lost = AnswerLost("gone", http_status=502)
+    lost.__cause__ = OSError("reset")
+    at.answer(at.send(0.0), lost, now=1.0)
+    errors = [heard[-1].error for heard in (at.heard, second, third)]
+    assert 3 == len({id(error) for error in errors})
+    assert [(str(lost), lost.__cause__, "a")] * 3 == [
+        (str(error), error.__cause__, error.key) for error in errors if error
+    ]
+
+
+def test_closing_tells_all_listeners() -> None:
+    """Each listener of each job is told that the client is closed, and no budget is asked any more."""
+    at, second = desk(max_open=1), list[Event]()
+    running, waiting = at.accepted("a", until=600.0), at.add("b", until=600.0)
+    for ticket in (running, waiting):
+        at.join(ticket, second, until=600.0, pay=lambda: pytest.fail("it was asked"))
+    at.hear(at.engine.dismiss(5.0))
+    for heard in (at.heard, second):
+        assert [WaitTimeout, NotSent] == [type(event.error) for event in heard if event.kind is OVER]
+    assert State.FAILED is waiting.state
+
+
+@pytest.mark.parametrize("on_its_way", [False, True])
+@pytest.mark.parametrize("has_room", [False, True])
+def test_who_joined_pays_once_the_first_has_left(has_room: bool, on_its_way: bool) -> None:
+    """G16: a job is sent only for a listener that pays: those who joined are asked when the first has left."""
+    at, second, third = desk(dice=0.0), list[Event](), list[Event]()
+    asked = list[str]()
+
+    def pay(name: str, answer: bool) -> bool:
+        asked.append(name)
+        return answer
+
+    ticket = at.add()
+    at.join(ticket, second, pay=lambda: pay("second", False))
+    at.join(ticket, third, pay=lambda: pay("third", has_room))
+    if on_its_way:
+        at.send(0.0)
+    at.forget(ticket, now=0.5)
+    assert bool(asked) is not on_its_way
+    if on_its_way:
+        at.answer(ticket, refused(), now=1.0)
+    assert ["second", "third"] == asked
+    assert (State.PLANNED if has_room else State.FAILED) is ticket.state
+    if has_room:
+        at.forget(ticket, second, now=1.0)
+        at.answer(at.send(at.engine.submit_at(1.0)), prediction("a"), now=9.0)
+        assert ["second", "third"] == asked
+        return
+    for heard in (second, third):
+        error = heard[-1].error
+        assert isinstance(error, BudgetExceeded)
+        assert ("a", False) == (error.key, error.may_be_billed)
+    assert at.engine.take_submit(1e6) is None
 
 
 # Looks.

@@ -11,7 +11,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count
+from itertools import count, islice
 
 import pytest
 from attrs import evolve, frozen
@@ -22,19 +22,22 @@ from kling_async.errors import (
     AnswerLost,
     AuthenticationError,
     BadRequest,
+    BudgetExceeded,
     ContentRejected,
     KlingError,
     NotSent,
     ProviderUnavailable,
     RateLimited,
     UnexpectedReply,
+    WaitTimeout,
 )
 from kling_async.inputs import ImageInput, Job
 from kling_async.planning.durations import Learner
-from kling_async.planning.engine import _POLL_BURST, Engine
+from kling_async.planning.engine import _GRACE, _POLL_BURST, Engine
+from kling_async.planning.events import Delivery
 from kling_async.planning.line import Line
 from kling_async.planning.lookout import Lookout
-from kling_async.planning.moves import Event, EventKind, State, Ticket
+from kling_async.planning.moves import Event, EventKind, Listener, State, Subscription, Ticket
 from kling_async.planning.pacing import Pacer
 from kling_async.planning.slots import Slots
 from kling_async.prediction import Prediction, Status
@@ -68,6 +71,8 @@ class World:
     fails: float = 0.0
     leaves: float = 0.0
     hurried: float = 0.0
+    joins: int = 0
+    """Listeners more that a job has at most; each pays for it, does not, or does if it must, as chance has it."""
     takes: float = 20.0
     spread: float = 0.4
     round_trip: float = 0.1
@@ -85,12 +90,43 @@ def claim(holds: bool, promise: str) -> None:
         raise Broken(promise)
 
 
+class Ear:
+    """One listener of one job, which joins, waits as long as it likes, and may leave."""
+
+    def __init__(self, books: Books, key: str, *, until: float, only_submit: bool = False) -> None:
+        self.key, self.until, self.only_submit = key, until, only_submit
+        self.left = False
+        self.heard: list[EventKind] = []
+        self.last: Event | None = None
+        self._books = books
+
+    def __call__(self, event: Event) -> None:
+        claim(not self.left and self.last is None, "nothing is heard after the end")
+        claim(self.key == event.key, "each hears of its own job")
+        self.heard.append(event.kind)
+        if event.kind is not EventKind.FINISHED:
+            return
+        self.last = event
+        self._books.ends[event.key or ""] += 1
+        late = self._books.trip + _GRACE + EPSILON
+        claim(event.at <= self.until + late, "each is told by its own deadline")
+        gave_up = isinstance(event.error, WaitTimeout) or (
+            isinstance(event.error, NotSent) and event.error.message.startswith("It waited")
+        )
+        claim(not gave_up or event.at >= self.until - EPSILON, "none is given up before its own deadline")
+
+    def subscription(self, pay: Callable[[], bool] | None) -> Subscription:
+        return Subscription(self, self.until, only_submit=self.only_submit, pay=pay)
+
+
 class Books:
     """What happened, as the world saw it."""
 
     def __init__(self, world: World) -> None:
         self._limits = world.limits
         self._takes = world.takes * math.exp(world.spread)
+        self.trip = 2.0 * world.round_trip
+        self.ears: list[Ear] = []
         self.answers: dict[str, list[str]] = {}
         self.ends: Counter[str] = Counter()
         self.seen: dict[str, float] = {}
@@ -125,16 +161,16 @@ class Books:
         self.seen[key] = now
         self.polls.append(now)
 
-    def hear(self, event: Event) -> None:
-        if event.kind is EventKind.FINISHED:
-            self.ends[event.key or ""] += 1
-
-    def close(self, tickets: Iterable[Ticket], left: set[str], taken: int) -> None:
+    def close(self, tickets: Iterable[Ticket], taken: int) -> None:
         """Hold the engine to what can be judged at the end only."""
+        tickets = list(tickets)
+        claim(all(ticket.state.over for ticket in tickets), "every job comes to an end")
+        for ear in self.ears:
+            claim(ear.left is (ear.last is None), "every listener hears the end exactly once")
+        errors = [ear.last.error for ear in self.ears if ear.last is not None and ear.last.error is not None]
+        claim(len(errors) == len({id(error) for error in errors}), "each has an error of its own")
         for ticket in tickets:
             key = ticket.key or ""
-            claim(ticket.state.over, "every job comes to an end")
-            claim(self.ends[key] == (0 if key in left else 1), "every job ends exactly once")
             lost = self.answers.get(key, [""])[-1] == "lost"
             claim(lost is (ticket.state is State.UNCONFIRMED), "a lost answer is unconfirmed, and nothing else is")
         claim(not self.open and not taken, "what ended gives its slots back")
@@ -168,37 +204,63 @@ class _Run:
         self.numbers = count()
         self.sending = self.looking = 0
         self.done_at: dict[str, float] = {}
-        self.left: set[str] = set()
         self.full_at = -math.inf
         self.tickets = [self.ticket(number) for number in range(world.jobs)]
 
     def ticket(self, number: int) -> Ticket:
         key = f"job {number}"
+        arrives = self.chance.random() * self.world.arrives_for
+        ear = self.ear(key, since=arrives)
         ticket = Ticket(
             key=key,
             job=Job(ImageInput(key), key=key),
             path=PATH if number % 2 else VIDEO,
             weight=self.chance.randint(1, self.world.heaviest),
-            listener=self.books.hear,
-            until=self.chance.uniform(5, 100) if self.chance.random() < self.world.hurried else math.inf,
+            listener=ear,
+            until=ear.until,
         )
-        self.at(self.chance.random() * self.world.arrives_for, lambda: self.engine.add(ticket))
-        if self.chance.random() < self.world.leaves:
-            self.at(self.chance.random() * 60.0, lambda: self.leave(ticket))
+        self.at(arrives, lambda: self.engine.add(ticket))
+        self.may_leave(ticket, ear, since=arrives)
+        for _ in range(self.chance.randint(0, self.world.joins)):
+            self.at(arrives + self.chance.random() * 2.0 * self.world.takes, lambda: self.join(ticket))
         return ticket
 
-    def leave(self, ticket: Ticket) -> None:
-        if ticket.listener is not None and not self.books.ends[ticket.key or ""]:
-            self.left.add(ticket.key or "")
-            self.engine.forget(ticket, now=self.now)
+    def ear(self, key: str, *, since: float, only_submit: bool = False) -> Ear:
+        hurried = self.chance.random() < self.world.hurried
+        until = since + self.chance.uniform(5, 100) if hurried else math.inf
+        ear = Ear(self.books, key, until=until, only_submit=only_submit)
+        self.books.ears.append(ear)
+        return ear
+
+    def join(self, ticket: Ticket) -> None:
+        """Let a listener more hear of a job, if it is not over."""
+        if ticket.state.over:
+            return
+        ear = self.ear(ticket.key or "", since=self.now, only_submit=self.chance.random() < 0.2)
+        afford = self.chance.random() < 0.5
+        pay = self.chance.choice([None, lambda: afford])
+        self.hear(self.engine.join(ticket, ear.subscription(pay), now=self.now))
+        self.may_leave(ticket, ear, since=self.now)
+
+    def may_leave(self, ticket: Ticket, ear: Ear, *, since: float) -> None:
+        if self.chance.random() < self.world.leaves:
+            leave = self.engine.recall if self.chance.random() < 0.3 else self.engine.forget
+            self.at(since + self.chance.random() * 60.0, lambda: self.leave(ticket, ear, leave))
+
+    def leave(self, ticket: Ticket, ear: Ear, leave: Callable[..., Iterator[Delivery]]) -> None:
+        if ear.last is None and not ear.left:
+            ear.left = leave == self.engine.forget
+            self.hear(leave(ticket, ear, now=self.now))
 
     def at(self, time: float, do: Callable[[], None]) -> None:
         heapq.heappush(self.future, (time, next(self.numbers), do))
 
-    def hear(self, events: Iterator[Event]) -> None:
-        for event in events:
-            if event.ticket.listener is not None:
-                event.ticket.listener(event)
+    def hear(self, deliveries: Iterator[Delivery]) -> None:
+        for event, listener in deliveries:
+            if isinstance(event.error, BudgetExceeded):
+                claim(event.ticket.state is State.FAILED, "what is not paid for is not sent")
+            if listener is not None:
+                listener(event)
 
     def run(self) -> Books:
         idle = 0
@@ -215,7 +277,7 @@ class _Run:
             after = self.now, len(self.future), len(self.books.posts) + len(self.books.polls)
             idle = idle + 1 if before == after else 0
             claim(idle < 50, "it never spins")
-        self.books.close(self.tickets, self.left, self.engine.slots.taken)
+        self.books.close(self.tickets, self.engine.slots.taken)
         return self.books
 
     def act(self) -> None:
@@ -249,13 +311,15 @@ class _Run:
         self.books.post(ticket, self.now)
         self.sending += 1
         sent_at = self.now
-        self.hear(iter([self.engine.sending(ticket, sent_at)]))
+        self.hear(self.engine.sending(ticket, sent_at))
         came, what = self.submission(ticket.key or "")
 
         def arrives() -> None:
             self.sending -= 1
             self.books.answer(ticket, what, self.now)
             self.hear(self.engine.submitted(ticket, came, sent_at=sent_at, now=self.now))
+            if ticket.state.over:  # its listeners wanted it accepted, and no more
+                self.books.open.pop(ticket.key or "", None)
 
         self.at(sent_at + self.trip(), arrives)
 
@@ -338,6 +402,7 @@ worlds = st.builds(
     fails=some,
     leaves=some,
     hurried=some,
+    joins=st.sampled_from([0, 0, 1, 4]),
     takes=st.sampled_from([1.0, 10.0, 120.0, 600.0]),
     spread=st.sampled_from([0.0, 0.3, 1.0]),
     round_trip=st.sampled_from([0.01, 0.2, 5.0]),
@@ -386,7 +451,7 @@ class SendsLostAnswersAgain(Engine):
 
     def submitted(
         self, ticket: Ticket, came: Prediction | KlingError, *, sent_at: float, now: float
-    ) -> Iterator[Event]:
+    ) -> Iterator[Delivery]:
         came = NotSent("x") if isinstance(came, AnswerLost) else came
         return super().submitted(ticket, came, sent_at=sent_at, now=now)
 
@@ -396,7 +461,7 @@ class CallsLostAnswersRefused(Engine):
 
     def submitted(
         self, ticket: Ticket, came: Prediction | KlingError, *, sent_at: float, now: float
-    ) -> Iterator[Event]:
+    ) -> Iterator[Delivery]:
         came = ContentRejected("x") if isinstance(came, AnswerLost) else came
         return super().submitted(ticket, came, sent_at=sent_at, now=now)
 
@@ -404,7 +469,7 @@ class CallsLostAnswersRefused(Engine):
 class LosesA429(Engine):
     """Forgets to put a throttled job back in line."""
 
-    def _put_back(self, ticket: Ticket, error: KlingError, again: float, **times: float) -> Iterator[Event]:
+    def _put_back(self, ticket: Ticket, error: KlingError, again: float, **times: float) -> Iterator[Delivery]:
         self.slots.give(ticket.weight)
         return iter(())
 
@@ -425,7 +490,7 @@ class IgnoresSlots(Engine):
 class KeepsSlots(Engine):
     """Never gives a slot back, so that the rest is never sent."""
 
-    def _end(self, ticket: Ticket, prediction: Prediction, now: float) -> Event:
+    def _end(self, ticket: Ticket, prediction: Prediction, now: float) -> Iterator[Delivery]:
         self.slots.take(ticket.weight)
         return super()._end(ticket, prediction, now)
 
@@ -435,7 +500,7 @@ class FreesSlotsEarly(Engine):
 
     def submitted(
         self, ticket: Ticket, came: Prediction | KlingError, *, sent_at: float, now: float
-    ) -> Iterator[Event]:
+    ) -> Iterator[Delivery]:
         if isinstance(came, Prediction):
             self.slots.give(ticket.weight)
         return super().submitted(ticket, came, sent_at=sent_at, now=now)
@@ -444,7 +509,7 @@ class FreesSlotsEarly(Engine):
 class DropsPollErrors(Engine):
     """Looks no more after a look that failed."""
 
-    def _not_told(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Event]:
+    def _not_told(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
         return iter(())
 
 
@@ -475,20 +540,22 @@ class AllowsABurstTooMany(Engine):
 class EndsTwice(Engine):
     """Tells a finish once more."""
 
-    def polled(self, ticket: Ticket, came: Prediction | KlingError, *, asked_at: float, now: float) -> Iterator[Event]:
-        for event in super().polled(ticket, came, asked_at=asked_at, now=now):
-            yield event
+    def polled(
+        self, ticket: Ticket, came: Prediction | KlingError, *, asked_at: float, now: float
+    ) -> Iterator[Delivery]:
+        for event, listener in super().polled(ticket, came, asked_at=asked_at, now=now):
+            yield event, listener
             if event.kind is EventKind.FINISHED:
-                yield event
+                yield event, listener
 
 
 class EndsSilently(Engine):
     """Keeps a refusal to itself."""
 
-    def _not_accepted(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Event]:
+    def _not_accepted(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
         return (
-            event
-            for event in super()._not_accepted(ticket, error, sent_at=sent_at, now=now)
+            (event, listener)
+            for event, listener in super()._not_accepted(ticket, error, sent_at=sent_at, now=now)
             if not isinstance(event.error, ContentRejected)
         )
 
@@ -515,17 +582,66 @@ class NeverRests(Engine):
 class WaitsForEver(Engine):
     """Lets a lost prediction be looked at without end."""
 
-    def forget(self, ticket: Ticket, *, now: float) -> None:
-        super().forget(ticket, now=now)
+    def forget(self, ticket: Ticket, listener: Listener, *, now: float) -> Iterator[Delivery]:
+        yield from super().forget(ticket, listener, now=now)
         if not ticket.state.over:
             self._deadlines.add(ticket, math.inf)
 
-    def polled(self, ticket: Ticket, came: Prediction | KlingError, *, asked_at: float, now: float) -> Iterator[Event]:
-        if isinstance(came, Prediction) and ticket.listener is None:
+    def polled(
+        self, ticket: Ticket, came: Prediction | KlingError, *, asked_at: float, now: float
+    ) -> Iterator[Delivery]:
+        if isinstance(came, Prediction) and not ticket.subscriptions:
             came = ProviderUnavailable("x")
         return super().polled(ticket, came, asked_at=asked_at, now=now)
 
 
+class TellsTheFirstOnly(Engine):
+    """Takes the first listener for all."""
+
+    def _end(self, ticket: Ticket, prediction: Prediction, now: float) -> Iterator[Delivery]:
+        return islice(super()._end(ticket, prediction, now), 1)
+
+
+class GoesOnTelling(Engine):
+    """Keeps those who have left."""
+
+    def forget(self, ticket: Ticket, listener: Listener, *, now: float) -> Iterator[Delivery]:
+        return iter(())
+
+
+class HasOneDeadline(Engine):
+    """Waits as long as the first listener does."""
+
+    def _attune(self, ticket: Ticket) -> None:
+        super()._attune(ticket)
+        self._deadlines.add(ticket, ticket.subscriptions[0].until)
+
+
+class EndsForAll(Engine):
+    """Gives a job up for all when the first has waited long enough."""
+
+    def _dismiss_late(self, ticket: Ticket, now: float) -> Iterator[Delivery]:
+        for one in ticket.subscriptions:
+            yield from self._dismiss(ticket, one, now, error=self._events.too_late(ticket, now))
+
+
+class SharesErrors(Engine):
+    """Raises one error in several tasks."""
+
+    def _not_accepted(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
+        for event, listener in super()._not_accepted(ticket, error, sent_at=sent_at, now=now):
+            yield evolve(event, error=event.error and error), listener
+
+
+class ForgetsForAll(Engine):
+    """Lets all listeners go with the first that leaves."""
+
+    def forget(self, ticket: Ticket, listener: Listener, *, now: float) -> Iterator[Delivery]:
+        for one in ticket.subscriptions:
+            yield from super().forget(ticket, one.hear, now=now)
+
+
+SLOW = evolve(QUIET.limits, submit_per_second=0.2, submit_burst=1)
 CONTROLS: list[tuple[type[Engine], str, World]] = [
     (SendsLostAnswersAgain, "posted at most once", evolve(QUIET, lost=0.3)),
     (CallsLostAnswersRefused, "a lost answer is unconfirmed", evolve(QUIET, lost=0.3)),
@@ -541,8 +657,14 @@ CONTROLS: list[tuple[type[Engine], str, World]] = [
     ),
     (SubmitsWithoutPacing, "G13 of submissions", QUIET),
     (AllowsABurstTooMany, "G13 of submissions", QUIET),
-    (EndsTwice, "every job ends exactly once", QUIET),
-    (EndsSilently, "every job ends exactly once", evolve(QUIET, refused=0.3)),
+    (EndsTwice, "nothing is heard after the end", QUIET),
+    (EndsSilently, "every listener hears the end exactly once", evolve(QUIET, refused=0.3)),
+    (TellsTheFirstOnly, "every listener hears the end exactly once", evolve(QUIET, joins=4)),
+    (GoesOnTelling, "nothing is heard after the end", evolve(QUIET, joins=4, leaves=0.9)),
+    (HasOneDeadline, "each is told by its own deadline", evolve(QUIET, joins=4, hurried=0.5)),
+    (EndsForAll, "none is given up before its own deadline", evolve(QUIET, joins=4, hurried=0.9, takes=100.0)),
+    (SharesErrors, "each has an error of its own", evolve(QUIET, joins=4, lost=0.5, limits=SLOW)),
+    (ForgetsForAll, "every listener hears the end exactly once", evolve(QUIET, joins=4, leaves=0.9)),
     (StarvesOne, "nobody starves", QUIET),
     (NeverRests, "it never spins", QUIET),
     (WaitsForEver, "it terminates", evolve(QUIET, leaves=0.9, takes=100.0)),

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from attrs import evolve
 
-from kling_async.errors import AnswerLost, ContentRejected, KlingError, NotSent, RateLimited, WaitTimeout
+from kling_async.errors import AnswerLost, ContentRejected, JournalError, KlingError, NotSent, RateLimited, WaitTimeout
 from kling_async.planning.moves import Event, EventKind, State, Ticket
 from kling_async.planning.progress import Progress, Tally
 from kling_async.prediction import Status
@@ -86,8 +86,30 @@ def test_what_is_stopped_is_still_planned() -> None:
     left = at.add("left", listener=lambda event: tally.heard(event, cost=None))
     tally.pulled()
     at.send(0.0)
-    at.hear(at.engine.recall(left, now=1.0))
+    [one] = left.subscriptions
+    at.hear(at.engine.recall(left, one.hear, now=1.0))
     assert {"planned": 1, "sending": 1} == places(tally)
+
+
+def test_what_never_left_was_never_counted_as_sent() -> None:
+    """A submission that a journal could not write down was not told as sent, so it fails out of the line."""
+    at, tally = counted(2)
+    ticket = at.engine.take_submit(0.0)
+    assert ticket is not None
+    at.answer(ticket, JournalError("no room"), now=0.0)
+    assert {"planned": 1, "failed": 1} == places(tally)
+
+
+def test_what_another_call_pays_for_is_not_spent() -> None:
+    """A job that was joined counts as finished, and costs nothing here."""
+    for came in (DONE, None):
+        at, tally = desk(), Tally(now=0.0, total=1)
+        tally.pulled()
+        ticket = at.add("0", listener=lambda event, tally=tally: tally.heard(event, cost=Decimal(1), free=True))
+        at.answer(at.send(0.0), came or AnswerLost("x"), now=0.0)
+        now = tally.snapshot(now=0.0)
+        assert (Decimal(0), 0, 1) == (now.spent, now.unpriced, now.finished)
+        assert ticket.state.over
 
 
 def test_a_throttled_look_moves_nothing() -> None:
