@@ -39,7 +39,9 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the keys and origins of whoever runs the tests out of them."""
+    """Keep the keys and origins of whoever runs the tests out of them, and the colours that they like."""
+    monkeypatch.setenv("PYTHON_COLORS", "0")  # from 3.13 on, Python paints its tracebacks in any terminal
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     for provider in ("GPTPROTO", "APIINONE"):
         monkeypatch.delenv(f"{provider}_API_KEY", raising=False)
         monkeypatch.delenv(f"{provider}_BASE_URL", raising=False)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
+import pickle
 import traceback
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -606,3 +609,14 @@ async def test_over_a_real_socket(tmp_path: Path, provider: str) -> None:
     assert ["job-0.png", "job-1.png"] == [path.name for path in files]
     assert (1, 1) == (sandbox.billed("a cat [[rate_limited]] [[poll_lost]]"), sandbox.billed("a dog [[lost]]"))
     assert 3 == sandbox.submits
+
+
+@pytest.mark.parametrize("spill", [pickle.dumps, copy.copy, copy.deepcopy])
+async def test_a_client_and_its_batches_are_neither_pickled_nor_copied(
+    house: OpenHouse, spill: Callable[[object], object]
+) -> None:
+    """A copy would share connections, limits and a journal with the original, so each way to make one is refused."""
+    async with house() as at:
+        for held in (at.client, at.client.batch([])):
+            with pytest.raises(TypeError, match=f"A {type(held).__name__} cannot be pickled or copied: .* Make one"):
+                spill(held)
