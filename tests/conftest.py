@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.util import module_from_spec, spec_from_file_location
@@ -14,10 +15,10 @@ import anyio
 import httpx
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
-from attrs import define
+from attrs import define, evolve
 
 from kling_async import Client, Limits
-from kling_async.testing import Sandbox, SandboxApp, VirtualClock
+from kling_async.testing import Fixed, Sandbox, SandboxApp, VirtualClock
 
 NO_LIMITS = Limits(submit_per_second=None, poll_per_second=None, max_open=None)
 ORIGIN = "http://127.0.0.1:1"
@@ -109,6 +110,19 @@ def serve() -> Serve:
             group.cancel_scope.cancel()
 
     return serving
+
+
+FOR_EVER = 1e6
+"""Seconds that a job of a sandbox takes which only `finish` ends."""
+
+
+def finish(sandbox: Sandbox, count: int) -> None:
+    """Wait for so many accepted jobs, let all that there are be done, and take no time for later ones."""
+    while len(sandbox.tasks) < count:
+        time.sleep(0.01)
+    sandbox.image_latency = Fixed(0.0)
+    for id, task in list(sandbox.tasks.items()):
+        sandbox.tasks[id] = evolve(task, done_at=task.started_at)
 
 
 async def read_request(stream: SocketStream) -> bytes:

@@ -197,8 +197,8 @@ async def test_a_lost_answer_is_unconfirmed_and_never_sent_again(house: OpenHous
 
 async def test_an_answer_that_never_comes_is_lost_by_the_deadline(house: OpenHouse) -> None:
     """A provider that takes a submission and says nothing leaves it unconfirmed after request_timeout."""
-    async with house(request_timeout=0.1) as at:
-        with pytest.raises(AnswerLost, match="0.1 s"):
+    async with house(request_timeout=0.5) as at:
+        with pytest.raises(AnswerLost, match="0.5 s"):
             await at.client.generate(ImageInput("a cat [[hang]]"))
     assert (1, 1) == (at.sandbox.submits, at.sandbox.billed())
 
@@ -213,7 +213,7 @@ PASSING = [
 @pytest.mark.parametrize("fault", PASSING)
 async def test_a_poll_that_fails_fails_no_prediction(house: OpenHouse, fault: str) -> None:
     """What goes wrong while looking is waited out, and the submission stays one."""
-    async with house(request_timeout=0.1) as at:
+    async with house(request_timeout=5.0) as at:
         prediction = await at.client.generate(ImageInput(f"a cat [[{fault}:3]]"))
     assert Status.SUCCEEDED is prediction.status
     assert 1 == at.sandbox.submits

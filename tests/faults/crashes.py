@@ -39,7 +39,7 @@ class Runner(TalkingProcess):
         assert isinstance(pid, int)
         return pid
 
-    def reap(self, pid: int, *, within: float = 30.0) -> int | None:
+    def reap(self, pid: int, *, within: float = 120.0) -> int | None:
         """Wait for a run to end, and return its exit code; None if it has not."""
         code = self.ask({"reap": pid, "within": within})["code"]
         assert code is None or isinstance(code, int)
@@ -52,7 +52,6 @@ class Runner(TalkingProcess):
         *,
         jobs: int,
         kill_after: float | None = None,
-        within: float = 30.0,
         **order: Any,
     ) -> int:
         """Run, killing the run after so many seconds, and return its exit code."""
@@ -60,7 +59,7 @@ class Runner(TalkingProcess):
         code = None if kill_after is None else self.reap(pid, within=kill_after)
         if code is None and kill_after is not None:
             os.kill(pid, signal.SIGKILL)
-        code = self.reap(pid, within=within) if code is None else code
+        code = self.reap(pid) if code is None else code
         assert code is not None, "a run did not end"
         return code
 

@@ -134,7 +134,7 @@ ROWS = (
         "No file by its name; the prediction is kept; a later call goes on and finishes.",
     ),
     Row(24, "Read-only directory or journal, no permission, no descriptors", "It fails before money is spent."),
-    Row(25, "A second process on one journal", "A clear error within 5 s."),
+    Row(25, "A second process on one journal", "A clear error at once."),
     Row(26, "Journal corrupt, cut, of another kind, from the future", "It is not opened, and never made anew."),
     Row(27, "Cancelled at every await", "No id is lost."),
     Row(28, "A sibling fails; Ctrl-C; SIGTERM; the loop is closed", "Submissions on their way end first."),

@@ -73,7 +73,7 @@ def interrupted_downloads(runner: Runner, site: OpenSite, folder: Path, *, kills
 def leaves(runner: Runner, site: OpenSite, folder: Path) -> None:
     """Leave while answers are on their way: each submission ends first, and its id is written down (G12)."""
     here = site(Script(submit=[(sleep(0.5) + accepted()).for_ever]))
-    assert 0 == runner.run(here, folder, jobs=8, leave_after=0.3), log_of(folder)
+    assert 0 == runner.run(here, folder, jobs=8, leave_at=("submitted", 8)), log_of(folder)
     check_nothing_lost(folder)
     kept = kept_in(folder)
     known = {one.prediction.id for one in kept if one.prediction is not None}
@@ -83,7 +83,7 @@ def leaves(runner: Runner, site: OpenSite, folder: Path) -> None:
 
 def timeouts(runner: Runner, site: OpenSite, folder: Path) -> None:
     """Answers that do not come in time: each job is submitted once, and unconfirmed."""
-    here = site(Script(submit=[sleep(0.6).for_ever]))
-    runner.run(here, folder, jobs=3, request_timeout=0.2, within=20.0)
+    here = site(Script(submit=[sleep(1.5).for_ever]))
+    runner.run(here, folder, jobs=3, request_timeout=0.5)
     assert {1} == set(here.books.submissions().values()), "a submission was repeated"
     assert 3 == len(unconfirmed_in(kept_in(folder)))

@@ -89,7 +89,7 @@ async def test_row_16_endless_interim_answers_to_a_download(site: OpenSite, tmp_
 
 async def test_row_20_many_downloads_from_one_host(site: OpenSite, tmp_path: Path) -> None:
     """However many files are saved at once, a host sees four connections, and all of the files come."""
-    here = site(Script(file=[(sleep(0.01) + HEALTHY_FILE).for_ever]))
+    here = site(Script(file=[(sleep(0.05) + HEALTHY_FILE).for_ever]))
     async with client_of(here) as client:
 
         async def save(number: int) -> None:

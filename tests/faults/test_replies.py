@@ -56,7 +56,7 @@ async def test_row_29_wall_clock_jumps(site: OpenSite, monkeypatch: pytest.Monke
         group.start_soon(set_clock)
         (await timed(lambda: client.generate(CAT, wait_timeout=200), by=2.0)).well()
     first, second = here.books.of("submit")
-    assert 20 / PACE - 0.005 <= second.at - first.at <= 20 / PACE + 0.3
+    assert 20 / PACE - 0.005 <= second.at - first.at < HOUR / PACE
     assert 1 == len(here.books.charges["a cat"])
 
 
@@ -229,7 +229,7 @@ async def test_row_31_more_than_was_declared(site: OpenSite, later: float) -> No
     here = site(Script(submit=[both, sleep(0.05) + HEALTHY_SUBMIT]))
     async with client_of(here) as client:
         first = (await timed(partial(client.submit, ImageInput(prompt="first")), by=ANSWER_WITHIN)).well()
-        await anyio.sleep(5 * later)
+        await here.until(lambda books: books.answered == 1)  # what comes behind is here, too
         second = (await timed(partial(client.submit, CAT), by=ANSWER_WITHIN)).well()
     assert "p-1" == first.id
     assert [second.id] == here.books.charges["a cat"]
