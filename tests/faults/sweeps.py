@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import time
 from pathlib import Path
 
 from .answers import Script, accepted, send, sleep
@@ -57,13 +60,21 @@ def steps(runner: Runner, site: OpenSite, folder: Path, *, first: int = 1, every
 
 
 def interrupted_downloads(runner: Runner, site: OpenSite, folder: Path, *, kills: int) -> None:
-    """Kill runs while files are half here: nothing under a final name is partial, and the next run completes it."""
+    """Kill runs while files are half here, one more each time: none has its final name, and the next run completes it.
+
+    Args:
+        kills: at most 4, as so many files come at once from one host.
+    """
     half = len(PNG) // 2
     head = f'HTTP/1.1 200 OK\r\nETag: "one"\r\nContent-Length: {len(PNG)}\r\n\r\n'.encode()
-    slow = send(head + PNG[:half]) + sleep(0.3) + send(PNG[half:])
+    slow = send(head + PNG[:half]) + sleep(30.0) + send(PNG[half:])
     for number in range(kills):
         here, place = site(Script(file=[slow.for_ever])), folder / f"half-{number}"
-        runner.run(here, place, jobs=4, kill_after=0.25 + 0.05 * number)
+        run = runner.start(here, place, jobs=4)
+        while sum(path.stat().st_size >= half for path in place.glob("out/*")) <= number:
+            time.sleep(0.01)
+        os.kill(run, signal.SIGKILL)
+        assert -signal.SIGKILL == runner.reap(run)
         check_nothing_lost(place)
         here.script(Script())
         assert 0 == runner.run(here, place, jobs=4), log_of(place)
