@@ -113,7 +113,7 @@ def run_tests(session: nox.Session, package: str) -> None:
 
 
 @nox.session
-@bounded(minutes=20)
+@bounded(minutes=40)
 def tests(session: nox.Session) -> None:
     """Run the tests against the built wheel, with branch coverage; what follows `--` goes to pytest."""
     session.install(*PINS, *RUNTIME, *group("test"))
@@ -121,7 +121,7 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="uv", reuse_venv=False)
-@bounded(minutes=20)
+@bounded(minutes=40)
 def lowest(session: nox.Session) -> None:
     """Run the tests with the oldest dependencies that the project file allows."""
     session.install("--resolution=lowest-direct", *RUNTIME)
@@ -148,7 +148,7 @@ def starts(program: str | None) -> bool:
 
 
 @nox.session(venv_backend="none")
-@bounded(minutes=90)
+@bounded(minutes=180)
 def pythons(session: nox.Session) -> None:
     """Run the tests on every Python from the oldest promised one up that this machine has."""
     found, path = pythons_here()
@@ -178,7 +178,7 @@ def aiohttp(session: nox.Session) -> None:
 
 
 @nox.session
-@bounded(minutes=30)
+@bounded(minutes=60)
 def faults(session: nox.Session) -> None:
     """Run the whole fault matrix, also what takes long, against the built wheel; what follows `--` goes to pytest."""
     session.install(*PINS, *RUNTIME, *group("test"))

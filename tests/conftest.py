@@ -16,6 +16,7 @@ import httpx
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from attrs import define, evolve
+from hypothesis import HealthCheck, settings
 
 from kling_async import Client, Limits
 from kling_async.testing import Fixed, Sandbox, SandboxApp, VirtualClock
@@ -23,6 +24,16 @@ from kling_async.testing import Fixed, Sandbox, SandboxApp, VirtualClock
 NO_LIMITS = Limits(submit_per_second=None, poll_per_second=None, max_open=None)
 ORIGIN = "http://127.0.0.1:1"
 """Where the sandbox in the process pretends to be; nothing ever connects to it."""
+
+
+settings.register_profile(
+    "steady",
+    deadline=None,  # how long an example takes is the machine's business,
+    suppress_health_check=[HealthCheck.too_slow],  # and so is how long it takes to make one up
+    derandomize=True,
+    database=None,
+)
+settings.load_profile("steady")
 
 
 def pytest_configure() -> None:

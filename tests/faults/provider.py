@@ -23,7 +23,7 @@ import threading
 import time
 import traceback
 
-LIVES_FOR = 900.0
+LIVES_FOR = 7200.0
 """Seconds after which it ends in any case."""
 MOST_CONNECTIONS = 400
 PATIENCE = 20.0
