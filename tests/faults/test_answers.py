@@ -63,7 +63,7 @@ async def lost(here: Site, **settings: float) -> AnswerLost:
 async def generated(here: Site, **settings: float) -> Prediction:
     """Generate once at a site; it must succeed, and be paid for once."""
     async with client_of(here, **settings) as client:
-        prediction = (await timed(lambda: client.generate(CAT, wait_timeout=300), by=3.0)).well()
+        prediction = (await timed(lambda: client.generate(CAT, wait_timeout=900), by=3.0)).well()
     check_paid_once(here.books, ["a cat"])
     assert prediction.status is Status.SUCCEEDED
     return prediction
@@ -344,7 +344,7 @@ async def test_row_10_error_in_a_200(site: OpenSite, row: tuple[str, str, type[K
     provider, body, kind, sent = row
     here = site(Script(submit=[reply(body).free.for_ever]))
     async with client_of(here, provider=provider, pace=1000.0) as client:
-        error = (await timed(lambda: client.submit(CAT, wait_timeout=600), by=2.0)).badly(kind)
+        error = (await timed(lambda: client.submit(CAT, wait_timeout=6000), by=2.0)).badly(kind)
     assert (kind is AnswerLost) == error.may_be_billed
     assert {"a cat": sent} == dict(here.books.submissions())
 
@@ -369,7 +369,7 @@ async def test_row_15_slow_answer_to_a_poll(site: OpenSite, answer: Answer) -> N
     await generated(site(Script(poll=[answer])), request_timeout=ANSWER_WITHIN)
     here = site(Script(poll=[answer.for_ever]))
     async with client_of(here, request_timeout=ANSWER_WITHIN) as client:
-        error = (await timed(lambda: client.generate(CAT, wait_timeout=60), by=0.6)).badly(WaitTimeout)
+        error = (await timed(lambda: client.generate(CAT, wait_timeout=100), by=1.0)).badly(WaitTimeout)
     assert error.prediction.id == error.id
 
 

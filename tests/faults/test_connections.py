@@ -153,7 +153,7 @@ async def test_row_19_flapping_names(site: OpenSite, trouble: list[object]) -> N
     origin = here.origin.replace("127.0.0.1", "provider.test")
     with fake_names({"provider.test": [*trouble, ["127.0.0.1"]]}):
         async with client_of(here, origin=origin, allow_http=True) as client:
-            (await timed(lambda: client.submit(CAT, wait_timeout=200), by=2.0)).well()
+            (await timed(lambda: client.submit(CAT, wait_timeout=900), by=2.0)).well()
     check_paid_once(here.books, ["a cat"])
 
 

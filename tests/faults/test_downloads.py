@@ -398,7 +398,7 @@ async def test_row_34_hostile_ids(site: OpenSite, id: str) -> None:
     """An id that could be a path is none, and is never put into an address; a dull one that is odd is kept as it is."""
     here = site(Script(submit=[accepted(id)]))
     async with client_of(here) as client:
-        ended = await timed(lambda: client.generate(CAT, wait_timeout=5), by=0.5)
+        ended = await timed(lambda: client.generate(CAT, wait_timeout=50), by=1.0)
     assert ended.error is not None
     check_paid_once(here.books, ["a cat"])
     assert all(one.target.count("/") == 5 and ".." not in one.target for one in here.books.of("poll"))

@@ -163,7 +163,7 @@ async def test_row_13_a_429_for_ever(site: OpenSite) -> None:
     """A provider that says 429 for ever ends a call after 8 tries, and nothing was charged."""
     here = site(Script(submit=[refused("429 Too Many Requests", headers=retry("0")).for_ever]))
     async with client_of(here) as client:
-        error = (await timed(lambda: client.submit(CAT, wait_timeout=200), by=2.0)).badly(RateLimited)
+        error = (await timed(lambda: client.submit(CAT, wait_timeout=900), by=2.0)).badly(RateLimited)
     assert not error.may_be_billed
     assert 8 == len(here.books.of("submit"))
     assert {} == here.books.charges

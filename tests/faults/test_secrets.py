@@ -78,7 +78,7 @@ async def test_row_38_prediction_repeats_the_key(site: OpenSite) -> None:
     word = poll_reply("completed", ["https://a.test/1.png?key=" + CANARY], error=CANARY, note=[CANARY])
     here = site(Script(poll=[poll_reply(CANARY), word.for_ever]))
     async with client_of(here) as client:
-        prediction = (await timed(lambda: client.generate(CAT, wait_timeout=200), by=2.0)).well()
+        prediction = (await timed(lambda: client.generate(CAT, wait_timeout=900), by=2.0)).well()
     check_no_key(repr(prediction), repr(prediction.raw), repr(prediction.outputs[0].url), pickle.dumps(prediction))
 
 
