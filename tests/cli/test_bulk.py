@@ -73,6 +73,13 @@ class Started:
             text=True,
         )
         self.heard: list[str] = []
+        self.journal = folder / "out/journal.db"
+
+    def wait_for_accepted(self, count: int) -> None:
+        """Wait until it has written down that so many submissions were accepted."""
+        while sum(one.state is State.ACCEPTED for one in read_journal(self.journal).submissions) < count:
+            assert self.process.poll() is None, self.end()
+            time.sleep(0.02)
 
     def end(self) -> tuple[int, str, str]:
         """Wait until it has ended, and return its exit code and what it said."""
@@ -86,12 +93,6 @@ class Started:
             line = self.process.stderr.readline()
             assert line, f"it has ended, and never said {word!r}"
             self.heard.append(line)
-
-
-def wait_for_accepted(folder: Path, count: int) -> None:
-    """Wait until the run has written down that so many submissions were accepted."""
-    while sum(one.state is State.ACCEPTED for one in read_journal(folder / "out/journal.db").submissions) < count:
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("name", ["jobs.jsonl", "jobs.csv"])
@@ -320,7 +321,7 @@ def test_a_killed_run_is_gone_on_with(run: Run, folder: Path, slow: Served) -> N
     sandbox, settings = slow
     write_sheet(folder, foxes(16))
     started = Started(folder, settings, "batch", "jobs.jsonl", "-p", "apiinone", "--max-open", "8")
-    wait_for_accepted(folder, 8)
+    started.wait_for_accepted(8)
     started.process.kill()
     started.end()
     before = run("status", "out", "--json")
@@ -343,7 +344,7 @@ def test_the_first_interrupt_finishes_what_is_paid_for(run: Run, folder: Path, s
     sandbox, settings = slow
     write_sheet(folder, foxes(12))
     started = Started(folder, settings, "batch", "jobs.jsonl", "--max-open", "4")
-    wait_for_accepted(folder, 4)
+    started.wait_for_accepted(4)
     started.process.send_signal(signal.SIGINT)
     started.hear("stopping")
     finish(sandbox, 4)
@@ -364,7 +365,7 @@ def test_the_second_interrupt_leaves(run: Run, folder: Path, slow: Served, sign:
     sandbox, settings = slow
     write_sheet(folder, {"a": "a cat", "b": "a dog"})
     started = Started(folder, settings, "batch", "jobs.jsonl")
-    wait_for_accepted(folder, 2)
+    started.wait_for_accepted(2)
     started.process.send_signal(sign)
     started.hear("stopping")
     started.process.send_signal(sign)
@@ -382,7 +383,7 @@ def test_status_is_told_while_it_runs(run: Run, folder: Path, slow: Served) -> N
     sandbox, settings = slow
     write_sheet(folder, {f"a{n}": f"cat {n}" for n in range(6)})
     started = Started(folder, settings, "batch", "jobs.jsonl", "-p", "apiinone")
-    wait_for_accepted(folder, 6)
+    started.wait_for_accepted(6)
     told = json.loads(run("status", "out", "--json").stdout)
     assert f"process {started.process.pid} on" in told["under_way"]
     assert 6 == told["jobs"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,15 @@ def log_of(folder: Path) -> str:
     """Return what a run has said."""
     log = folder / "log.txt"
     return log.read_text() if log.exists() else ""
+
+
+def wait_until(met: Callable[[], bool], folder: Path) -> None:
+    """Wait until a run has done something; if it never does, its words are the error."""
+    for _ in range(20_000):
+        if met():
+            return
+        time.sleep(0.01)
+    raise AssertionError(log_of(folder))
 
 
 def kept_in(folder: Path) -> list[Submission]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
-import time
+from functools import partial
 from pathlib import Path
 
 from .answers import Script, accepted, send, sleep
 from .conftest import OpenSite
-from .crashes import PNG, Runner, check_nothing_lost, check_paid, kept_in, log_of, unconfirmed_in
+from .crashes import PNG, Runner, check_nothing_lost, check_paid, kept_in, log_of, unconfirmed_in, wait_until
 
 __all__ = ["interrupted_downloads", "leaves", "steps", "sweep", "timeouts"]
 
@@ -71,14 +71,19 @@ def interrupted_downloads(runner: Runner, site: OpenSite, folder: Path, *, kills
     for number in range(kills):
         here, place = site(Script(file=[slow.for_ever])), folder / f"half-{number}"
         run = runner.start(here, place, jobs=4)
-        while sum(path.stat().st_size >= half for path in place.glob("out/*")) <= number:
-            time.sleep(0.01)
+        wait_until(partial(has_files, place, number + 1, half), place)
         os.kill(run, signal.SIGKILL)
         assert -signal.SIGKILL == runner.reap(run)
         check_nothing_lost(place)
         here.script(Script())
         assert 0 == runner.run(here, place, jobs=4), log_of(place)
         check_nothing_lost(place)
+
+
+def has_files(folder: Path, count: int, size: int) -> bool:
+    """Tell whether a run has so many files, partial or not, that are at least so long."""
+    files = [*folder.glob("out/*.part"), *folder.glob("out/*.png")]
+    return count <= sum(path.stat().st_size >= size for path in files)
 
 
 def leaves(runner: Runner, site: OpenSite, folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from .answers import Script, accepted, sleep
 from .conftest import OpenSite
-from .crashes import Runner, check_nothing_lost, check_paid, ids_told, kept_in, log_of, unconfirmed_in
+from .crashes import Runner, check_nothing_lost, check_paid, ids_told, kept_in, log_of, unconfirmed_in, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +23,12 @@ def runner() -> Iterator[Runner]:
 
 def wait_for_ids(folder: Path, count: int) -> None:
     """Wait until a run has told of so many ids."""
-    while len(ids_told(folder)) < count:
-        time.sleep(0.01)
+    wait_until(lambda: len(ids_told(folder)) >= count, folder)
 
 
 def wait_for_word(folder: Path, word: str) -> None:
     """Wait until a run has said a word."""
-    while word not in log_of(folder):
-        time.sleep(0.01)
+    wait_until(lambda: word in log_of(folder), folder)
 
 
 SLOW = Script(submit=[(sleep(0.1) + accepted()).for_ever])
