@@ -27,7 +27,7 @@ from kling_async import Client, Event, EventKind, ImageInput, Job, KlingError, L
 from kling_async.effects.clock import SystemClock
 
 KEY = "sk-canary-b7d1e95c04f2"
-LIVES_FOR = 300
+LIVES_FOR = 500
 """Seconds after which a run is ended in any case."""
 
 
