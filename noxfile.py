@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,6 +67,8 @@ os.environ.setdefault("UV_SYSTEM_CERTS", "true")  # trust whom pip trusts, or uv
 PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 RUNTIME: list[str] = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["cli"]]
 AIOHTTP: list[str] = PROJECT["project"]["optional-dependencies"]["aiohttp"]
+PROMISED = nox.project.python_versions(PROJECT)
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 INSTALLED = {"PYTHONSAFEPATH": "1"}  # keeps the checkout off sys.path, so that only the installed package is found
 
 
@@ -110,7 +113,7 @@ def run_tests(session: nox.Session, package: str) -> None:
 
 
 @nox.session
-@bounded(minutes=20)
+@bounded(minutes=40)
 def tests(session: nox.Session) -> None:
     """Run the tests against the built wheel, with branch coverage; what follows `--` goes to pytest."""
     session.install(*PINS, *RUNTIME, *group("test"))
@@ -118,12 +121,50 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="uv", reuse_venv=False)
-@bounded(minutes=20)
+@bounded(minutes=40)
 def lowest(session: nox.Session) -> None:
     """Run the tests with the oldest dependencies that the project file allows."""
     session.install("--resolution=lowest-direct", *RUNTIME)
     session.install(*group("test"))
     run_tests(session, install_wheel(session))
+
+
+def pythons_here() -> tuple[list[str], str]:
+    """Find the versions from the oldest promised one up that this machine has, and the PATH on which they are.
+
+    pyenv keeps a shim on the PATH for each version that it has installed, but one that is not activated does not start.
+    So the versions' own folders go first.
+    """
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    path = os.pathsep.join([*map(str, sorted(pyenv.glob("versions/3.*/bin"))), os.environ.get("PATH", "")])
+    oldest = int(PROMISED[0].partition(".")[2])
+    versions = (f"3.{minor}" for minor in range(oldest, oldest + 20))
+    return [one for one in versions if one == RUNNING or starts(shutil.which(f"python{one}", path=path))], path
+
+
+def starts(program: str | None) -> bool:
+    """Tell whether a Python starts."""
+    return program is not None and not subprocess.run([program, "-c", ""], check=False, capture_output=True).returncode  # noqa: S603
+
+
+@nox.session(venv_backend="none")
+@bounded(minutes=180)
+def pythons(session: nox.Session) -> None:
+    """Run the tests on every Python from the oldest promised one up that this machine has."""
+    found, path = pythons_here()
+    missing = [version for version in PROMISED if version not in found]
+    session.log(f"Pythons found: {', '.join(found) or 'none'}; promised and not found: {', '.join(missing) or 'none'}")
+    if not found:
+        session.error(f"no Python {PROMISED[0]} or newer")
+    failed = list[str]()
+    for version in found:
+        chosen = [] if version == RUNNING else ["--force-python", version, "--error-on-missing-interpreters"]
+        try:
+            session.run(sys.executable, __file__, "-s", "tests", *chosen, "--", *session.posargs, env={"PATH": path})
+        except nox.command.CommandFailed:
+            failed.append(version)
+    if failed:
+        session.error(f"the tests failed on Python {', '.join(failed)}")
 
 
 @nox.session
@@ -137,7 +178,7 @@ def aiohttp(session: nox.Session) -> None:
 
 
 @nox.session
-@bounded(minutes=30)
+@bounded(minutes=60)
 def faults(session: nox.Session) -> None:
     """Run the whole fault matrix, also what takes long, against the built wheel; what follows `--` goes to pytest."""
     session.install(*PINS, *RUNTIME, *group("test"))

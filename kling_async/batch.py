@@ -24,6 +24,7 @@ from attrs import evolve
 
 from .desk import Case, Desk
 from .effects.clock import Clock
+from .effects.credentials import NonCopyable
 from .effects.parts import check_directory
 from .effects.signals import hear_signals
 from .errors import InputError, InputFault, JournalError, KlingError, NotSent, PredictionFailed
@@ -46,7 +47,7 @@ _SAVING: Final = 4
 """Downloads at once: they cost neither money nor API budget, only the user's line."""
 
 
-class Batch:
+class Batch(NonCopyable):
     """Many jobs under way; made by `Client.batch`. Enter it, and iterate over it once."""
 
     def __init__(

@@ -10,7 +10,7 @@ from typing import Final, Self
 from .batch import Batch
 from .desk import accepted_in
 from .effects.clock import Clock, SystemClock
-from .effects.credentials import Keys
+from .effects.credentials import Keys, NonCopyable
 from .effects.journal import Journal
 from .effects.lanes import HttpTransport
 from .errors import InputError, InputFault, PredictionFailed
@@ -35,10 +35,11 @@ _UNASKED: Final = 0.1
 """What a prediction of an earlier run counts for until somebody asks for it."""
 
 
-class Client:
+class Client(NonCopyable):
     """Generate images and videos, through one or several providers.
 
-    Use it inside `async with`, once; one per event loop is enough for any number of concurrent calls.
+    Use it inside `async with`, once; one per event loop is enough for any number of concurrent calls. It holds keys and
+    connections, so it can neither be pickled nor copied.
 
     Args:
         provider: who does what does not name a provider itself: "gptproto" or "apiinone".

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.util import module_from_spec, spec_from_file_location
@@ -14,15 +15,26 @@ import anyio
 import httpx
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
-from attrs import define
+from attrs import define, evolve
+from hypothesis import HealthCheck, settings
 
 from kling_async import Client, Limits
 from kling_async.effects.journal import Journal
-from kling_async.testing import Sandbox, SandboxApp, VirtualClock
+from kling_async.testing import Fixed, Sandbox, SandboxApp, VirtualClock
 
 NO_LIMITS = Limits(submit_per_second=None, poll_per_second=None, max_open=None)
 ORIGIN = "http://127.0.0.1:1"
 """Where the sandbox in the process pretends to be; nothing ever connects to it."""
+
+
+settings.register_profile(
+    "steady",
+    deadline=None,  # how long an example takes is the machine's business,
+    suppress_health_check=[HealthCheck.too_slow],  # and so is how long it takes to make one up
+    derandomize=True,
+    database=None,
+)
+settings.load_profile("steady")
 
 
 def pytest_configure() -> None:
@@ -40,7 +52,9 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the keys and origins of whoever runs the tests out of them."""
+    """Keep the keys and origins of whoever runs the tests out of them, and the colours that they like."""
+    monkeypatch.setenv("PYTHON_COLORS", "0")  # from 3.13 on, Python paints its tracebacks in any terminal
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     for provider in ("GPTPROTO", "APIINONE"):
         monkeypatch.delenv(f"{provider}_API_KEY", raising=False)
         monkeypatch.delenv(f"{provider}_BASE_URL", raising=False)
@@ -114,6 +128,19 @@ def serve() -> Serve:
             group.cancel_scope.cancel()
 
     return serving
+
+
+FOR_EVER = 1e6
+"""Seconds that a job of a sandbox takes which only `finish` ends."""
+
+
+def finish(sandbox: Sandbox, count: int) -> None:
+    """Wait for so many accepted jobs, let all that there are be done, and take no time for later ones."""
+    while len(sandbox.tasks) < count:
+        time.sleep(0.01)
+    sandbox.image_latency = Fixed(0.0)
+    for id, task in list(sandbox.tasks.items()):
+        sandbox.tasks[id] = evolve(task, done_at=task.started_at)
 
 
 async def read_request(stream: SocketStream) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_async import ImageInput, InputError, Job, Shot, VideoInput, matrix
@@ -128,7 +128,6 @@ def test_values_of_one_word_keep_their_keys_when_others_come() -> None:
     assert 6 == len({job.key for job in more})
 
 
-@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_keys_are_unique_whatever_the_values(first: list[Any], second: list[Any]) -> None:
     """No two combinations share a key, and every key is one that a job may have."""
@@ -136,7 +135,6 @@ def test_keys_are_unique_whatever_the_values(first: list[Any], second: list[Any]
     assert len(first) * len(second) == len({job.key for job in jobs})
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=300), min_size=1, max_size=3, unique=True))
 def test_long_values_make_short_keys(values: list[str]) -> None:
     """A key stays below its limit however long the values are, and stays unique."""

@@ -11,10 +11,22 @@ from urllib.parse import urlsplit
 from ..errors import InputError, InputFault
 from ..providers import Provider
 
-__all__ = ["Credential", "Keys", "is_loopback", "read_key", "read_origin"]
+__all__ = ["Credential", "Keys", "NonCopyable", "is_loopback", "read_key", "read_origin"]
 
 
-class Credential:
+class NonCopyable:
+    """What holds keys or open connections; to pickle or to copy it raises TypeError."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"A {type(self).__name__} cannot be pickled or copied: it holds keys or open connections. "
+            "Make one in each process that needs it."
+        )
+
+
+class Credential(NonCopyable):
     """A provider's key, tied to the origin it may be sent to."""
 
     __slots__ = ("_header", "_key", "origin")
@@ -41,11 +53,8 @@ class Credential:
     def __repr__(self) -> str:
         return f"Credential(key=[masked], origin={self.origin!r})"
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a key is not pickled")
 
-
-class Keys:
+class Keys(NonCopyable):
     """Keys by provider, as they were handed in. Its repr, which tracebacks with locals print, shows none."""
 
     __slots__ = ("_given",)

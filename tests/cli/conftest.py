@@ -35,7 +35,7 @@ def run(folder: Path) -> Run:
             env=environment | {"COLUMNS": "100", "NO_COLOR": "1"} | settings,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
             check=False,
         )
 

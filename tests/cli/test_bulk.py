@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 
+from kling_async import State
+from kling_async.effects.journal.reading import read_journal
 from kling_async.testing import Fixed, Sandbox, SandboxServer
 
+from ..conftest import FOR_EVER, finish
 from .conftest import Run
 
 Served = tuple[Sandbox, dict[str, str]]
@@ -50,8 +53,8 @@ def statuses(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def slow() -> Iterator[Served]:
-    """Serve a sandbox in which a job takes two seconds."""
-    sandbox = Sandbox(strict=True, image_latency=Fixed(2.0))
+    """Serve a sandbox in which a job is done when `finish` says so."""
+    sandbox = Sandbox(strict=True, image_latency=Fixed(FOR_EVER))
     with SandboxServer(sandbox) as server:
         names = [f"{name}_{what}" for name in ("GPTPROTO", "APIINONE") for what in ("BASE_URL", "API_KEY")]
         yield sandbox, dict(zip(names, [server.url, sandbox.key] * 2, strict=True))
@@ -69,19 +72,27 @@ class Started:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.heard: list[str] = []
+        self.journal = folder / "out/journal.db"
+
+    def wait_for_accepted(self, count: int) -> None:
+        """Wait until it has written down that so many submissions were accepted."""
+        while sum(one.state is State.ACCEPTED for one in read_journal(self.journal).submissions) < count:
+            assert self.process.poll() is None, self.end()
+            time.sleep(0.02)
 
     def end(self) -> tuple[int, str, str]:
         """Wait until it has ended, and return its exit code and what it said."""
-        out, talk = self.process.communicate(timeout=40)
-        return self.process.returncode, out, talk
+        out, talk = self.process.communicate(timeout=200)
+        return self.process.returncode, out, "".join([*self.heard, talk])
 
-
-def wait_for_submits(sandbox: Sandbox, count: int) -> None:
-    """Wait until so many submissions have arrived."""
-    until = time.monotonic() + 20
-    while sandbox.submits < count:
-        assert time.monotonic() < until, f"only {sandbox.submits} submissions"
-        time.sleep(0.02)
+    def hear(self, word: str) -> None:
+        """Wait until it has said a word."""
+        assert self.process.stderr is not None
+        while word not in "".join(self.heard):
+            line = self.process.stderr.readline()
+            assert line, f"it has ended, and never said {word!r}"
+            self.heard.append(line)
 
 
 @pytest.mark.parametrize("name", ["jobs.jsonl", "jobs.csv"])
@@ -192,14 +203,14 @@ def test_stdin_is_a_sheet(folder: Path, served: Served) -> None:
         input='{"prompt": "a cat"}\n',
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert 0 == piped.returncode, piped.stderr
     assert piped.stdout.startswith(settings["GPTPROTO_BASE_URL"])
     assert not (folder / "out/media").exists()
     wrong = subprocess.run(
-        command, cwd=folder, input='{"prompt": 1}\n', capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, input='{"prompt": 1}\n', capture_output=True, text=True, timeout=200, check=False
     )
     assert (2, True) == (wrong.returncode, "stdin:1: prompt: must be text" in wrong.stderr)
     assert 1 == sandbox.submits
@@ -317,14 +328,14 @@ def test_a_killed_run_is_gone_on_with(run: Run, folder: Path, slow: Served) -> N
     sandbox, settings = slow
     write_sheet(folder, foxes(16))
     started = Started(folder, settings, "batch", "jobs.jsonl", "-o", "out", "-p", "apiinone", "--max-open", "8")
-    wait_for_submits(sandbox, 8)
-    time.sleep(0.3)  # until their answers are written down
+    started.wait_for_accepted(8)
     started.process.kill()
     started.end()
     before = run("status", "out", "--json")
     told = json.loads(before.stdout)
     assert (None, 8) == (told["under_way"], told["statuses"].get("running")), before.stdout
     (folder / "jobs.jsonl").unlink()
+    finish(sandbox, 8)
     shown = run("resume", "out", "--max-open", "30", **settings)
     assert 0 == shown.returncode, shown.stderr
     assert {1} == {sandbox.billed(prompt) for prompt in foxes(16).values()}
@@ -340,8 +351,10 @@ def test_the_first_interrupt_finishes_what_is_paid_for(run: Run, folder: Path, s
     sandbox, settings = slow
     write_sheet(folder, foxes(12))
     started = Started(folder, settings, "batch", "jobs.jsonl", "-o", "out", "--max-open", "4")
-    wait_for_submits(sandbox, 4)
+    started.wait_for_accepted(4)
     started.process.send_signal(signal.SIGINT)
+    started.hear("stopping")
+    finish(sandbox, 4)
     code, out, talk = started.end()
     assert (130, 4) == (code, sandbox.submits), talk
     assert 4 == len(out.split())
@@ -354,32 +367,30 @@ def test_the_first_interrupt_finishes_what_is_paid_for(run: Run, folder: Path, s
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_the_second_interrupt_leaves(run: Run, folder: Path, served: Served, sign: signal.Signals) -> None:
+def test_the_second_interrupt_leaves(run: Run, folder: Path, slow: Served, sign: signal.Signals) -> None:
     """It does not wait for what is accepted; the results say what goes on, and a resume takes it up."""
-    sandbox, settings = served
-    write_sheet(folder, {"a": "a cat [[slow:20]]", "b": "a dog [[slow:20]]"})
+    sandbox, settings = slow
+    write_sheet(folder, {"a": "a cat", "b": "a dog"})
     started = Started(folder, settings, "batch", "jobs.jsonl", "-o", "out")
-    assert started.process.stderr is not None
-    wait_for_submits(sandbox, 2)
-    time.sleep(0.3)
+    started.wait_for_accepted(2)
     started.process.send_signal(sign)
-    while "stopping" not in started.process.stderr.readline():
-        pass
+    started.hear("stopping")
     started.process.send_signal(sign)
     code, out, talk = started.end()
     assert (130, "") == (code, out), talk
     assert "kling-async resume out" in talk
     assert {"a": "running", "b": "running"} == statuses(folder)
+    finish(sandbox, 2)
     assert 0 == run("resume", "out", **settings).returncode
     assert 2 == sandbox.submits
 
 
-def test_status_is_told_while_it_runs(run: Run, folder: Path, served: Served) -> None:
+def test_status_is_told_while_it_runs(run: Run, folder: Path, slow: Served) -> None:
     """Another process may look, and may not interfere; a second run in the same folder is refused."""
-    sandbox, settings = served
-    write_sheet(folder, {f"a{n}": f"cat {n} [[slow:40]]" for n in range(6)})
+    sandbox, settings = slow
+    write_sheet(folder, {f"a{n}": f"cat {n}" for n in range(6)})
     started = Started(folder, settings, "batch", "jobs.jsonl", "-o", "out", "-p", "apiinone")
-    wait_for_submits(sandbox, 6)
+    started.wait_for_accepted(6)
     told = json.loads(run("status", "out", "--json").stdout)
     assert f"process {started.process.pid} on" in told["under_way"]
     assert 6 == told["jobs"]
@@ -390,6 +401,7 @@ def test_status_is_told_while_it_runs(run: Run, folder: Path, served: Served) ->
         refused = run(*arguments, **settings)
         assert (1, True) == (refused.returncode, "a run is under way" in refused.stderr)
     assert kept == (folder / "out/jobs.jsonl").read_bytes()
+    finish(sandbox, 6)
     assert 0 == started.end()[0]
     assert {"succeeded": 6} == json.loads(run("status", "out", "--json").stdout)["statuses"]
     assert 6 == sandbox.submits

@@ -197,7 +197,7 @@ def test_exit_codes_tell_how_it_ended(run: Run, served: Served, prompt: str, cod
 def test_running_out_of_time_is_4_and_keeps_the_id(run: Run, served: Served) -> None:
     """When the time is up, the id of what goes on is told."""
     sandbox, settings = served
-    shown = run("generate", "a cat [[slow:1000]]", "--timeout", "1", **settings)
+    shown = run("generate", "a cat [[slow:1000]]", "--timeout", "3", **settings)
     assert 4 == shown.returncode, shown.stderr
     [entry] = sandbox.entries
     assert entry.id in shown.stderr
@@ -260,7 +260,7 @@ def test_sandbox_tells_its_address_and_serves(folder: Path, run: Run) -> None:
             shown = run("generate", "a cat", "-p", provider.lower(), **settings)
             assert 0 == shown.returncode, shown.stderr
         process.send_signal(signal.SIGINT)
-        _, talk = process.communicate(timeout=20)
+        _, talk = process.communicate(timeout=200)
     assert 130 == process.returncode
     assert "export GPTPROTO_BASE_URL=" in talk
     assert "Traceback" not in talk
@@ -290,7 +290,7 @@ def test_an_interrupted_generation_tells_its_id(folder: Path, served: Served) ->
         assert process.stderr is not None
         lines = [process.stderr.readline() for _ in range(2)]
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=200)
     [entry] = sandbox.entries
     assert entry.id in lines[1]
     assert 130 == process.returncode

@@ -126,7 +126,7 @@ def run(words: list[str], settings: dict[str, str], folder: Path, *options: str)
     """Run an example as a user would, to its good end."""
     command = [sys.executable, *options, str(EXAMPLES / words[0]), *words[1:]]
     done = subprocess.run(
-        command, cwd=folder, env=settings, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False
+        command, cwd=folder, env=settings, capture_output=True, text=True, encoding="utf-8", timeout=200, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
@@ -200,7 +200,7 @@ def test_a_run_is_stopped_and_taken_up(tmp_path: Path) -> None:
             assert first.stdout is not None
             assert first.stdout.readline().startswith("fox-")
             first.send_signal(signal.SIGINT)
-            told, said = first.communicate(timeout=30)
+            told, said = first.communicate(timeout=200)
         assert first.returncode == 0, said
         assert "once more to leave at once" in said
         assert told.endswith(" of 40 are done.\nStopped; run it again.\n")

@@ -38,9 +38,11 @@ def test_the_key_is_for_its_origin_only(origin: str) -> None:
 def test_a_key_shows_nowhere() -> None:
     """No repr, text or pickle holds it."""
     assert KEY not in f"{credential()!r} {credential()!s} {Keys({'gptproto': KEY})!r}"
-    for spill in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError):
-            spill(credential())
+    for held in (credential(), Keys({"gptproto": KEY})):
+        for spill in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match=f"A {type(held).__name__} cannot be pickled or copied") as refused:
+                spill(held)
+            assert KEY not in str(refused.value)
 
 
 def test_keys_come_from_the_mapping_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -378,13 +378,13 @@ async def test_four_connections_to_a_host_and_no_more(serve: Serve, tmp_path: Pa
         await read_request(stream)
         open_now += 1
         most = max(most, open_now)
-        await anyio.sleep(0.05)
+        await anyio.sleep(0.2)
         open_now -= 1
         await stream.send(WHOLE)
 
     async with serve(handle) as origin:
-        # Six rounds of four take 0.3 s in all: more than the deadline of each.
-        files = Files(clock=Quick(), tls=TlsContext(), deadline=0.25)
+        # Six rounds of four take 1.2 s in all: more than the deadline of each.
+        files = Files(clock=Quick(), tls=TlsContext(), deadline=1.0)
 
         async def saving(number: int) -> None:
             output = Output(url=f"{origin}/{number}.png", kind=OutputKind.IMAGE)
@@ -403,14 +403,14 @@ async def test_a_trickle_has_a_deadline(serve: Serve, tmp_path: Path) -> None:
     async def handle(stream: SocketStream) -> None:
         await read_request(stream)
         await stream.send(WHOLE[: -len(PNG)])
-        for at in range(100):
+        for at in range(len(PNG) - 1):
             await stream.send(PNG[at : at + 1])
             await anyio.sleep(0.02)
 
     async with serve(handle) as origin:
-        files = Files(clock=Quick(), tls=TlsContext(), deadline=0.2)
+        files = Files(clock=Quick(), tls=TlsContext(), deadline=0.5)
         output = Output(url=f"{origin}/cat.png", kind=OutputKind.IMAGE)
-        with pytest.raises(DownloadError, match="did not arrive within 0.2 s"):
+        with pytest.raises(DownloadError, match="did not arrive within 0.5 s"):
             await files.save(output, tmp_path, "cat-0", overwrite=False, loopback=True)
     assert ["cat-0.part", "cat-0.part.json"] == listing(tmp_path)
 

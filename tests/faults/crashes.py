@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ class Runner(TalkingProcess):
         assert isinstance(pid, int)
         return pid
 
-    def reap(self, pid: int, *, within: float = 30.0) -> int | None:
+    def reap(self, pid: int, *, within: float = 120.0) -> int | None:
         """Wait for a run to end, and return its exit code; None if it has not."""
         code = self.ask({"reap": pid, "within": within})["code"]
         assert code is None or isinstance(code, int)
@@ -52,7 +54,6 @@ class Runner(TalkingProcess):
         *,
         jobs: int,
         kill_after: float | None = None,
-        within: float = 30.0,
         **order: Any,
     ) -> int:
         """Run, killing the run after so many seconds, and return its exit code."""
@@ -60,7 +61,7 @@ class Runner(TalkingProcess):
         code = None if kill_after is None else self.reap(pid, within=kill_after)
         if code is None and kill_after is not None:
             os.kill(pid, signal.SIGKILL)
-        code = self.reap(pid, within=within) if code is None else code
+        code = self.reap(pid) if code is None else code
         assert code is not None, "a run did not end"
         return code
 
@@ -69,6 +70,15 @@ def log_of(folder: Path) -> str:
     """Return what a run has said."""
     log = folder / "log.txt"
     return log.read_text() if log.exists() else ""
+
+
+def wait_until(met: Callable[[], bool], folder: Path) -> None:
+    """Wait until a run has done something; if it never does, its words are the error."""
+    for _ in range(20_000):
+        if met():
+            return
+        time.sleep(0.01)
+    raise AssertionError(log_of(folder))
 
 
 def kept_in(folder: Path) -> list[Submission]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 from attrs import field, frozen
 
 from .answers import Answer, Script
@@ -44,6 +45,7 @@ class Books:
         charges: ids by prompt: one for each time that the job was charged.
         requests: in the order in which they came.
         connections: how many were opened.
+        answered, closed: to how many requests everything was sent, and how many connections were closed from there.
         most_submitting, most_serving: submissions, and downloads, under way at once at most.
         key_seen: whether the key was in any byte that came.
     """
@@ -51,6 +53,8 @@ class Books:
     charges: Mapping[str, Sequence[str]]
     requests: Sequence[Seen]
     connections: int
+    answered: int
+    closed: int
     most_submitting: int
     most_serving: int
     key_seen: bool
@@ -74,6 +78,11 @@ class Site:
     def script(self, script: Script) -> None:
         """Forget the old script and follow this one."""
         self._process.ask({"port": self.port, "script": script.told()})
+
+    async def until(self, seen: Callable[[Books], bool]) -> None:
+        """Wait until the books say something."""
+        while not seen(self.books):
+            await anyio.sleep(0.005)
 
     @property
     def books(self) -> Books:

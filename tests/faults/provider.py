@@ -23,7 +23,7 @@ import threading
 import time
 import traceback
 
-LIVES_FOR = 900.0
+LIVES_FOR = 7200.0
 """Seconds after which it ends in any case."""
 MOST_CONNECTIONS = 400
 PATIENCE = 20.0
@@ -94,6 +94,7 @@ class Site:
         self.requests, self.failures = [], []
         self.charges, self.prompts, self.looks = {}, {}, {}
         self.connections = self.submitting = self.serving = self.most_submitting = self.most_serving = 0
+        self.answered = self.closed = 0
         self.key_seen = False
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
@@ -131,6 +132,8 @@ class Site:
             self.failures.append(traceback.format_exc())
         finally:
             connection.close()
+            with self.lock:
+                self.closed += 1
             _places.release()
 
     # What comes in.
@@ -178,6 +181,7 @@ class Site:
             self.perform(answer["steps"], connection, request)
         finally:
             with self.lock:
+                self.answered += 1
                 self.submitting -= submits
                 self.serving -= request.kind == "file"
 
@@ -289,6 +293,8 @@ class Site:
                 "charges": self.charges,
                 "requests": [request.told() for request in self.requests],
                 "connections": self.connections,
+                "answered": self.answered,
+                "closed": self.closed,
                 "most_submitting": self.most_submitting,
                 "most_serving": self.most_serving,
                 "key_seen": self.key_seen,

@@ -137,7 +137,7 @@ ROWS = (
     Row(
         25,
         "A second process on one journal, by whatever path: links, hard links, relative",
-        "A clear error within 5 s.",
+        "A clear error at once.",
     ),
     Row(
         26,

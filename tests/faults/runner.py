@@ -27,6 +27,8 @@ from kling_async import Client, Event, EventKind, ImageInput, Job, KlingError, L
 from kling_async.effects.clock import SystemClock
 
 KEY = "sk-canary-b7d1e95c04f2"
+LIVES_FOR = 500
+"""Seconds after which a run is ended in any case."""
 
 
 class PacedClock(SystemClock):
@@ -82,6 +84,8 @@ async def run(order: dict[str, Any]) -> None:
 
     full_at, full_after = order.get("full_at", ("", 0))
     interrupt_at, interrupt_after = order.get("interrupt_at", ("", 0))
+    leave_at, leave_after = order.get("leave_at", ("", 0))
+    leaving = anyio.CancelScope()
     heard_of: Counter[str] = Counter()
 
     def heard(event: Event) -> None:
@@ -90,6 +94,8 @@ async def run(order: dict[str, Any]) -> None:
             fill_up(folder)
         if event.kind == interrupt_at and heard_of[event.kind] == interrupt_after:
             signal.raise_signal(signal.SIGINT)
+        if event.kind == leave_at and heard_of[event.kind] == leave_after:
+            leaving.cancel()
         if event.kind in (EventKind.ACCEPTED, EventKind.RESUMED) and event.prediction is not None:
             tell("id", event.key, event.prediction.id)
 
@@ -106,7 +112,7 @@ async def run(order: dict[str, Any]) -> None:
     )
     journal = SqliteJournal(folder / "journal.db", durability=order.get("durability", "normal"))
     settings: dict[str, Any] = {"save_to": folder / "out", "stop_on_signals": order.get("stop_on_signals", False)}
-    with anyio.move_on_after(order.get("leave_after", 60.0)):
+    with leaving:
         async with client, client.batch(jobs, journal=journal, **settings) as batch:
             batch.listen(heard)
             tell("began")
@@ -125,7 +131,8 @@ def fill_up(folder: Path) -> None:
 
 
 def live(order: dict[str, Any]) -> None:
-    """Be the process of a run, and end with it."""
+    """Be the process of a run, and end with it, or by an alarm."""
+    signal.alarm(LIVES_FOR)
     folder = Path(order["folder"])
     log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (0, 1, 2):

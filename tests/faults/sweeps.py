@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+from functools import partial
 from pathlib import Path
 
 from .answers import Script, accepted, send, sleep
 from .conftest import OpenSite
-from .crashes import PNG, Runner, check_nothing_lost, check_paid, kept_in, log_of, unconfirmed_in
+from .crashes import PNG, Runner, check_nothing_lost, check_paid, kept_in, log_of, unconfirmed_in, wait_until
 
 __all__ = ["interrupted_downloads", "leaves", "steps", "sweep", "timeouts"]
 
@@ -57,23 +60,36 @@ def steps(runner: Runner, site: OpenSite, folder: Path, *, first: int = 1, every
 
 
 def interrupted_downloads(runner: Runner, site: OpenSite, folder: Path, *, kills: int) -> None:
-    """Kill runs while files are half here: nothing under a final name is partial, and the next run completes it."""
+    """Kill runs while files are half here, one more each time: none has its final name, and the next run completes it.
+
+    Args:
+        kills: at most 4, as so many files come at once from one host.
+    """
     half = len(PNG) // 2
     head = f'HTTP/1.1 200 OK\r\nETag: "one"\r\nContent-Length: {len(PNG)}\r\n\r\n'.encode()
-    slow = send(head + PNG[:half]) + sleep(0.3) + send(PNG[half:])
+    slow = send(head + PNG[:half]) + sleep(30.0) + send(PNG[half:])
     for number in range(kills):
         here, place = site(Script(file=[slow.for_ever])), folder / f"half-{number}"
-        runner.run(here, place, jobs=4, kill_after=0.25 + 0.05 * number)
+        run = runner.start(here, place, jobs=4)
+        wait_until(partial(has_files, place, number + 1, half), place)
+        os.kill(run, signal.SIGKILL)
+        assert -signal.SIGKILL == runner.reap(run)
         check_nothing_lost(place)
         here.script(Script())
         assert 0 == runner.run(here, place, jobs=4), log_of(place)
         check_nothing_lost(place)
 
 
+def has_files(folder: Path, count: int, size: int) -> bool:
+    """Tell whether a run has so many files, partial or not, that are at least so long."""
+    files = [*folder.glob("out/*.part"), *folder.glob("out/*.png")]
+    return count <= sum(path.stat().st_size >= size for path in files)
+
+
 def leaves(runner: Runner, site: OpenSite, folder: Path) -> None:
     """Leave while answers are on their way: each submission ends first, and its id is written down (G12)."""
     here = site(Script(submit=[(sleep(0.5) + accepted()).for_ever]))
-    assert 0 == runner.run(here, folder, jobs=8, leave_after=0.3), log_of(folder)
+    assert 0 == runner.run(here, folder, jobs=8, leave_at=("submitted", 8)), log_of(folder)
     check_nothing_lost(folder)
     kept = kept_in(folder)
     known = {one.prediction.id for one in kept if one.prediction is not None}
@@ -83,7 +99,7 @@ def leaves(runner: Runner, site: OpenSite, folder: Path) -> None:
 
 def timeouts(runner: Runner, site: OpenSite, folder: Path) -> None:
     """Answers that do not come in time: each job is submitted once, and unconfirmed."""
-    here = site(Script(submit=[sleep(0.6).for_ever]))
-    runner.run(here, folder, jobs=3, request_timeout=0.2, within=20.0)
+    here = site(Script(submit=[sleep(1.5).for_ever]))
+    runner.run(here, folder, jobs=3, request_timeout=0.5)
     assert {1} == set(here.books.submissions().values()), "a submission was repeated"
     assert 3 == len(unconfirmed_in(kept_in(folder)))

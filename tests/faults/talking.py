@@ -32,7 +32,7 @@ class TalkingProcess:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        self.process.wait(10)
+        self.process.wait(60)
         self.process.stdout.close()
 
     def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -25,6 +28,7 @@ from .promises import (
     check_whole_files,
     shown_by,
     timed,
+    waited_for_processor,
 )
 
 pytestmark = pytest.mark.anyio
@@ -88,10 +92,26 @@ async def test_a_submission_that_never_came_is_caught(site: OpenSite) -> None:
 
 async def test_missing_a_deadline_is_caught(site: OpenSite) -> None:
     """Row 15: a client with a time-out for each byte only is held up by a trickle."""
-    trickle = send("HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n") + repeat("0", times=30, every=0.045)
+    trickle = send("HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n") + repeat("0", times=30, every=0.1)
     here = site(Script(submit=[trickle]))
     with pytest.raises(AssertionError, match="its deadline was 0.1 s"):
         await timed(lambda: naive_submit(here.origin), by=0.1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this system does not tell who waited for it")
+def test_a_busy_machine_is_not_blamed_on_a_call() -> None:
+    """Seconds in which another process had the only processor are told, so that no call is late by them."""
+    ours, waited = os.sched_getaffinity(0), waited_for_processor()
+    busy = "import time\nwhile time.process_time() < 60: pass"
+    with subprocess.Popen([sys.executable, "-c", busy]) as other:
+        try:
+            for process in (0, other.pid):
+                os.sched_setaffinity(process, {min(ours)})
+            while waited_for_processor() - waited < 0.1:
+                pass
+        finally:
+            os.sched_setaffinity(0, ours)
+            other.kill()
 
 
 async def test_filling_the_memory_is_caught(site: OpenSite) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from kling_async.errors import AnswerLost, AuthenticationError, KlingError, Perm
 from kling_async.planning.moves import Event, EventKind
 
 from .answers import HEALTHY_SUBMIT, Answer, Script, refused, reply, sleep
-from .conftest import ANSWER_WITHIN, OpenSite, cats, client_of, listing, named
+from .conftest import ANSWER_WITHIN, PACE, OpenSite, cats, client_of, listing, named
 from .promises import check_paid_once, timed
 
 pytestmark = pytest.mark.anyio
@@ -48,19 +49,21 @@ async def test_row_11_a_storm_slows_submissions(site: OpenSite) -> None:
     """While answer after answer is lost, submissions leave one by one with pauses; when it is over, all the rest do."""
     here = site(Script(submit=[STORMS["502"]]))
     limits = Limits(submit_per_second=None, poll_per_second=None, max_open=None, max_submitting=4)
-    storm_for = 0.6  # 60 s of the client's clock
     outcomes: list[Outcome] = []
+    most: list[int] = []
     async with client_of(here, limits=limits) as client, anyio.create_task_group() as group:
 
         async def calm() -> None:
-            await anyio.sleep(storm_for)
-            assert len(here.books.of("submit")) <= 4 + 60 / 5
+            await anyio.sleep(0.6)  # 60 s of the client's clock, or more where the machine is busy
+            stormy = here.books.of("submit")
+            assert len(stormy) <= 4 + (time.monotonic() - stormy[0].at) * PACE / 5
             here.script(Script())
+            most.append(len(here.books.of("submit")))
 
         group.start_soon(calm)
         (await timed(partial(handed_out, client.batch(cats(60)), outcomes), by=6.0)).well()
     lost = sum(type(one.error) is AnswerLost for one in outcomes)
-    assert 4 <= lost <= 4 + 60 / 5
+    assert 4 <= lost <= most[0]
     assert 60 == lost + sum(one.ok for one in outcomes)
     check_paid_once(here.books, [f"cat {number}" for number in range(60)])
 
@@ -160,7 +163,7 @@ async def test_row_13_a_429_for_ever(site: OpenSite) -> None:
     """A provider that says 429 for ever ends a call after 8 tries, and nothing was charged."""
     here = site(Script(submit=[refused("429 Too Many Requests", headers=retry("0")).for_ever]))
     async with client_of(here) as client:
-        error = (await timed(lambda: client.submit(CAT, wait_timeout=200), by=2.0)).badly(RateLimited)
+        error = (await timed(lambda: client.submit(CAT, wait_timeout=900), by=2.0)).badly(RateLimited)
     assert not error.may_be_billed
     assert 8 == len(here.books.of("submit"))
     assert {} == here.books.charges

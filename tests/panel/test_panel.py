@@ -8,13 +8,11 @@ import logging
 import os
 import pty
 import re
-import select
 import signal
 import struct
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -76,7 +74,7 @@ class Terminal:
     def end(self) -> bytes:
         """Wait for the end, and return all that was written to the terminal; stdout is kept in `out`."""
         self.read()
-        self.out, _ = self.process.communicate(timeout=40)
+        self.out, _ = self.process.communicate(timeout=200)
         return self.seen
 
     def resize(self, rows: int, columns: int, end: int | None = None) -> None:
@@ -85,16 +83,14 @@ class Terminal:
 
     def read(self, until: Callable[[bytes], bool] = lambda _: False) -> bytes:
         """Read what is written to the terminal, until something or the end."""
-        deadline = time.monotonic() + 40
-        while not until(self.seen) and time.monotonic() < deadline:
-            if select.select([self.master], [], [], 0.2)[0]:
-                try:
-                    data = os.read(self.master, 65536)
-                except OSError:  # nobody writes any more
-                    break
-                if not data:
-                    break
-                self.seen += data
+        while not until(self.seen):
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:  # nobody writes any more
+                break
+            if not data:
+                break
+            self.seen += data
         return self.seen
 
 
@@ -163,7 +159,7 @@ def test_a_terminal_that_goes_away_ends_the_panel_only() -> None:
     with terminal("body = lambda outcome: None") as run:
         run.read(is_drawn)
         os.close(run.master)
-        out, _ = run.process.communicate(timeout=40)
+        out, _ = run.process.communicate(timeout=200)
         run.master = os.open(os.devnull, os.O_RDONLY)
         # Python itself ends with 120 where something was left to be flushed to what is gone.
         assert run.process.returncode in (0, 120)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -111,7 +111,6 @@ def test_a_path_keeps_its_end(width: int) -> None:
     assert width - 1 <= cell_len(last) <= width
 
 
-@settings(deadline=None)
 @given(
     st.builds(Ending, st.text(max_size=60), st.sampled_from(Part), st.text(max_size=80), st.booleans()),
     st.integers(1, 130),

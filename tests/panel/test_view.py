@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_async import (
@@ -186,7 +186,6 @@ def test_a_total_that_is_known_better_is_taken() -> None:
     assert (7, 1200) == (Watch(total=7).view(STILL).total, Watch(total=7).view(BUSY).total)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=6), st.integers(0, 120))
 def test_cells_are_shared_out(counts: list[int], width: int) -> None:
     """All cells are given out, nothing gets what it has not, and one of a million still has a cell if there are any."""

@@ -4,7 +4,7 @@ import math
 from itertools import accumulate, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_async.errors import InputError
@@ -136,7 +136,6 @@ def test_plans_reach_the_published_optimum(price: float, looks: float, delay: fl
     assert area - 124.65 == pytest.approx(delay, rel=0.02)
 
 
-@settings(deadline=None)
 @given(laws(ends=False), st.floats(0.0, 1000.0), st.floats(1e-6, 1e6))
 def test_a_plan_always_looks_again_later(law: Law, age: float, price: float) -> None:
     """No age and no price starve a prediction, and no two looks overlap."""
@@ -144,7 +143,6 @@ def test_a_plan_always_looks_again_later(law: Law, age: float, price: float) -> 
     assert age + SHORTEST_GAP <= check < math.inf
 
 
-@settings(deadline=None)
 @given(laws(), st.floats(1.0, 1000.0), PRICES)
 def test_what_outlasts_its_law_is_looked_at_in_growing_gaps(law: Law, beyond: float, price: float) -> None:
     """A law that says "all finished" does not end the looks at what has not."""

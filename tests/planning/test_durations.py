@@ -85,7 +85,7 @@ INTERVALS = st.dictionaries(
 RUNNING = st.dictionaries(st.integers(1, BINS - 1), st.floats(0.01, 50.0), max_size=8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(INTERVALS, RUNNING, st.floats(0.0, 0.35), st.integers(1, 4))
 def test_an_estimate_is_a_law(
     done: dict[tuple[int, int], float], running: dict[int, float], blur: float, rounds: int
@@ -109,7 +109,7 @@ def likelihood(
     return told + alpha * sum(old * math.log(new) for old, new in zip(GUESS, shares, strict=True))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(INTERVALS.filter(bool))
 def test_without_blur_each_round_makes_the_data_likelier(done: dict[tuple[int, int], float]) -> None:
     """That is what EM promises."""

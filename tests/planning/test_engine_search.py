@@ -15,7 +15,7 @@ from itertools import count, islice
 
 import pytest
 from attrs import evolve, frozen
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from kling_async.errors import (
@@ -413,8 +413,6 @@ worlds = st.builds(
 
 @settings(
     max_examples=250,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a seed does not shrink to anything smaller
 )
 @given(worlds)

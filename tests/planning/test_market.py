@@ -216,7 +216,7 @@ def test_stale_keys_are_made_anew_before_a_token_is_given() -> None:
     assert fresh < late / 2
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.floats(0.2, 10.0), st.integers(0, 2**32))
 def test_nobody_starves(count: int, rate: float, seed: int) -> None:
     """However short the budget, everybody in line gets a look within a few turns of the line."""

@@ -9,7 +9,7 @@ from datetime import UTC
 
 import pytest
 from attrs import evolve
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kling_async.errors import AnswerLost, KlingError, Refused, UnexpectedReply
@@ -104,7 +104,7 @@ ASKED = Prediction(
     native_status="created",
 )
 
-many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=400)
 everywhere = pytest.mark.parametrize("provider", list(PROVIDERS.values()), ids=list(PROVIDERS))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_async.prediction import Output, OutputKind
@@ -294,8 +294,6 @@ def test_marks_of_unsafe_outputs(value: object, *, unsafe: bool | None) -> None:
     assert unsafe is CONVERTER.structure({"unsafe": value}, Body).unsafe
 
 
-QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["url", "message", "code", "outputs"]), inner),
@@ -303,7 +301,6 @@ JSON = st.recursive(
 )
 
 
-@QUIET
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(["outputs", "when", "millis", "unsafe", "error"], JSON)))
 def test_no_field_fails(body: dict[str, Any]) -> None:
     """What cannot be read counts as left out: these fields never cost a reply that holds an id or an output."""
@@ -312,7 +309,6 @@ def test_no_field_fails(body: dict[str, Any]) -> None:
     assert seen.unsafe in (True, False, None)
 
 
-@QUIET
 @given(JSON, st.sampled_from(OutputKind))
 def test_no_output_fails(value: object, kind: OutputKind) -> None:
     """Whatever text is found among outputs, it makes an output or none."""

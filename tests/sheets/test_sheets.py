@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from attrs import asdict, fields
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_async import ImageInput, InputError, Job, Shot, VideoInput
@@ -385,7 +385,6 @@ VIDEO = st.builds(
 INPUTS = st.lists(IMAGE | VIDEO, min_size=1, max_size=4)
 
 
-@settings(deadline=None)
 @given(INPUTS)
 def test_what_is_written_as_jsonl_is_read(inputs: list[ImageInput | VideoInput]) -> None:
     """Any input, written as a line of JSON, is read as the same input."""
@@ -393,7 +392,6 @@ def test_what_is_written_as_jsonl_is_read(inputs: list[ImageInput | VideoInput])
     assert [Job(input) for input in inputs] == jobs(read("\n".join(lines)))
 
 
-@settings(deadline=None)
 @given(INPUTS)
 def test_what_is_written_as_csv_is_read(inputs: list[ImageInput | VideoInput]) -> None:
     """Any input, written as a row of CSV, is read as the same input; fields of other inputs stay empty."""
@@ -416,7 +414,6 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60) | st.lists(PIECES, max_size=8).map(lambda pieces: "".join(pieces).encode()))
 def test_no_file_is_too_strange(data: bytes) -> None:
     """Whatever is in a file, each row is jobs or faults, and reading comes to its end."""
@@ -432,7 +429,6 @@ WEIRD = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*COLUMNS, "vars", "zip", "extra.a"]), WEIRD, max_size=6))
 def test_no_value_is_too_strange(line: dict[str, Any]) -> None:
     """Whatever a column holds, the row is jobs or faults."""

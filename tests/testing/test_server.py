@@ -86,7 +86,7 @@ def test_a_hanging_answer_never_comes_and_stopping_does_not_wait_for_it():
             if server.sandbox.billed() == 2:
                 break
             httpx.get(server.url, trust_env=False)
-    waiter.join(10)
+    waiter.join(60)
     assert not waiter.is_alive()
     assert [type(error) for error in caught] == [httpx.RemoteProtocolError]
 
