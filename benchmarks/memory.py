@@ -66,7 +66,8 @@ async def grown(number: int) -> dict[str, float]:
     provider, input = provider_named("gptproto"), ImageInput("A lighthouse in the rain")
     jobs = [Job(input, key=f"job-{at}", provider="gptproto") for at in range(number)]
     scheduler = Scheduler(clock=SystemClock(), learner=Learner(), connect=connect)
-    await scheduler.__aenter__()
+    running = scheduler.running()
+    await running.__aenter__()
     try:
         before = peak()
         for at, job in enumerate(jobs):
@@ -77,7 +78,7 @@ async def grown(number: int) -> dict[str, float]:
         await anyio.sleep(1.0)
         after = peak()
     finally:
-        await scheduler.aclose()
+        await running.__aexit__(None, None, None)
     return {"in_flight": accepted, "grown": after - before, "polls": gateway.polls, "peak": after}
 
 

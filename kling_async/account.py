@@ -18,8 +18,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .effects.clock import Clock
-from .effects.signals import hold_interrupts
-from .errors import InputError, KlingError
+from .effects.signals import defer_interrupts
+from .errors import AnswerLost, InputError, KlingError
 from .gateway import Gateway
 from .inputs import Job
 from .planning.engine import Engine
@@ -32,6 +32,10 @@ _log = logging.getLogger(__name__)
 
 _MOST_POLLING: Final = 64
 """Looks on their way at once: enough for 600 a second at a tenth of a second each."""
+
+
+_WITHOUT_JOURNAL: Final = "Look for it in the provider's own history: it is written down nowhere here."
+_WITH_JOURNAL: Final = "Its journal has it as unconfirmed: look for it in the provider's own history, then decide."
 
 
 class Hearing:
@@ -77,6 +81,7 @@ class _Crew:
             self._hired += 1
             group.start_soon(self._live)
 
+    @defer_interrupts
     async def _live(self) -> None:
         while True:
             if not await self._work():
@@ -104,19 +109,23 @@ class Account:
         self._lookers = _Crew(_MOST_POLLING, self._poll, parked=self._wake)
         self._duties = ((self._submitters, engine.submit_at), (self._lookers, engine.poll_at))
         self._group: TaskGroup | None = None
-        self._answer = _answer
+        self._in_flight: set[anyio.CancelScope] = set()
         self._nap = anyio.CancelScope()
         self._nap_until = math.inf
 
     def open(self, group: TaskGroup) -> None:
         """Begin to work, with tasks of this group."""
         self._group = group
-        self._answer = hold_interrupts(_answer)
         group.start_soon(self._keep_time)
 
     def close(self) -> None:
         """Take no more work, and begin no more requests."""
         self._group = None
+
+    def cut_off(self) -> None:
+        """End the requests in flight at once."""
+        for scope in list(self._in_flight):
+            scope.cancel()
 
     def dismiss(self) -> None:
         """Tell everybody who still waits that nothing more will come."""
@@ -162,7 +171,14 @@ class Account:
             return False
         self._wake()
         sent_at = self._clock.now()
-        came = await self._answer(lambda: self._send(ticket, job))
+        try:
+            came = await self._answer(lambda: self._send(ticket, job))
+        except BaseException:
+            # Cancellation by asyncio itself, as at the end of `asyncio.run`, does not mind a shield.
+            self._note_cut_off(ticket)
+            raise
+        if came is None:
+            came = self._note_cut_off(ticket)
         self._publish(self.engine.submitted(ticket, came, sent_at=sent_at, now=self._clock.now()))
         self._wake()
         return True
@@ -194,10 +210,32 @@ class Account:
         known, asked_at = ticket.prediction, self._clock.now()
         if known is not None:
             came = await self._answer(lambda: self._look(ticket, known))
-            self._publish(self.engine.polled(ticket, came, asked_at=asked_at, now=self._clock.now()))
+            if came is not None:
+                self._publish(self.engine.polled(ticket, came, asked_at=asked_at, now=self._clock.now()))
             if ticket.state.over:
                 self._wake()  # a slot is free
         return True
+
+    async def _answer(self, ask: Callable[[], Awaitable[Prediction]]) -> Prediction | KlingError | None:
+        """Ask, behind a shield, and return what came; None if it was cut off."""
+        scope = anyio.CancelScope(shield=True)
+        self._in_flight.add(scope)
+        try:
+            with scope:
+                return await ask()
+        except KlingError as error:
+            return error
+        finally:
+            self._in_flight.discard(scope)
+        return None
+
+    def _note_cut_off(self, ticket: Ticket) -> AnswerLost:
+        way_on = _WITHOUT_JOURNAL if ticket.page is None else _WITH_JOURNAL
+        error = AnswerLost(
+            "It was cut off while it was being submitted", provider=self.engine.provider, key=ticket.key, advice=way_on
+        )
+        _log.critical("cut off: provider=%s key=%s: it may be billed. %s", error.provider, ticket.key, way_on)
+        return error
 
     async def _look(self, ticket: Ticket, known: Prediction) -> Prediction:
         prediction = await self.gateway.poll(known)
@@ -244,6 +282,7 @@ class Account:
                     at = min(at, due)
         return at
 
+    @defer_interrupts
     async def _keep_time(self) -> None:
         while True:
             now = self._clock.now()
@@ -254,13 +293,3 @@ class Account:
                 await self._clock.sleep(self._nap_until - now)
             self._nap_until = -math.inf  # it is up, and needs no waking
             self._publish(self.engine.overdue(self._clock.now()))
-
-
-async def _answer(ask: Callable[[], Awaitable[Prediction]]) -> Prediction | KlingError:
-    scope = anyio.CancelScope(shield=True)
-    try:
-        with scope:
-            return await ask()
-    except KlingError as error:
-        return error
-    raise RuntimeError("a shielded request was cancelled")

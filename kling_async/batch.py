@@ -10,8 +10,8 @@ is finished and handed out first, and only then is that error raised.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence, Sized
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Sequence, Sized
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Self
@@ -22,9 +22,10 @@ from anyio.abc import TaskGroup
 from attrs import evolve
 
 from .desk import Case, Desk
+from .effects.background import Background, is_interrupt
 from .effects.clock import Clock
 from .effects.parts import check_directory
-from .effects.signals import hear_signals
+from .effects.signals import call_interruptible, defer_interrupts, hear_signals
 from .errors import InputError, InputFault, JournalError, KlingError, NotSent, PredictionFailed
 from .inputs import ImageInput, Job, VideoInput
 from .outcome import Outcome
@@ -78,60 +79,69 @@ class Batch:
         self._saver = saver
         self._save_to = save_to
         self._stop_on_signals = stop_on_signals
-        self.stopped = False
-        self._interrupted = False
+        self.stopped = self._interrupted = self._fed = False
         self._ready: dict[int, Outcome] = {}
         self._open: dict[int, Ticket] = {}
         self._keys: set[str] = set()
         self._pulled = self._handed_out = self._refused_in_a_row = 0
         self._feeding = anyio.CancelScope()
-        self._fed = False
         self._stopped_by: Exception | None = None
         self._news = anyio.Event()
         self._room = anyio.Event()
         self._savers = anyio.Semaphore(_SAVING)
         self._listeners: list[Callable[[Event], None]] = []
         self._group: TaskGroup | None = None
+        self._background = Background(self._running, cut_off=desk.cut_off)
         self._tally = Tally(now=clock.now(), total=len(jobs) if isinstance(jobs, Sized) else None)
 
+    @defer_interrupts
     async def __aenter__(self) -> Self:
-        if self._save_to is not None:
-            await anyio.to_thread.run_sync(check_directory, self._save_to)
-        if self._recorder is not None:
-            accepted = await self._recorder.open()
-            try:
-                self._desk.resume(accepted, worth=1.0)
-                self._budget.spent = await self._recorder.spent()
-            except BaseException:
-                await self._recorder.aclose()
-                raise
-        self._group = await anyio.create_task_group().__aenter__()
-        self._group.start_soon(self._feed)
-        if self._stop_on_signals:
-            self._group.start_soon(hear_signals, self._signalled)
+        await self._background.open()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        group, self._group = self._group, None
+    @defer_interrupts
+    async def __aexit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        await self._background.aclose(interrupts=is_interrupt(error) + self._interrupted)
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncGenerator[None]:
+        if self._save_to is not None:
+            await anyio.to_thread.run_sync(check_directory, self._save_to)
+        async with AsyncExitStack() as stack:
+            if self._recorder is not None:
+                accepted = await stack.enter_async_context(self._recorder.opened())
+                self._desk.resume(accepted, worth=1.0)
+                self._budget.spent = await self._recorder.spent()
+            try:
+                async with anyio.create_task_group() as group:
+                    self._group = group
+                    group.start_soon(self._feed)
+                    if self._stop_on_signals:
+                        group.start_soon(hear_signals, self._signalled)
+                    try:
+                        yield
+                    finally:
+                        self._leave(group)
+            finally:
+                self._news.set()
+
+    def _leave(self, group: TaskGroup) -> None:
+        self._group = None
         for ticket in self._open.values():
             if ticket.job is not None:
                 self._desk.forget(ticket, ticket.job.provider or "")
-        if group is None:
-            return
-        try:
-            group.cancel_scope.cancel()
-            await group.__aexit__(None, None, None)
-        finally:
-            if self._recorder is not None:
-                await self._recorder.aclose()
+        group.cancel_scope.cancel()
 
     def __aiter__(self) -> Self:
         return self
 
+    @defer_interrupts
     async def __anext__(self) -> Outcome:
-        if self._group is None:
-            raise InputError("The batch is not open: iterate over it inside `async with client.batch(...) as batch:`")
         while True:
+            if self._group is None:
+                raise InputError(
+                    "The batch is not open: iterate over it inside `async with client.batch(...) as batch:`"
+                )
             if self._interrupted:
                 raise KeyboardInterrupt(f"{len(self._open)} jobs go on at their providers; {self._way_back}")
             position = self._handed_out if self._ordered else next(iter(self._ready), -1)
@@ -155,6 +165,7 @@ class Batch:
         """Have a function called with each event, at once and in the event loop; it must be quick."""
         self._listeners.append(listener)
 
+    @defer_interrupts
     def stop(self) -> None:
         """Submit no more; what is paid for is finished and handed out, and then the loop ends."""
         self.stopped = True
@@ -172,6 +183,7 @@ class Batch:
             self.stop()
             return True
         self._interrupted = True
+        self._desk.hurry()
         self._news.set()
         return False
 
@@ -182,6 +194,7 @@ class Batch:
             "run it again with the same journal to go on" if journalled else "without a journal they are lost sight of"
         )
 
+    @defer_interrupts
     async def _feed(self) -> None:
         try:
             with self._feeding:
@@ -198,7 +211,7 @@ class Batch:
             self._news.set()
 
     async def _pull(self) -> None:
-        async with aclosing(pulled(self._jobs)) as jobs:
+        async with aclosing(pulled(self._jobs, clock=self._clock)) as jobs:
             await self._wait_for_place()
             async for job in jobs:
                 await self._take(job)
@@ -291,6 +304,7 @@ class Batch:
         else:
             self._hand_out(position, outcome)
 
+    @defer_interrupts
     async def _save(self, event: Event, position: int, outcome: Outcome, directory: Path, case: Case) -> None:
         prediction = outcome.prediction
         async with self._savers:
@@ -312,7 +326,7 @@ class Batch:
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:
             try:
-                listener(event)
+                call_interruptible(listener, event)
             except Exception:  # noqa: BLE001
                 # It runs inside the scheduler, where its mistake would stop everybody's work.
                 _log.exception("a listener of a batch failed")

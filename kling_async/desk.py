@@ -252,6 +252,14 @@ class Desk:
         """Take a job out of the line, if it still stands there; it is over then."""
         self._scheduler.recall(ticket, provider_named(provider))
 
+    def hurry(self) -> None:
+        """Let the client's closing wait for requests in flight no longer than a moment."""
+        self._scheduler.hurried = True
+
+    def cut_off(self) -> None:
+        """End the client's requests in flight at once."""
+        self._scheduler.cut_off()
+
     def forget(self, ticket: Ticket, provider: str) -> None:
         """Stop listening to a job; what is not submitted yet never is."""
         self._scheduler.forget(ticket, provider_named(provider))

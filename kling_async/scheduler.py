@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Self
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 import anyio
 import anyio.lowlevel
@@ -49,32 +49,47 @@ class Scheduler:
         """Each path once: a hundred thousand jobs of one kind share it."""
         self._group: TaskGroup | None = None
         self._loop: EventLoopToken | None = None
+        self.hurried = False
+        """Whether Ctrl-C was pressed twice: closing then waits for requests in flight no longer than a moment."""
 
-    async def __aenter__(self) -> Self:
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Work as long as this is entered.
+
+        When it is left, no more work is taken, the requests in flight finish, each by its own deadline, and every
+        connection is closed.
+        """
         self._loop = anyio.lowlevel.current_token()
-        self._group = await anyio.create_task_group().__aenter__()
-        for account in self._accounts.values():
-            account.open(self._group)
-        return self
-
-    async def aclose(self) -> None:
-        """Take no more work, finish the requests on their way, each by its own deadline, and close every connection."""
-        group, self._group = self._group, None
-        for account in self._accounts.values():
-            account.close()
         try:
-            if group is not None:
-                # Requests are shielded: only who is parked, or between two requests, is cancelled here. Workers keep
-                # their errors to themselves, so the group never wraps the caller's.
-                group.cancel_scope.cancel()
-                await group.__aexit__(None, None, None)
+            async with anyio.create_task_group() as group:
+                self._open(group)
+                try:
+                    yield
+                finally:
+                    self._close()
+                    # Requests are shielded: only a worker that is parked, or between two requests, is cancelled here.
+                    group.cancel_scope.cancel()
         finally:
-            # Whoever closes it may be cancelled, too.
             for account in self._accounts.values():
                 account.dismiss()
             with anyio.CancelScope(shield=True):
                 for account in self._accounts.values():
                     await account.gateway.aclose()
+
+    def _open(self, group: TaskGroup) -> None:
+        self._group = group
+        for account in self._accounts.values():
+            account.open(group)
+
+    def _close(self) -> None:
+        self._group = None
+        for account in self._accounts.values():
+            account.close()
+
+    def cut_off(self) -> None:
+        """End the requests in flight at once, though what they pay for may be lost: a second Ctrl-C asks for that."""
+        for account in self._accounts.values():
+            account.cut_off()
 
     def account(self, provider: Provider) -> Account:
         """Return the account at a provider. Raises InputError without a key for it, or in another event loop."""

@@ -1,43 +1,126 @@
-"""Ctrl-C and SIGTERM, as something that is heard and not obeyed at once."""
+"""Ctrl-C and SIGTERM: received as events, or kept out of code that must not stop in the middle."""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from types import FrameType
+from typing import ParamSpec, TypeAlias, TypeVar
 
 import anyio
-import sniffio
 
 from ..errors import InputError
+from .loops import call_soon
 
-__all__ = ["hear_signals", "hold_interrupts"]
+__all__ = [
+    "apply_protection",
+    "call_interruptible",
+    "defer_interrupts",
+    "hear_signals",
+    "interruptible",
+    "resend_interrupt",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
+_Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
+_deferred: list[Callable[..., object]] = []
+_interruptible: list[Callable[..., object]] = []
+"""Functions that trio has not been told about."""
+
+
+def defer_interrupts(function: _Function) -> _Function:
+    """Keep Ctrl-C out of a function and of all that it calls: it arrives at the program's own next await instead.
+
+    trio otherwise raises KeyboardInterrupt in whatever line runs, also behind a shield, and between two steps that
+    belong together. asyncio cancels the program's task, which needs no such care, so nothing is done for it.
+    """
+    _deferred.append(function)
+    return function
+
+
+def interruptible(function: _Function) -> _Function:
+    """Let Ctrl-C into a function, and all that it calls, again: it runs the user's code, which may never return."""
+    _interruptible.append(function)
+    return function
+
+
+def apply_protection() -> None:
+    """Tell trio which functions to keep Ctrl-C out of; cheap, and nothing at all where trio is not imported."""
+    if not _deferred and not _interruptible:
+        return
+    if "trio" in sys.modules:
+        from trio.lowlevel import disable_ki_protection, enable_ki_protection  # noqa: PLC0415 - asyncio needs no trio
+
+        while _deferred:
+            enable_ki_protection(_deferred.pop())
+        while _interruptible:
+            disable_ki_protection(_interruptible.pop())
+
+
+@interruptible
+def _call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    return function(*args, **kwargs)
+
+
+@defer_interrupts
+def call_interruptible(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Call a function of the user's, which Ctrl-C may end; the program then hears of it at its own next await."""
+    try:
+        _call(function, *args, **kwargs)
+    except KeyboardInterrupt:
+        resend_interrupt()
+
+
+def resend_interrupt() -> None:
+    """Send Ctrl-C once more, now to the program: it struck code of the user's in a task that is not the user's."""
+    signal.raise_signal(signal.SIGINT)
+
+
+@defer_interrupts
 async def hear_signals(heard: Callable[[], bool]) -> None:
     """Call a function at each Ctrl-C or SIGTERM, until it returns False; then they mean again what they meant before.
+
+    One that comes too late to be heard is raised anew. `anyio.open_signal_receiver` would lose it under asyncio, and
+    would not give SIGINT back to `asyncio.run`.
 
     Raises:
         InputError: signals cannot be heard here: outside the main thread, or on Windows.
     """
+    soon, received, arrived = call_soon(), deque[int](), anyio.Event()
+
+    def receive(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        soon(lambda: arrived.set())  # noqa: PLW0108 - the event of that moment, not of this one
+
+    before = _handle_with(receive)
     try:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for _ in signals:
+        while True:
+            while received:
+                received.popleft()
                 if not heard():
                     return
-    except (NotImplementedError, RuntimeError, ValueError) as error:
-        raise InputError(f"stop_on_signals needs the main thread, and no Windows: {error}") from error
+            arrived = anyio.Event()
+            await arrived.wait()
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        for number in received:
+            signal.raise_signal(number)
 
 
-def hold_interrupts(function: _Function) -> _Function:
-    """Keep Ctrl-C out of a function: it arrives at the program's own next await instead.
-
-    Under trio it is otherwise raised in whatever line runs, also behind a shield; asyncio cancels the program's task.
-    """
-    if sniffio.current_async_library() != "trio":
-        return function
-    from trio.lowlevel import enable_ki_protection  # noqa: PLC0415 - only who runs trio has it
-
-    return enable_ki_protection(function)
+def _handle_with(receive: _Handler) -> dict[signal.Signals, _Handler | int | None]:
+    """Have signals handled by a function, and return what handled them before."""
+    if os.name == "nt":
+        raise InputError("stop_on_signals needs a system on which asyncio can receive signals, so no Windows")
+    try:
+        return {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError as error:
+        raise InputError(f"stop_on_signals needs the main thread: {error}") from error

@@ -10,14 +10,16 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TextIO, TypeAlias, cast
 
 import anyio
 
 from ..batch import Batch
+from ..effects.background import Background
 from ..effects.clock import Clock, SystemClock
+from ..effects.signals import defer_interrupts
 from ..errors import InputError, InputFault
 from ..planning.money import Estimate
 from ..planning.moves import Event
@@ -99,28 +101,37 @@ class Panel:
         self._display = display
         self._watch = watch
         self._clock = clock
-        self._tasks = AsyncExitStack()
+        self._background = Background(self._drawing)
 
+    @defer_interrupts
     async def __aenter__(self) -> Self:
         self._batch.listen(self._heard)
         if self._display is not None:
-            group = await self._tasks.enter_async_context(anyio.create_task_group())
-            self._tasks.callback(group.cancel_scope.cancel)
-            group.start_soon(self._draw)
+            await self._background.open()
         return self
 
+    @defer_interrupts
     async def __aexit__(self, *_: object) -> None:
         try:
-            # The task raises nothing, so the body's error need not be wrapped in a group with it.
-            await self._tasks.aclose()
+            await self._background.aclose()
         finally:
             self._show(last=True)
+
+    @asynccontextmanager
+    async def _drawing(self) -> AsyncGenerator[None]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._draw)
+            try:
+                yield
+            finally:
+                group.cancel_scope.cancel()
 
     def _heard(self, event: Event) -> None:
         # A snapshot for each event would cost more than the event.
         elapsed = 0.0 if event.wait_for is None else self._batch.progress.elapsed
         self._watch.heard(event, elapsed=elapsed)
 
+    @defer_interrupts
     async def _draw(self) -> None:
         while self._display is not None:
             self._show()

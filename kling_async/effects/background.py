@@ -1,0 +1,121 @@
+"""What runs beside its user: a context manager that a task of its own enters, holds open and leaves.
+
+Theory of operation. A task group must be left by the task that entered it, and whatever strikes that task meanwhile,
+such as Ctrl-C, breaks the group or comes out of it wrapped. So what the package runs in the background is entered and
+left by a task that belongs to the event loop. No cancel scope of the user's reaches it, trio raises no
+KeyboardInterrupt in it, and any task may ask it to leave. Whoever asks waits until it has left, however often that wait
+is cancelled. If nothing asks before the event loop ends, it leaves then.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+import anyio
+
+from .loops import start_detached
+from .signals import apply_protection, defer_interrupts
+
+__all__ = ["Background", "is_interrupt"]
+
+_PATIENCE: Final = 0.7
+"""Seconds that requests in flight still have after a second Ctrl-C, and again after they are cut off."""
+
+
+class Background:
+    """Holds a context manager open in a task of its own; it is opened once, and closed once.
+
+    Args:
+        hold: makes the context manager.
+        cut_off: ends at once what it waits for when it is left; called after a second Ctrl-C.
+    """
+
+    def __init__(
+        self, hold: Callable[[], AbstractAsyncContextManager[object]], *, cut_off: Callable[[], None] | None = None
+    ) -> None:
+        self._hold = hold
+        self._cut_off = cut_off
+        self._entered, self._leave, self._left = anyio.Event(), anyio.Event(), anyio.Event()
+        self._started = False
+        self._error: BaseException | None = None
+
+    @defer_interrupts
+    async def open(self) -> None:
+        """Enter it. Raises what entering it raises; if this is cancelled meanwhile, it is left again."""
+        apply_protection()
+        self._started = True
+        start_detached(self._live)
+        try:
+            await self._entered.wait()
+        except BaseException as error:
+            await self.aclose(interrupts=is_interrupt(error))
+            raise
+        self._raise_error()
+
+    @defer_interrupts
+    async def aclose(self, *, interrupts: int = 0) -> None:
+        """Leave it, and return once it is left, however often this is cancelled or interrupted; then raise that.
+
+        One that was never opened, or is left already, stays as it is.
+
+        Args:
+            interrupts: how often Ctrl-C was pressed before. From the second time on, here or there, what it waits for
+                is cut off after a moment.
+
+        Raises:
+            BaseException: what leaving it raised, or what ended it before.
+        """
+        if not self._started:
+            return
+        self._leave.set()
+        came = await self._wait(math.inf, interrupts=2 - interrupts)
+        if not self._left.is_set():
+            came += await self._wait(_PATIENCE, interrupts=1)
+        if not self._left.is_set() and self._cut_off is not None:
+            self._cut_off()
+            came += await self._wait(_PATIENCE, interrupts=1)
+        if came:
+            raise came[0]
+        self._raise_error()
+
+    async def _wait(self, seconds: float, *, interrupts: int) -> list[BaseException]:
+        """Wait until it is left, for so many seconds, or until so many interrupts came; return what came meanwhile."""
+        came: list[BaseException] = []
+        with anyio.move_on_after(seconds, shield=True) as scope:
+            while not self._left.is_set() and sum(map(is_interrupt, came)) < interrupts:
+                try:
+                    await self._left.wait()
+                except (KeyboardInterrupt, anyio.get_cancelled_exc_class()) as error:
+                    # asyncio's own cancellation and trio's interrupt do not mind a shield.
+                    if scope.cancel_called:
+                        raise
+                    came.append(error)
+        return came
+
+    def _raise_error(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    @defer_interrupts
+    async def _live(self) -> None:
+        try:
+            async with self._hold():
+                self._entered.set()
+                await self._leave.wait()
+        except BaseException as error:  # noqa: BLE001 - raised to whoever opens or closes it
+            if not isinstance(error, anyio.get_cancelled_exc_class()):
+                self._error = error
+        finally:
+            self._entered.set()
+            self._left.set()
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Return whether an error is Ctrl-C, by itself or in the groups of the program's own task groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(KeyboardInterrupt)[0] is not None  # pyright: ignore[reportUnknownMemberType]
+    return isinstance(error, KeyboardInterrupt)
