@@ -97,17 +97,19 @@ async def run(order: dict[str, Any]) -> None:
         submit_per_second=None, poll_per_second=None, max_open=20, max_submitting=order.get("max_submitting", 8)
     )
     jobs = [Job(ImageInput(f"cat {number}"), key=f"cat-{number}") for number in range(order["jobs"])]
+    journal = SqliteJournal(folder / "journal.db", durability=order.get("durability", "normal"))
+    of_client = order.get("journal_of") == "client"
     client = Client(
         keys={"gptproto": KEY},
+        journal=journal if of_client else None,
         base_urls={"gptproto": order["origin"]},
         limits={"gptproto": limits},
         request_timeout=order.get("request_timeout", 5.0),
         clock=PacedClock(),
     )
-    journal = SqliteJournal(folder / "journal.db", durability=order.get("durability", "normal"))
     settings: dict[str, Any] = {"save_to": folder / "out", "stop_on_signals": order.get("stop_on_signals", False)}
     with anyio.move_on_after(order.get("leave_after", 60.0)):
-        async with client, client.batch(jobs, journal=journal, **settings) as batch:
+        async with client, client.batch(jobs, journal=None if of_client else journal, **settings) as batch:
             batch.listen(heard)
             tell("began")
             async for outcome in batch:
