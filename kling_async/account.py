@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import anyio
-from anyio.abc import TaskGroup
 
+from .effects.background import Tasks
 from .effects.clock import Clock
 from .effects.signals import defer_interrupts
 from .errors import AnswerLost, InputError, KlingError
@@ -73,13 +73,13 @@ class _Crew:
         """Whether somebody could begin at once."""
         return bool(self._parked) or self._hired < self._most
 
-    def call(self, group: TaskGroup) -> None:
+    def call(self, tasks: Tasks) -> None:
         """Let one more worker look for work."""
         if self._parked:
             self._parked.pop().set()
         elif self._hired < self._most:
             self._hired += 1
-            group.start_soon(self._live)
+            tasks.start(self._live)
 
     @defer_interrupts
     async def _live(self) -> None:
@@ -108,19 +108,19 @@ class Account:
         self._submitters = _Crew(max_submitting, self._submit, parked=self._wake)
         self._lookers = _Crew(_MOST_POLLING, self._poll, parked=self._wake)
         self._duties = ((self._submitters, engine.submit_at), (self._lookers, engine.poll_at))
-        self._group: TaskGroup | None = None
+        self._tasks: Tasks | None = None
         self._in_flight: set[anyio.CancelScope] = set()
         self._nap = anyio.CancelScope()
         self._nap_until = math.inf
 
-    def open(self, group: TaskGroup) -> None:
-        """Begin to work, with tasks of this group."""
-        self._group = group
-        group.start_soon(self._keep_time)
+    def open(self, tasks: Tasks) -> None:
+        """Begin to work, with tasks among these."""
+        self._tasks = tasks
+        tasks.start(self._keep_time)
 
     def close(self) -> None:
         """Take no more work, and begin no more requests."""
-        self._group = None
+        self._tasks = None
 
     def cut_off(self) -> None:
         """End the requests in flight at once."""
@@ -165,7 +165,7 @@ class Account:
 
     async def _submit(self) -> bool:
         """Submit one job; return whether there was one."""
-        ticket = None if self._group is None else self.engine.take_submit(self._clock.now())
+        ticket = None if self._tasks is None else self.engine.take_submit(self._clock.now())
         job = ticket.job if ticket is not None else None
         if ticket is None or job is None:
             return False
@@ -203,7 +203,7 @@ class Account:
 
     async def _poll(self) -> bool:
         """Look at one prediction; return whether there was one to look at."""
-        ticket = None if self._group is None else self.engine.take_poll(self._clock.now())
+        ticket = None if self._tasks is None else self.engine.take_poll(self._clock.now())
         if ticket is None:
             return False
         self._wake()
@@ -258,16 +258,16 @@ class Account:
             _log.warning(message, self.engine.provider, ticket.prediction.id, ticket.key)
 
     def _check_open(self) -> None:
-        if self._group is None:
+        if self._tasks is None:
             raise InputError("The client is not open: use it inside `async with Client() as client:`")
 
     def _wake(self) -> None:
         """Call one more worker of each kind that has work now, and see to the timer."""
-        group, now = self._group, self._clock.now()
-        if group is not None and self._call_due(group, now) < self._nap_until:
+        tasks, now = self._tasks, self._clock.now()
+        if tasks is not None and self._call_due(tasks, now) < self._nap_until:
             self._nap.cancel()
 
-    def _call_due(self, group: TaskGroup, now: float) -> float:
+    def _call_due(self, tasks: Tasks, now: float) -> float:
         """Call who has work now, and return the engine's next moment for which somebody is idle.
 
         Who is called calls the next, or parks and sees to the timer: so the timer is not for them.
@@ -277,7 +277,7 @@ class Account:
             if crew.idle:
                 due = due_at(now)
                 if due <= now:
-                    crew.call(group)
+                    crew.call(tasks)
                 else:
                     at = min(at, due)
         return at
@@ -286,7 +286,7 @@ class Account:
     async def _keep_time(self) -> None:
         while True:
             now = self._clock.now()
-            self._nap_until = math.inf if self._group is None else self._call_due(self._group, now)
+            self._nap_until = math.inf if self._tasks is None else self._call_due(self._tasks, now)
             with anyio.CancelScope() as self._nap:
                 if self._nap_until == math.inf:
                     await anyio.sleep_forever()

@@ -18,11 +18,10 @@ from typing import Final, Self
 
 import anyio
 import anyio.to_thread
-from anyio.abc import TaskGroup
 from attrs import evolve
 
 from .desk import Case, Desk
-from .effects.background import Background, is_interrupt
+from .effects.background import Background, Tasks, is_interrupt
 from .effects.clock import Clock
 from .effects.parts import check_directory
 from .effects.signals import call_interruptible, defer_interrupts, hear_signals
@@ -90,7 +89,7 @@ class Batch:
         self._room = anyio.Event()
         self._savers = anyio.Semaphore(_SAVING)
         self._listeners: list[Callable[[Event], None]] = []
-        self._group: TaskGroup | None = None
+        self._tasks: Tasks | None = None
         self._background = Background(self._running, cut_off=desk.cut_off)
         self._tally = Tally(now=clock.now(), total=len(jobs) if isinstance(jobs, Sized) else None)
 
@@ -101,7 +100,7 @@ class Batch:
 
     @defer_interrupts
     async def __aexit__(self, _: object, error: BaseException | None, trace: object) -> None:
-        await self._background.aclose(interrupts=is_interrupt(error) + self._interrupted)
+        await self._background.aclose(interrupts=2 if self._interrupted else is_interrupt(error))
 
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[None]:
@@ -113,24 +112,23 @@ class Batch:
                 self._desk.resume(accepted, worth=1.0)
                 self._budget.spent = await self._recorder.spent()
             try:
-                async with anyio.create_task_group() as group:
-                    self._group = group
-                    group.start_soon(self._feed)
+                async with Tasks() as tasks:
+                    self._tasks = tasks
+                    tasks.start(self._feed)
                     if self._stop_on_signals:
-                        group.start_soon(hear_signals, self._signalled)
+                        tasks.start(hear_signals, self._signalled)
                     try:
                         yield
                     finally:
-                        self._leave(group)
+                        self._leave()
             finally:
                 self._news.set()
 
-    def _leave(self, group: TaskGroup) -> None:
-        self._group = None
+    def _leave(self) -> None:
+        self._tasks = None
         for ticket in self._open.values():
             if ticket.job is not None:
                 self._desk.forget(ticket, ticket.job.provider or "")
-        group.cancel_scope.cancel()
 
     def __aiter__(self) -> Self:
         return self
@@ -138,7 +136,8 @@ class Batch:
     @defer_interrupts
     async def __anext__(self) -> Outcome:
         while True:
-            if self._group is None:
+            if self._tasks is None:
+                await self._background.aclose()  # raises what ended it, if something did
                 raise InputError(
                     "The batch is not open: iterate over it inside `async with client.batch(...) as batch:`"
                 )
@@ -299,8 +298,8 @@ class Batch:
         broken = isinstance(outcome.error, JournalError)
         if outcome.error is not None and (broken or self._refused_in_a_row >= self._stop_after):
             self._stop(outcome.error)
-        if outcome.ok and self._save_to is not None and self._group is not None:
-            self._group.start_soon(self._save, event, position, outcome, self._save_to, case)
+        if outcome.ok and self._save_to is not None and self._tasks is not None:
+            self._tasks.start(self._save, event, position, outcome, self._save_to, case)
         else:
             self._hand_out(position, outcome)
 

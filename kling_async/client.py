@@ -128,7 +128,7 @@ class Client:
 
     async def _close(self, *, interrupts: int = 0) -> None:
         if self._background is not None:
-            await self._background.aclose(interrupts=interrupts + self._workshop.scheduler.hurried)
+            await self._background.aclose(interrupts=2 if self._workshop.scheduler.hurried else interrupts)
 
     @property
     def learned(self) -> Json:

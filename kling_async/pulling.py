@@ -111,7 +111,7 @@ class _Threaded(Generic[T]):
     def _close(self) -> None:
         if isinstance(self._iterator, Generator):
             try:
-                self._iterator.close()
+                self._iterator.close()  # pyright: ignore[reportUnknownMemberType]
             except Exception:  # noqa: BLE001 - the batch is over, and what it was paid for is handed out
                 _log.exception("the generator of a batch's jobs failed when it was closed")
 

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import TaskGroup
 from anyio.lowlevel import EventLoopToken
 
 from .account import Account, Hearing
+from .effects.background import Tasks
 from .effects.clock import Clock
 from .errors import InputError
 from .gateway import Gateway
@@ -47,7 +47,7 @@ class Scheduler:
         self._accounts: dict[str, Account] = {}
         self._paths: dict[Path, Path] = {}
         """Each path once: a hundred thousand jobs of one kind share it."""
-        self._group: TaskGroup | None = None
+        self._tasks: Tasks | None = None
         self._loop: EventLoopToken | None = None
         self.hurried = False
         """Whether Ctrl-C was pressed twice: closing then waits for requests in flight no longer than a moment."""
@@ -61,14 +61,13 @@ class Scheduler:
         """
         self._loop = anyio.lowlevel.current_token()
         try:
-            async with anyio.create_task_group() as group:
-                self._open(group)
+            # Requests are shielded: only a worker that is parked, or between two requests, is cancelled at the end.
+            async with Tasks() as tasks:
+                self._open(tasks)
                 try:
                     yield
                 finally:
                     self._close()
-                    # Requests are shielded: only a worker that is parked, or between two requests, is cancelled here.
-                    group.cancel_scope.cancel()
         finally:
             for account in self._accounts.values():
                 account.dismiss()
@@ -76,13 +75,13 @@ class Scheduler:
                 for account in self._accounts.values():
                     await account.gateway.aclose()
 
-    def _open(self, group: TaskGroup) -> None:
-        self._group = group
+    def _open(self, tasks: Tasks) -> None:
+        self._tasks = tasks
         for account in self._accounts.values():
-            account.open(group)
+            account.open(tasks)
 
     def _close(self) -> None:
-        self._group = None
+        self._tasks = None
         for account in self._accounts.values():
             account.close()
 
@@ -93,7 +92,7 @@ class Scheduler:
 
     def account(self, provider: Provider) -> Account:
         """Return the account at a provider. Raises InputError without a key for it, or in another event loop."""
-        if self._group is not None and self._loop != anyio.lowlevel.current_token():
+        if self._tasks is not None and self._loop != anyio.lowlevel.current_token():
             raise InputError("The client belongs to another event loop: make one in each")
         account = self._accounts.get(provider.name)
         if account is None:
@@ -102,8 +101,8 @@ class Scheduler:
             engine = Engine(provider=provider.name, limits=limits, lookout=lookout, dice=self._clock.dice)
             account = Account(engine=engine, gateway=gateway, clock=self._clock, max_submitting=limits.max_submitting)
             self._accounts[provider.name] = account
-            if self._group is not None:
-                account.open(self._group)
+            if self._tasks is not None:
+                account.open(self._tasks)
         return account
 
     def begin(

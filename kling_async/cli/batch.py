@@ -54,7 +54,7 @@ def batch(
         return plan(file, settings=settings, limit=limit, options=options)
     made: list[Runner] = []
 
-    async def command() -> ExitCode:
+    def command() -> ExitCode:
         folder = RunFolder(output)
         known = _known(folder)
         look = Look(options, known=known, limit=limit)
@@ -78,7 +78,7 @@ def plan(file: File, /, *, settings: Settings = (), limit: int | None = None, op
         limit: Take only so many jobs, the first ones.
     """
 
-    async def command() -> ExitCode:
+    def command() -> ExitCode:
         look = Look(options, limit=limit)
         jobs = _looked_over(look, file, settings)
         _tell(look)
@@ -105,7 +105,7 @@ def resume(folder: Path, /, *, options: Options = NOTHING_SAID) -> int:
     """
     made: list[Runner] = []
 
-    async def command() -> ExitCode:
+    def command() -> ExitCode:
         here = RunFolder(folder)
         about = here.about()
         merged = options.after(about.get("settings"))

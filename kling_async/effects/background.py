@@ -10,16 +10,20 @@ is cancelled. If nothing asks before the event loop ends, it leaves then.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from functools import partial
+from types import TracebackType
+from typing import Final, Self, TypeVarTuple
 
 import anyio
 
 from .loops import start_detached
 from .signals import apply_protection, defer_interrupts
 
-__all__ = ["Background", "is_interrupt"]
+__all__ = ["Background", "Tasks", "is_interrupt"]
+
+Args = TypeVarTuple("Args")
 
 _PATIENCE: Final = 0.7
 """Seconds that requests in flight still have after a second Ctrl-C, and again after they are cut off."""
@@ -112,6 +116,57 @@ class Background:
         finally:
             self._entered.set()
             self._left.set()
+
+
+class Tasks:
+    """Tasks of the package's own; when this is left they are cancelled, and have ended.
+
+    A task group of anyio's will not do: under trio Ctrl-C may strike the frame from which it calls the function, and
+    comes out wrapped in a group.
+    """
+
+    def __init__(self) -> None:
+        self._body = anyio.CancelScope()
+        self._scopes: set[anyio.CancelScope] = set()
+        self._ended = anyio.Event()
+        self._error: BaseException | None = None
+
+    async def __aenter__(self) -> Self:
+        self._body.__enter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        suppressed = self._body.__exit__(kind, error, trace)
+        for scope in self._scopes:
+            scope.cancel()
+        with anyio.CancelScope(shield=True):
+            while self._scopes:
+                self._ended = anyio.Event()
+                await self._ended.wait()
+        if self._error is not None:
+            raise self._error
+        return suppressed
+
+    def start(self, function: Callable[[*Args], Awaitable[None]], *args: *Args) -> None:
+        """Run a coroutine function; what it raises cancels the body, and is raised when this is left."""
+        scope = anyio.CancelScope()
+        self._scopes.add(scope)
+        start_detached(partial(self._run, scope, partial(function, *args)))
+
+    @defer_interrupts
+    async def _run(self, scope: anyio.CancelScope, function: Callable[[], Awaitable[None]]) -> None:
+        try:
+            with scope:
+                await function()
+        except Exception as error:  # noqa: BLE001 - raised by __aexit__
+            self._error = self._error or error
+            self._body.cancel()
+        finally:
+            self._scopes.discard(scope)
+            if not self._scopes:
+                self._ended.set()
 
 
 def is_interrupt(error: BaseException | None) -> bool:

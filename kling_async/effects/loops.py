@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import sniffio
 
@@ -27,7 +27,7 @@ def call_soon() -> CallSoon:
     return asyncio.get_running_loop().call_soon_threadsafe
 
 
-def start_detached(function: Callable[[], Coroutine[object, object, None]]) -> None:
+def start_detached(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a coroutine function, which raises nothing, in a task of no task group, in a copy of this context.
 
     It is cancelled when the event loop ends, and by nothing before. trio raises no KeyboardInterrupt in it.

@@ -14,10 +14,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TextIO, TypeAlias, cast
 
-import anyio
-
 from ..batch import Batch
-from ..effects.background import Background
+from ..effects.background import Background, Tasks
 from ..effects.clock import Clock, SystemClock
 from ..effects.signals import defer_interrupts
 from ..errors import InputError, InputFault
@@ -119,12 +117,9 @@ class Panel:
 
     @asynccontextmanager
     async def _drawing(self) -> AsyncGenerator[None]:
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._draw)
-            try:
-                yield
-            finally:
-                group.cancel_scope.cancel()
+        async with Tasks() as tasks:
+            tasks.start(self._draw)
+            yield
 
     def _heard(self, event: Event) -> None:
         # A snapshot for each event would cost more than the event.

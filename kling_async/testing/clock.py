@@ -21,7 +21,7 @@ from typing import Self
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ..effects.background import Background
+from ..effects.background import Background, Tasks
 from ..effects.signals import defer_interrupts
 
 __all__ = ["VirtualClock"]
@@ -73,12 +73,9 @@ class VirtualClock:
 
     @asynccontextmanager
     async def _driven(self) -> AsyncGenerator[None]:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._drive, name="VirtualClock")
-            try:
-                yield
-            finally:
-                tasks.cancel_scope.cancel()
+        async with Tasks() as tasks:
+            tasks.start(self._drive)
+            yield
 
     @contextmanager
     def hold(self) -> Generator[None]:
