@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -78,10 +79,8 @@ def build_app() -> App:
 def main() -> None:
     """Run the command line, and leave with its exit code; with 130 wherever Ctrl-C strikes, also while it is loaded."""
     code: int | str | None = _INTERRUPTED
-    try:
+    with suppress(KeyboardInterrupt):
         code = _run()
-    except KeyboardInterrupt:
-        pass
     # While Python ends, another one would end in a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)

@@ -19,7 +19,7 @@ from typing import Final, Self, TypeVarTuple
 import anyio
 
 from .loops import start_detached
-from .signals import apply_protection, defer_interrupts
+from .signals import apply_protection, defer_interrupts, interrupts_received
 
 __all__ = ["Background", "Tasks", "is_interrupt"]
 
@@ -44,6 +44,8 @@ class Background:
         self._cut_off = cut_off
         self._entered, self._leave, self._left = anyio.Event(), anyio.Event(), anyio.Event()
         self._started = False
+        self._interrupts = 0
+        self._waiting = anyio.CancelScope()
         self._error: BaseException | None = None
 
     @defer_interrupts
@@ -51,7 +53,7 @@ class Background:
         """Enter it. Raises what entering it raises; if this is cancelled meanwhile, it is left again."""
         apply_protection()
         self._started = True
-        start_detached(self._live)
+        start_detached(self._live, ended=self._over)
         try:
             await self._entered.wait()
         except BaseException as error:
@@ -75,29 +77,36 @@ class Background:
         if not self._started:
             return
         self._leave.set()
-        came = await self._wait(math.inf, interrupts=2 - interrupts)
-        if not self._left.is_set():
-            came += await self._wait(_PATIENCE, interrupts=1)
-        if not self._left.is_set() and self._cut_off is not None:
-            self._cut_off()
-            came += await self._wait(_PATIENCE, interrupts=1)
+        with interrupts_received(self._interrupted) as before:
+            self._interrupts = max(before, interrupts)
+            came = await self._wait(math.inf, until=2)
+            came += await self._wait(_PATIENCE, until=3)
+            if not self._left.is_set() and self._cut_off is not None:
+                self._cut_off()
+                came += await self._wait(_PATIENCE, until=4)
         if came:
             raise came[0]
         self._raise_error()
 
-    async def _wait(self, seconds: float, *, interrupts: int) -> list[BaseException]:
+    async def _wait(self, seconds: float, *, until: int) -> list[BaseException]:
         """Wait until it is left, for so many seconds, or until so many interrupts came; return what came meanwhile."""
         came: list[BaseException] = []
         with anyio.move_on_after(seconds, shield=True) as scope:
-            while not self._left.is_set() and sum(map(is_interrupt, came)) < interrupts:
-                try:
-                    await self._left.wait()
-                except (KeyboardInterrupt, anyio.get_cancelled_exc_class()) as error:
-                    # asyncio's own cancellation and trio's interrupt do not mind a shield.
-                    if scope.cancel_called:
-                        raise
-                    came.append(error)
+            while not self._left.is_set() and self._interrupts < until:
+                with anyio.CancelScope() as self._waiting:
+                    try:
+                        await self._left.wait()
+                    except (KeyboardInterrupt, anyio.get_cancelled_exc_class()) as error:
+                        # asyncio's own cancellation and trio's interrupt do not mind a shield.
+                        if scope.cancel_called or self._waiting.cancel_called:
+                            raise
+                        came.append(error)
+                        self._interrupts += is_interrupt(error)
         return came
+
+    def _interrupted(self) -> None:
+        self._interrupts += 1
+        self._waiting.cancel()
 
     def _raise_error(self) -> None:
         error, self._error = self._error, None
@@ -113,9 +122,10 @@ class Background:
         except BaseException as error:  # noqa: BLE001 - raised to whoever opens or closes it
             if not isinstance(error, anyio.get_cancelled_exc_class()):
                 self._error = error
-        finally:
-            self._entered.set()
-            self._left.set()
+
+    def _over(self) -> None:
+        self._left.set()
+        self._entered.set()
 
 
 class Tasks:
@@ -153,7 +163,7 @@ class Tasks:
         """Run a coroutine function; what it raises cancels the body, and is raised when this is left."""
         scope = anyio.CancelScope()
         self._scopes.add(scope)
-        start_detached(partial(self._run, scope, partial(function, *args)))
+        start_detached(partial(self._run, scope, partial(function, *args)), ended=partial(self._over, scope))
 
     @defer_interrupts
     async def _run(self, scope: anyio.CancelScope, function: Callable[[], Awaitable[None]]) -> None:
@@ -163,10 +173,11 @@ class Tasks:
         except Exception as error:  # noqa: BLE001 - raised by __aexit__
             self._error = self._error or error
             self._body.cancel()
-        finally:
-            self._scopes.discard(scope)
-            if not self._scopes:
-                self._ended.set()
+
+    def _over(self, scope: anyio.CancelScope) -> None:
+        self._scopes.discard(scope)
+        if not self._scopes:
+            self._ended.set()
 
 
 def is_interrupt(error: BaseException | None) -> bool:

@@ -27,16 +27,32 @@ def call_soon() -> CallSoon:
     return asyncio.get_running_loop().call_soon_threadsafe
 
 
-def start_detached(function: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine function, which raises nothing, in a task of no task group, in a copy of this context.
+def start_detached(function: Callable[[], Coroutine[Any, Any, None]], *, ended: Callable[[], object]) -> None:
+    """Run a coroutine function in a task of no task group, in a copy of this context; it keeps its errors to itself.
 
     It is cancelled when the event loop ends, and by nothing before. trio raises no KeyboardInterrupt in it.
+
+    Args:
+        ended: is called when the task is over. asyncio may cancel one before its first line has run.
     """
     if sniffio.current_async_library() == "trio":
         from trio.lowlevel import spawn_system_task  # noqa: PLC0415 - as above
 
-        spawn_system_task(function, context=copy_context())
+        async def run() -> None:
+            try:
+                await function()
+            finally:
+                ended()
+
+        spawn_system_task(run, context=copy_context())
         return
+
+    def over(task: asyncio.Task[None]) -> None:
+        _running.discard(task)
+        if not task.cancelled():
+            task.exception()  # a KeyboardInterrupt, which has ended the event loop as well: not to be logged, too
+        ended()
+
     task = asyncio.get_running_loop().create_task(function())
     _running.add(task)
-    task.add_done_callback(_running.discard)
+    task.add_done_callback(over)

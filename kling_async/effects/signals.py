@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
+import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import FrameType
 from typing import ParamSpec, TypeAlias, TypeVar
 
@@ -21,6 +24,7 @@ __all__ = [
     "defer_interrupts",
     "hear_signals",
     "interruptible",
+    "interrupts_received",
     "resend_interrupt",
 ]
 
@@ -82,6 +86,48 @@ def call_interruptible(function: Callable[P, None], *args: P.args, **kwargs: P.k
 def resend_interrupt() -> None:
     """Send Ctrl-C once more, now to the program: it struck code of the user's in a task that is not the user's."""
     signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def interrupts_received(react: Callable[[], object]) -> Generator[int]:
+    """Have a function called in the event loop at each Ctrl-C, and send it again at the end; give how many came before.
+
+    For a while in which the package waits for its own end. asyncio would raise the second one in whatever line runs,
+    also in its own, and a task that misses its wake-up then is waited for without end. trio needs nothing of the kind,
+    and a handler of the program's own stays in place.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    count = _interrupts_of(handler)
+    if count is None or threading.current_thread() is not threading.main_thread():
+        yield 0
+        return
+    soon, came, over = call_soon(), list[int](), False
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        if over and callable(handler):  # what was put in its place meanwhile has put it back
+            handler(number, frame)
+        came.append(number)
+        soon(react)
+
+    signal.signal(signal.SIGINT, receive)
+    try:
+        yield count
+    finally:
+        over = True
+        if signal.getsignal(signal.SIGINT) is receive:
+            signal.signal(signal.SIGINT, handler)
+        for _ in came:
+            resend_interrupt()
+
+
+def _interrupts_of(handler: object) -> int | None:
+    """Return how many interrupts asyncio's handler has had; None if it is none of Python's or asyncio's own."""
+    runner = getattr(getattr(handler, "func", None), "__self__", None)
+    if isinstance(runner, asyncio.Runner):
+        # Not public. Where it cannot be seen, it takes one Ctrl-C more.
+        count = getattr(runner, "_interrupt_count", 0)
+        return count if isinstance(count, int) else 0
+    return 0 if handler is signal.default_int_handler else None
 
 
 @defer_interrupts

@@ -9,7 +9,6 @@ after it has shown where each thread stands. For each strike one line of JSON sa
 
 from __future__ import annotations
 
-import asyncio
 import faulthandler
 import gc
 import inspect
@@ -37,14 +36,15 @@ from rich.console import Console
 
 from kling_async import Client, ImageInput, Job, Limits, SqliteJournal, State, Submission, progress
 from kling_async.effects import signals
+from kling_async.effects.background import Background
 from kling_async.effects.clock import SystemClock
 from kling_async.testing import Fixed, Sandbox, SandboxApp
 
 JOBS = 5
 SUSPENDING = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 """Frames that `sys.setprofile` calls left also where they only wait; Python delivers no signal there."""
-ASYNCIO = str(Path(asyncio.__file__).parent)
-"""Where asyncio raises the second KeyboardInterrupt into itself, it may lose a wake-up: no library can help that."""
+CLOSES = Background._wait.__code__
+"""A second strike comes after this: until a client closes, asyncio raises it in whatever line runs, also in its own."""
 HANGS_AFTER = 20.0
 """Seconds after which a run, which takes a tenth of one, is said to hang."""
 
@@ -69,6 +69,7 @@ class Strike:
     at: tuple[int, ...]
     count: int = 0
     struck: int = 0
+    closing: bool = False
     where: list[str] = field(factory=list)
 
     def arm(self) -> None:
@@ -78,16 +79,26 @@ class Strike:
     def _saw(self, frame: FrameType, event: str, _: object) -> None:
         if event == "return" and frame.f_code.co_flags & SUSPENDING:
             return
-        if self.struck and frame.f_code.co_filename.startswith(ASYNCIO):
+        if self.struck and not self.closing:
+            self.closing = frame.f_code is CLOSES
             return
         self.count += 1
         if self.struck < len(self.at) and self.count >= self.at[self.struck]:
             self.struck += 1
-            self.where.append(f"{frame.f_code.co_filename}:{frame.f_lineno} {event}")
+            self.where.append(" < ".join([event, *stack_of(frame)]))
             sys.stderr.write(f"{self.where[-1]}\n")
             if self.struck == len(self.at):
                 sys.setprofile(None)
             signal.raise_signal(signal.SIGINT)
+
+
+def stack_of(frame: FrameType | None) -> Iterator[str]:
+    """Yield where a frame and those below it stand, as far as the event loop."""
+    for _ in range(30):
+        if frame is None:
+            return
+        yield f"{frame.f_code.co_qualname}:{frame.f_lineno}"
+        frame = frame.f_back
 
 
 @define
