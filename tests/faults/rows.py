@@ -191,6 +191,17 @@ ROWS = (
         "Thousands of jobs, some of each of the faults 4 to 13",
         "Each job is over or unconfirmed; the books balance: charged = accepted + some of the unconfirmed.",
     ),
+    Row(
+        48,
+        "Ctrl-C at any instant, once or twice",
+        "The program ends with a bare KeyboardInterrupt: the first time after what is in flight, at most"
+        " `request_timeout`, the second time within 2 s; what is billed is recorded, or logged as cut off.",
+    ),
+    Row(
+        49,
+        "An iterator of jobs that blocks for ever",
+        "Polls and downloads go on; Ctrl-C, and a gentle stop, end the program all the same.",
+    ),
 )
 """Every row of the matrix, in order."""
 
