@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -144,9 +145,8 @@ def live(order: dict[str, Any]) -> None:
         os.write(2, f"{type(error).__name__} [id {error.id}]: {error}\n".encode())
         code = 1
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is told, and this process ends
-        # trio may deliver Ctrl-C inside a task, and then it comes wrapped in groups.
-        os.write(2, f"{type(error).__name__}: {error!r}\n".encode())
-        code = 130 if "KeyboardInterrupt(" in repr(error) else 2
+        os.write(2, "".join(traceback.format_exception(error)).encode())
+        code = 130 if isinstance(error, KeyboardInterrupt) else 2
     finally:
         sys.setprofile(None)
         (folder / "steps.txt").write_text(str(point.count), encoding="ascii")
