@@ -21,10 +21,10 @@ import anyio.to_thread
 from attrs import evolve
 
 from .desk import Case, Desk
-from .effects.background import Background, Tasks, is_interrupt
+from .effects.background import Background, Tasks
 from .effects.clock import Clock
 from .effects.parts import check_directory
-from .effects.signals import call_interruptible, defer_interrupts, hear_signals
+from .effects.signals import call_interruptible, defer_interrupts, hear_signals, is_interrupt
 from .errors import InputError, InputFault, JournalError, KlingError, NotSent, PredictionFailed
 from .inputs import ImageInput, Job, VideoInput
 from .outcome import Outcome

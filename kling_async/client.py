@@ -10,12 +10,12 @@ from typing import Final, Self
 
 from .batch import Batch
 from .desk import accepted_in
-from .effects.background import Background, is_interrupt
+from .effects.background import Background
 from .effects.clock import Clock, SystemClock
 from .effects.credentials import Keys
 from .effects.journal import Journal
 from .effects.lanes import HttpTransport
-from .effects.signals import apply_protection, defer_interrupts
+from .effects.signals import apply_protection, defer_interrupts, is_interrupt
 from .errors import InputError, InputFault, PredictionFailed
 from .inputs import Input, Job
 from .outcome import Outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -44,8 +45,8 @@ def _piped() -> BinaryIO:
     if sys.stdin.isatty():
         say("[dim]Reading jobs from the terminal; Ctrl-D ends them.[/]")
     text = bytearray()
-    while len(text) <= _MOST and (piece := sys.stdin.buffer.read1(_PIECE)):  # a Ctrl-C between two pieces is heard
-        text += piece
+    while len(text) <= _MOST and (piece := os.read(sys.stdin.fileno(), _PIECE)):
+        text += piece  # a Ctrl-C is heard between two pieces
     if len(text) > _MOST:
         raise InputError(f"More than {_MOST >> 20} MiB came through the pipe; write them into a file")
     return io.BytesIO(text)

@@ -19,9 +19,9 @@ from typing import Final, Self, TypeVarTuple
 import anyio
 
 from .loops import start_detached
-from .signals import apply_protection, defer_interrupts, interrupts_received
+from .signals import apply_protection, defer_interrupts, interrupts_received, is_interrupt, resend_interrupt
 
-__all__ = ["Background", "Tasks", "is_interrupt"]
+__all__ = ["Background", "Tasks"]
 
 Args = TypeVarTuple("Args")
 
@@ -120,7 +120,9 @@ class Background:
                 self._entered.set()
                 await self._leave.wait()
         except BaseException as error:  # noqa: BLE001 - raised to whoever opens or closes it
-            if not isinstance(error, anyio.get_cancelled_exc_class()):
+            if is_interrupt(error):
+                resend_interrupt()
+            elif not isinstance(error, anyio.get_cancelled_exc_class()):
                 self._error = error
 
     def _over(self) -> None:
@@ -173,15 +175,14 @@ class Tasks:
         except Exception as error:  # noqa: BLE001 - raised by __aexit__
             self._error = self._error or error
             self._body.cancel()
+        except BaseException as error:
+            if not is_interrupt(error):
+                raise
+            # It struck a task that a library has started below this one; the program has to hear of it.
+            self._body.cancel()
+            resend_interrupt()
 
     def _over(self, scope: anyio.CancelScope) -> None:
         self._scopes.discard(scope)
         if not self._scopes:
             self._ended.set()
-
-
-def is_interrupt(error: BaseException | None) -> bool:
-    """Return whether an error is Ctrl-C, by itself or in the groups of the program's own task groups."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.split(KeyboardInterrupt)[0] is not None  # pyright: ignore[reportUnknownMemberType]
-    return isinstance(error, KeyboardInterrupt)

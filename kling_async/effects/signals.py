@@ -25,6 +25,8 @@ __all__ = [
     "hear_signals",
     "interruptible",
     "interrupts_received",
+    "interrupts_resent",
+    "is_interrupt",
     "resend_interrupt",
 ]
 
@@ -81,6 +83,31 @@ def call_interruptible(function: Callable[P, None], *args: P.args, **kwargs: P.k
         _call(function, *args, **kwargs)
     except KeyboardInterrupt:
         resend_interrupt()
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Return whether an error is Ctrl-C, by itself or in the groups of the program's own task groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(KeyboardInterrupt)[0] is not None  # pyright: ignore[reportUnknownMemberType]
+    return isinstance(error, KeyboardInterrupt)
+
+
+@contextmanager
+def interrupts_resent() -> Generator[None]:
+    """Make a lost connection of Ctrl-C that strikes a task of a library's own, and send it again, to the program.
+
+    trio and anyio connect in tasks that they start themselves, out of which it would come wrapped in a group.
+
+    Raises:
+        ConnectionError: it struck.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as error:
+        if not is_interrupt(error):
+            raise
+        resend_interrupt()
+        raise ConnectionError("Ctrl-C struck while it was being connected") from None
 
 
 def resend_interrupt() -> None:

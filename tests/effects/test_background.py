@@ -11,7 +11,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from kling_async.effects.background import Background, Tasks, is_interrupt
+from kling_async.effects.background import Background, Tasks
+from kling_async.effects.signals import is_interrupt
 
 pytestmark = pytest.mark.anyio
 

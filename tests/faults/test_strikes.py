@@ -10,9 +10,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+import anyio
 import pytest
+
+from .conftest import OpenSite, cats, client_of
 
 STRIKER = Path(__file__).with_name("striker.py")
 PROGRAMS = ["generate", "map", "batch", "panel", "journal", "save"]
@@ -76,6 +80,25 @@ def test_a_package_without_protection_is_caught() -> None:
     """Negative control: where trio is told to keep Ctrl-C out of nothing, strikes end in hangs or other errors."""
     told, hang = struck(backend="trio", programs=["journal"], strikes=25, unprotected=True)
     assert hang or faults(told)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_row_48_while_it_connects(site: OpenSite, backend: str) -> None:
+    """Trio and anyio connect in tasks of their own: Ctrl-C that strikes one of them comes out bare, too."""
+    here = site()
+
+    def strike(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name in ("attempt_connect", "try_connect"):
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGINT)
+
+    async def main() -> None:
+        async with client_of(here) as client:
+            sys.setprofile(strike)
+            await client.generate(cats(1)[0])
+
+    with pytest.raises(KeyboardInterrupt):
+        anyio.run(main, backend=backend)
 
 
 BLOCKS = """
