@@ -66,9 +66,7 @@ async def grown(number: int) -> dict[str, float]:
     provider, input = provider_named("gptproto"), ImageInput("A lighthouse in the rain")
     jobs = [Job(input, key=f"job-{at}", provider="gptproto") for at in range(number)]
     scheduler = Scheduler(clock=SystemClock(), learner=Learner(), connect=connect)
-    running = scheduler.running()
-    await running.__aenter__()
-    try:
+    async with scheduler.running():
         before = peak()
         for at, job in enumerate(jobs):
             scheduler.begin(job, provider, listener=heard, wait_for=3600.0)
@@ -77,8 +75,6 @@ async def grown(number: int) -> dict[str, float]:
         await all_there.wait()
         await anyio.sleep(1.0)
         after = peak()
-    finally:
-        await running.__aexit__(None, None, None)
     return {"in_flight": accepted, "grown": after - before, "polls": gateway.polls, "peak": after}
 
 
