@@ -184,7 +184,8 @@ async def hear_signals(heard: Callable[[], bool]) -> None:
             await arrived.wait()
     finally:
         for one, handler in before.items():
-            signal.signal(one, handler)
+            if handler is not None:  # it was set from C, and cannot be set again from here
+                signal.signal(one, handler)
         for number in received:
             signal.raise_signal(number)
 
