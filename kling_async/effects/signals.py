@@ -131,10 +131,11 @@ def interrupts_received(react: Callable[[], object]) -> Generator[int]:
     soon, came, over = call_soon(), list[int](), False
 
     def receive(number: int, frame: FrameType | None) -> None:
-        if over and callable(handler):  # what was put in its place meanwhile has put it back
+        if not over:
+            came.append(number)
+            soon(react)
+        elif callable(handler):  # a handler that was set and taken back meanwhile has put this one back
             handler(number, frame)
-        came.append(number)
-        soon(react)
 
     signal.signal(signal.SIGINT, receive)
     try:

@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from kling_async.effects.background import Tasks
 from kling_async.effects.signals import (
     apply_protection,
     call_interruptible,
@@ -51,10 +52,9 @@ def test_a_signal_that_comes_too_late_is_not_lost(backend: str) -> None:
     """One that was received when the hearing ends is sent again, and ends the program."""
 
     async def program() -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(hear_signals, lambda: True)
+        async with Tasks() as tasks:  # out of a task group of its own, it would come in a group
+            tasks.start(hear_signals, lambda: True)
             await anyio.wait_all_tasks_blocked()
-            group.cancel_scope.cancel()
             signal.raise_signal(signal.SIGINT)
         await anyio.lowlevel.checkpoint()
         await anyio.sleep(1)
@@ -143,3 +143,21 @@ def test_a_handler_of_the_programs_own_stays() -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert [signal.SIGINT, signal.SIGINT] == heard
+
+
+def test_a_receiver_that_is_put_back_late_hands_on() -> None:
+    """Another handler may be set while we close, and put ours back later: Ctrl-C still reaches `asyncio.run`."""
+
+    async def program() -> None:
+        with interrupts_received(lambda: None):
+            ours = signal.getsignal(signal.SIGINT)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, ours)
+        signal.raise_signal(signal.SIGINT)
+        await anyio.sleep(1)
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        interrupted(program, "asyncio")
+    finally:
+        signal.signal(signal.SIGINT, before)
