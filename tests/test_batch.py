@@ -28,10 +28,12 @@ from kling_async import (
     Job,
     KlingError,
     Limits,
+    MemoryJournal,
     NotSent,
     Outcome,
     PredictionFailed,
     Status,
+    Submission,
     VideoInput,
     WaitTimeout,
 )
@@ -654,3 +656,21 @@ async def test_a_host_that_cannot_be_trusted_stops_the_run() -> None:
         assert "tls" == caught.value.reason
         assert 3 <= len(outcomes) < 10
         assert 0 == server.sandbox.submits
+
+
+class Clumsy(MemoryJournal):
+    """A journal with a mistake in it, which shows when files are written down."""
+
+    async def write(self, *submissions: Submission) -> None:
+        if any(one.files for one in submissions):
+            raise ValueError("a slip")
+        await super().write(*submissions)
+
+
+async def test_a_mistake_in_the_background_is_raised(house: OpenHouse, tmp_path: Path) -> None:
+    """What no error of ours explains ends the loop over the batch as it is, in no group, and nothing waits for ever."""
+    async with house() as at:
+        with pytest.raises(ValueError, match="a slip"):
+            async with at.client.batch([ImageInput("a cat")], journal=Clumsy(), save_to=tmp_path) as batch:
+                async for _ in batch:
+                    pass

@@ -658,3 +658,22 @@ def test_what_the_end_of_the_loop_cuts_off_is_logged(caplog: pytest.LogCaptureFi
     asyncio.run(main())
     [told] = [record for record in caplog.records if record.levelno == logging.CRITICAL]
     assert "cut off: provider=gptproto key=order-17: it may be billed" in told.getMessage()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancelled_client_lets_go_of_its_journal(tmp_path: Path) -> None:
+    """Cancelled natively at any turn of opening or closing, twice over, a client leaves its journal to the next one."""
+    path = tmp_path / "journal.db"
+
+    async def use() -> None:
+        async with Client(keys={"gptproto": "sk-x"}, journal=path):
+            await anyio.lowlevel.checkpoint()
+
+    for turns in range(40):
+        using = asyncio.create_task(use())
+        for _ in range(2):
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            using.cancel()
+        await asyncio.wait([using])
+        await use()
