@@ -23,7 +23,7 @@ from .signals import apply_protection, defer_interrupts, interrupts_received, is
 
 __all__ = ["Background", "Tasks"]
 
-Args = TypeVarTuple("Args")
+_Args = TypeVarTuple("_Args")
 
 _PATIENCE: Final = 0.7
 """Seconds that requests in flight still have after a second Ctrl-C, and again after they are cut off."""
@@ -161,7 +161,7 @@ class Tasks:
             raise self._error
         return suppressed
 
-    def start(self, function: Callable[[*Args], Awaitable[None]], *args: *Args) -> None:
+    def start(self, function: Callable[[*_Args], Awaitable[None]], *args: *_Args) -> None:
         """Run a coroutine function; what it raises cancels the body, and is raised when this is left."""
         scope = anyio.CancelScope()
         self._scopes.add(scope)

@@ -30,7 +30,7 @@ __all__ = [
     "resend_interrupt",
 ]
 
-P = ParamSpec("P")
+_P = ParamSpec("_P")
 T = TypeVar("T")
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
@@ -72,12 +72,12 @@ def apply_protection() -> None:
 
 
 @interruptible
-def _call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def _call(function: Callable[_P, T], *args: _P.args, **kwargs: _P.kwargs) -> T:
     return function(*args, **kwargs)
 
 
 @defer_interrupts
-def call_interruptible(function: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+def call_interruptible(function: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
     """Call a function of the user's, which Ctrl-C may end; the program then hears of it at its own next await."""
     try:
         _call(function, *args, **kwargs)

@@ -110,16 +110,16 @@ class Panel:
 
     @defer_interrupts
     async def __aexit__(self, *_: object) -> None:
-        try:
-            await self._background.aclose()
-        finally:
-            self._show(last=True)
+        await self._background.aclose()
 
     @asynccontextmanager
     async def _drawing(self) -> AsyncGenerator[None]:
-        async with Tasks() as tasks:
-            tasks.start(self._draw)
-            yield
+        try:
+            async with Tasks() as tasks:
+                tasks.start(self._draw)
+                yield
+        finally:
+            self._show(last=True)
 
     def _heard(self, event: Event) -> None:
         # A snapshot for each event would cost more than the event.

@@ -46,6 +46,7 @@ SUSPENDING = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENE
 """Frames that `sys.setprofile` calls left also where they only wait; Python delivers no signal there."""
 CLOSES = Background._wait.__code__
 """A second strike comes after this: until a client closes, asyncio raises it in whatever line runs, also in its own."""
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 HANGS_AFTER = 20.0
 """Seconds after which a run, which takes a tenth of one, is said to hang."""
 
@@ -108,6 +109,7 @@ class World:
 
     folder: Path
     strike: Strike
+    screen: io.StringIO = field(factory=io.StringIO)
     sandbox: Sandbox = field(factory=lambda: Sandbox(strict=True, image_latency=Fixed(2.0)))
 
     def client(self, **settings: Any) -> Client:
@@ -164,7 +166,7 @@ async def batch(world: World) -> None:
 
 async def panel(world: World) -> None:
     """Run a batch whose jobs come from an asynchronous generator, and watch it."""
-    console = Console(file=io.StringIO(), force_terminal=True)
+    console = Console(file=world.screen, force_terminal=True)
     async with (
         world.client(journal=world.journal) as client,
         client.batch(some_jobs()) as batch,
@@ -232,7 +234,10 @@ def run(program: str, backend: str, at: tuple[int, ...]) -> dict[str, Any]:
 
 
 def books(world: World, backend: str) -> str:
-    """Return what the provider has billed, and the journal does not know; the journal must be free again."""
+    """Return what is wrong: billed and not in the journal, a journal that is not free again, a hidden cursor."""
+    shown = world.screen.getvalue()
+    if shown.rfind(HIDE_CURSOR) > shown.rfind(SHOW_CURSOR):
+        return "the cursor is hidden"
     if not (world.folder / "journal.db").exists():
         return f"billed without a journal: {world.sandbox.billed()}" if world.sandbox.billed() else ""
     left = sorted(path.name for path in world.folder.iterdir() if path.name not in ("journal.db", "out"))
