@@ -149,9 +149,14 @@ def interrupts_received(react: Callable[[], object]) -> Generator[int]:
 
 
 def _interrupts_of(handler: object) -> int | None:
-    """Return how many interrupts asyncio's handler has had; None if it is none of Python's or asyncio's own."""
+    """Return how many interrupts asyncio's handler has had; None if it is none of Python's, or of this event loop."""
     runner = getattr(getattr(handler, "func", None), "__self__", None)
     if isinstance(runner, asyncio.Runner):
+        try:
+            if runner.get_loop() is not asyncio.get_running_loop():
+                return None
+        except RuntimeError:  # it is closed
+            return None
         # Not public. Where it cannot be seen, it takes one Ctrl-C more.
         count = getattr(runner, "_interrupt_count", 0)
         return count if isinstance(count, int) else 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import anyio
 import anyio.lowlevel
@@ -159,5 +161,26 @@ def test_a_receiver_that_is_put_back_late_hands_on() -> None:
     before = signal.getsignal(signal.SIGINT)
     try:
         interrupted(program, "asyncio")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_the_handler_of_a_run_that_is_over_is_not_taken_for_this_ones() -> None:
+    """An interrupt in its last lines makes `asyncio.run` leave its handler behind: its count is not ours."""
+    left: list[object] = []
+
+    async def first() -> None:
+        left.append(signal.getsignal(signal.SIGINT))
+
+    async def second() -> None:
+        with interrupts_received(lambda: None) as before:
+            assert 0 == before
+            assert left == [signal.getsignal(signal.SIGINT)]
+
+    asyncio.run(first())
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, cast("signal.Handlers", left[0]))
+    try:
+        asyncio.run(second())
     finally:
         signal.signal(signal.SIGINT, before)

@@ -2,8 +2,8 @@
 
     python striker.py '{"backend": "trio", "programs": ["batch"], "seed": 1, "strikes": 50}'
 
-The signal is raised at the n-th event that `sys.setprofile` tells of, counted from where the program opens its client,
-so it lands between any two steps of the package, of anyio, of trio or of asyncio. A run that hangs ends this process,
+The signal is raised at the n-th event that `sys.setprofile` tells of, counted from where the program opens its client
+to the program's end, so it lands between any two steps of the package, of anyio, of trio or of asyncio. A run that hangs ends this process,
 after it has shown where each thread stands. For each strike one line of JSON says how the run ended.
 """
 
@@ -201,15 +201,25 @@ PROGRAMS: Mapping[str, Callable[[World], Awaitable[None]]] = {
 }
 
 
+async def until_its_end(program: Callable[[World], Awaitable[None]], world: World) -> None:
+    """Run a program; what the event loop does after its end is not struck: asyncio's own last lines do not bear it."""
+    try:
+        await program(world)
+    finally:
+        sys.setprofile(None)
+
+
 def run(program: str, backend: str, at: tuple[int, ...]) -> dict[str, Any]:
     """Run a program, strike it, and return how it ended, and what is wrong with what it left."""
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder), Strike(at))
+        # An interrupt in the last lines of `asyncio.run` leaves its handler behind, to the next run.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         ended = "done"
         began = time.monotonic()
         faulthandler.dump_traceback_later(HANGS_AFTER, exit=True)
         try:
-            anyio.run(PROGRAMS[program], world, backend=backend)
+            anyio.run(until_its_end, PROGRAMS[program], world, backend=backend)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is told
             ended = type(error).__name__
             told = repr(error)
