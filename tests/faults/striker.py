@@ -3,8 +3,9 @@
     python striker.py '{"backend": "trio", "programs": ["batch"], "seed": 1, "strikes": 50}'
 
 The signal is raised at the n-th event that `sys.setprofile` tells of, counted from where the program opens its client
-to the program's end, so it lands between any two steps of the package, of anyio, of trio or of asyncio. A run that hangs ends this process,
-after it has shown where each thread stands. For each strike one line of JSON says how the run ended.
+to the program's end, so it lands between any two steps of the package, of anyio, of trio or of asyncio. A run that
+hangs ends this process, after it has shown where each thread stands. For each strike one line of JSON says how the run
+ended.
 """
 
 from __future__ import annotations
