@@ -66,8 +66,7 @@ async def grown(number: int) -> dict[str, float]:
     provider, input = provider_named("gptproto"), ImageInput("A lighthouse in the rain")
     jobs = [Job(input, key=f"job-{at}", provider="gptproto") for at in range(number)]
     scheduler = Scheduler(clock=SystemClock(), learner=Learner(), connect=connect)
-    await scheduler.__aenter__()
-    try:
+    async with scheduler.running():
         before = peak()
         for at, job in enumerate(jobs):
             scheduler.begin(job, provider, listener=heard, wait_for=3600.0)
@@ -76,8 +75,6 @@ async def grown(number: int) -> dict[str, float]:
         await all_there.wait()
         await anyio.sleep(1.0)
         after = peak()
-    finally:
-        await scheduler.aclose()
     return {"in_flight": accepted, "grown": after - before, "polls": gateway.polls, "peak": after}
 
 

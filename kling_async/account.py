@@ -15,11 +15,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import anyio
-from anyio.abc import TaskGroup
 
+from .effects.background import Tasks
 from .effects.clock import Clock
-from .effects.signals import hold_interrupts
-from .errors import KlingError
+from .effects.signals import defer_interrupts
+from .errors import AnswerLost, KlingError
 from .gateway import Gateway
 from .inputs import Job
 from .planning.engine import Engine
@@ -33,6 +33,10 @@ _log = logging.getLogger(__name__)
 
 _MOST_POLLING: Final = 64
 """Looks on their way at once: enough for 600 a second at a tenth of a second each."""
+
+
+_WITHOUT_JOURNAL: Final = "Look for it in the provider's own history: it is written down nowhere here."
+_WITH_JOURNAL: Final = "Its journal has it as unconfirmed: look for it in the provider's own history, then decide."
 
 
 class Hearing:
@@ -70,14 +74,15 @@ class _Crew:
         """Whether somebody could begin at once."""
         return bool(self._parked) or self._hired < self._most
 
-    def call(self, group: TaskGroup) -> None:
+    def call(self, tasks: Tasks) -> None:
         """Let one more worker look for work."""
         if self._parked:
             self._parked.pop().set()
         elif self._hired < self._most:
             self._hired += 1
-            group.start_soon(self._live)
+            tasks.start(self._live)
 
+    @defer_interrupts
     async def _live(self) -> None:
         while True:
             if not await self._work():
@@ -104,20 +109,24 @@ class Account:
         self._submitters = _Crew(max_submitting, self._submit, parked=self._wake)
         self._lookers = _Crew(_MOST_POLLING, self._poll, parked=self._wake)
         self._duties = ((self._submitters, engine.submit_at), (self._lookers, engine.poll_at))
-        self._group: TaskGroup | None = None
-        self._answer = _answer
+        self._tasks: Tasks | None = None
+        self._in_flight: set[anyio.CancelScope] = set()
         self._nap = anyio.CancelScope()
         self._nap_until = math.inf
 
-    def open(self, group: TaskGroup) -> None:
-        """Begin to work, with tasks of this group."""
-        self._group = group
-        self._answer = hold_interrupts(_answer)
-        group.start_soon(self._keep_time)
+    def open(self, tasks: Tasks) -> None:
+        """Begin to work, with tasks among these."""
+        self._tasks = tasks
+        tasks.start(self._keep_time)
 
     def close(self) -> None:
         """Take no more work, and begin no more requests."""
-        self._group = None
+        self._tasks = None
+
+    def cut_off(self) -> None:
+        """End the requests in flight at once."""
+        for scope in list(self._in_flight):
+            scope.cancel()
 
     def dismiss(self) -> None:
         """Tell everybody who still waits that nothing more will come."""
@@ -162,13 +171,20 @@ class Account:
 
     async def _submit(self) -> bool:
         """Submit one job; return whether there was one."""
-        ticket = None if self._group is None else self.engine.take_submit(self._clock.now())
+        ticket = None if self._tasks is None else self.engine.take_submit(self._clock.now())
         job = ticket.job if ticket is not None else None
         if ticket is None or job is None:
             return False
         self._wake()
         sent_at = self._clock.now()
-        came = await self._answer(lambda: self._send(ticket, job))
+        try:
+            came = await self._answer(lambda: self._send(ticket, job))
+        except BaseException:
+            # Cancellation by asyncio itself, as at the end of `asyncio.run`, does not mind a shield.
+            self._note_cut_off(ticket)
+            raise
+        if came is None:
+            came = self._note_cut_off(ticket)
         self._publish(self.engine.submitted(ticket, came, sent_at=sent_at, now=self._clock.now()))
         self._wake()
         return True
@@ -193,17 +209,39 @@ class Account:
 
     async def _poll(self) -> bool:
         """Look at one prediction; return whether there was one to look at."""
-        ticket = None if self._group is None else self.engine.take_poll(self._clock.now())
+        ticket = None if self._tasks is None else self.engine.take_poll(self._clock.now())
         if ticket is None:
             return False
         self._wake()
         known, asked_at = ticket.prediction, self._clock.now()
         if known is not None:
             came = await self._answer(lambda: self._look(ticket, known))
-            self._publish(self.engine.polled(ticket, came, asked_at=asked_at, now=self._clock.now()))
+            if came is not None:
+                self._publish(self.engine.polled(ticket, came, asked_at=asked_at, now=self._clock.now()))
             if ticket.state.over:
                 self._wake()  # a slot is free
         return True
+
+    async def _answer(self, ask: Callable[[], Awaitable[Prediction]]) -> Prediction | KlingError | None:
+        """Ask, behind a shield, and return what came; None if it was cut off."""
+        scope = anyio.CancelScope(shield=True)
+        self._in_flight.add(scope)
+        try:
+            with scope:
+                return await ask()
+        except KlingError as error:
+            return error
+        finally:
+            self._in_flight.discard(scope)
+        return None
+
+    def _note_cut_off(self, ticket: Ticket) -> AnswerLost:
+        way_on = _WITHOUT_JOURNAL if ticket.page is None else _WITH_JOURNAL
+        error = AnswerLost(
+            "It was cut off while it was being submitted", provider=self.engine.provider, key=ticket.key, advice=way_on
+        )
+        _log.critical("cut off: provider=%s key=%s: it may be billed. %s", error.provider, ticket.key, way_on)
+        return error
 
     async def _look(self, ticket: Ticket, known: Prediction) -> Prediction:
         prediction = await self.gateway.poll(known)
@@ -225,16 +263,16 @@ class Account:
             _log.warning(message, self.engine.provider, ticket.prediction.id, ticket.key)
 
     def _check_open(self) -> None:
-        if self._group is None:
+        if self._tasks is None:
             raise RuntimeError("The client is not open: use it inside `async with Client() as client:`")
 
     def _wake(self) -> None:
         """Call one more worker of each kind that has work now, and see to the timer."""
-        group, now = self._group, self._clock.now()
-        if group is not None and self._call_due(group, now) < self._nap_until:
+        tasks, now = self._tasks, self._clock.now()
+        if tasks is not None and self._call_due(tasks, now) < self._nap_until:
             self._nap.cancel()
 
-    def _call_due(self, group: TaskGroup, now: float) -> float:
+    def _call_due(self, tasks: Tasks, now: float) -> float:
         """Call who has work now, and return the engine's next moment for which somebody is idle.
 
         Who is called calls the next, or parks and sees to the timer: so the timer is not for them.
@@ -244,28 +282,19 @@ class Account:
             if crew.idle:
                 due = due_at(now)
                 if due <= now:
-                    crew.call(group)
+                    crew.call(tasks)
                 else:
                     at = min(at, due)
         return at
 
+    @defer_interrupts
     async def _keep_time(self) -> None:
         while True:
             now = self._clock.now()
-            self._nap_until = math.inf if self._group is None else self._call_due(self._group, now)
+            self._nap_until = math.inf if self._tasks is None else self._call_due(self._tasks, now)
             with anyio.CancelScope() as self._nap:
                 if self._nap_until == math.inf:
                     await anyio.sleep_forever()
                 await self._clock.sleep(self._nap_until - now)
             self._nap_until = -math.inf  # it is up, and needs no waking
             self._publish(self.engine.overdue(self._clock.now()))
-
-
-async def _answer(ask: Callable[[], Awaitable[Prediction]]) -> Prediction | KlingError:
-    scope = anyio.CancelScope(shield=True)
-    try:
-        with scope:
-            return await ask()
-    except KlingError as error:
-        return error
-    raise RuntimeError("a shielded request was cancelled")

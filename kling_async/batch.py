@@ -10,8 +10,8 @@ is finished and handed out first, and only then is that error raised.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence, Sized
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Sequence, Sized
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -19,22 +19,21 @@ from typing import Final, Self
 
 import anyio
 import anyio.to_thread
-from anyio.abc import TaskGroup
 from attrs import evolve
 
 from .desk import Case, Desk
+from .effects.background import Background, Tasks
 from .effects.clock import Clock
 from .effects.credentials import NonCopyable
 from .effects.parts import check_directory
-from .effects.signals import hear_signals
-from .errors import InputError, InputFault, JournalError, KlingError, NotSent, PredictionFailed
+from .effects.signals import call_interruptible, defer_interrupts, hear_signals, is_interrupt
+from .errors import InputError, InputFault, JournalError, KlingError, NotSent
 from .inputs import ImageInput, Job, VideoInput
 from .outcome import Outcome
-from .planning.money import Budget
-from .planning.moves import LATCHING, Event, EventKind, Listener, Ticket
+from .planning.money import Budget, spent_on
+from .planning.moves import Event, EventKind, Listener, Ticket
 from .planning.progress import Progress, Tally
-from .planning.resume import Step
-from .prediction import Status
+from .planning.retry import is_for_all_jobs
 from .pulling import Jobs, check_keys, pulled
 from .recorder import Recorder
 from .saver import Saver
@@ -80,8 +79,7 @@ class Batch(NonCopyable):
         self._saver = saver
         self._save_to = save_to
         self._stop_on_signals = stop_on_signals
-        self.stopped = False
-        self._entered = self._interrupted = self._fed = False
+        self.stopped = self._entered = self._interrupted = self._fed = False
         self._ready: dict[int, Outcome] = {}
         self._open: dict[int, tuple[Ticket, Listener]] = {}
         self._paying, self._joined = set[int](), set[int]()  # positions: what is paid for here, and by another call
@@ -93,51 +91,62 @@ class Batch(NonCopyable):
         self._room = anyio.Event()
         self._savers = anyio.Semaphore(_SAVING)
         self._listeners: list[Callable[[Event], None]] = []
-        self._group: TaskGroup | None = None
+        self._tasks: Tasks | None = None
+        self._background = Background(self._running, cut_off=desk.cut_off)
         self._tally = Tally(now=clock.now(), total=len(jobs) if isinstance(jobs, Sized) else None)
 
+    @defer_interrupts
     async def __aenter__(self) -> Self:
         if self._entered:
             raise RuntimeError("A batch is entered once: make a new one with client.batch(...)")
         self._desk.check_open()
         self._entered = True
-        if self._save_to is not None:
-            await anyio.to_thread.run_sync(check_directory, self._save_to)
-        if self._recorder is not None:
-            accepted = await self._recorder.open()
-            try:
-                self._desk.resume(accepted, worth=1.0)
-                self._budget.spent = await self._recorder.spent()
-            except BaseException:
-                await self._recorder.aclose()
-                raise
-        self._group = await anyio.create_task_group().__aenter__()
-        self._group.start_soon(self._feed)
-        if self._stop_on_signals:
-            self._group.start_soon(hear_signals, self._signalled)
+        await self._background.open()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        group, self._group = self._group, None
+    @defer_interrupts
+    async def __aexit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        await self._background.aclose(interrupts=2 if self._interrupted else is_interrupt(error))
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncGenerator[None]:
+        if self._save_to is not None:
+            await anyio.to_thread.run_sync(check_directory, self._save_to)
+        async with AsyncExitStack() as stack:
+            if self._recorder is not None:
+                accepted = await stack.enter_async_context(self._recorder.opened())
+                self._desk.resume(accepted, worth=1.0)
+                self._budget.spent = await self._recorder.spent()
+            try:
+                async with Tasks() as tasks:
+                    self._tasks = tasks
+                    tasks.start(self._feed)
+                    if self._stop_on_signals:
+                        tasks.start(hear_signals, self._signalled)
+                    try:
+                        yield
+                    finally:
+                        self._leave()
+            finally:
+                self._news.set()
+
+    def _leave(self) -> None:
+        self._tasks = None
         for ticket, listener in self._open.values():
             if ticket.job is not None:
                 self._desk.forget(ticket, ticket.job.provider or "", listener)
-        if group is None:
-            return
-        try:
-            group.cancel_scope.cancel()
-            await group.__aexit__(None, None, None)
-        finally:
-            if self._recorder is not None:
-                await self._recorder.aclose()
 
     def __aiter__(self) -> Self:
         return self
 
+    @defer_interrupts
     async def __anext__(self) -> Outcome:
-        if self._group is None:
-            raise RuntimeError("The batch is not open: iterate over it inside `async with client.batch(...) as batch:`")
         while True:
+            if self._tasks is None:
+                await self._background.aclose()  # raises what ended it, if something did
+                raise RuntimeError(
+                    "The batch is not open: iterate over it inside `async with client.batch(...) as batch:`"
+                )
             if self._interrupted:
                 raise KeyboardInterrupt(f"{len(self._open)} jobs go on at their providers; {self._way_back}")
             position = self._handed_out if self._ordered else next(iter(self._ready), -1)
@@ -161,6 +170,7 @@ class Batch(NonCopyable):
         """Have a function called with each event, at once and in the event loop; it must be quick."""
         self._listeners.append(listener)
 
+    @defer_interrupts
     def stop(self) -> None:
         """Submit no more; what is paid for is finished and handed out, and then the loop ends."""
         self.stopped = True
@@ -178,6 +188,7 @@ class Batch(NonCopyable):
             self.stop()
             return True
         self._interrupted = True
+        self._desk.hurry()
         self._news.set()
         return False
 
@@ -188,6 +199,7 @@ class Batch(NonCopyable):
             "run it again with the same journal to go on" if journalled else "without a journal they are lost sight of"
         )
 
+    @defer_interrupts
     async def _feed(self) -> None:
         try:
             with self._feeding:
@@ -204,7 +216,7 @@ class Batch(NonCopyable):
             self._news.set()
 
     async def _pull(self) -> None:
-        async with aclosing(pulled(self._jobs)) as jobs:
+        async with aclosing(pulled(self._jobs, clock=self._clock)) as jobs:
             await self._wait_for_place()
             async for job in jobs:
                 await self._take(job)
@@ -302,27 +314,28 @@ class Batch(NonCopyable):
             self._budget.settle(case.price, spent=spent)
 
     def _heard(self, case: Case, position: int, event: Event) -> None:
-        self._tally.heard(event, cost=_price(case), free=position in self._joined)
+        self._tally.heard(event, cost=case.listed_price, free=position in self._joined)
         self._tell(event)
         if event.kind is not EventKind.FINISHED:
             if self.stopped and position in self._open:
                 self._recall(*self._open[position])  # what was turned away is planned again, and must not be sent
             return
-        outcome = _outcome(event, case.job)
-        self._settle(case, position, spent=_spent(event, case.price))
+        outcome = Outcome.of(case.job, event.prediction, event.error)
+        self._settle(case, position, spent=spent_on(event.prediction, event.error, case.price))
         self._joined.discard(position)
         self._open.pop(position, None)
         self._desk.let_go(event.ticket)
         self._room.set()
-        self._refused_in_a_row = self._refused_in_a_row + 1 if _is_for_all(outcome.error) else 0
+        self._refused_in_a_row = self._refused_in_a_row + 1 if is_for_all_jobs(outcome.error) else 0
         broken = isinstance(outcome.error, JournalError)
         if outcome.error is not None and (broken or self._refused_in_a_row >= self._stop_after):
             self._stop(outcome.error)
-        if outcome.ok and self._save_to is not None and self._group is not None:
-            self._group.start_soon(self._save, event, position, outcome, self._save_to, case)
+        if outcome.ok and self._save_to is not None and self._tasks is not None:
+            self._tasks.start(self._save, event, position, outcome, self._save_to, case)
         else:
             self._hand_out(position, outcome)
 
+    @defer_interrupts
     async def _save(self, event: Event, position: int, outcome: Outcome, directory: Path, case: Case) -> None:
         prediction = outcome.prediction
         async with self._savers:
@@ -330,7 +343,7 @@ class Batch(NonCopyable):
                 files = (
                     []
                     if prediction is None
-                    else await self._saver.save(prediction, directory, overwrite=_replaces(case))
+                    else await self._saver.save(prediction, directory, overwrite=case.replaces_files)
                 )
                 outcome = evolve(outcome, files=tuple(files))
             except KlingError as error:
@@ -344,12 +357,12 @@ class Batch(NonCopyable):
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:
             try:
-                listener(event)
+                call_interruptible(listener, event)
             except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException:  # noqa: BLE001
                 # It runs inside the scheduler, where its mistake would stop all work. That holds for a cancellation,
-                # too: nobody can cancel a plain call, so it is that of something else, such as a cancelled future's.
+                # too: nothing can cancel a plain call, so it is that of something else, such as a cancelled future's.
                 _log.exception("a listener of a batch failed")
 
     def _hand_out(self, position: int, outcome: Outcome) -> None:
@@ -357,37 +370,6 @@ class Batch(NonCopyable):
         self._news.set()
 
 
-def _price(case: Case) -> Decimal | None:
-    """Return the most that a job can cost, or could when an earlier run submitted it."""
-    return case.price if case.costs or case.known is None else case.known.price
-
-
-def _replaces(case: Case) -> bool:
-    """Return whether a job's files take the place of those of an earlier attempt, which somebody has asked for anew."""
-    known = case.known
-    return case.step is Step.RESUBMIT or (known is not None and known.attempt > 1 and known.files is None)
-
-
 def _closed(job: Job) -> NotSent:
     why = "The client was closed before its turn came"
     return NotSent(why, reason="closed", provider=job.provider, key=job.key)
-
-
-def _is_for_all(error: KlingError | None) -> bool:
-    """Return whether what went wrong for one job would go wrong for each: the account, the name or the certificate."""
-    return isinstance(error, LATCHING) or (isinstance(error, NotSent) and error.reason in ("dns", "tls"))
-
-
-def _outcome(event: Event, job: Job) -> Outcome:
-    prediction, error = event.prediction, event.error
-    if error is None and prediction is not None and prediction.status is not Status.SUCCEEDED:
-        error = PredictionFailed(prediction)
-    return Outcome(job=job, prediction=prediction, error=error)
-
-
-def _spent(event: Event, price: Decimal | None) -> Decimal | None:
-    """Return what a job that is over has cost at most; None where that is not known."""
-    if event.error is not None and not event.error.may_be_billed:
-        return Decimal(0)
-    free = event.prediction is not None and event.prediction.cost == 0
-    return Decimal(0) if free else price

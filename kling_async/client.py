@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Self
 
 from .batch import Batch
 from .desk import accepted_in
+from .effects.background import Background
 from .effects.clock import Clock, SystemClock
 from .effects.credentials import Keys, NonCopyable
 from .effects.journal import Journal
 from .effects.lanes import HttpTransport
+from .effects.signals import apply_protection, defer_interrupts, is_interrupt
 from .errors import InputError, InputFault, PredictionFailed
-from .inputs import Input
+from .inputs import Input, Job
 from .outcome import Outcome
 from .planning.money import Budget, Estimate, estimate
 from .planning.submissions import Decision, Submission
 from .prediction import Json, Prediction, Status
 from .providers import Limits
 from .providers.fields import valid_id
-from .pulling import Jobs
+from .pulling import Jobs, pulled
 from .recorder import Recorder
 from .registry import Registry
 from .scheduler import AWAITED
@@ -92,43 +95,50 @@ class Client(NonCopyable):
         self._recorder = self._workshop.recorder(journal)
         self._desk = self._workshop.desk([self._settings.provider(None)], self._recorder)
         self._saver = self._workshop.saver(self._desk)
-        self._entered = False
+        self._background: Background | None = None
+        apply_protection()
 
+    @defer_interrupts
     async def __aenter__(self) -> Self:
-        """Open it.
-
-        Raises:
-            JournalError: the journal cannot be used.
-            RuntimeError: it was opened before.
-        """
-        if self._entered:
+        """Open it. Raises JournalError if the journal cannot be used, and RuntimeError if it was opened before."""
+        if self._background is not None:
             raise RuntimeError("A client is opened once, and this one was opened before: make a new one with Client()")
-        self._entered = True
-        accepted = [] if self._recorder is None else await self._recorder.open()
-        try:
-            await self._workshop.scheduler.__aenter__()
-            self._desk.resume(accepted, worth=_UNASKED)
-        except BaseException:
-            await self.aclose()
-            raise
+        self._background = Background(self._running, cut_off=self._workshop.scheduler.cut_off)
+        await self._background.open()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+    @asynccontextmanager
+    async def _running(self) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            recorder = self._recorder
+            accepted = [] if recorder is None else await stack.enter_async_context(recorder.opened())
+            await stack.enter_async_context(self._workshop.running())
+            self._desk.resume(accepted, worth=_UNASKED)
+            yield
 
+    @defer_interrupts
+    async def __aexit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        await self._close(interrupts=is_interrupt(error))
+
+    @defer_interrupts
     async def aclose(self) -> None:
-        """Finish the requests in flight, each by its own deadline, and close every connection and the journal."""
-        try:
-            await self._workshop.aclose()
-        finally:
-            if self._recorder is not None:
-                await self._recorder.aclose()
+        """Finish the requests in flight, each by its own deadline, and close every connection and the journal.
+
+        Any task of the event loop may call it; a client that is closed already stays as it is. It runs to its end, also
+        if it is cancelled meanwhile, which is raised then. A second Ctrl-C gives requests in flight only a moment.
+        """
+        await self._close()
+
+    async def _close(self, *, interrupts: int = 0) -> None:
+        if self._background is not None:
+            await self._background.aclose(interrupts=2 if self._workshop.scheduler.hurried else interrupts)
 
     @property
     def learned(self) -> Json:
         """What was learned of how long work takes; `Client(learned=...)` begins with it."""
         return self._workshop.scheduler.learner.save()
 
+    @defer_interrupts
     async def submit(
         self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = _WAIT_TIMEOUT
     ) -> Prediction:
@@ -154,6 +164,7 @@ class Client(NonCopyable):
         wait_for = positive("wait_timeout", wait_timeout)
         return accepted_in(await self._desk.run(job, wait_for=wait_for, only_submit=True))
 
+    @defer_interrupts
     async def refresh(self, prediction: Prediction) -> Prediction:
         """Look once at a prediction and return what the provider says now; it takes its turn among the polls.
 
@@ -162,6 +173,7 @@ class Client(NonCopyable):
         """
         return await self._desk.refresh(prediction, wait_for=self._request_timeout)
 
+    @defer_interrupts
     async def wait(self, prediction: Prediction, *, wait_timeout: float = _WAIT_TIMEOUT) -> Prediction:
         """Wait until a prediction is finished, however it ends, and return it.
 
@@ -180,6 +192,7 @@ class Client(NonCopyable):
             return prediction
         return accepted_in(await self._desk.look(prediction, wait_for=wait_for))
 
+    @defer_interrupts
     async def generate(
         self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = _WAIT_TIMEOUT
     ) -> Prediction:
@@ -211,6 +224,7 @@ class Client(NonCopyable):
             raise PredictionFailed(prediction)
         return await self._saver.fetchable(prediction)
 
+    @defer_interrupts
     async def map(self, inputs: Iterable[Input], *, provider: str | None = None) -> list[Outcome]:
         """Generate all inputs and return how each ended, in their order; one failure stops no other.
 
@@ -218,7 +232,10 @@ class Client(NonCopyable):
             InputError: an input is wrong; nothing at all was sent. Its text names the position.
         """
         chosen = self._settings.provider(provider)
-        jobs = [self._desk.orders.purchase(input, chosen, position=position) for position, input in enumerate(inputs)]
+        jobs: list[Job] = []
+        async with aclosing(pulled(inputs, clock=self._workshop.clock)) as found:
+            async for input in found:
+                jobs.append(self._desk.orders.purchase(input, chosen, position=len(jobs)))
         async with self.batch(jobs, max_open=max(1, len(jobs)), ordered=True) as batch:
             return [outcome async for outcome in batch]
 
@@ -295,6 +312,7 @@ class Client(NonCopyable):
             stop_on_signals=stop_on_signals,
         )
 
+    @defer_interrupts
     async def download(self, prediction: Prediction, directory: str | Path, *, overwrite: bool = False) -> list[Path]:
         """Save a prediction's outputs as `directory/KEY-0.png` and so on, and return their paths.
 
@@ -311,6 +329,7 @@ class Client(NonCopyable):
         """
         return await self._saver.save(prediction, Path(directory), overwrite=overwrite)
 
+    @defer_interrupts
     async def unconfirmed(self) -> list[Submission]:
         """Return the submissions in the journal of which nobody knows whether they arrived.
 
@@ -321,6 +340,7 @@ class Client(NonCopyable):
         """
         return await self._journalled.unconfirmed()
 
+    @defer_interrupts
     async def attach(self, key: str, id: str) -> Prediction:
         """Say under which id the provider has an unconfirmed submission, and return its prediction.
 
@@ -332,6 +352,7 @@ class Client(NonCopyable):
         decided = await self._journalled.decide(key, Decision.ATTACHED, id=id)
         return decided.prediction or Prediction(provider=decided.provider, model=decided.model, id=id, key=key)
 
+    @defer_interrupts
     async def resubmit(
         self, key: str, *, input: Input | None = None, wait_timeout: float = _WAIT_TIMEOUT
     ) -> Prediction:
@@ -349,6 +370,7 @@ class Client(NonCopyable):
         wait_for = positive("wait_timeout", wait_timeout)
         return accepted_in(await self._desk.resubmit(self._journalled, key, input, wait_for=wait_for))
 
+    @defer_interrupts
     async def abandon(self, key: str) -> None:
         """Give an unconfirmed submission up: it is not listed any more, and never submitted again.
 

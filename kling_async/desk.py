@@ -53,6 +53,17 @@ class Case:
     shared: bool = True
 
     @property
+    def listed_price(self) -> Decimal | None:
+        """The most that the job can cost, or could when an earlier run submitted it."""
+        return self.price if self.costs or self.known is None else self.known.price
+
+    @property
+    def replaces_files(self) -> bool:
+        """Whether the job's files take the place of those of an earlier attempt, which was to be repeated."""
+        known = self.known
+        return self.step is Step.RESUBMIT or (known is not None and known.attempt > 1 and known.files is None)
+
+    @property
     def costs(self) -> bool:
         """Whether doing it costs anything."""
         return self.step in (Step.SUBMIT, Step.RESUBMIT)
@@ -293,6 +304,14 @@ class Desk:
     def forget(self, ticket: Ticket, provider: str, listener: Listener) -> None:
         """Stop listening to a job; what no other listener wants, and is not submitted yet, never is."""
         self._scheduler.forget(ticket, provider_named(provider), listener)
+
+    def hurry(self) -> None:
+        """Let the client's closing wait for requests in flight no longer than a moment."""
+        self._scheduler.hurried = True
+
+    def cut_off(self) -> None:
+        """End the client's requests in flight at once."""
+        self._scheduler.cut_off()
 
 
 _UNDER_WAY = "Nothing was sent for it. Wait until that one is finished, or give this one another key."

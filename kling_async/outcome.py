@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import PurePath
+from typing import Self
 
 from attrs import frozen
 
-from .errors import KlingError
+from .errors import KlingError, PredictionFailed
 from .inputs import Job
 from .prediction import Prediction, Status
 
@@ -29,6 +30,13 @@ class Outcome:
     prediction: Prediction | None = None
     files: tuple[PurePath, ...] = ()
     error: KlingError | None = None
+
+    @classmethod
+    def of(cls, job: Job, prediction: Prediction | None, error: KlingError | None) -> Self:
+        """Return how a job ended: a prediction that did not succeed is an error, too."""
+        if error is None and prediction is not None and prediction.status is not Status.SUCCEEDED:
+            error = PredictionFailed(prediction)
+        return cls(job=job, prediction=prediction, error=error)
 
     @property
     def ok(self) -> bool:

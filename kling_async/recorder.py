@@ -43,26 +43,42 @@ class Recorder:
         self._none_sending = anyio.Event()
         self._closed = False
 
+    @asynccontextmanager
+    async def opened(self) -> AsyncGenerator[list[Submission]]:
+        """Hold the journal open, and give what is accepted and not finished. Raises JournalError."""
+        accepted = await self.open()
+        try:
+            yield accepted
+        finally:
+            await self.aclose()
+
     async def open(self) -> list[Submission]:
         """Open the journal, and return what is accepted and not finished. Raises JournalError."""
-        await self._journal.open()
+        opened = False
         try:
+            await self._journal.open()
+            opened = True
             left = await self._journal.submissions(State.SENDING)
             if left:
                 await self._journal.write(*(one.interrupted() for one in left))
             return await self._journal.submissions(State.ACCEPTED)
-        except BaseException:
-            await self._journal.aclose()
+        except BaseException as error:
+            # A thread that opens it goes on when it is cancelled here. What refused to open is not ours to close.
+            if opened or not isinstance(error, Exception):
+                with anyio.CancelScope(shield=True):
+                    await self._journal.aclose()
             raise
 
     async def aclose(self) -> None:
-        """Wait until what is on its way is known and written down, and let go of the journal."""
+        """Wait until what is on its way is known and written down, and let go of the journal in any case."""
         with anyio.CancelScope(shield=True):
-            while self._sending:
-                self._none_sending = anyio.Event()
-                await self._none_sending.wait()
-            self._closed = True
-            await self._journal.aclose()
+            try:
+                while self._sending:
+                    self._none_sending = anyio.Event()
+                    await self._none_sending.wait()
+            finally:
+                self._closed = True
+                await self._journal.aclose()
 
     async def find(self, key: str | None) -> Submission | None:
         """Return a job's newest submission."""
@@ -157,9 +173,12 @@ class Recorder:
         except JournalError as error:
             self._broken = self._broken or error
             raise await self._rescued(submission, error) from error
+        except BaseException:
+            message = "cut off before its id was known to be kept: provider=%s id=%s key=%s"
+            _log.critical(message, submission.provider, _id_of(submission), submission.key)
+            raise
 
     async def _rescued(self, submission: Submission, failure: JournalError) -> JournalError:
-        id = submission.prediction.id if submission.prediction is not None else None
         advice = _LOST
         with suppress(JournalError):
             advice = _RESCUED.format(place=await self._journal.rescue(submission))
@@ -167,7 +186,7 @@ class Recorder:
             f"It was accepted, and then: {failure.message}",
             provider=submission.provider,
             key=submission.key,
-            id=id,
+            id=_id_of(submission),
             may_be_billed=True,
             advice=advice,
         )
@@ -179,6 +198,10 @@ class Recorder:
         return JournalError(
             f"It was not submitted: {why}", provider=submission.provider, key=submission.key, advice=_NOTHING_SENT
         )
+
+
+def _id_of(submission: Submission) -> str | None:
+    return None if submission.prediction is None else submission.prediction.id
 
 
 _NOTHING_SENT: Final = "Nothing was sent for it. Make room or mend the journal's disk, then run again."

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Self
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import TaskGroup
 from anyio.lowlevel import EventLoopToken
 
 from .account import Account, Hearing
+from .effects.background import Tasks
 from .effects.clock import Clock
 from .gateway import Gateway
 from .inputs import ImageInput, Input, Job
@@ -46,34 +46,48 @@ class Scheduler:
         self._accounts: dict[str, Account] = {}
         self._paths: dict[Path, Path] = {}
         """Each path once: a hundred thousand jobs of one kind share it."""
-        self._group: TaskGroup | None = None
+        self._tasks: Tasks | None = None
         self._loop: EventLoopToken | None = None
+        self.hurried = False
+        """Whether Ctrl-C was pressed twice: closing then waits for requests in flight no longer than a moment."""
 
-    async def __aenter__(self) -> Self:
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Work as long as this is entered.
+
+        When it is left, no more work is taken, the requests in flight finish, each by its own deadline, and every
+        connection is closed.
+        """
         self._loop = anyio.lowlevel.current_token()
-        self._group = await anyio.create_task_group().__aenter__()
-        for account in self._accounts.values():
-            account.open(self._group)
-        return self
-
-    async def aclose(self) -> None:
-        """Take no more work, finish the requests on their way, each by its own deadline, and close every connection."""
-        group, self._group = self._group, None
-        for account in self._accounts.values():
-            account.close()
         try:
-            if group is not None:
-                # Requests are shielded: only who is parked, or between two requests, is cancelled here. Workers keep
-                # their errors to themselves, so the group never wraps the caller's.
-                group.cancel_scope.cancel()
-                await group.__aexit__(None, None, None)
+            # Requests are shielded: only a worker that is parked, or between two requests, is cancelled at the end.
+            async with Tasks() as tasks:
+                self._open(tasks)
+                try:
+                    yield
+                finally:
+                    self._close()
         finally:
-            # Whoever closes it may be cancelled, too.
             for account in self._accounts.values():
                 account.dismiss()
             with anyio.CancelScope(shield=True):
                 for account in self._accounts.values():
                     await account.gateway.aclose()
+
+    def _open(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        for account in self._accounts.values():
+            account.open(tasks)
+
+    def _close(self) -> None:
+        self._tasks = None
+        for account in self._accounts.values():
+            account.close()
+
+    def cut_off(self) -> None:
+        """End the requests in flight at once, though what they pay for may be lost: a second Ctrl-C asks for that."""
+        for account in self._accounts.values():
+            account.cut_off()
 
     def account(self, provider: Provider) -> Account:
         """Return the account at a provider.
@@ -82,7 +96,7 @@ class Scheduler:
             InputError: there is no key for it.
             RuntimeError: the client was opened in another event loop.
         """
-        if self._group is not None:
+        if self._tasks is not None:
             self._check_loop()
         account = self._accounts.get(provider.name)
         if account is None:
@@ -91,8 +105,8 @@ class Scheduler:
             engine = Engine(provider=provider.name, limits=limits, lookout=lookout, dice=self._clock.dice)
             account = Account(engine=engine, gateway=gateway, clock=self._clock, max_submitting=limits.max_submitting)
             self._accounts[provider.name] = account
-            if self._group is not None:
-                account.open(self._group)
+            if self._tasks is not None:
+                account.open(self._tasks)
         return account
 
     def begin(
@@ -176,7 +190,7 @@ class Scheduler:
 
     def check_open(self) -> None:
         """Raise RuntimeError if the client is not open, or was opened in another event loop."""
-        if self._group is None:
+        if self._tasks is None:
             raise RuntimeError("The client is not open: use it inside `async with Client() as client:`")
         self._check_loop()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -102,10 +103,12 @@ class Workshop:
             recorder=desk.recorder,
         )
 
-    async def aclose(self) -> None:
-        """Finish the requests on their way, and close every connection."""
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Have the accounts work as long as this is entered; then close every connection."""
         try:
-            await self.scheduler.aclose()
+            async with self.scheduler.running():
+                yield
         finally:
             if self._shared is not None:
                 with anyio.CancelScope(shield=True):

@@ -54,8 +54,10 @@ LAYERS = (
     ("panel.screen",),
     (
         *("effects", "effects.clock", "effects.credentials", "effects.disk", "effects.journal.base"),
-        *("effects.signals", "effects.turns"),
+        *("effects.loops", "effects.turns"),
     ),
+    ("effects.signals", "effects.threads"),
+    ("effects.background",),
     (
         *("effects.addresses", "effects.aiohttp_polls", "effects.lanes", "effects.parts"),
         *("effects.journal.layout", "effects.journal.lifeboat", "effects.journal.memory", "effects.journal.ownership"),

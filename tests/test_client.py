@@ -635,3 +635,74 @@ async def test_a_client_and_its_batches_are_neither_pickled_nor_copied(
         for held in (at.client, at.client.batch([])):
             with pytest.raises(TypeError, match=f"A {type(held).__name__} cannot be pickled or copied: .* Make one"):
                 spill(held)
+
+
+async def test_any_task_may_close_a_client(house: OpenHouse) -> None:
+    """`aclose` from another task: callers that wait are told, closing it once more is nothing, and nothing is lost."""
+    told: list[KlingError] = []
+    async with house(image_latency=Fixed(100.0)) as at, anyio.create_task_group() as group:
+
+        async def ask() -> None:
+            try:
+                await at.client.generate(ImageInput("a cat"))
+            except KlingError as error:
+                told.append(error)
+
+        group.start_soon(ask)
+        await at.clock.sleep(10.0)
+        async with anyio.create_task_group() as closing:
+            closing.start_soon(at.client.aclose)
+            closing.start_soon(at.client.aclose)
+        await at.clock.sleep(1.0)
+    assert [WaitTimeout] == list(map(type, told))
+    assert 1 == at.sandbox.billed()
+
+
+class Silent(httpx.AsyncBaseTransport):
+    """A provider that takes requests and never answers."""
+
+    def __init__(self) -> None:
+        self.asked = anyio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.set()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+
+def test_what_the_end_of_the_loop_cuts_off_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """`asyncio.run` cancels what still runs, shields or not: a submission that it cuts off is told of, with its key."""
+
+    async def main() -> None:
+        transport = Silent()
+
+        async def ask() -> None:
+            async with Client(keys={"gptproto": "sk-x"}, base_urls={"gptproto": ORIGIN}, transport=transport) as client:
+                await client.generate(ImageInput("a cat"), key="order-17")
+
+        asking = asyncio.create_task(ask())
+        await transport.asked.wait()
+        assert not asking.done()
+
+    asyncio.run(main())
+    [told] = [record for record in caplog.records if record.levelno == logging.CRITICAL]
+    assert "cut off: provider=gptproto key=order-17: it may be billed" in told.getMessage()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_cancelled_client_lets_go_of_its_journal(tmp_path: Path) -> None:
+    """Cancelled natively at any turn of opening or closing, twice over, a client leaves its journal to the next one."""
+    path = tmp_path / "journal.db"
+
+    async def use() -> None:
+        async with Client(keys={"gptproto": "sk-x"}, journal=path):
+            await anyio.lowlevel.checkpoint()
+
+    for turns in range(40):
+        using = asyncio.create_task(use())
+        for _ in range(2):
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            using.cancel()
+        await asyncio.wait([using])
+        await use()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from cyclopts import App
 
 __all__ = ["build_app", "main"]
+
+_INTERRUPTED: Final = 130
 
 _HELP = """Generate Kling images and videos through any provider you have a key for.
 
@@ -76,9 +80,22 @@ def build_app() -> App:
 
 
 def main() -> None:
-    """Run the command line, and leave with its exit code."""
+    """Run the command line, and leave with its exit code; with 130 wherever Ctrl-C strikes, also while it is loaded."""
+    code: int | str | None = _INTERRUPTED
+    with suppress(KeyboardInterrupt):
+        code = _run()
+    # While Python ends, another one would end in a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
     try:
         app = build_app()
     except ImportError:
-        sys.exit("kling-async: the command line needs its extra: pip install 'kling-async[cli]'")
-    app()
+        return "kling-async: the command line needs its extra: pip install 'kling-async[cli]'"
+    try:
+        app()
+    except SystemExit as ended:
+        return ended.code
+    return None

@@ -93,7 +93,7 @@ def plan(file: File, /, *, settings: Settings = (), limit: int | None = None, op
         limit: Take only so many jobs, the first ones.
     """
 
-    async def command() -> ExitCode:
+    def command() -> ExitCode:
         look = Look(options, limit=limit)
         jobs = _read(look, file, settings)
         refuse(look, file)
@@ -146,7 +146,7 @@ def _run(prepare: Callable[[ExitStack], Runner]) -> int:
     made: list[Runner] = []
     with ExitStack() as held:
 
-        async def command() -> ExitCode:
+        def command() -> ExitCode:
             made.append(prepare(held))
             return ExitCode.DONE
 

@@ -34,7 +34,7 @@ _PACKAGES: Final = (
 def doctor() -> int:
     """Show versions, which keys are set, and which settings are in force. Nothing is sent, and no key is shown."""
 
-    async def command() -> ExitCode:
+    def command() -> ExitCode:
         table = Table("what", "is", show_header=False)
         table.add_row("Python", f"{platform.python_implementation()} {platform.python_version()} ({sys.platform})")
         for package in _PACKAGES:

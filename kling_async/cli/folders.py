@@ -36,7 +36,7 @@ def status(folder: Path, /, *, json: AsJson = False) -> int:
         json: Put one JSON object on stdout.
     """
 
-    async def command() -> ExitCode:
+    def command() -> ExitCode:
         here = RunFolder(folder)
         about, reading = here.about(), here.read()
         totals = count_totals(here.rows(reading))
@@ -61,7 +61,7 @@ def report(folder: Path, /) -> int:
         folder: The folder of a run.
     """
 
-    async def command() -> ExitCode:
+    def command() -> ExitCode:
         here = RunFolder(folder)
         about = here.about()
         settings = NOTHING_SAID.after(about.get("settings"))
@@ -97,7 +97,7 @@ def unconfirmed(
     return run(lambda: _decide(folder, decision, key, id))
 
 
-async def _list(folder: Path, *, as_json: bool) -> ExitCode:
+def _list(folder: Path, *, as_json: bool) -> ExitCode:
     here = RunFolder(folder)
     here.about()
     found = [one for one in here.read().submissions if one.state is State.UNCONFIRMED and one.decision is None]

@@ -85,7 +85,7 @@ def _print(prediction: Prediction, files: list[Path], *, as_json: bool) -> None:
         put(line)
 
 
-async def _show(prompt: str, model: str, provider: str, settings: tuple[str, ...]) -> ExitCode:
+def _show(prompt: str, model: str, provider: str, settings: tuple[str, ...]) -> ExitCode:
     input: Input = input_from(prompt, model=model, settings=settings)
     chosen = provider_named(provider)
     chosen.check(input)

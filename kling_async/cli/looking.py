@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,8 @@ __all__ = ["Look", "open_sheet", "refuse"]
 _MOST: Final = 64 * 1024 * 1024
 """Bytes that are read from a pipe: a hundred thousand jobs, and no endless stream."""
 
+_PIECE: Final = 64 * 1024
+
 
 @contextmanager
 def open_sheet(file: str, settings: Iterable[str]) -> Generator[Iterable[Row]]:
@@ -41,7 +44,9 @@ def open_sheet(file: str, settings: Iterable[str]) -> Generator[Iterable[Row]]:
 def _piped() -> BinaryIO:
     if sys.stdin.isatty():
         say("[dim]Reading jobs from the terminal; Ctrl-D ends them.[/]")
-    text = sys.stdin.buffer.read(_MOST + 1)
+    text = bytearray()
+    while len(text) <= _MOST and (piece := os.read(sys.stdin.fileno(), _PIECE)):
+        text += piece  # a Ctrl-C is heard between two pieces
     if len(text) > _MOST:
         raise InputError(f"More than {_MOST >> 20} MiB came through the pipe; write them into a file")
     return io.BytesIO(text)

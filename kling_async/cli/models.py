@@ -31,7 +31,7 @@ def models(
         json: Print JSON.
     """
 
-    async def command() -> ExitCode:
+    def command() -> ExitCode:
         chosen = [provider_named(provider)] if provider else list(PROVIDERS.values())
         found = [(one, spec) for one in chosen for spec in one.models.values() if name in (None, spec.name)]
         if not found:

@@ -13,7 +13,7 @@ __all__ = ["providers"]
 def providers() -> int:
     """List the providers: whether a key is set, where requests go, and the limits that are kept to."""
 
-    async def command() -> ExitCode:
+    def command() -> ExitCode:
         table = table_of("provider", "key", "base URL", "submits", "polls", "open")
         for provider in PROVIDERS.values():
             limits = provider.limits

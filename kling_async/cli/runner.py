@@ -119,7 +119,7 @@ class Runner:
             self.begun = True
             return await self._take(batch)
 
-    async def _write(self) -> ExitCode:
+    def _write(self) -> ExitCode:
         rows = self.folder.rows(self.folder.read(), self.errors)
         try:
             made_at = datetime.now().astimezone()

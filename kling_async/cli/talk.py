@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Generator
 from enum import IntEnum
 
 import anyio
+import anyio.lowlevel
 from attrs import frozen
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RichCast
@@ -97,14 +98,20 @@ def exit_code_of(error: KlingError) -> ExitCode:
     return ExitCode.FAILED
 
 
-def run(command: Callable[[], Awaitable[ExitCode]]) -> int:
-    """Run a command's coroutine; print an error of ours as one, without a traceback."""
+async def _to_the_end(begun: Awaitable[ExitCode]) -> ExitCode:
+    code = await begun
+    await anyio.lowlevel.checkpoint()  # a Ctrl-C that came while it waited for nothing any more
+    return code
 
-    async def guarded() -> ExitCode:
-        return await command()
 
+def run(command: Callable[[], Awaitable[ExitCode] | ExitCode]) -> int:
+    """Run a command; print an error of ours as one, without a traceback.
+
+    Only one that waits for something gets an event loop: until it waits, asyncio would hold Ctrl-C back.
+    """
     try:
-        return anyio.run(guarded)
+        begun = command()
+        return begun if isinstance(begun, ExitCode) else anyio.run(_to_the_end, begun)
     except KlingError as error:
         talk.print(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}", soft_wrap=True)
         return exit_code_of(error)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import anyio
 
-__all__ = ["Clock", "SystemClock"]
+__all__ = ["Clock", "LeapingClock", "SystemClock", "held"]
 
 
 class Clock(Protocol):
@@ -30,6 +31,20 @@ class Clock(Protocol):
     def dice(self) -> float:
         """Return a number drawn evenly from 0 up to, not including, 1."""
         ...
+
+
+@runtime_checkable
+class LeapingClock(Protocol):
+    """A clock that leaps over waiting, and cannot see that a thread is at work."""
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Stand still while this is entered."""
+        ...
+
+
+def held(clock: Clock) -> AbstractContextManager[None]:
+    """Keep a clock from leaping over what a thread does meanwhile; one that never leaps goes on."""
+    return clock.hold() if isinstance(clock, LeapingClock) else nullcontext()
 
 
 class SystemClock:

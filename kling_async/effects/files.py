@@ -21,6 +21,7 @@ from .credentials import is_loopback
 from .lanes import TlsContext, drain
 from .parts import Part, data_of
 from .receiving import Passing, begin, check_whole, headers_for, take
+from .signals import interrupts_resent
 from .turns import Patience, Turns
 
 __all__ = ["Files"]
@@ -133,7 +134,7 @@ class Files:
         waits = {"connect": _STALL, "read": _STALL, "write": _STALL, "pool": None}
         if self._shared is not None:
             request = httpx.Request("GET", url, headers=headers, extensions={"timeout": waits})
-            with anyio.fail_after(_STALL):
+            with anyio.fail_after(_STALL), interrupts_resent():
                 response = await self._shared.handle_async_request(request)
             try:
                 yield response
@@ -143,7 +144,8 @@ class Files:
         numbers = await _numbers(url, loopback=loopback)
         context = await self._tls.get(f"{url.scheme}://")
         async with httpx.AsyncHTTPTransport(verify=context, trust_env=False) as lane:
-            response = await _first_answer(lane, url, numbers, headers, waits)
+            with interrupts_resent():
+                response = await _first_answer(lane, url, numbers, headers, waits)
             try:
                 yield response
             finally:

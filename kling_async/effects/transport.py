@@ -30,6 +30,7 @@ from ..wire import MOST_BYTES, HttpReply, HttpRequest
 from .credentials import Credential
 from .lanes import HttpTransport, Lanes, TlsContext, drain
 from .shortcut import Shortcut
+from .signals import interrupts_resent
 
 if TYPE_CHECKING:
     from .aiohttp_polls import AiohttpPolls
@@ -153,7 +154,7 @@ class Transport:
     async def _send(self, request: HttpRequest, lanes: Lanes, trail: _Trail | None) -> HttpReply:
         async with lanes.take() as lane:
             # Read time-outs never fire on a trickle, nor on endless 1xx replies: the exchange has one deadline.
-            with anyio.fail_after(self._timeout):
+            with anyio.fail_after(self._timeout), interrupts_resent():
                 response = await lane.handle_async_request(self._dress(request, trail))
                 body = _Body()
                 await drain(response, body.take)

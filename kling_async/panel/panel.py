@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TextIO, TypeAlias, cast
 
-import anyio
-
 from ..batch import Batch
+from ..effects.background import Background, Tasks
 from ..effects.clock import Clock, SystemClock
+from ..effects.signals import defer_interrupts
 from ..errors import InputError, InputFault
 from ..planning.money import Estimate
 from ..planning.moves import Event
@@ -99,20 +99,25 @@ class Panel:
         self._display = display
         self._watch = watch
         self._clock = clock
-        self._tasks = AsyncExitStack()
+        self._background = Background(self._drawing)
 
+    @defer_interrupts
     async def __aenter__(self) -> Self:
         self._batch.listen(self._heard)
         if self._display is not None:
-            group = await self._tasks.enter_async_context(anyio.create_task_group())
-            self._tasks.callback(group.cancel_scope.cancel)
-            group.start_soon(self._draw)
+            await self._background.open()
         return self
 
+    @defer_interrupts
     async def __aexit__(self, *_: object) -> None:
+        await self._background.aclose()
+
+    @asynccontextmanager
+    async def _drawing(self) -> AsyncGenerator[None]:
         try:
-            # The task raises nothing, so the body's error need not be wrapped in a group with it.
-            await self._tasks.aclose()
+            async with Tasks() as tasks:
+                tasks.start(self._draw)
+                yield
         finally:
             self._show(last=True)
 
@@ -121,6 +126,7 @@ class Panel:
         elapsed = 0.0 if event.wait_for is None else self._batch.progress.elapsed
         self._watch.heard(event, elapsed=elapsed)
 
+    @defer_interrupts
     async def _draw(self) -> None:
         while self._display is not None:
             self._show()

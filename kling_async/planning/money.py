@@ -7,10 +7,11 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from ..errors import BudgetExceeded
+from ..errors import BudgetExceeded, KlingError
+from ..prediction import Prediction
 from ..providers.spec import Price
 
-__all__ = ["Budget", "Estimate", "estimate"]
+__all__ = ["Budget", "Estimate", "estimate", "spent_on"]
 
 
 @frozen(kw_only=True)
@@ -96,4 +97,14 @@ _RAISE_IT = (
     "It was not sent, and neither was any job after it; what was submitted before is paid for and was finished. "
     "max_cost={enough} would do for this job; add what the jobs after it cost."
 )
+
+
+def spent_on(prediction: Prediction | None, error: KlingError | None, price: Decimal | None) -> Decimal | None:
+    """Return what a job that is over has cost at most; None where that is not known."""
+    if error is not None and not error.may_be_billed:
+        return Decimal(0)
+    free = prediction is not None and prediction.cost == 0
+    return Decimal(0) if free else price
+
+
 _NAME_A_PRICE = "Nothing was sent for it. Say what it costs with prices={model: dollars}."

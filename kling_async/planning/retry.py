@@ -28,8 +28,9 @@ from ..errors import (
     Refused,
     UnexpectedReply,
 )
+from .moves import LATCHING
 
-__all__ = ["Action", "Verdict", "judge_poll", "judge_submission", "wait_before"]
+__all__ = ["Action", "Verdict", "is_for_all_jobs", "judge_poll", "judge_submission", "wait_before"]
 
 
 class Action(Enum):
@@ -73,6 +74,11 @@ def judge_submission(error: KlingError) -> Verdict:
     if isinstance(error, (AnswerLost, Refused, UnexpectedReply)):
         return Verdict(Action.UNCONFIRMED)
     return Verdict(Action.GIVE_UP)
+
+
+def is_for_all_jobs(error: KlingError | None) -> bool:
+    """Return whether what went wrong for one job would go wrong for each: the account, the name or the certificate."""
+    return isinstance(error, LATCHING) or (isinstance(error, NotSent) and error.reason in ("dns", "tls"))
 
 
 _SETTLES_FOR: Final = 60.0

@@ -12,15 +12,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import heapq
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import anyio
 from anyio.lowlevel import checkpoint
 
-if TYPE_CHECKING:
-    from anyio.abc import TaskGroup
+from ..effects.background import Background, Tasks
+from ..effects.signals import defer_interrupts
 
 __all__ = ["VirtualClock"]
 
@@ -48,26 +50,43 @@ class VirtualClock:
         self._heap: list[tuple[float, int]] = []
         self._sleepers: dict[int, anyio.Event] = {}
         self._arrival: anyio.Event | None = None
-        self._tasks: TaskGroup | None = None
+        self._background: Background | None = None
+        self._holds = 0
+        self._released: anyio.Event | None = None
 
+    @defer_interrupts
     async def __aenter__(self) -> Self:
-        if self._tasks is not None:
+        if self._background is not None:
             raise RuntimeError("this VirtualClock is running already")
-        tasks = anyio.create_task_group()
-        await tasks.__aenter__()
-        self._tasks = tasks
         self._arrival = anyio.Event()
-        tasks.start_soon(self._drive, name="VirtualClock")
+        self._background = Background(self._driven)
+        await self._background.open()
         return self
 
+    @defer_interrupts
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks, self._tasks = self._tasks, None
-        if tasks is not None:
-            tasks.cancel_scope.cancel()
-            # The driver raises nothing, so the body's error need not be wrapped in a group with it.
-            await tasks.__aexit__(None, None, None)
+        background, self._background, self._arrival = self._background, None, None
+        if background is not None:
+            await background.aclose()
+
+    @asynccontextmanager
+    async def _driven(self) -> AsyncGenerator[None]:
+        async with Tasks() as tasks:
+            tasks.start(self._drive)
+            yield
+
+    @contextmanager
+    def hold(self) -> Generator[None]:
+        """Stand still while this is entered, since a thread is at work."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+            if self._released is not None and not self._holds:
+                self._released.set()
 
     @property
     def sleepers(self) -> int:
@@ -93,7 +112,7 @@ class VirtualClock:
         if not seconds > 0:
             await checkpoint()
             return
-        if self._tasks is None or self._arrival is None:
+        if self._arrival is None:
             raise RuntimeError("nothing moves this VirtualClock: enter it first, with `async with`")
         self._numbered += 1
         number, event = self._numbered, anyio.Event()
@@ -107,10 +126,14 @@ class VirtualClock:
             if not self._sleepers:
                 self._heap.clear()
 
+    @defer_interrupts
     async def _drive(self) -> None:
         while True:
             await _everyone_is_blocked()
-            if not self._leap():
+            if self._holds:
+                self._released = anyio.Event()
+                await self._released.wait()
+            elif not self._leap():
                 self._arrival = anyio.Event()
                 await self._arrival.wait()
 
@@ -135,9 +158,12 @@ async def _everyone_is_blocked() -> None:
         await anyio.wait_all_tasks_blocked()
         return
     # On asyncio anyio's wait sleeps 0.1 real seconds whenever it finds a task that can run: far too long here.
+    quiet = False
     for _ in range(_TURNS):
         await checkpoint()
-        if _asyncio_is_quiet():
+        # Twice in a row: a cancellation that was asked for reaches its task a turn later.
+        was_quiet, quiet = quiet, _asyncio_is_quiet()
+        if was_quiet and quiet:
             return
     await anyio.wait_all_tasks_blocked()
 

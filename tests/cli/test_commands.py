@@ -294,3 +294,55 @@ def test_an_interrupted_generation_tells_its_id(folder: Path, served: Served) ->
     [entry] = sandbox.entries
     assert entry.id in lines[1]
     assert 130 == process.returncode
+
+
+STRIKES = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Strike:
+    def find_spec(self, name, *_):
+        if name == struck:
+            signal.raise_signal(signal.SIGINT)
+
+struck = sys.argv.pop(1)
+sys.meta_path.insert(0, Strike())
+from kling_async.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("struck", ["cyclopts", "kling_async.cli.doctor", "rich.console", "anyio"])
+def test_ctrl_c_while_it_is_loaded_is_130(folder: Path, struck: str) -> None:
+    """Ctrl-C while Python still imports ends with 130, and without a traceback."""
+    command = [sys.executable, "-c", STRIKES, struck, "doctor"]
+    shown = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    assert (130, "") == (shown.returncode, shown.stdout)
+    assert "Traceback" not in shown.stderr
+
+
+def test_ctrl_c_while_the_report_is_written_is_130(folder: Path, served: Served) -> None:
+    """Ctrl-C in the last step of a run ends with 130; the folder has what is needed to make the report anew."""
+    settings = served[1]
+    (folder / "jobs.jsonl").write_text('{"key": "a", "prompt": "a cat"}\n', encoding="utf-8")
+    command = [sys.executable, "-c", STRIKES, "kling_async.report.page", "batch", "jobs.jsonl"]
+    shown = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=60, env=os.environ | settings
+    )
+    assert 130 == shown.returncode, shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_ctrl_c_while_a_sheet_is_awaited_is_130(folder: Path) -> None:
+    """Ctrl-C ends a command that waits for the rest of its sheet on stdin, at the first time."""
+    command = [sys.executable, "-m", "kling_async", "plan", "-"]
+    with subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write('{"prompt": "a cat"}\n' * 20_000)  # more than a pipe holds: it is being read
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        assert 130 == process.wait(20)
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()

@@ -22,7 +22,7 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         (
             "account.py",
             "            await page.accepted(prediction)\n",
-            "            self._group and self._group.start_soon(page.accepted, prediction)\n",
+            "            self._tasks and self._tasks.start(page.accepted, prediction)\n",
         ),
     ),
     "written under the final name": (

@@ -220,6 +220,17 @@ ROWS = (
         "Two runs begin in one folder at once, or a run dies between two of the folder's files",
         "No row, order or title is lost; the second run changes no file; nothing is paid twice.",
     ),
+    Row(
+        48,
+        "Ctrl-C at any instant, once or twice",
+        "The program ends with a bare KeyboardInterrupt: the first time after what is in flight, at most"
+        " `request_timeout`, the second time within 2 s; what is billed is recorded, or logged as cut off.",
+    ),
+    Row(
+        49,
+        "An iterator of jobs that blocks for ever",
+        "Polls and downloads go on; Ctrl-C, and a gentle stop, end the program all the same.",
+    ),
     Row(50, "The same key at the same time", "One submission; each call, and each batch, gets its one outcome."),
     Row(
         51,

@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -103,17 +104,19 @@ async def run(order: dict[str, Any]) -> None:
         submit_per_second=None, poll_per_second=None, max_open=20, max_submitting=order.get("max_submitting", 8)
     )
     jobs = [Job(ImageInput(f"cat {number}"), key=f"cat-{number}") for number in range(order["jobs"])]
+    journal = SqliteJournal(folder / "journal.db", durability=order.get("durability", "normal"))
+    of_client = order.get("journal_of") == "client"
     client = Client(
         keys={"gptproto": KEY},
+        journal=journal if of_client else None,
         base_urls={"gptproto": order["origin"]},
         limits={"gptproto": limits},
         request_timeout=order.get("request_timeout", 5.0),
         clock=PacedClock(),
     )
-    journal = SqliteJournal(folder / "journal.db", durability=order.get("durability", "normal"))
     settings: dict[str, Any] = {"save_to": folder / "out", "stop_on_signals": order.get("stop_on_signals", False)}
     with leaving:
-        async with client, client.batch(jobs, journal=journal, **settings) as batch:
+        async with client, client.batch(jobs, journal=None if of_client else journal, **settings) as batch:
             batch.listen(heard)
             tell("began")
             async for outcome in batch:
@@ -149,9 +152,8 @@ def live(order: dict[str, Any]) -> None:
         os.write(2, f"{type(error).__name__} [id {error.id}]: {error}\n".encode())
         code = 1
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is told, and this process ends
-        # trio may deliver Ctrl-C inside a task, and then it comes wrapped in groups.
-        os.write(2, f"{type(error).__name__}: {error!r}\n".encode())
-        code = 130 if "KeyboardInterrupt(" in repr(error) else 2
+        os.write(2, "".join(traceback.format_exception(error)).encode())
+        code = 130 if isinstance(error, KeyboardInterrupt) else 2
     finally:
         sys.setprofile(None)
         (folder / "steps.txt").write_text(str(point.count), encoding="ascii")

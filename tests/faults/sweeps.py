@@ -87,9 +87,9 @@ def has_files(folder: Path, count: int, size: int) -> bool:
 
 
 def leaves(runner: Runner, site: OpenSite, folder: Path) -> None:
-    """Leave while answers are on their way: each submission ends first, and its id is written down (G12)."""
+    """Leave a client while answers are on their way: each submission ends first, and its id is written down (G12)."""
     here = site(Script(submit=[(sleep(0.5) + accepted()).for_ever]))
-    assert 0 == runner.run(here, folder, jobs=8, leave_at=("submitted", 8)), log_of(folder)
+    assert 0 == runner.run(here, folder, jobs=8, leave_at=("submitted", 8), journal_of="client"), log_of(folder)
     check_nothing_lost(folder)
     kept = kept_in(folder)
     known = {one.prediction.id for one in kept if one.prediction is not None}

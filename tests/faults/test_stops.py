@@ -86,6 +86,25 @@ def test_row_28_ctrl_c_without_more_ado(runner: Runner, site: OpenSite, tmp_path
     assert len(here.books.charges) == len({one.prediction.id for one in kept if one.prediction is not None})
 
 
+@pytest.mark.parametrize("stop_on_signals", [True, False], ids=["gently", "plainly"])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_row_28_the_second_ctrl_c_waits_for_no_answer(
+    runner: Runner, site: OpenSite, tmp_path: Path, backend: str, *, stop_on_signals: bool
+) -> None:
+    """It cuts off answers that take their time, within 2 s; each is logged with its key, and unconfirmed."""
+    here = site(Script(submit=[(sleep(25.0) + accepted()).for_ever]))
+    order = {"jobs": 60, "max_submitting": 4, "backend": backend, "request_timeout": 30.0}
+    pid = runner.start(here, tmp_path, stop_on_signals=stop_on_signals, **order)
+    wait_until(lambda: len(here.books.of("submit")) >= 4, tmp_path)
+    os.kill(pid, signal.SIGINT)
+    assert runner.reap(pid, within=0.3) is None
+    os.kill(pid, signal.SIGINT)
+    assert 130 == runner.reap(pid, within=8.0), log_of(tmp_path)  # 2 s, and what a busy machine adds
+    lost = unconfirmed_in(kept_in(tmp_path))
+    assert 4 == len(lost)
+    assert all(f"cut off: provider=gptproto key={key}: it may be billed" in log_of(tmp_path) for key in lost)
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_row_28_ctrl_c_within_a_submission(runner: Runner, site: OpenSite, tmp_path: Path, backend: str) -> None:
     """A Ctrl-C that comes between the intent and the POST, in the worker's own lines, breaks no submission either."""

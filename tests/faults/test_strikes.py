@@ -1,0 +1,167 @@
+"""Rows 48 and 49: Ctrl-C at any call, and while an iterator blocks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import anyio
+import pytest
+
+from .conftest import OpenSite, cats, client_of
+
+STRIKER = Path(__file__).with_name("striker.py")
+PROGRAMS = ["generate", "map", "batch", "panel", "journal", "save"]
+BACKENDS = ["asyncio", "trio"]
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a process of its own")
+
+
+def struck(**order: Any) -> tuple[list[dict[str, Any]], str]:
+    """Strike programs, and return what came of each, and what the process wrote before a hang ended it."""
+    order = {"programs": PROGRAMS, "seed": 48, **order}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    command = [sys.executable, str(STRIKER), json.dumps(order)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    return told, "" if done.returncode == 0 else done.stderr[-6000:]
+
+
+def faults(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the strikes that did not end in a bare KeyboardInterrupt with books that agree."""
+    return [
+        one
+        for one in told
+        if one["ended"] != ("KeyboardInterrupt" if one["struck"] else "done") or one["wrong"] or one["unraisable"]
+    ]
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_row_48_at_any_call(backend: str) -> None:
+    """Wherever Ctrl-C strikes: the program ends with it, what is billed is written down, and the journal is free."""
+    told, hang = struck(backend=backend, strikes=13)
+    assert not hang, hang
+    assert [] == faults(told)
+    assert 60 < sum(one["struck"] for one in told)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_row_48_and_once_more_while_it_closes(backend: str) -> None:
+    """A second one, at any call after the closing began: what was cut off is unconfirmed, and nothing is lost."""
+    told, hang = struck(backend=backend, strikes=4, twice=True)
+    assert not hang, hang
+    assert [] == faults(told)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_row_48_thousands_of_times(backend: str, program: str, *, twice: bool) -> None:
+    """The same, at many more calls."""
+    told, hang = struck(backend=backend, programs=[program], strikes=100 if twice else 300, twice=twice, seed=480)
+    assert not hang, hang
+    assert [] == faults(told)
+
+
+@pytest.mark.timeout(120)
+def test_a_package_without_protection_is_caught() -> None:
+    """Negative control: where trio is told to keep Ctrl-C out of nothing, strikes end in hangs or other errors."""
+    told, hang = struck(backend="trio", programs=["journal"], strikes=25, unprotected=True)
+    assert hang or faults(told)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_row_48_while_it_connects(site: OpenSite, backend: str) -> None:
+    """Trio and anyio connect in tasks of their own: Ctrl-C that strikes one of them comes out bare, too."""
+    here = site()
+
+    def strike(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name in ("attempt_connect", "try_connect"):
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGINT)
+
+    async def main() -> None:
+        async with client_of(here) as client:
+            sys.setprofile(strike)
+            await client.generate(cats(1)[0])
+
+    with pytest.raises(KeyboardInterrupt):
+        anyio.run(main, backend=backend)
+
+
+BLOCKS = """
+import os, signal, sys
+import anyio, httpx
+from kling_async import Client, ImageInput
+from kling_async.testing import Fixed, Sandbox, SandboxApp
+from kling_async.effects.clock import SystemClock
+
+never, _ = os.pipe()
+
+def jobs():
+    yield ImageInput("a cat")
+    yield ImageInput("another cat")
+    print("blocks", flush=True)
+    os.read(never, 1)
+
+async def main():
+    sandbox = Sandbox(image_latency=Fixed(0.1))
+    transport = httpx.ASGITransport(SandboxApp(sandbox, SystemClock()))
+    keys = {"keys": {"gptproto": sandbox.key}, "base_urls": {"gptproto": "http://127.0.0.1:1"}}
+    async with Client(transport=transport, **keys) as client:
+        async with client.batch(jobs(), stop_on_signals=sys.argv[2] == "gently") as batch:
+            async for outcome in batch:
+                print("over", flush=True)
+    print("stopped", batch.stopped, flush=True)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+anyio.run(main, backend=sys.argv[1])
+"""
+
+
+@contextmanager
+def blocked(backend: str, how: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a batch whose iterator blocks for ever, until it does, and its first jobs are over all the same."""
+    command = [sys.executable, "-c", BLOCKS, backend, how]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert ["blocks", "over", "over"] == sorted(process.stdout.readline().strip() for _ in range(3))
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_row_49_ctrl_c_while_next_blocks(backend: str) -> None:
+    """Ctrl-C ends a program whose iterator never returns; meanwhile polls went on, and outcomes were handed out."""
+    with blocked(backend, "plainly") as process:
+        process.send_signal(signal.SIGINT)
+        _, talk = process.communicate(timeout=20)
+    assert -signal.SIGINT == process.returncode
+    assert "KeyboardInterrupt" in talk
+    assert "ExceptionGroup" not in talk
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_row_49_a_gentle_stop_while_next_blocks(backend: str, number: signal.Signals) -> None:
+    """With `stop_on_signals` the first signal ends the loop by itself, though the iterator never returns."""
+    with blocked(backend, "gently") as process:
+        process.send_signal(number)
+        out, talk = process.communicate(timeout=20)
+    assert 0 == process.returncode, talk
+    assert "stopped True" in out
+    assert "Traceback" not in talk
