@@ -106,7 +106,7 @@ class Batch(NonCopyable):
 
     @defer_interrupts
     async def __aexit__(self, _: object, error: BaseException | None, trace: object) -> None:
-        await self._background.aclose(interrupts=2 if self._interrupted else is_interrupt(error))
+        await self._background.aclose(interrupts=2 if self._interrupted else is_interrupt(error), ending=error)
 
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[None]:

@@ -118,7 +118,7 @@ class Client(NonCopyable):
 
     @defer_interrupts
     async def __aexit__(self, _: object, error: BaseException | None, trace: object) -> None:
-        await self._close(interrupts=is_interrupt(error))
+        await self._close(interrupts=is_interrupt(error), ending=error)
 
     @defer_interrupts
     async def aclose(self) -> None:
@@ -129,9 +129,10 @@ class Client(NonCopyable):
         """
         await self._close()
 
-    async def _close(self, *, interrupts: int = 0) -> None:
+    async def _close(self, *, interrupts: int = 0, ending: BaseException | None = None) -> None:
         if self._background is not None:
-            await self._background.aclose(interrupts=2 if self._workshop.scheduler.hurried else interrupts)
+            interrupts = 2 if self._workshop.scheduler.hurried else interrupts
+            await self._background.aclose(interrupts=interrupts, ending=ending)
 
     @property
     def learned(self) -> Json:

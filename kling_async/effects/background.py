@@ -9,6 +9,7 @@ is cancelled. If nothing asks before the event loop ends, it leaves then.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -24,6 +25,8 @@ from .signals import apply_protection, defer_interrupts, interrupts_received, is
 __all__ = ["Background", "Tasks"]
 
 _Args = TypeVarTuple("_Args")
+
+_log = logging.getLogger(__name__)
 
 _PATIENCE: Final = 0.7
 """Seconds that requests in flight still have after a second Ctrl-C, and again after they are cut off."""
@@ -57,12 +60,12 @@ class Background:
         try:
             await self._entered.wait()
         except BaseException as error:
-            await self.aclose(interrupts=is_interrupt(error))
+            await self.aclose(interrupts=is_interrupt(error), ending=error)
             raise
-        self._raise_error()
+        self._raise_error(None)
 
     @defer_interrupts
-    async def aclose(self, *, interrupts: int = 0) -> None:
+    async def aclose(self, *, interrupts: int = 0, ending: BaseException | None = None) -> None:
         """Leave it, and return once it is left, however often this is cancelled or interrupted; then raise that.
 
         One that was never opened, or is left already, stays as it is.
@@ -70,6 +73,7 @@ class Background:
         Args:
             interrupts: how often Ctrl-C was pressed before. From the second time on, here or there, what it waits for
                 is cut off after a moment.
+            ending: why the caller leaves. An error is logged rather than raised in place of Ctrl-C or a cancellation.
 
         Raises:
             BaseException: what leaving it raised, or what ended it before.
@@ -86,7 +90,7 @@ class Background:
                 came += await self._wait(_PATIENCE, until=4)
         if came:
             raise came[0]
-        self._raise_error()
+        self._raise_error(ending)
 
     async def _wait(self, seconds: float, *, until: int) -> list[BaseException]:
         """Wait until it is left, for so many seconds, or until so many interrupts came; return what came meanwhile."""
@@ -108,10 +112,14 @@ class Background:
         self._interrupts += 1
         self._waiting.cancel()
 
-    def _raise_error(self) -> None:
+    def _raise_error(self, ending: BaseException | None) -> None:
         error, self._error = self._error, None
-        if error is not None:
+        if error is None:
+            return
+        if ending is None or isinstance(ending, Exception):
             raise error
+        # One kind is asyncio's own: Ctrl-C cancels what `Event.set` is just about to wake, which fails then.
+        _log.error("an error came up while the program was being ended", exc_info=error)
 
     @defer_interrupts
     async def _live(self) -> None:

@@ -109,8 +109,8 @@ class Panel:
         return self
 
     @defer_interrupts
-    async def __aexit__(self, *_: object) -> None:
-        await self._background.aclose()
+    async def __aexit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        await self._background.aclose(ending=error)
 
     @asynccontextmanager
     async def _drawing(self) -> AsyncGenerator[None]:

@@ -113,6 +113,20 @@ async def test_what_leaving_raises_is_raised_by_aclose() -> None:
     await background.aclose()
 
 
+async def test_an_error_does_not_hide_a_cancellation(caplog: pytest.LogCaptureFixture) -> None:
+    """Where the caller is being cancelled or interrupted, an error of the end is logged, not raised in its place."""
+
+    @asynccontextmanager
+    async def hold() -> AsyncIterator[None]:
+        yield
+        raise ValueError("no")
+
+    background = Background(hold)
+    await background.open()
+    await background.aclose(ending=KeyboardInterrupt())
+    assert "while the program was being ended" in caplog.text
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_native_cancellation_is_raised_once_it_is_left() -> None:
     """`task.cancel()` of asyncio does not mind a shield: it is kept until all is left, however often it comes."""
