@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -12,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 from attrs import evolve
 
@@ -284,3 +286,40 @@ def test_without_room_it_is_not_opened(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CRAMPED, str(tmp_path / "journal.db")]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "cannot be opened" in ran.stdout
+
+
+async def test_opened_twice_it_stays_with_the_first(tmp_path: Path) -> None:
+    """One object that is opened again while it is open is refused, and what it was opened for goes on."""
+    journal = SqliteJournal(tmp_path / "journal.db")
+    await journal.open()
+    with pytest.raises(JournalError, match="in use by process"):
+        await journal.open()
+    await journal.write(submission())
+    assert submission() == await journal.find("cat")
+    await journal.aclose()
+    assert [submission()] == await listed(journal.path)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_cancelled_at_any_turn_it_is_let_go_of(tmp_path: Path) -> None:
+    """Native cancellation, which minds no shield, leaves no owner behind and no writer without a word."""
+    journal = SqliteJournal(tmp_path / "journal.db", durability="normal")
+
+    async def use() -> None:
+        await journal.open()
+        try:
+            async with anyio.create_task_group() as group:
+                for number in range(3):
+                    group.start_soon(journal.write, submission(f"cat-{number}"))
+        finally:
+            await journal.aclose()
+
+    for turns in range(30):
+        using = asyncio.create_task(use())
+        for _ in range(2):
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            using.cancel()
+        await asyncio.wait([using], timeout=60)
+        assert using.done()
+        await listed(journal.path)

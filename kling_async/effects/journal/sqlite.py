@@ -67,7 +67,21 @@ class SqliteJournal:
         return self._file.path
 
     async def open(self) -> None:
-        await self._in_thread("opened", self._file.open)
+        given_up = opened = False
+
+        def opening() -> None:
+            nonlocal opened
+            if not given_up:
+                self._file.open()
+                opened = True
+
+        try:
+            await self._in_thread("opened", opening)
+        except BaseException:
+            # asyncio's own cancellation leaves the thread to itself: what that has opened is let go of.
+            given_up = True
+            self._locked(lambda: self._file.close() if opened else None)
+            raise
 
     async def write(self, *submissions: Submission) -> None:
         flush = self._next
