@@ -211,33 +211,33 @@ ROWS = (
         "None in errors, predictions, a terminal, the report or a sheet; one line for each job.",
     ),
     Row(
-        46,
+        44,
         "A reply with thousands of outputs",
         "As many are taken as the model can be asked for, and 8 more; the reply is kept.",
     ),
     Row(
-        47,
+        45,
         "Two runs begin in one folder at once, or a run dies between two of the folder's files",
         "No row, order or title is lost; the second run changes no file; nothing is paid twice.",
     ),
     Row(
-        48,
+        46,
         "Ctrl-C at any instant, once or twice",
         "The program ends with a bare KeyboardInterrupt: the first time after what is in flight, at most"
         " `request_timeout`, the second time within 2 s; what is billed is recorded, or logged as cut off.",
     ),
     Row(
-        49,
+        47,
         "An iterator of jobs that blocks for ever",
         "Polls and downloads go on; Ctrl-C, and a gentle stop, end the program all the same.",
     ),
-    Row(50, "The same key at the same time", "One submission; each call, and each batch, gets its one outcome."),
+    Row(48, "The same key at the same time", "One submission; each call, and each batch, gets its one outcome."),
     Row(
-        51,
+        49,
         "A journal that was in use, without its log, or with a part of it",
         "It is refused until the loss is accepted; nothing is sent.",
     ),
-    Row(52, "Journals and run folders of an earlier version", "They open; what they hold is not paid again."),
+    Row(50, "Journals and run folders of an earlier version", "They open; what they hold is not paid again."),
 )
 """Every row of the matrix, in order."""
 

@@ -1,4 +1,4 @@
-"""Row 47: folders of runs, while two processes want one, and after one has died between two files."""
+"""Row 45: folders of runs, while two processes want one, and after one has died between two files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows 42, 43 and 46: what a provider says that nobody should see, or not so much of."""
+"""Rows 42 to 44: what a provider says that nobody should see, or not so much of."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_row_42_and_43_on_the_command_line(site: OpenSite, tmp_path: Path) -> No
     check_no_code(row["error"])
 
 
-# Row 46.
+# Row 44.
 
 
 @pytest.mark.parametrize(("model", "most"), [("kling-image-o1", 17), ("kling-video-o1-std", 9), ("kling-v0", 17)])

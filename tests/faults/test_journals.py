@@ -1,4 +1,4 @@
-"""Rows 25, 26 and 51: one journal by many names, bits that flip in it, and a journal without its log."""
+"""Rows 25, 26 and 49: one journal by many names, bits that flip in it, and a journal without its log."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_row_26_flips_are_caught_by_this(tmp_path: Path, mutant: str, where: str
     assert json.loads(ran.stdout)[where] > 0
 
 
-# Row 51: without its log.
+# Row 49: without its log.
 
 
 async def every_key(path: Path, *, accept_lost_log: bool = False) -> set[str]:

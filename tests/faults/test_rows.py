@@ -13,10 +13,8 @@ PROOFS = proofs(HERE)
 
 
 def test_all_rows_are_there() -> None:
-    """The matrix has its rows in order, each once, and the first 41 without a gap."""
-    numbers = [row.number for row in ROWS]
-    assert sorted(set(numbers)) == numbers
-    assert list(range(1, 42)) == numbers[:41]
+    """The matrix has 50 rows, in order."""
+    assert list(range(1, 51)) == [row.number for row in ROWS]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.number}")

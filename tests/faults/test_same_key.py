@@ -1,4 +1,4 @@
-"""Row 50: the same key asked for several times at the same time."""
+"""Row 48: the same key asked for several times at the same time."""
 
 from __future__ import annotations
 

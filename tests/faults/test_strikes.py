@@ -1,4 +1,4 @@
-"""Rows 48 and 49: Ctrl-C at any call, and while an iterator blocks."""
+"""Rows 46 and 47: Ctrl-C at any call, and while an iterator blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Row 52: what version 0.1 left on a disk opens, and what is in it is not paid again.
+"""Rows 49 and 50: what version 0.1 left on a disk opens, and what is in it is not paid again.
 
 The samples were written by 0.1 itself; `tests/samples/disk/0.1/record.py` says what they hold.
 """
