@@ -55,7 +55,7 @@ def keys_of(name: str) -> list[str]:
     return [json.loads(line)["key"] for line in Path("m", name).read_text().splitlines()]
 
 
-def test_row_47_two_runs_in_one_folder(here: Site, capfd: pytest.CaptureFixture[str]) -> None:
+def test_row_45_two_runs_in_one_folder(here: Site, capfd: pytest.CaptureFixture[str]) -> None:
     """The second run is refused, naming the first one, before it changes a file, also while that has no journal yet."""
     kept = {path: path.read_bytes() for path in Path("m").iterdir() if path.is_file()}
     Path("m.csv").write_text("key,prompt\na,a dog\n")
@@ -73,7 +73,7 @@ def test_row_47_two_runs_in_one_folder(here: Site, capfd: pytest.CaptureFixture[
     assert 0 == batch("m.csv", options=accepting)
 
 
-def test_row_47_killed_between_two_files(here: Site) -> None:
+def test_row_45_killed_between_two_files(here: Site) -> None:
     """A process that dies after it kept the rows, and before it described the run, loses no row and no title."""
     Path("more.csv").write_text("key,prompt\nb,another cat\nc,a third cat\n")
     died = subprocess.run([sys.executable, "-c", DIE], env=os.environ, timeout=60, check=False)

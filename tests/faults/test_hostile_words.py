@@ -169,7 +169,7 @@ def test_row_42_and_43_on_the_command_line(site: OpenSite, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("model", "most"), [("kling-image-o1", 17), ("kling-video-o1-std", 9), ("kling-v0", 17)])
-async def test_row_46_thousands_of_outputs(site: OpenSite, model: str, most: int) -> None:
+async def test_row_44_thousands_of_outputs(site: OpenSite, model: str, most: int) -> None:
     """Of 5,000 outputs as many are taken as the model can be asked for, and 8 more; the reply is kept."""
     told = poll_reply("completed", [f"https://a.test/{number}.png" for number in range(5000)])
     here = site(Script(poll=[told]))

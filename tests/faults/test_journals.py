@@ -160,7 +160,7 @@ def cut_log(place: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [without_log, copied, emptied_log, cut_log])
-async def test_row_51_a_journal_without_its_log(site: OpenSite, tmp_path: Path, harm: Callable[[Path], None]) -> None:
+async def test_row_49_a_journal_without_its_log(site: OpenSite, tmp_path: Path, harm: Callable[[Path], None]) -> None:
     """It is refused, by its name, however often it is tried, and by readers as well; nothing is sent."""
     here, place = site(), tmp_path / "run"
     make(place, killed=True)
@@ -179,7 +179,7 @@ async def test_row_51_a_journal_without_its_log(site: OpenSite, tmp_path: Path, 
     assert known == await every_key(place / "journal.db")  # accepted once is accepted
 
 
-async def test_row_51_a_tool_that_looked(tmp_path: Path) -> None:
+async def test_row_49_a_tool_that_looked(tmp_path: Path) -> None:
     """A journal whose log another tool has written into it, as SQLite does by itself, lacks nothing and opens."""
     place = tmp_path / "run"
     make(place, killed=True)
@@ -190,7 +190,7 @@ async def test_row_51_a_tool_that_looked(tmp_path: Path) -> None:
     assert JOBS == len(await every_key(place / "journal.db"))
 
 
-async def test_row_51_a_log_without_its_journal(tmp_path: Path) -> None:
+async def test_row_49_a_log_without_its_journal(tmp_path: Path) -> None:
     """A new journal is not begun beside the log of another, which SQLite would write into it."""
     place = tmp_path / "run"
     make(place, killed=True)
@@ -201,7 +201,7 @@ async def test_row_51_a_log_without_its_journal(tmp_path: Path) -> None:
     assert JOBS == len(await every_key(place / "journal.db"))
 
 
-def test_row_51_a_copy_of_all_of_it_opens(tmp_path: Path) -> None:
+def test_row_49_a_copy_of_all_of_it_opens(tmp_path: Path) -> None:
     """What is copied with its log, or after it was closed, is as good as the first."""
     place, closed = tmp_path / "run", tmp_path / "closed"
     make(place, killed=True)
@@ -211,7 +211,7 @@ def test_row_51_a_copy_of_all_of_it_opens(tmp_path: Path) -> None:
         assert JOBS == len(anyio.run(every_key, tmp_path / str(number) / "journal.db"))
 
 
-def test_row_51_a_full_disk_at_the_end(tmp_path: Path) -> None:
+def test_row_49_a_full_disk_at_the_end(tmp_path: Path) -> None:
     """A run that cannot call its journal closed, since the disk is full, leaves one that opens."""
     program = Path(__file__).with_name("closing_on_a_full_disk.py")
     subprocess.run([sys.executable, str(program), str(tmp_path / "journal.db")], check=True)

@@ -34,7 +34,7 @@ async def ask(client: Client, job: Job, ended: list[object]) -> None:
         ended.append(error)
 
 
-async def test_row_50_two_batches_and_many_calls_buy_each_key_once(site: OpenSite, tmp_path: Path) -> None:
+async def test_row_48_two_batches_and_many_calls_buy_each_key_once(site: OpenSite, tmp_path: Path) -> None:
     """Two batches and 180 calls over the same 60 keys, at random: each is posted once, and all get its outcome."""
     dice = random.Random(50)
     here = site(Script(jobs=dict.fromkeys(LOST, Script(submit=[RESET]))), running_for=3)
@@ -68,7 +68,7 @@ async def test_row_50_two_batches_and_many_calls_buy_each_key_once(site: OpenSit
 
 
 @pytest.mark.parametrize("answer", [accepted(), RESET], ids=["accepted", "lost"])
-async def test_row_50_calls_without_a_journal_share_one_submission(site: OpenSite, answer: Answer) -> None:
+async def test_row_48_calls_without_a_journal_share_one_submission(site: OpenSite, answer: Answer) -> None:
     """Twenty calls for a key whose submission is on its way: one request, and its outcome for each, also a lost one."""
     here = site(Script(submit=[sleep(0.2) + answer]))
     ended: list[object] = []

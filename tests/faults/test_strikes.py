@@ -46,7 +46,7 @@ def faults(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_row_48_at_any_call(backend: str) -> None:
+def test_row_46_at_any_call(backend: str) -> None:
     """Wherever Ctrl-C strikes: the program ends with it, what is billed is written down, and the journal is free."""
     told, hang = struck(backend=backend, strikes=13)
     assert not hang, hang
@@ -56,7 +56,7 @@ def test_row_48_at_any_call(backend: str) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_row_48_and_once_more_while_it_closes(backend: str) -> None:
+def test_row_46_and_once_more_while_it_closes(backend: str) -> None:
     """A second one, at any call after the closing began: what was cut off is unconfirmed, and nothing is lost."""
     told, hang = struck(backend=backend, strikes=4, twice=True)
     assert not hang, hang
@@ -68,7 +68,7 @@ def test_row_48_and_once_more_while_it_closes(backend: str) -> None:
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("twice", [False, True])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_row_48_thousands_of_times(backend: str, program: str, *, twice: bool) -> None:
+def test_row_46_thousands_of_times(backend: str, program: str, *, twice: bool) -> None:
     """The same, at many more calls."""
     told, hang = struck(backend=backend, programs=[program], strikes=100 if twice else 300, twice=twice, seed=480)
     assert not hang, hang
@@ -83,7 +83,7 @@ def test_a_package_without_protection_is_caught() -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_row_48_while_it_connects(site: OpenSite, backend: str) -> None:
+def test_row_46_while_it_connects(site: OpenSite, backend: str) -> None:
     """Trio and anyio connect in tasks of their own: Ctrl-C that strikes one of them comes out bare, too."""
     here = site()
 
@@ -145,7 +145,7 @@ def blocked(backend: str, how: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_row_49_ctrl_c_while_next_blocks(backend: str) -> None:
+def test_row_47_ctrl_c_while_next_blocks(backend: str) -> None:
     """Ctrl-C ends a program whose iterator never returns; meanwhile polls went on, and outcomes were handed out."""
     with blocked(backend, "plainly") as process:
         process.send_signal(signal.SIGINT)
@@ -157,7 +157,7 @@ def test_row_49_ctrl_c_while_next_blocks(backend: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_row_49_a_gentle_stop_while_next_blocks(backend: str, number: signal.Signals) -> None:
+def test_row_47_a_gentle_stop_while_next_blocks(backend: str, number: signal.Signals) -> None:
     """With `stop_on_signals` the first signal ends the loop by itself, though the iterator never returns."""
     with blocked(backend, "gently") as process:
         process.send_signal(number)

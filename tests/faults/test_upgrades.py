@@ -80,7 +80,7 @@ async def everything(path: Path) -> list[Submission]:
 
 
 @pytest.mark.parametrize("sample", JOURNALS)
-async def test_row_52_journals_open(tmp_path: Path, sample: str) -> None:
+async def test_row_50_journals_open(tmp_path: Path, sample: str) -> None:
     """Everything is there as it was, in its order, and again when it is opened as a journal of this version."""
     expected = list(map(facts_written, written(taken(sample, tmp_path / "as it was"))))
     path = taken(sample, tmp_path / "run")
@@ -96,7 +96,7 @@ async def test_row_52_journals_open(tmp_path: Path, sample: str) -> None:
 
 
 @pytest.mark.parametrize("sample", JOURNALS)
-async def test_row_52_nothing_is_paid_again(site: OpenSite, tmp_path: Path, sample: str) -> None:
+async def test_row_50_nothing_is_paid_again(site: OpenSite, tmp_path: Path, sample: str) -> None:
     """The same jobs submit what was certainly not started, and nothing else; what was lost stays unconfirmed."""
     here, path = site(KNOWING), taken(sample, tmp_path)
     newest = {one.key: one for one in read_journal(path).submissions}
@@ -113,7 +113,7 @@ async def test_row_52_nothing_is_paid_again(site: OpenSite, tmp_path: Path, samp
     assert lost == {one.key for one in newest.values() if one.state is State.UNCONFIRMED}
 
 
-async def test_row_52_without_its_log(tmp_path: Path) -> None:
+async def test_row_50_without_its_log(tmp_path: Path) -> None:
     """A journal that 0.1 had open, and whose log is missing, is refused, though 0.1 left no mark in it."""
     path = taken("killed/journal.db", tmp_path)
     path.with_name("journal.db-wal").unlink()
@@ -132,7 +132,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_row_52_a_damaged_one_stays_as_it_is(tmp_path: Path, damage: str) -> None:
+async def test_row_50_a_damaged_one_stays_as_it_is(tmp_path: Path, damage: str) -> None:
     """A column that says other than the text is damage; the journal is refused, and is of its own version still."""
     path = taken("closed.db", tmp_path)
     with closing(sqlite3.connect(path)) as connection:
@@ -169,7 +169,7 @@ anyio.run(main)
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(8, marks=pytest.mark.long)])
-def test_row_52_a_large_one_opens_whenever_it_was_killed(large: Path, kills: int) -> None:
+def test_row_50_a_large_one_opens_whenever_it_was_killed(large: Path, kills: int) -> None:
     """A hundred thousand rows are brought up to date in one step: killed at any moment, it is of one version, whole."""
     path, chance = large.with_name("killed.db"), random.Random(kills)
     shutil.copy(large, path)
@@ -202,7 +202,7 @@ def media(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "media").iterdir()}
 
 
-def test_row_52_a_run_that_had_ended(site: OpenSite, tmp_path: Path) -> None:
+def test_row_50_a_run_that_had_ended(site: OpenSite, tmp_path: Path) -> None:
     """A folder of a finished run is read and gone on with: nothing is sent, and no file changes."""
     here, folder = site(), tmp_path / "run-ended"
     shutil.copytree(SAMPLES / "run-ended", folder)
@@ -214,7 +214,7 @@ def test_row_52_a_run_that_had_ended(site: OpenSite, tmp_path: Path) -> None:
     assert before == media(folder)
 
 
-def test_row_51_the_command_line_without_the_log(site: OpenSite, tmp_path: Path) -> None:
+def test_row_49_the_command_line_without_the_log(site: OpenSite, tmp_path: Path) -> None:
     """No command goes on with a run whose log is missing, until it is told to; then all that is left is there."""
     here, folder = site(), tmp_path / "run-ended"
     shutil.copytree(SAMPLES / "run-ended", folder)
@@ -229,7 +229,7 @@ def test_row_51_the_command_line_without_the_log(site: OpenSite, tmp_path: Path)
     assert [] == list(here.books.requests)
 
 
-def test_row_52_a_run_that_was_killed(site: OpenSite, tmp_path: Path) -> None:
+def test_row_50_a_run_that_was_killed(site: OpenSite, tmp_path: Path) -> None:
     """A folder of a run that was killed goes on: what was accepted is not paid again, and all of it is saved."""
     here, folder = site(KNOWING), tmp_path / "run-killed"
     shutil.copytree(SAMPLES / "run-killed", folder)
