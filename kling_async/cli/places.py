@@ -52,14 +52,14 @@ def check_elsewhere(file: str, jobs: Sequence[Job], earlier: Earlier, folder: Ru
 def check_rows(file: str, jobs: Sequence[Job], earlier: Earlier, folder: RunFolder) -> None:
     """Refuse a sheet with rows that the run of a folder does not know. Raises InputError, naming the first of them."""
     known = earlier.keys()
-    strangers = [job for job in jobs if earlier.jobs and job.key not in known]
-    if not strangers:
+    unknown = [job for job in jobs if earlier.jobs and job.key not in known]
+    if not unknown:
         return
-    faults = [InputFault("key", job.key, "is no row of that run") for job in islice(strangers, _NAMED)]
+    faults = [InputFault("key", job.key, "is no row of that run") for job in islice(unknown, _NAMED)]
     held = f"{folder.path} holds the run of {earlier.sheet or 'another sheet'}"
-    what = f"{held}, which does not know {len(strangers):,} of the {len(jobs):,} jobs of {file}"
+    what = f"{held}, which does not know {len(unknown):,} of the {len(jobs):,} jobs of {file}"
     advice = f"Nothing was sent. {_WAYS}"
-    if any((job.key or "").startswith(fingerprint(job.input)[:12]) for job in strangers):
+    if any((job.key or "").startswith(fingerprint(job.input)[:12]) for job in unknown):
         advice += f" {_UNNAMED.format(failed=folder.failed)}"
     raise InputError.of(what, faults, advice=advice)
 
