@@ -16,7 +16,7 @@ from .ownership import Left
 __all__ = ["check_commits", "check_log", "log_beside"]
 
 _ADVICE: Final = (
-    "Do not submit anything: jobs that were accepted are missing from it, and would be paid again. Put the log back "
+    "Do not submit anything: jobs that were accepted may be missing from it, and would be paid again. Put the log back "
     "beside the journal, under its name, or restore both from one backup. If the log is gone for good, "
     "SqliteJournal(path, accept_lost_log=True), or --accept-lost-log on the command line, goes on without it."
 )
