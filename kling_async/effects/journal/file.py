@@ -1,7 +1,7 @@
 """The file of a journal: opened, held against its marks and checksums, brought up to date, written and closed.
 
-Everything here blocks. A file that is not a journal, is of a later version or is damaged is refused, never begun anew:
-it may be the only record of what was paid for. So is one that lacks what was written last.
+Everything here blocks. A file that is not a journal, is of a later version or is damaged is refused, and no new one
+takes its place: it may be the only record of what was paid for. So is one that lacks what was written last.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class JournalFile:
             left.unlink(missing_ok=True)
         connection = sqlite3.connect(fresh, isolation_level=None)
         try:
-            fresh.chmod(0o600)  # prompts are nobody else's business
+            fresh.chmod(0o600)  # prompts are private
             connection.executescript(f"BEGIN; {SCHEMA} {MARKS} COMMIT;")
         finally:
             connection.close()
@@ -192,7 +192,7 @@ def _rescued(lines: Iterable[str]) -> Iterator[Submission]:
         try:
             yield submission_from_text(line)
         except ValueError:
-            # It was being written when the machine stopped, so nobody was told of it.
+            # It was being written when the machine stopped, so nothing relied on it.
             _log.warning("half a line of an emergency was found, and left out: %s", line)
 
 

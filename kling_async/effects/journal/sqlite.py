@@ -1,7 +1,7 @@
 """A journal in one file, in SQLite's format.
 
 Theory of operation. `write` returns once what it was given is durable. Writes that come while another is being flushed
-are gathered, and flushed together: the first of them leads, the others wait for its word. So a thousand jobs cost few
+are gathered, and flushed together: the first of them leads, the others wait for it. So a thousand jobs cost few
 flushes, and one job waits for one. One thread at a time touches the file.
 """
 
@@ -88,17 +88,17 @@ class SqliteJournal:
         leads = not flush.submissions
         flush.submissions.extend(submissions)
         if leads:
-            # A commit that is given up half way would leave the others who wait for it without a word.
+            # A commit that is given up half way would leave the others that wait for it without an answer.
             with anyio.CancelScope(shield=True):
                 await self._lead(flush)
         else:
-            await flush.done.wait()  # who is cancelled here is written all the same
+            await flush.done.wait()  # a writer that is cancelled here is written all the same
         if flush.error is not None:
             raise JournalError(flush.error.message) from flush.error
 
     async def _lead(self, flush: _Flush) -> None:
         try:
-            # Whoever is ready to write now comes along: a turn of the loop is cheaper than a turn of the disk.
+            # Writers that are ready now join this flush: a turn of the loop is cheaper than a turn of the disk.
             await anyio.lowlevel.checkpoint()
             async with self._turn:
                 self._next = _Flush()
