@@ -20,8 +20,10 @@ async def main(path: str) -> None:
         job = Job(ImageInput("a cat"), key=f"cat-{number}")
         await journal.write(planned(job, provider="gptproto", price=None, at=1.0).sent(2.0))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
     await journal.aclose()
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)  # whatever measures this process writes files, too
 
 
 anyio.run(main, sys.argv[1])
