@@ -323,3 +323,11 @@ async def test_cancelled_at_any_turn_it_is_let_go_of(tmp_path: Path) -> None:
         await asyncio.wait([using], timeout=60)
         assert using.done()
         await listed(journal.path)
+
+
+async def test_a_circle_of_links_is_refused(tmp_path: Path) -> None:
+    """Links that lead nowhere are told by name when the journal is opened, as any other place that will not do."""
+    for one, other in (("a.db", "b.db"), ("b.db", "a.db")):
+        (tmp_path / one).symlink_to(other)
+    with pytest.raises(JournalError, match="cannot be opened"):
+        await SqliteJournal(tmp_path / "a.db").open()

@@ -86,6 +86,8 @@ class JournalFile:
             raise
 
     def _check_place(self) -> None:
+        if self.path.is_symlink():  # links were followed before: what is left of them leads in a circle
+            raise JournalError(f"The journal {self.path} cannot be opened: it is a link that leads in a circle")
         if self.path.is_file() and (names := self.path.stat().st_nlink) > 1:
             words = f"The journal {self.path} cannot be opened: the file has {names} names (hard links)"
             advice = "Its log belongs to one name only. Remove the other names, or copy the file and use the copy."
