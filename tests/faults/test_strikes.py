@@ -112,9 +112,9 @@ from kling_async.prediction import Output, OutputKind, Prediction, Status
 
 real = socket.getaddrinfo
 
-def getaddrinfo(host, *more, **options):
-    if "slow.test" not in str(host):
-        return real(host, *more, **options)
+def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
+    if "slow.test" not in str(host) or flags & socket.AI_NUMERICHOST:
+        return real(host, port, family, type, proto, flags)
     print("looks up", flush=True)
     time.sleep(20)
 
