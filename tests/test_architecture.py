@@ -57,7 +57,8 @@ LAYERS = (
         *("effects.loops", "effects.turns"),
     ),
     ("effects.signals", "effects.threads"),
-    ("effects.background",),
+    ("effects.background", "effects.names"),
+    ("effects.connecting",),
     (
         *("effects.addresses", "effects.aiohttp_polls", "effects.lanes", "effects.parts"),
         *("effects.journal.layout", "effects.journal.lifeboat", "effects.journal.memory", "effects.journal.ownership"),
@@ -100,7 +101,7 @@ CLOCKS = frozenset({"now", "today", "utcnow"})
 
 HOMES: Mapping[str, frozenset[str]] = {
     "aiohttp": frozenset({"effects.aiohttp_polls"}),
-    "httpcore": frozenset({"effects.lanes", "effects.transport"}),
+    "httpcore": frozenset({"effects.connecting", "effects.lanes", "effects.transport"}),
     "httpx": frozenset({"effects.lanes", "effects.transport", "effects.files"}),
     "sqlite3": frozenset(
         {

@@ -6,13 +6,11 @@ made to point into the user's own network between the check and the connection.
 
 from __future__ import annotations
 
-import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, TypeAlias
 
-import anyio
-
 from .credentials import is_loopback
+from .names import look_up
 
 __all__ = ["Blocked", "find_addresses", "is_public"]
 
@@ -40,14 +38,14 @@ async def find_addresses(host: str, port: int, *, loopback: bool) -> list[str]:
     """Return the numbers of a host that may be connected to, at most three.
 
     Args:
+        host: a name in ASCII, or a number.
         loopback: allow this very machine, for a provider that runs on it.
 
     Raises:
         Blocked: none of its numbers may be.
         OSError: the name cannot be found.
     """
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    numbers = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+    numbers = await look_up(host, port)
     allowed = [one for one in numbers if is_public(ip_address(one)) or (loopback and is_loopback(one))]
     if not allowed:
         raise Blocked(f"{host} is not on the public internet")

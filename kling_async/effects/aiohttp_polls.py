@@ -7,14 +7,17 @@ twice is paying twice.
 from __future__ import annotations
 
 import math
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Final, TypedDict, Unpack
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from .credentials import Credential
+from .names import look_up
 
 __all__ = ["AiohttpPolls", "PollSettings"]
 
@@ -54,7 +57,9 @@ class AiohttpPolls:
         self._origin = URL(credential.origin)
         self._session = aiohttp.ClientSession(
             headers=[*settings["headers"], credential.header_for(credential.origin)],
-            connector=aiohttp.TCPConnector(limit=settings["most"], keepalive_timeout=settings["idle_for"], ssl=tls),
+            connector=aiohttp.TCPConnector(
+                limit=settings["most"], keepalive_timeout=settings["idle_for"], ssl=tls, resolver=_Resolver()
+            ),
             # By default a longer time-out is rounded up to a whole second.
             timeout=aiohttp.ClientTimeout(total=settings["timeout"], ceil_threshold=math.inf),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -85,3 +90,26 @@ class AiohttpPolls:
     async def aclose(self) -> None:
         """Close the idle connections."""
         await self._session.close()
+
+
+class _Resolver(AbstractResolver):
+    """Looks names up as for all other connections, not in a thread that the end of the program waits for."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Return the numbers of a host, of either family. Raises OSError if the name cannot be found."""
+        return [
+            ResolveResult(
+                hostname=host,
+                host=number,
+                port=port,
+                family=socket.AF_INET6 if ":" in number else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for number in await look_up(host, port)
+        ]
+
+    async def close(self) -> None:
+        """Do nothing: a look-up's thread ends by itself."""

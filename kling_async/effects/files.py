@@ -210,7 +210,7 @@ def _is_private_number(host: str) -> bool:
 
 async def _numbers(url: httpx.URL, *, loopback: bool) -> list[str]:
     try:
-        return await find_addresses(url.host, url.port or 443, loopback=loopback)
+        return await find_addresses(url.raw_host.decode("ascii"), url.port or 443, loopback=loopback)
     except Blocked as error:
         raise DownloadError(f"The output's address is not allowed: {error}", url=url.host) from error
     except OSError as error:

@@ -18,6 +18,8 @@ import anyio.to_thread
 import httpcore
 import httpx
 
+from .connecting import Connector
+
 __all__ = ["HttpTransport", "Lane", "Lanes", "TlsContext", "drain"]
 
 HttpTransport: TypeAlias = httpx.AsyncBaseTransport
@@ -99,7 +101,9 @@ class Lanes:
                 return lane
             await lane.aclose()
         tls, origin = await self._tls.get(self._origin), httpcore.URL(self._origin).origin
-        return httpcore.AsyncHTTPConnection(origin, ssl_context=tls, keepalive_expiry=self._idle_for)
+        return httpcore.AsyncHTTPConnection(
+            origin, ssl_context=tls, keepalive_expiry=self._idle_for, network_backend=Connector()
+        )
 
     async def aclose(self) -> None:
         """Close the idle lanes."""

@@ -1,16 +1,13 @@
-"""A resolver that says what it is told, in the place that each event loop has for one."""
+"""A resolver that says what it is told, in the place of the system's, which every look-up asks in a thread."""
 
 from __future__ import annotations
 
-import asyncio
 import socket
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
-
-import anyio
-import trio
 
 __all__ = ["Names", "fake_names"]
 
@@ -26,6 +23,7 @@ class Names:
     def __init__(self, answers: Mapping[str, Sequence[object]]) -> None:
         self._answers = answers
         self._asked: Counter[str] = Counter()
+        self._over = threading.Event()
 
     def asked(self, name: str) -> int:
         """Return how often a name was asked for."""
@@ -34,17 +32,22 @@ class Names:
     def knows(self, host: object) -> bool:
         return _text(host) in self._answers
 
-    async def find(self, host: object, port: object) -> list[tuple[Any, ...]]:
+    def find(self, host: object, port: object) -> list[tuple[Any, ...]]:
         name = _text(host)
         answers = self._answers[name]
         answer = answers[min(self._asked[name], len(answers) - 1)]
         self._asked[name] += 1
         if answer is self.NEVER:
-            await anyio.sleep_forever()
+            self._over.wait()
+            answer = []
         if isinstance(answer, Exception):
             raise answer
         assert isinstance(answer, list)
         return [_found(address, port) for address in answer]
+
+    def end(self) -> None:
+        """Let the threads of what was never answered end."""
+        self._over.set()
 
 
 def _text(host: object) -> str:
@@ -57,38 +60,17 @@ def _found(address: str, port: object) -> tuple[Any, ...]:
     return (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))
 
 
-class _TrioNames(trio.abc.HostnameResolver):
-    def __init__(self, names: Names) -> None:
-        self._names = names
-
-    async def getaddrinfo(self, host: Any, port: Any, *more: Any, **options: Any) -> Any:
-        assert self._names.knows(host), f"asked for {host!r}, which is no name of this test"
-        return await self._names.find(host, port)
-
-    async def getnameinfo(self, sockaddr: Any, flags: Any) -> Any:
-        raise NotImplementedError
-
-
 @contextmanager
 def fake_names(answers: Mapping[str, Sequence[object]]) -> Iterator[Names]:
-    """Let this event loop find names as told; numbers go through."""
-    names = Names(answers)
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        before = trio.socket.set_custom_hostname_resolver(_TrioNames(names))
-        try:
-            yield names
-        finally:
-            trio.socket.set_custom_hostname_resolver(before)
-        return
-    real = loop.getaddrinfo
+    """Let this process find names as told; other names, and numbers, go through."""
+    names, real = Names(answers), socket.getaddrinfo
 
-    async def getaddrinfo(host: Any, port: Any, **options: Any) -> Any:
-        return await (names.find(host, port) if names.knows(host) else real(host, port, **options))
+    def getaddrinfo(host: Any, port: Any, *more: Any, **options: Any) -> Any:
+        return names.find(host, port) if names.knows(host) else real(host, port, *more, **options)
 
-    loop.getaddrinfo = getaddrinfo
+    socket.getaddrinfo = getaddrinfo
     try:
         yield names
     finally:
-        del loop.getaddrinfo
+        socket.getaddrinfo = real
+        names.end()

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,6 +17,7 @@ import anyio
 import pytest
 
 from .conftest import OpenSite, cats, client_of
+from .names import fake_names
 
 STRIKER = Path(__file__).with_name("striker.py")
 PROGRAMS = ["generate", "map", "batch", "panel", "journal", "save"]
@@ -82,9 +83,10 @@ def test_a_package_without_protection_is_caught() -> None:
     assert hang or faults(told)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "two.test"])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_row_46_while_it_connects(site: OpenSite, backend: str) -> None:
-    """Trio and anyio connect in tasks of their own: Ctrl-C that strikes one of them comes out bare, too."""
+def test_row_46_while_it_connects(site: OpenSite, backend: str, host: str) -> None:
+    """Connections are made in tasks of their own: Ctrl-C that strikes one of them comes out bare, too."""
     here = site()
 
     def strike(frame: FrameType, event: str, _: object) -> None:
@@ -93,12 +95,68 @@ def test_row_46_while_it_connects(site: OpenSite, backend: str) -> None:
             signal.raise_signal(signal.SIGINT)
 
     async def main() -> None:
-        async with client_of(here) as client:
+        origin = here.origin.replace("127.0.0.1", host)
+        async with client_of(here, origin=origin, allow_http=True) as client:
             sys.setprofile(strike)
             await client.generate(cats(1)[0])
 
-    with pytest.raises(KeyboardInterrupt):
+    with fake_names({"two.test": [["127.0.0.2", "127.0.0.1"]]}), pytest.raises(KeyboardInterrupt):
         anyio.run(main, backend=backend)
+
+
+NAMELESS = """
+import signal, socket, sys, time
+import anyio
+from kling_async import Client, ImageInput
+from kling_async.prediction import Output, OutputKind, Prediction, Status
+
+real = socket.getaddrinfo
+
+def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
+    if "slow.test" not in str(host) or flags & socket.AI_NUMERICHOST:
+        return real(host, port, family, type, proto, flags)
+    print("looks up", flush=True)
+    time.sleep(20)
+
+socket.getaddrinfo = getaddrinfo
+output = Output(url="https://slow.test/one.png", kind=OutputKind.IMAGE)
+settings = {"provider": "gptproto", "model": "kling-image-o1", "id": "p-1"}
+
+async def main():
+    keys = {"keys": {"gptproto": "sk-sandbox"}, "base_urls": {"gptproto": "https://slow.test"}}
+    async with Client(**keys) as client:
+        if sys.argv[2] == "submit":
+            await client.submit(ImageInput("a cat"))
+        elif sys.argv[2] == "poll":
+            await client.wait(Prediction(**settings, status=Status.RUNNING))
+        else:
+            await client.download(Prediction(**settings, status=Status.SUCCEEDED, outputs=(output,)), sys.argv[3])
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+anyio.run(main, backend=sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("what", ["submit", "poll", "download"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_row_46_while_a_name_is_looked_up(tmp_path: Path, backend: str, what: str) -> None:
+    """Two of them end a program whose resolver does not answer: neither the loop nor Python waits for its thread."""
+    command = [sys.executable, "-c", NAMELESS, backend, what, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert "looks up" == process.stdout.readline().strip()
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.3)
+            process.send_signal(signal.SIGINT)
+            _, talk = process.communicate(timeout=8)  # 2 s, and what a busy machine adds; the resolver takes 20
+        finally:
+            process.kill()
+    assert -signal.SIGINT == process.returncode, talk
+    assert "KeyboardInterrupt" in talk
+    assert "ExceptionGroup" not in talk
+    assert [] == list(tmp_path.iterdir())
 
 
 BLOCKS = """
