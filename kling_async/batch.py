@@ -280,6 +280,8 @@ class Batch(NonCopyable):
         self._hand_out(position, Outcome(job=job, error=error))
 
     def _begin(self, case: Case, position: int) -> None:
+        if self._tasks is None:
+            return  # it came while the batch was being left, and nobody would hear of it
         heard, pay = partial(self._heard, case, position), None
         if case.costs:
             self._paying.add(position)
@@ -299,6 +301,8 @@ class Batch(NonCopyable):
             self._tally.paid_before(case.known.paid)
         if not ticket.state.over:
             self._open[position] = (ticket, heard)
+            if self.stopped:
+                self._recall(ticket, heard)  # it came while the batch was being stopped
 
     def _pay(self, case: Case, position: int) -> bool:
         """Take a job that was joined on this batch's budget, since the call that was to pay for it has left."""

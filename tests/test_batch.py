@@ -42,7 +42,7 @@ from kling_async import (
 )
 from kling_async.testing import Fixed, Sandbox, SandboxServer, Uniform
 
-from .conftest import OpenHouse
+from .conftest import House, OpenHouse
 
 pytestmark = pytest.mark.anyio
 
@@ -516,6 +516,49 @@ async def test_leaving_early_withdraws_what_was_not_sent(house: OpenHouse) -> No
         sent = at.sandbox.submits
         await at.clock.sleep(1000.0)
         assert sent == at.sandbox.submits < 30
+
+
+class Late:
+    """A source that gives one job at once, and one more when it is told to, whatever was cancelled meanwhile."""
+
+    def __init__(self) -> None:
+        self.gate = anyio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[Job]:
+        yield Job(ImageInput("cat"), key="cat")
+        with anyio.CancelScope(shield=True):
+            await self.gate.wait()
+        yield Job(ImageInput("late"), key="late")
+
+
+async def open_gate(at: House, jobs: Late) -> None:
+    """Let the second job come a second later."""
+    await at.clock.sleep(1.0)
+    jobs.gate.set()
+
+
+async def test_what_comes_after_leaving_is_not_begun(house: OpenHouse) -> None:
+    """A job that the source gives while the batch is being left is never submitted: nobody would hear of it."""
+    jobs = Late()
+    async with house() as at, anyio.create_task_group() as group:
+        async with at.client.batch(jobs) as batch:
+            await anext(batch)
+            group.start_soon(open_gate, at, jobs)
+        await at.clock.sleep(1000.0)
+        assert 1 == at.sandbox.submits
+
+
+async def test_what_comes_after_a_stop_is_not_sent(house: OpenHouse) -> None:
+    """A job that the source gives while the batch is being stopped has an outcome, and is not submitted."""
+    jobs = Late()
+    async with house() as at, anyio.create_task_group() as group, at.client.batch(jobs) as batch:
+        await anext(batch)
+        batch.stop()
+        group.start_soon(open_gate, at, jobs)
+        [outcome] = await gather(batch)
+        assert isinstance(outcome.error, NotSent)
+        assert ("late", "stopped") == (outcome.job.key, outcome.error.reason)
+        assert 1 == at.sandbox.submits
 
 
 async def test_an_error_of_the_body_leaves_unwrapped(house: OpenHouse) -> None:
