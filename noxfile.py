@@ -173,7 +173,7 @@ def aiohttp(session: nox.Session) -> None:
     """Run the tests of the client and of what is below it once more with the extra that polls through aiohttp."""
     session.install(*PINS, *RUNTIME, *AIOHTTP, *group("test"))
     install_wheel(session)
-    tests = ("tests/effects/test_aiohttp.py", "tests/effects/test_transport.py", "tests/test_client.py")
+    tests = ("tests/transport/test_aiohttp_polls.py", "tests/transport/test_api.py", "tests/test_client.py")
     session.run("python", "-m", "pytest", "-q", *tests, "-k", "asyncio", *session.posargs, env=INSTALLED)
 
 

@@ -25,8 +25,8 @@ import anyio.to_thread
 import httpx
 
 from kling_async import Client, ImageInput, Job, Limits, Prediction, SqliteJournal
-from kling_async.planning.submission_text import text_of_submission
-from kling_async.planning.submissions import Submission, planned
+from kling_async.journal.serialization import dump_submission
+from kling_async.journal.submission import Submission, new_submission
 
 AT_ONCE = 200
 """Writers who wait for their own: about what a busy batch has."""
@@ -41,7 +41,7 @@ def submissions(count: int) -> list[Submission]:
     for number in range(count):
         job = Job(ImageInput(f"cat {number}"), key=f"cat-{number}")
         prediction = Prediction(provider="gptproto", model="kling-image-o1", id=f"id-{number}", key=job.key)
-        made.append(planned(job, provider="gptproto", price=None, at=1.0).sent(2.0).accepted(prediction, 3.0))
+        made.append(new_submission(job, provider="gptproto", price=None, at=1.0).sent(2.0).accepted(prediction, 3.0))
     return made
 
 
@@ -74,7 +74,7 @@ async def one_by_one(path: Path, durability: str, count: int) -> float:
 
     def commit(one: Submission) -> None:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("INSERT OR REPLACE INTO submissions VALUES (?, ?)", (one.key, text_of_submission(one)))
+        connection.execute("INSERT OR REPLACE INTO submissions VALUES (?, ?)", (one.key, dump_submission(one)))
         connection.execute("COMMIT")
 
     async def write() -> None:
@@ -90,7 +90,7 @@ async def one_by_one(path: Path, durability: str, count: int) -> float:
     return count / took
 
 
-def ratio(durability: str, reach: float, count: int, rounds: int) -> dict[str, object]:
+def ratio(durability: str, target: float, count: int, rounds: int) -> dict[str, object]:
     """Measure both in turn, and return the median of how long a write takes against the other."""
     fast: list[float] = []
     slow: list[float] = []
@@ -104,7 +104,7 @@ def ratio(durability: str, reach: float, count: int, rounds: int) -> dict[str, o
         "figure": "journal",
         "what": f'durability="{durability}"',
         "basis": "time per acknowledged write / that of one commit for each write, in a thread",
-        "reach": reach,
+        "target": target,
         "got": statistics.median(each),
         "spread": [min(each), max(each)],
         "detail": {"writes a second": statistics.median(fast), "one by one": statistics.median(slow)},
@@ -123,7 +123,7 @@ def answer(request: httpx.Request) -> httpx.Response:
 async def batch(folder: Path, durability: str | None) -> tuple[float, float]:
     """Run a batch in the process, and return its CPU seconds and its seconds."""
     client = Client(
-        keys={"gptproto": "sk-bench"},
+        api_keys={"gptproto": "sk-bench"},
         base_urls={"gptproto": "http://127.0.0.1:1"},
         transport=httpx.MockTransport(answer),
         limits={"gptproto": Limits(submit_per_second=None, poll_per_second=None, max_open=None)},

@@ -1,7 +1,8 @@
 """How much memory grows while many predictions are in flight: `python benchmarks/memory.py 100000` prints JSON.
 
-The scheduler, its engine and its learner are real. The gateway is one that answers at once and opens no connection. The
-jobs are the caller's and are there before; what is counted is what the scheduler adds: tickets, predictions, and lines.
+The account, its engine and its duration model are real. The provider's API is one that answers at once and opens no
+connection. The jobs are the caller's and are there before; what is counted is what the account adds: tickets,
+predictions, and queues.
 """
 
 from __future__ import annotations
@@ -13,27 +14,35 @@ import sys
 import anyio
 import anyio.lowlevel
 
-from kling_async.effects.clock import SystemClock
-from kling_async.gateway import Gateway
-from kling_async.inputs import ImageInput, Job
-from kling_async.planning.durations import Learner
-from kling_async.planning.moves import Event, EventKind
-from kling_async.prediction import Prediction, Status
-from kling_async.providers import Limits, Provider, provider_named
-from kling_async.scheduler import Scheduler
+from kling_async.providers import Provider, provider_named
+from kling_async.runtime.account import Account
+from kling_async.runtime.event_listeners import EventListeners
+from kling_async.runtime.provider_api import ProviderAPI
+from kling_async.scheduling.engine import Engine
+from kling_async.scheduling.polling.durations import DurationModel
+from kling_async.scheduling.polling.policy import PollPolicy
+from kling_async.scheduling.ticket import Subscription
+from kling_async.system.background import Tasks
+from kling_async.system.clock import SystemClock
+from kling_async.types.events import Event, EventKind
+from kling_async.types.inputs import ImageInput
+from kling_async.types.jobs import Job
+from kling_async.types.limits import Limits
+from kling_async.types.prediction import Prediction, Status
 
 
-class Instant(Gateway):
-    """A gateway that accepts everything and finishes nothing."""
+class InstantAPI(ProviderAPI):
+    """An API that accepts everything and finishes nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, provider: Provider) -> None:
+        self.provider = provider
         self._serial = 0
         self.polls = 0
 
     async def submit(self, job: Job) -> Prediction:
         self._serial += 1
         id = f"pred-{self._serial:012}"
-        model = job.input.model
+        model = job.input.model or ""
         return Prediction(provider="gptproto", model=model, id=id, key=job.key, status=Status.QUEUED, raw={"id": id})
 
     async def poll(self, prediction: Prediction) -> Prediction:
@@ -51,31 +60,34 @@ def peak() -> float:
 
 async def grown(number: int) -> dict[str, float]:
     """Submit that many predictions, poll for a second, and return by how many MiB memory grew."""
-    gateway, accepted, all_there = Instant(), 0, anyio.Event()
+    accepted, all_accepted, clock = 0, anyio.Event(), SystemClock()
     limits = Limits(submit_per_second=None, poll_per_second=1000.0, max_open=None)
 
-    def heard(event: Event) -> None:
+    def on_event(event: Event) -> None:
         nonlocal accepted
         accepted += event.kind is EventKind.ACCEPTED
         if accepted == number:
-            all_there.set()
+            all_accepted.set()
 
-    def connect(_: Provider) -> tuple[Gateway, Limits]:
-        return gateway, limits
-
-    provider, input = provider_named("gptproto"), ImageInput("A lighthouse in the rain")
+    api, input = InstantAPI(provider_named("gptproto")), ImageInput("A lighthouse in the rain", model="kling-image-o1")
     jobs = [Job(input, key=f"job-{at}", provider="gptproto") for at in range(number)]
-    scheduler = Scheduler(clock=SystemClock(), learner=Learner(), connect=connect)
-    async with scheduler.running():
+    polling = PollPolicy(DurationModel(), random=clock.random)
+    engine = Engine(provider="gptproto", limits=limits, polling=polling, random=clock.random)
+    account = Account(
+        engine=engine, api=api, clock=clock, listeners=EventListeners(), max_submitting=limits.max_submitting
+    )
+    async with Tasks() as tasks:
+        account.open(tasks)
         before = peak()
         for at, job in enumerate(jobs):
-            scheduler.begin(job, provider, listener=heard, wait_for=3600.0)
+            account.submit(job, Subscription(on_event, deadline=clock.now() + 3600.0))
             if not at % 1000:
                 await anyio.lowlevel.checkpoint()
-        await all_there.wait()
+        await all_accepted.wait()
         await anyio.sleep(1.0)
         after = peak()
-    return {"in_flight": accepted, "grown": after - before, "polls": gateway.polls, "peak": after}
+        account.close()
+    return {"in_flight": accepted, "grown": after - before, "polls": api.polls, "peak": after}
 
 
 def main() -> None:

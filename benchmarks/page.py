@@ -1,6 +1,6 @@
-"""Write the results as a page: `python benchmarks/page.py RESULTS TARGET`, with a JSON file of each benchmark inside.
+"""Write the results as a page: `python benchmarks/page.py RESULTS TARGET`; RESULTS has a JSON file of each benchmark.
 
-What comes out is TARGET/results.json, TARGET/index.md, and pictures drawn with nothing but text.
+It writes TARGET/results.json, TARGET/index.md, and SVG images.
 """
 
 from __future__ import annotations
@@ -26,43 +26,43 @@ TITLES = {
     "journal_cost": "What a journal adds to a job",
     "report": "The report of a large run",
     "a": "Polls x delay against a fixed interval",
-    "b": "The planner against the exact optimum, law known",
-    "c": "Learned from cold against the law known",
-    "d": "Delay under a poll cap against the bound for every policy, law known",
-    "e": "The same, learned cold",
+    "b": "The planner against the exact optimum, survival curve known",
+    "c": "Learned from a cold start against the survival curve known",
+    "d": "Delay under a poll cap against the bound for every policy, survival curve known",
+    "e": "The same, learned from a cold start",
 }
 BASES = {
     "a": "mean detection delay / that of a fixed interval with as many polls",
     "b": "price x polls + delay / exact optimum",
-    "c": "realised cost / that of the optimum with the law known",
+    "c": "realised cost / that of the optimum with the survival curve known",
     "d": "mean detection delay / lower bound",
     "e": "mean detection delay / lower bound",
 }
 INTRO = """# Benchmarks
 
-What the scheduler and its polling reach, against goals that were set before it was written.
-Every figure is the smaller, the better. What falls short is shown as it is.
+Measurements of the scheduler and its polling, against targets that were set before it was written. Smaller is better in
+every figure. The result is *stretch* if it is within the stretch target, *met* if it is within the target, and else
+**missed**.
 
-A ratio compares what ran side by side, or in turns, in one run: absolute times depend on the machine, and this one was
-shared with other work. CPU is user and system time of the client's own process.
-How each figure is defined, and why the bounds are bounds, stands at the top of `benchmarks/scheduler.py` and
-`benchmarks/polling.py`.
+A ratio compares programs that ran side by side, or in turns, in one run: absolute times depend on the machine, and this
+one was shared with other work. CPU is user and system time of the client's own process. The top of
+`benchmarks/scheduler.py` and of `benchmarks/polling.py` has the definition of each figure, and the proof of each bound.
 
 ```console
 $ python3 noxfile.py -s bench
 ```
 
-makes this page anew; `-s bench -- --quick` takes a minute and asserts counts only: requests, polls, failures.
+regenerates this page; `-s bench -- --quick` takes a minute and asserts counts only: requests, polls, failures.
 """
 SETTINGS = """
 ## Settings
 
-- Provider: `benchmarks/server.py`, a process of its own. It answers in the v3 wire that GPTProto and WaveSpeedAI share.
-  Latency is uniform within 20 % of the mean. A round trip takes 50 ms. It reports no run times, so laws are learned
-  from polls alone, and every run begins cold.
+- Provider: `benchmarks/server.py`, a process of its own. It uses the v3 wire format of GPTProto and WaveSpeedAI.
+  Latency is uniform within 20 % of the mean. A round trip takes 50 ms. It reports no durations, so survival curves are
+  learned from polls alone, and every run starts cold.
 - `kling_async`: `Limits(submit_per_second=None, poll_per_second=None, max_open=...)` with the default of 8 submissions
-  on their way at once. `max_open` is 100 for the makespan and what is in flight elsewhere.
-  "Many in flight against few" polls at most 100 times a second. Makespans of jobs of ~10 s are taken all at once, since
+  in flight. `max_open` is 100 for the makespan and the number in flight elsewhere.
+  "Many in flight against few" polls at most 100 times a second. Makespans of jobs of ~10 s are measured at once, since
   such clients mostly wait; everything else in turns.
 - CPU per request: 1,000 jobs of ~5 s. `kling-aiohttp` has the extra `aiohttp` installed, `kling` has not.
 - `wavespeed`: a thread per job, each polling once a second, as the SDK does by default.
@@ -72,14 +72,14 @@ SETTINGS = """
 
 WIDTH, ROW, LEFT, RIGHT = 760, 26, 300, 70
 STYLE = (
-    "<style>text{font:13px sans-serif;fill:#444}.bar{fill:#4c7bd9}.short{fill:#d9824c}.other{fill:#9aa5b1}"
-    ".goal{stroke:#444;stroke-dasharray:3 2}.dream{stroke:#2a8f5b;stroke-dasharray:3 2}"
+    "<style>text{font:13px sans-serif;fill:#444}.bar{fill:#4c7bd9}.missed{fill:#d9824c}.other{fill:#9aa5b1}"
+    ".goal{stroke:#444;stroke-dasharray:3 2}.stretch{stroke:#2a8f5b;stroke-dasharray:3 2}"
     "@media(prefers-color-scheme:dark){text{fill:#ccc}.goal{stroke:#ccc}}</style>"
 )
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures were measured on."""
+    """Return the machine and the versions of a measurement."""
     model = platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -103,24 +103,24 @@ def machine() -> dict[str, Any]:
 
 
 def escaped(text: str) -> str:
-    """Return text as it may stand in a picture."""
+    """Return text escaped for an SVG."""
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def picture(rows: Sequence[dict[str, Any]], label: str) -> str:
-    """Draw bars with their goals: orange is short of its goal, dashes are reach (grey) and dream (green)."""
-    most = 1.1 * max(max(row["got"], row.get("reach") or 0.0) for row in rows)
+    """Draw bars with their targets: orange missed its target, dashes are target (grey) and stretch (green)."""
+    most = 1.1 * max(max(row["got"], row.get("target") or 0.0) for row in rows)
     scale = (WIDTH - LEFT - RIGHT) / most
     height = ROW * len(rows) + 10
     root = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
     parts = [f'{root} aria-label="{escaped(label)}">', STYLE]
     for at, row in enumerate(rows):
-        top, reach = 5 + ROW * at, row.get("reach")
-        kind = "other" if reach is None else "bar" if row["got"] <= reach else "short"
+        top, target = 5 + ROW * at, row.get("target")
+        kind = "other" if target is None else "bar" if row["got"] <= target else "missed"
         long = row["got"] * scale
         parts.append(f'<text x="{LEFT - 8}" y="{top + 16}" text-anchor="end">{escaped(row["what"])}</text>')
         parts.append(f'<rect class="{kind}" x="{LEFT}" y="{top + 4}" width="{long:.1f}" height="{ROW - 10}"/>')
-        for name, style in (("reach", "goal"), ("dream", "dream")):
+        for name, style in (("target", "goal"), ("stretch", "stretch")):
             if row.get(name) is not None:
                 x = LEFT + row[name] * scale
                 parts.append(f'<line class="{style}" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + ROW - 2}"/>')
@@ -129,38 +129,38 @@ def picture(rows: Sequence[dict[str, Any]], label: str) -> str:
 
 
 def verdict(row: dict[str, Any]) -> str:
-    """Return whether a figure is where it should be."""
-    if row.get("reach") is None:
+    """Return the verdict on a figure: stretch, met or missed; empty without a target."""
+    if row.get("target") is None:
         return ""
-    if row.get("dream") is not None and row["got"] <= row["dream"]:
-        return "dream"
-    return "reached" if row["got"] <= row["reach"] else "**short**"
+    if row.get("stretch") is not None and row["got"] <= row["stretch"]:
+        return "stretch"
+    return "met" if row["got"] <= row["target"] else "**missed**"
 
 
 def number(value: float | None) -> str:
-    """Return a number as it stands in the table."""
+    """Return a number as text of the table."""
     return "" if value is None else f"{value:.4g}"
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the rows as a table."""
-    lines = ["| figure | reach | dream | got | range | |", "|---|--:|--:|--:|--:|---|"]
+    lines = ["| figure | target | stretch | measured | range | |", "|---|--:|--:|--:|--:|---|"]
     for row in rows:
         spread = row.get("spread")
         between = f"{spread[0]:.3g} to {spread[1]:.3g}" if spread else ""
-        cells = [row["what"], number(row.get("reach")), number(row.get("dream")), number(row["got"]), between]
+        cells = [row["what"], number(row.get("target")), number(row.get("stretch")), number(row["got"]), between]
         lines.append(f"| {' | '.join(cells)} | {verdict(row)} |")
     return "\n".join(lines) + "\n"
 
 
 def details(rows: Sequence[dict[str, Any]]) -> str:
-    """Return what else was seen, as a table; empty where nothing was."""
-    told = [row for row in rows if row.get("detail")]
-    if not told:
+    """Return the further medians as a table; empty without any."""
+    detailed = [row for row in rows if row.get("detail")]
+    if not detailed:
         return ""
-    names = list(told[0]["detail"])
+    names = list(detailed[0]["detail"])
     lines = [f"| medians | {' | '.join(names)} |", "|---|" + "--:|" * len(names)]
-    lines += [f"| {row['what']} | {' | '.join(number(row['detail'][name]) for name in names)} |" for row in told]
+    lines += [f"| {row['what']} | {' | '.join(number(row['detail'][name]) for name in names)} |" for row in detailed]
     return "\n" + "\n".join(lines) + "\n"
 
 
@@ -171,7 +171,7 @@ def section(figure: str, rows: Sequence[dict[str, Any]], target: Path) -> str:
     command = f"{figure.partition('_')[0]}.py" if figure.startswith(("journal", "report")) else command
     text = f"\n## {TITLES[figure]}\n\n{basis[0].upper()}{basis[1:]}: `python benchmarks/{command}`.\n\n"
     text += table(rows) + details(rows)
-    drawn = [row for row in rows if row.get("reach") is not None or figure in ("makespan", "cpu")]
+    drawn = [row for row in rows if row.get("target") is not None or figure in ("makespan", "cpu")]
     drawn = [row for row in drawn if "microseconds" not in row.get("basis", "")]
     if figure in ("makespan", "cpu", "a", "d") and drawn:
         (target / f"{figure}.svg").write_text(picture(drawn, TITLES[figure]), encoding="utf-8")
@@ -198,13 +198,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write the results as a page.")
     parser.add_argument("results", type=Path)
     parser.add_argument("target", type=Path)
-    told = parser.parse_args()
-    told.target.mkdir(parents=True, exist_ok=True)
+    arguments = parser.parse_args()
+    arguments.target.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"machine": machine()}
     for name in ("scheduler", "journal", "report", "polling"):
-        results[name] = json.loads((told.results / f"{name}.json").read_text(encoding="utf-8"))
-    (told.target / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    (told.target / "index.md").write_text(page(results, told.target), encoding="utf-8")
+        results[name] = json.loads((arguments.results / f"{name}.json").read_text(encoding="utf-8"))
+    (arguments.target / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (arguments.target / "index.md").write_text(page(results, arguments.target), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -46,28 +46,28 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from polling_laws import IMAGE, SIX, UNIFORM, VIDEO, Work, lognormal
 from polling_world import Found, World
 
-from kling_async.planning.cadence import Plan
+from kling_async.scheduling.polling.plan import PollPlan
 
 NEVER = float("inf")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a ratio, the smaller the better; reach and dream are None where the issue sets none."""
+    """One line of the table: a ratio, the smaller the better; target and stretch are None where none is set."""
 
     figure: str
     what: str
     got: float
-    reach: float | None = None
-    dream: float | None = None
+    target: float | None = None
+    stretch: float | None = None
     spread: tuple[float, float] | None = None
 
 
-def learned_plan(work: Work, seed: int, learning: str) -> Plan:
+def learned_plan(work: Work, seed: int, learning: str) -> PollPlan:
     """Return the plan after 300 finished predictions, 50 in flight."""
     world = World([work], None, None, learning, seed)
     world.run([(0.0, 0)] * 50, until=NEVER, refill=250)
-    return Plan(world.learned(world.paths[0]))
+    return PollPlan(world.learned(world.paths[0]))
 
 
 def against_fixed(work: Work, seed: int, learning: str) -> float:
@@ -80,7 +80,7 @@ def against_fixed(work: Work, seed: int, learning: str) -> float:
 
 def against_optimum(work: Work) -> float:
     """Return figure b."""
-    plan, worst = Plan(work.law), 0.0
+    plan, worst = PollPlan(work.law), 0.0
     for part in (1000, 500, 200, 50):
         price = work.mean / part
         looks, delay = work.looks_and_delay(lambda age, price=price: plan.next_check(age, price))
@@ -90,7 +90,7 @@ def against_optimum(work: Work) -> float:
 
 def from_cold(work: Work, seed: int, learning: str, part: int) -> tuple[float, float]:
     """Return figure c for one seed: predictions 50 to 200, and 200 to 1000."""
-    price, best = work.mean / part, Plan(work.law)
+    price, best = work.mean / part, PollPlan(work.law)
     world = World([work], None, price, learning, seed)
     found = sorted(world.run([(0.0, 0)] * 50, until=NEVER, refill=950), key=lambda each: each.serial)
 
@@ -189,8 +189,8 @@ def task_c(name: str, seed: int, learning: str, part: int) -> tuple[float, float
 
 def summary(figure: str, what: str, values: Sequence[float], goals: tuple[float, float] | None) -> Row:
     """Make a row of the median and the range over seeds."""
-    reach, dream = goals or (None, None)
-    return Row(figure, what, median(values), reach, dream, (min(values), max(values)))
+    target, stretch = goals or (None, None)
+    return Row(figure, what, median(values), target, stretch, (min(values), max(values)))
 
 
 def figures(run: Callable[..., list], *, seeds: int, means: int, quick: bool) -> Iterator[Row]:
@@ -202,7 +202,7 @@ def figures(run: Callable[..., list], *, seeds: int, means: int, quick: bool) ->
             yield summary("a", f"{name}, {learning}", got, (goals[0], goals[1]))
     for work in SIX:
         yield Row("b", work.name, against_optimum(work), 1.02, 1.005)
-    yield Row("b", f"(beside the issue) {UNIFORM.name}", against_optimum(UNIFORM))
+    yield Row("b", f"(additional) {UNIFORM.name}", against_optimum(UNIFORM))
     names = ["lognormal", "bimodal"] if quick else list(LAWS)
     for learning in kinds:
         for part in (500,) if quick else (500, 100):
@@ -220,9 +220,9 @@ def figures(run: Callable[..., list], *, seeds: int, means: int, quick: bool) ->
 def show(row: Row) -> str:
     """Return a row as a line of the table."""
     verdict = ""
-    if row.reach is not None and row.dream is not None:
-        verdict = "dream" if row.got <= row.dream else "reached" if row.got <= row.reach else "SHORT"
-    goals = f"{row.reach or '':>6} {row.dream or '':>6}"
+    if row.target is not None and row.stretch is not None:
+        verdict = "stretch" if row.got <= row.stretch else "met" if row.got <= row.target else "MISSED"
+    goals = f"{row.target or '':>6} {row.stretch or '':>6}"
     spread = f"{row.spread[0]:.3f}-{row.spread[1]:.3f}" if row.spread else ""
     return f"{row.figure} {row.what:58} {goals} {row.got:7.3f}  {spread:12} {verdict}"
 
@@ -236,7 +236,7 @@ def main() -> None:
     options = parser.parse_args()
     seeds, means = options.seeds or (1 if options.quick else 9), 4 if options.quick else 20
     began, rows = time.perf_counter(), list[Row]()
-    print(f"  {'figure':58} {'reach':>6} {'dream':>6} {'got':>7}  range over {seeds} seed(s)")
+    print(f"  {'figure':58} {'target':>6} {'stretch':>6} {'got':>7}  range over {seeds} seed(s)")
     with ProcessPoolExecutor() as pool:
 
         def run(task: Callable[..., object], cases: list[tuple[object, ...]]) -> list:

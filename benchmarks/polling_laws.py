@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise
 
-from kling_async.planning.cadence import Law
-from kling_async.planning.smoothing import AGES
-from kling_async.planning.staircase import best_steps
+from kling_async.scheduling.polling.inspection import optimal_next
+from kling_async.scheduling.polling.plan import SurvivalCurve
+from kling_async.scheduling.polling.survival import AGES
 
 Dice = random.Random
 
@@ -49,15 +49,15 @@ class Work:
         return math.fsum((b - a) * (s + t) / 2 for (a, b), (s, t) in steps)
 
     @cached_property
-    def law(self) -> Law:
+    def law(self) -> SurvivalCurve:
         """The truth on the grid that a learner would use."""
-        return Law.of(AGES, [1.0, *map(self.running, AGES[1:])])
+        return SurvivalCurve.of(AGES, [1.0, *map(self.running, AGES[1:])])
 
     @cache  # noqa: B019  works live as long as the program
     def least_cost(self, price: float) -> float:
         """Return price x looks + delay of the exact optimum on the fine grid."""
         ages, running = self.grid
-        following, at, cost = best_steps(ages, running, price), 0, -self.mean
+        following, at, cost = optimal_next(ages, running, price), 0, -self.mean
         while at + 1 < len(ages) and running[at] > 0:
             cost += running[at] * (price + ages[following[at]] - ages[at])
             at = following[at]

@@ -9,9 +9,9 @@ from heapq import heapify, heappop, heappush
 
 from polling_laws import Work
 
-from kling_async.planning.cadence import Law, Plan
-from kling_async.planning.durations import Learner, Path
-from kling_async.planning.market import Agenda, Market, floor_for
+from kling_async.scheduling.polling.durations import DurationModel, WorkKind
+from kling_async.scheduling.polling.plan import PollPlan, SurvivalCurve
+from kling_async.scheduling.polling.poll_queue import PollQueue, ShadowPrice, floor_for
 
 
 @dataclass(slots=True, eq=False)
@@ -60,26 +60,27 @@ class World:
     floor: float | None
     learning: str
     seed: int
-    learner: Learner = field(default_factory=Learner)
+    learner: DurationModel = field(default_factory=DurationModel)
     found: list[Found] = field(default_factory=list)
     looks: int = 0
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
         # A kind that the learner has no guess for: a median of 30 s, wrong for every law here.
-        self.paths: list[Path] = [("anything", work.name) for work in self.works]
+        self.paths: list[WorkKind] = [("anything", work.name) for work in self.works]
         known = self.learning == "known"
         self.plans = [
-            Plan(work.law if known else self.learned(path)) for work, path in zip(self.works, self.paths, strict=True)
+            PollPlan(work.law if known else self.learned(path))
+            for work, path in zip(self.works, self.paths, strict=True)
         ]
-        self.floors = [self.floor or floor_for(plan.law.mean) for plan in self.plans]
-        self.market = Market(floor=min(self.floors))
-        self.agenda = Agenda(self.market, self.due)
+        self.floors = [self.floor or floor_for(plan.curve.mean) for plan in self.plans]
+        self.market = ShadowPrice(floor=min(self.floors))
+        self.agenda = PollQueue(self.market, self.due)
         self.serial = 0
 
-    def learned(self, path: Path) -> Law:
+    def learned(self, path: WorkKind) -> SurvivalCurve:
         """Return the law as the learner sees it now."""
-        return Law.of(*self.learner.curve(path))
+        return SurvivalCurve.of(*self.learner.survival(path))
 
     def due(self, item: Running, price: float) -> float:
         """Return when to look next."""
@@ -94,9 +95,9 @@ class World:
         self.serial += 1
         if self.learning != "known":
             path = self.paths[kind]
-            self.learner.started(path)
+            self.learner.observe_start(path)
             check = self.plans[kind].next_check(0.0, max(self.market.price, self.floors[kind]))
-            item.early = self.learner.early_look(path, check, dice=self.dice.random)
+            item.early = self.learner.exploration_age(path, check, random=self.dice.random)
         self.agenda.add(item)
 
     def look(self, item: Running, now: float) -> bool:
@@ -106,7 +107,7 @@ class World:
         age, before, path = now - item.submitted_at, item.age, self.paths[item.kind]
         if age < item.takes:
             if self.learning != "known":
-                self.learner.not_yet(path, before=before, age=age)
+                self.learner.observe_running(path, before=before, age=age)
             item.age = age
             self.agenda.add(item)
             return False
@@ -114,18 +115,18 @@ class World:
         self.found.append(Found(item.serial, item.kind, item.takes, item.looks, now, delay))
         if self.learning != "known":
             ran_for = item.takes if self.learning == "reported" else None
-            if changed := self.learner.finished(path, after=before, by=age, ran_for=ran_for):
+            if changed := self.learner.observe_completion(path, after=before, by=age, ran_for=ran_for):
                 self.refit(changed)
         return True
 
-    def refit(self, changed: Sequence[Path]) -> None:
+    def refit(self, changed: Sequence[WorkKind]) -> None:
         """Make plans of the laws that have changed."""
         for path in changed:
             kind = self.paths.index(path)
-            self.plans[kind] = Plan(self.learned(path))
-            self.floors[kind] = self.floor or floor_for(self.plans[kind].law.mean)
+            self.plans[kind] = PollPlan(self.learned(path))
+            self.floors[kind] = self.floor or floor_for(self.plans[kind].curve.mean)
         self.market.floor = min(self.floors)
-        self.agenda.rebuild()
+        self.agenda.rekey_all()
 
     def run(self, arrivals: Sequence[tuple[float, int]], *, until: float, refill: int = 0) -> list[Found]:
         """Run until that time, or until all is found.
@@ -135,7 +136,7 @@ class World:
             until: when to stop.
             refill: how many more start, each as soon as one of its kind is found finished.
         """
-        coming, now, token_for = list(arrivals), 0.0, 1 / self.rate if self.rate else 0.0
+        coming, now, token_seconds = list(arrivals), 0.0, 1 / self.rate if self.rate else 0.0
         heapify(coming)
         while now < until:
             while coming and coming[0][0] <= now:
@@ -143,7 +144,7 @@ class World:
                 self.submit(kind, now)
             item = self.agenda.take(now)
             if item is None:
-                times = [at for at in (self.agenda.wake_at(now, token_for=token_for),) if at is not None]
+                times = [at for at in (self.agenda.wake_at(now, token_seconds=token_seconds),) if at is not None]
                 times += [coming[0][0]] if coming else []
                 if not times:
                     break
@@ -152,5 +153,5 @@ class World:
             if self.look(item, now) and refill:
                 refill -= 1
                 heappush(coming, (now, item.kind))
-            now += token_for
+            now += token_seconds
         return self.found

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from kling_async.report.page import render
+from kling_async.runs.report.page import render
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "docs"))
 
@@ -72,14 +72,14 @@ def filtering(text: str) -> list[float]:
     return took
 
 
-def figure(what: str, basis: str, reach: float, got: list[float]) -> dict[str, object]:
+def figure(what: str, basis: str, target: float, got: list[float]) -> dict[str, object]:
     """Return one figure as the page of benchmarks takes it."""
     spread = [min(got), max(got)]
     return {
         "figure": "report",
         "what": what,
         "basis": basis,
-        "reach": reach,
+        "target": target,
         "got": statistics.median(got),
         "spread": spread,
     }

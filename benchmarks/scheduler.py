@@ -62,7 +62,7 @@ LONGEST_RUN = 600
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table: the smaller the better; reach and dream are None where the issue sets none.
+    """One line of the table: the smaller the better; target and stretch are None where none is set.
 
     Attributes:
         figure: its group.
@@ -77,8 +77,8 @@ class Figure:
     what: str
     got: float
     basis: str
-    reach: float | None = None
-    dream: float | None = None
+    target: float | None = None
+    stretch: float | None = None
     spread: tuple[float, float] | None = None
     detail: dict[str, float] = field(default_factory=dict)
 
@@ -192,10 +192,10 @@ def summary(
     goals: tuple[float, float] | None = None,
 ) -> Figure:
     """Make a line of the medians over repeats."""
-    reach, dream = goals or (None, None)
+    target, stretch = goals or (None, None)
     details = [each.detail for each in runs]
     detail = {name: round(median(each[name] for each in details), 4) for name in (details[0] if details else ())}
-    return Figure(figure, what, median(values), basis, reach, dream, (min(values), max(values)), detail)
+    return Figure(figure, what, median(values), basis, target, stretch, (min(values), max(values)), detail)
 
 
 def check(case: Case, each: Run) -> None:
@@ -317,9 +317,9 @@ GROUPS: dict[str, Callable[..., Iterator[Figure]]] = {
 def show(row: Figure) -> str:
     """Return a figure as a line of the table."""
     verdict = ""
-    if row.reach is not None and row.dream is not None:
-        verdict = "dream" if row.got <= row.dream else "reached" if row.got <= row.reach else "SHORT"
-    goals = ["" if goal is None else f"{goal:g}" for goal in (row.reach, row.dream)]
+    if row.target is not None and row.stretch is not None:
+        verdict = "stretch" if row.got <= row.stretch else "met" if row.got <= row.target else "MISSED"
+    goals = ["" if goal is None else f"{goal:g}" for goal in (row.target, row.stretch)]
     spread = f"{row.spread[0]:.3f}-{row.spread[1]:.3f}" if row.spread else ""
     detail = ", ".join(f"{name} {value:g}" for name, value in row.detail.items())
     text = f"{row.figure:9} {row.what:36} {goals[0]:>5} {goals[1]:>5} {row.got:8.3f}  {spread:14} {verdict:8} {detail}"

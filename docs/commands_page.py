@@ -1,4 +1,4 @@
-"""Writes the page of commands from the program itself, so that the page cannot name an option that is not there."""
+"""Write the page of commands from the program itself, so that the two cannot differ."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["write_commands_page"]
 _HEAD = """\
 # Commands
 
-Every command with every option, as `kling-async COMMAND --help` shows them. This page is made from the program.
-[The command line](../howto/command_line.md) tells what they are for.
+Every command with every option, as in `kling-async COMMAND --help`. This page is generated from the program.
+[The command line](../howto/command_line.md) explains their use.
 
 """
 
 
 def write_commands_page(path: Path) -> None:
     """Write the page about every command and option."""
-    told = build_app().generate_docs()
-    # The program's own head and its two tables of contents are left out; the page has one at its side.
-    commands = told[told.index("## kling-async ") :]
+    text = build_app().generate_docs()
+    # The program's own head and its two tables of contents are left out; the page has one in its sidebar.
+    commands = text[text.index("## kling-async ") :]
     path.write_text(_HEAD + commands, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages. Nothing here needs the network, and no page asks a third party for anything."""
+"""Settings of Sphinx for these pages. The build needs no network, and no page makes a request to a third party."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # for the generators of pages, which lie beside this file
+sys.path.insert(0, str(HERE))  # for the generators of pages, beside this file
 
 project = "kling_async"
 author = "The kling_async maintainers"
@@ -23,7 +23,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 exclude_patterns = ["_build"]
 
 html_theme = "furo"
-pygments_dark_style = "monokai"  # that of furo underlines names of modules, as if they led somewhere
+pygments_dark_style = "monokai"  # that of furo underlines names of modules, as if they were links
 html_title = f"kling_async {release}"
 html_show_sphinx = False
 html_copy_source = False
@@ -32,8 +32,8 @@ html_theme_options = {"navigation_with_keys": True}
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
-# Signatures keep their types: attrs writes them, and one look tells what is keyword-only. What the docstring says in
-# "Attributes:" becomes one list of names; left alone, napoleon would call them variables or describe them twice.
+# Signatures keep their types: attrs writes them, and they show which arguments are keyword-only. The section
+# "Attributes:" of a docstring becomes one list of names; napoleon's default are variables, or two lists.
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_type_aliases = {"Json": "Json"}
@@ -51,7 +51,7 @@ copybutton_prompt_is_regexp = True
 
 
 def generate_pages(_app: Sphinx) -> None:
-    """Write what is made from the tables of the package and its tests, so that it cannot differ from them."""
+    """Write the pages that are generated from the tables of the package and its tests."""
     from commands_page import write_commands_page  # noqa: PLC0415
     from faults_page import write_faults_page  # noqa: PLC0415  only a build needs them
     from models_page import write_models_page  # noqa: PLC0415
@@ -71,16 +71,16 @@ def list_pages(app: Sphinx, error: Exception | None) -> None:
         write_llms(HERE, Path(app.outdir))
 
 
-def shorten_signature(*told: object) -> tuple[str | None, object]:
-    """Show a signature as a reader would write it: attrs and recursive aliases leave their workings in it."""
-    signature, returns = told[-2:]
+def shorten_signature(*arguments: object) -> tuple[str | None, object]:
+    """Return a signature as a reader would write it, without the internals of attrs and of recursive aliases."""
+    signature, returns = arguments[-2:]
     if not isinstance(signature, str):
         return None, returns
     return re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", signature).replace("= NOTHING", "= ..."), returns
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Hook into the build, before any page is read."""
+    """Connect the generators to the build."""
     app.connect("builder-inited", generate_pages)
     app.connect("autodoc-process-signature", shorten_signature)
     app.connect("build-finished", list_pages)

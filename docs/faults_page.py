@@ -1,4 +1,4 @@
-"""Writes the page of faults from the tests' own table, and from the docstrings of the tests that prove it."""
+"""Write the page of faults from the tests' own table, and from the docstrings of the tests that prove it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ FAULTS = Path(__file__).resolve().parents[1] / "tests" / "faults"
 _INTRO = """\
 # Faults
 
-What was broken on purpose, what must hold all the same, and which test says so. This page is made from the table and
-from the tests themselves; {proven} of {all} rows are proven by {tests} tests.
+Faults that are injected on purpose, what must hold all the same, and the tests that prove it. This page is generated
+from the table and the tests; {proven} of {all} rows are proven by {tests} tests.
 
-The tests talk to a scripted provider: a process of its own on raw sockets, which can do to a connection whatever a
-broken network, gateway or provider can do. It charges a job once its whole submission is there, whatever becomes of the
-answer, and its books are held against what the client says. Whatever the row, each test also holds that
+The tests use a scripted provider: a process of its own on raw sockets, which can fail in every way in which a network,
+a gateway or a provider can. It charges a job once its whole submission has arrived, whatever happens to the answer, and
+its ledger is compared with the client's result. Each test also checks that
 
 - every call ends by its deadline and one second,
 - memory stays bounded: one API reply of 4 MiB, and 8 MiB over that,
 - a failed call raises an error of this package,
 - the key is in no error, traceback, log, pickle, output or file.
 
-That the tests can fail is tested, too: the same checks are held against a client that repeats submissions, follows
-redirects, writes under the final name, or reads whatever comes, and each of them catches it.
+Negative controls prove that the tests can fail: the same checks run against a client that repeats submissions, follows
+redirects, writes under the final name, or reads without a limit, and each of them catches it.
 
 ```console
 $ python3 noxfile.py -s faults
 ```
 
-runs all of them; the short ones are among the ordinary tests.
+runs all of them; the quick ones are among the ordinary tests.
 """
 
 
@@ -59,7 +59,7 @@ def _row(row: object, proofs: Sequence[object]) -> Iterator[str]:
         yield f"**Not proven here:** {missing}\n"
     for proof in proofs:
         name, says, pending = (getattr(proof, name) for name in ("name", "says", "pending"))
-        # What is known to fail is told with its reason, never left out.
+        # A known failure is listed with its reason, never left out.
         yield f"- {' '.join(says.split())}" + (f" *Not yet: {pending}.*" if pending else "") + f" (`{name}`)"
     yield ""
 

@@ -1,6 +1,6 @@
-"""Writes llms.txt and llms-full.txt (llmstxt.org) from the pages: a list of them, and all of them in one file.
+"""Write llms.txt and llms-full.txt (llmstxt.org) from the pages: a list of them, and all of them in one file.
 
-What the index lists is what they hold, in its order. Examples that a page shows by name are put in their place.
+They contain the pages of the index, in its order.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import dedent
 from typing import NamedTuple
 
 __all__ = ["write_llms"]
 
 _TOCTREE = re.compile(r"```\{toctree\}\n(.*?)```", re.DOTALL)
-_INCLUDE = re.compile(r"```\{(literalinclude|include)\} (\S+)\n(.*?)```", re.DOTALL)
+_INCLUDE = re.compile(r"```\{include\} (\S+)\n```")
+_COMMENT = re.compile(r"^<!-- .*? -->\n", re.MULTILINE)
 _ALSO = {"reference/SECURITY": "Optional", "reference/CONTRIBUTING": "Optional", "reference/changelog": "Optional"}
-"""Pages that may be left out where room is short; the format has a heading for them."""
+"""Pages that may be left out of a short context; the format has a heading for them."""
 
 
 class _Page(NamedTuple):
@@ -30,7 +30,7 @@ class _Page(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """The first sentence of prose, without marks of links and emphasis."""
+        """The first sentence of prose, without the markup of links and emphasis."""
         after = re.sub(r"(?m)^```.*?^```$", "", self.text.partition(f"# {self.title}\n")[2], flags=re.DOTALL)
         prose = next(" ".join(block.split()) for block in re.split(r"\n\s*\n", after) if block.strip())
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", prose).replace("**", "")
@@ -66,25 +66,6 @@ def _pages(docs: Path, index: str) -> Iterator[_Page]:
 
 
 def _filled(text: str, folder: Path) -> str:
-    def shown(found: re.Match[str]) -> str:
-        kind, name, options = found.groups()
-        source = (folder / name).read_text(encoding="utf-8")
-        if kind == "include":
-            return source.rstrip()
-        language = {".py": "python", ".csv": "text"}.get(Path(name).suffix, "")
-        return f"```{language}\n{_cut(source, options)}\n```"
-
-    return _INCLUDE.sub(shown, text)
-
-
-def _cut(source: str, options: str) -> str:
-    """Cut lines out as Sphinx does: from a line that holds one text, up to a line that holds another."""
-    asked = {name: value.strip('"') for name, value in re.findall(r"^:([a-z-]+): *(.*)$", options, re.MULTILINE)}
-    lines = source.splitlines()
-    for name, skipped in (("start-at", 0), ("start-after", 1)):
-        if name in asked:
-            lines = lines[next(at for at, line in enumerate(lines) if asked[name] in line) + skipped :]
-    if "end-before" in asked:
-        lines = lines[: next(at for at, line in enumerate(lines) if at and asked["end-before"] in line)]
-    text = "\n".join(lines).strip("\n")
-    return dedent(text) if "dedent" in asked else text
+    """Return a page with the files that it includes, and without the comments above its programs."""
+    included = _INCLUDE.sub(lambda found: (folder / found[1]).read_text(encoding="utf-8").rstrip(), text)
+    return _COMMENT.sub("", included)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kling_async.providers import PROVIDERS, Certainty, ModelSpec, Parameter, Price, Provider, Source
+from kling_async.types.formatting import format_price_range
 
 __all__ = ["write_models_page"]
 
@@ -20,17 +22,32 @@ Every line says where it comes from:
 
 {legend}
 
-An *address* is an http or https address that the provider can fetch. The providers document no local path, no data URI
-and no upload, so put the file where they can reach it. A source names the model whose page was read; models of one
-family are taken to be alike. A field that is written `extra["name"]` is given inside
+A *URL* is an http or https URL that the provider can fetch. The providers document no local path, no data URI and no
+upload, so host the file where they can fetch it. A source names the model whose page was read; models of one family are
+assumed to be alike. A field that is written `extra["name"]` is passed as
 `extra={{"name": ...}}`. Other names inside `extra` are passed through unchecked.
 """
 
 _MEANINGS = {
-    Certainty.DOCUMENTED: "the provider's own documentation says it.",
-    Certainty.CLIENT: "code of third parties that calls the service does it.",
-    Certainty.ANALOGY: "it is true of WaveSpeedAI, whose replies have the same shape.",
-    Certainty.INFERRED: "nobody says it; it follows from what is said.",
+    Certainty.DOCUMENTED: "the provider's own documentation states it.",
+    Certainty.CLIENT: "third-party code that calls the service relies on it.",
+    Certainty.ANALOGY: "it is true of WaveSpeedAI, whose responses have the same format.",
+    Certainty.INFERRED: "no page states it; it follows from what they state.",
+    Certainty.UNDOCUMENTED: "no page that was read mentions it. It is unknown, and counts as absent.",
+}
+
+_CAPABILITIES = {
+    "repeat": "submitting an input a second time",
+    "cancel": "cancelling a prediction",
+    "upload": "uploading local media",
+    "inline_media": "media inside the request, in base64",
+    "webhook": "calling a URL when a prediction finishes",
+    "batch_poll": "predictions in one poll",
+    "balance": "reading the balance",
+    "quote": "asking for the price of an input",
+    "over_limit": "a submission over the limit",
+    "output_ttl": "seconds that outputs are kept",
+    "failures_are_free": "failed predictions are not billed",
 }
 
 
@@ -46,18 +63,20 @@ def write_models_page(path: Path) -> None:
 def _provider(provider: Provider) -> Iterator[str]:
     sources = _Sources(provider)
     models = provider.models.values()
-    bills = {True: "not billed, the provider says", False: "billed, the provider says", None: "not documented"}
     yield f"## {provider.title}\n"
     yield f"- Name in code: `{provider.name}`"
-    yield f"- Origin: `{provider.origin}`; {provider.url_variable} moves it"
-    yield f"- Key: {provider.key_variable}"
-    yield f"- The key is sent as: {' (by default) or '.join(f'`{scheme}`' for scheme in provider.schemes)}"
-    yield f"- Whether failed predictions are billed: {bills[provider.failures_are_free]}\n"
+    yield f"- Origin: `{provider.origin}`; {provider.base_url_env} moves it"
+    yield f"- Key: {provider.api_key_env}"
+    yield f"- The key is sent as: {' (by default) or '.join(f'`{scheme}`' for scheme in provider.schemes)}\n"
+    facts = [
+        (f"`{name}`", _CAPABILITIES[name], str(fact), sources.link(fact.source)) for name, fact in provider.capabilities
+    ]
+    yield from _table(("Capability", "Meaning", "Value", "Source"), facts)
     rows = [(f"[{spec.name}](#{_anchor(provider, spec)})", spec.kind, _prices_in_short(spec.prices)) for spec in models]
-    yield from _table(("Model", "Makes", "Price in US dollars"), rows)
+    yield from _table(("Model", "Output", "Price in US dollars"), rows)
     for spec in models:
         yield from _model(provider, spec, sources)
-    yield f"### Where this is from ({provider.title})\n"
+    yield f"### Sources ({provider.title})\n"
     yield from sources.listed()
 
 
@@ -69,15 +88,18 @@ def _model(provider: Provider, spec: ModelSpec, sources: _Sources) -> Iterator[s
         yield "It has no page of its own that was read. Its fields are those of the models that the sources name.\n"
     rows = [(_name(one), _rule(one), _default(one), sources.link(one.source)) for one in spec.parameters]
     yield from _table(("Field", "It ...", "Default", "Source"), rows)
-    if spec.together:
+    if spec.cross_field_rules:
         yield "Several fields at once:\n"
-        yield from (f"- `{rule.name}` {rule.text}. {sources.link(rule.source)}" for rule in spec.together)
+        yield from (f"- `{rule.name}` {rule.text}. {sources.link(rule.source)}" for rule in spec.cross_field_rules)
         yield ""
     if not spec.prices:
         yield "Price: not published.\n"
         return
     yield "Price of one submission; the first line that fits counts:\n"
-    yield from (f"- {_amount(price)}{_when(spec, price)}. {sources.link(price.source)}" for price in spec.prices)
+    yield from (
+        f"- {format_price_range(price.low, price.high)}{_when(spec, price)}. {sources.link(price.source)}"
+        for price in spec.prices
+    )
     yield ""
 
 
@@ -100,7 +122,12 @@ class _Sources:
     def listed(self) -> Iterator[str]:
         """Yield every source that was named."""
         for number, source in enumerate(self._known, 1):
-            yield f"({self._prefix}-{number})=\n**{number}** {source.certainty}: {source.where}\n"
+            yield f"({self._prefix}-{number})=\n**{number}** {source.certainty}: {_linked(source.where)}\n"
+
+
+def _linked(text: str) -> str:
+    """Make the URLs in a text links, as Markdown wants them."""
+    return re.sub(r"https://\S+", r"<\g<0>>", text)
 
 
 def _anchor(provider: Provider, spec: ModelSpec) -> str:
@@ -109,7 +136,7 @@ def _anchor(provider: Provider, spec: ModelSpec) -> str:
 
 def _name(parameter: Parameter) -> str:
     name = f"`{_given_as(parameter, parameter.name)}`"
-    return name if parameter.wire == parameter.name else f"{name}, sent as `{parameter.wire}`"
+    return name if parameter.wire_name == parameter.name else f"{name}, sent as `{parameter.wire_name}`"
 
 
 def _given_as(parameter: Parameter | None, name: str) -> str:
@@ -117,9 +144,9 @@ def _given_as(parameter: Parameter | None, name: str) -> str:
 
 
 def _rule(parameter: Parameter) -> str:
-    # What an address is follows the colon, and stands once at the head of the page.
+    # The text after the colon is the same for every URL, and is at the head of the page.
     text = [str(parameter.rule).partition(": ")[0]]
-    text += [f"in `{scene}` it {rule}" for scene, rule in parameter.in_scene.items()]
+    text += [f"in `{scene}` it {rule}" for scene, rule in parameter.per_scene.items()]
     if parameter.scenes:
         text.append("only in " + ", ".join(f"`{scene}`" for scene in parameter.scenes))
     return "; ".join(text)
@@ -129,10 +156,6 @@ def _default(parameter: Parameter) -> str:
     if parameter.required:
         return "required"
     return "" if parameter.default is None else f"`{json.dumps(parameter.default)}`"
-
-
-def _amount(price: Price) -> str:
-    return f"${price.low}" if price.low == price.high else f"${price.low} to ${price.high}"
 
 
 def _when(spec: ModelSpec, price: Price) -> str:

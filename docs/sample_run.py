@@ -1,6 +1,6 @@
-"""Makes up runs of many jobs, with real pictures and films, for whoever wants to see a report: pictures and tests.
+"""Generate runs of many jobs, with real images and videos, for screenshots and tests of the report.
 
-Nothing is random twice: the same run comes out every time.
+The random numbers are seeded: the same run results every time.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from pathlib import Path
 
 from attrs import evolve
 
-from kling_async.report import ReportRow
+from kling_async.runs.report import ReportRow
 from kling_async.testing.sandbox.media import draw_png
+from kling_async.types.status import JobStatus
 
 __all__ = ["build_matrix", "build_run", "write_files"]
 
-BEGAN_AT = 1_795_168_800.0
+STARTED_AT = 1_795_168_800.0
 """A Friday in November, in seconds of the Unix clock."""
 
 _SUBJECTS = (
@@ -51,56 +52,67 @@ _MODELS = (
 _WEIGHTS = (60, 14, 20, 6)
 _FAILURES = (
     (
-        "failed",
+        JobStatus.FAILED,
+        "content_rejected",
         "The provider's check found the content not allowed.",
-        "Change the prompt; the same one is refused again.",
+        "Change the prompt; it is refused again.",
     ),
-    ("refused", "400: the prompt is longer than 2,500 characters.", "Shorten the prompt, then run the job again."),
-    ("expired", "The provider gave up after an hour.", "Run the job again; it was not charged."),
-    ("cancelled", "It was cancelled at the provider.", "Run the job again, if that was not meant."),
+    (
+        JobStatus.FAILED,
+        "refused",
+        "400: the prompt is longer than 2,500 characters.",
+        "Shorten the prompt, then run the job again.",
+    ),
+    (JobStatus.EXPIRED, "expired", "The provider gave up after an hour.", "Run the job again; it was not charged."),
+    (
+        JobStatus.CANCELLED,
+        "cancelled",
+        "It was cancelled at the provider.",
+        "Run the job again, if that was a mistake.",
+    ),
 )
-_DOUBT = "The connection broke before the answer to the submission came."
-_ADVICE = "Look for it in the provider's list: attach it, resubmit it, or abandon it."
+_LOST = "The connection broke before the answer to the submission arrived."
+_ADVICE = "Check the provider's history: attach it, resubmit it, or abandon it."
 
 
 def build_run(jobs: int) -> list[ReportRow]:
-    """Return a run of so many jobs, of which at most 24 are open at a time; one in twelve goes wrong."""
-    dice = random.Random(jobs)
-    free = [BEGAN_AT + 0.4 * slot for slot in range(24)]
-    return [_job(position, free, dice) for position in range(jobs)]
+    """Return a run of `jobs` jobs, of which at most 24 are open at a time; one in twelve fails."""
+    rng = random.Random(jobs)
+    free = [STARTED_AT + 0.4 * slot for slot in range(24)]
+    return [_job(position, free, rng) for position in range(jobs)]
 
 
-def _job(position: int, free: list[float], dice: random.Random) -> ReportRow:
-    [(provider, model, kind, price, typical)] = dice.choices(_MODELS, _WEIGHTS)
+def _job(position: int, free: list[float], rng: random.Random) -> ReportRow:
+    [(provider, model, kind, price, typical)] = rng.choices(_MODELS, _WEIGHTS)
     sent_at = heapq.heappop(free)
-    accepted_at = sent_at + dice.uniform(0.3, 1.1)
-    finished_at = accepted_at + typical * dice.lognormvariate(0, 0.35)
-    saved_at = finished_at + dice.uniform(0.2, 1.5)
+    accepted_at = sent_at + rng.uniform(0.3, 1.1)
+    finished_at = accepted_at + typical * rng.lognormvariate(0, 0.35)
+    saved_at = finished_at + rng.uniform(0.2, 1.5)
     heapq.heappush(free, finished_at)
     key = f"shot-{position + 1:04}"
-    suffix, count = ("mp4", 1) if kind == "video" else ("png", 4 if dice.random() < 0.06 else 1)
+    suffix, count = ("mp4", 1) if kind == "video" else ("png", 4 if rng.random() < 0.06 else 1)
     row = ReportRow(
         key=key,
         position=position,
         provider=provider,
         model=model,
         kind="video" if kind == "video" else "image",
-        prompt=f"{dice.choice(_SUBJECTS)}, {dice.choice(_MANNERS)}" + (_STORY if dice.random() < 0.03 else ""),
-        status="succeeded",
+        prompt=f"{rng.choice(_SUBJECTS)}, {rng.choice(_MANNERS)}" + (_STORY if rng.random() < 0.03 else ""),
+        status=JobStatus.SUCCEEDED,
         files=tuple(f"media/{key}-{place}.{suffix}" for place in range(count)),
         sent_at=sent_at,
         accepted_at=accepted_at,
         finished_at=finished_at,
         saved_at=saved_at,
         cost=Decimal(price) * count if price else None,
-        attempts=2 if dice.random() < 0.04 else 1,
+        attempts=2 if rng.random() < 0.04 else 1,
     )
-    luck = dice.random()
+    luck = rng.random()
     if luck < 0.006 or position == 17:
         return evolve(
             row,
-            status="unconfirmed",
-            cause=_DOUBT,
+            status=JobStatus.UNCONFIRMED,
+            cause=_LOST,
             advice=_ADVICE,
             files=(),
             accepted_at=None,
@@ -108,18 +120,19 @@ def _job(position: int, free: list[float], dice: random.Random) -> ReportRow:
             saved_at=None,
         )
     if luck < 0.08:
-        [(status, cause, advice)] = dice.choices(_FAILURES, (6, 2, 1, 1))
-        never = status == "refused"
+        [(status, failure, cause, advice)] = rng.choices(_FAILURES, (6, 2, 1, 1))
+        refused = failure == "refused"
         return evolve(
             row,
             status=status,
+            failure=failure,
             cause=cause,
             advice=advice,
             files=(),
             cost=None,
             saved_at=None,
-            accepted_at=None if never else accepted_at,
-            finished_at=accepted_at if never else finished_at,
+            accepted_at=None if refused else accepted_at,
+            finished_at=accepted_at if refused else finished_at,
         )
     return row
 
@@ -141,9 +154,9 @@ def build_matrix(**variables: Iterable[str]) -> Iterator[ReportRow]:
 
 
 def write_files(rows: Iterable[ReportRow], folder: Path) -> None:
-    """Write the files of a run below a folder: pictures in several shapes, and a film of two seconds.
+    """Write the files of a run below a directory: images in several shapes, and a video of two seconds.
 
-    Every 48th job has the same picture, as drawing 5,000 of them would take a minute.
+    Every 48th job has the same image, since drawing 5,000 of them would take a minute.
     """
     clip = (files("kling_async.testing.sandbox") / "clip.mp4").read_bytes()
     shapes = ((320, 320), (320, 180), (180, 320), (320, 240))

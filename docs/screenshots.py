@@ -1,7 +1,7 @@
-"""Takes the pictures of a report that the documentation shows, in the Chromium of this machine.
+"""Take the screenshots of a report for the documentation, in the Chromium of this machine.
 
-`python3 noxfile.py -s screenshots` writes them to docs/pictures. The run in them is made up, so they are the same each
-time as far as the browser and its fonts are.
+`python3 noxfile.py -s screenshots` writes them to docs/pictures. The run in them is generated, so they are the same
+each time if browser and fonts are.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, sync_playwright
 
-from kling_async.report import ReportRow
-from kling_async.report.page import render
+from kling_async.runs.report import ReportRow
+from kling_async.runs.report.page import render
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # for sample_run, which lies beside this file
+sys.path.insert(0, str(HERE))  # for sample_run, beside this file
 
 from sample_run import build_matrix, build_run, write_files  # noqa: E402
 
@@ -27,7 +27,7 @@ MADE_AT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
 
 def write_report(rows: list[ReportRow], folder: Path, *, title: str) -> str:
-    """Write a report with its files, and return its address."""
+    """Write a report with its files, and return its URL."""
     write_files(rows, folder)
     settings = {"providers": "gptproto, apiinone", "submissions": "at most 2 a second", "money": "at most $80"}
     path = folder / "report.html"
@@ -36,19 +36,19 @@ def write_report(rows: list[ReportRow], folder: Path, *, title: str) -> str:
 
 
 def take(page: Page, name: str, *, at: str | None = None) -> None:
-    """Take a picture of what is on the screen, or of where the page goes on with this element."""
+    """Take a screenshot of the page, scrolled to an element if one is given."""
     if at:
         page.locator(at).evaluate("element => element.scrollIntoView()")
     page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(500)  # pictures and first frames that have just come into view
+    page.wait_for_timeout(500)  # images and first frames that have just scrolled into view
     page.screenshot(path=PICTURES / f"{name}.png")
 
 
 def main() -> None:
-    """Take all pictures."""
+    """Take all screenshots."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
-        sys.exit("screenshots: no Chromium on this machine; Debian's package is called chromium")
+        sys.exit("screenshots: no Chromium found; Debian's package is called chromium")
     PICTURES.mkdir(exist_ok=True)
     matrix = list(
         build_matrix(style=["ink", "oil"], animal=["fox", "otter", "heron"], light=["dawn", "noon", "dusk", "night"])

@@ -11,10 +11,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .batch import Batch
     from .client import Client
-    from .effects.journal import Journal, MemoryJournal, SqliteJournal
-    from .errors import (
+    from .journal import Journal, MemoryJournal, SqliteJournal
+    from .journal.submission import Decision, StoredError, Submission
+    from .providers.pricing import Estimate
+    from .runs.display import show_progress
+    from .runs.matrix import matrix
+    from .runs.notebook import Gallery, gallery, load_ipython_extension
+    from .runs.results import rows
+    from .runtime.batch import Batch
+    from .scheduling.progress import Progress
+    from .types.capabilities import Capabilities
+    from .types.errors import (
         AnswerLost,
         AuthenticationError,
         BadRequest,
@@ -26,27 +34,26 @@ if TYPE_CHECKING:
         InsufficientBalance,
         JournalError,
         KlingError,
+        MissingAPIKey,
         NotSent,
         PermissionDenied,
         PredictionFailed,
         ProviderUnavailable,
         RateLimited,
         Refused,
+        Unconfirmed,
         UnexpectedReply,
         WaitTimeout,
     )
-    from .inputs import ImageInput, Input, Job, Scene, Shot, VideoInput
-    from .matrices import matrix
-    from .notebook import Gallery, gallery, load_ipython_extension
-    from .outcome import Outcome
-    from .panel import progress
-    from .planning.money import Estimate
-    from .planning.moves import Event, EventKind, State
-    from .planning.progress import Progress
-    from .planning.submissions import Decision, Submission, Trouble
-    from .prediction import Fault, FaultKind, Output, OutputKind, Prediction, Status, Timings
-    from .providers.spec import Limits
-    from .results import rows
+    from .types.events import Event, EventKind
+    from .types.inputs import ImageInput, Input, Scene, Shot, VideoInput
+    from .types.jobs import Job, Outcome
+    from .types.limits import Limits
+    from .types.prediction import Failure, FailureKind, Output, OutputKind, Prediction, Status, Timings
+    from .types.status import JobStatus
+
+__version__: str
+"""The version of the installed package."""
 
 __all__ = [
     "AnswerLost",
@@ -54,6 +61,7 @@ __all__ = [
     "BadRequest",
     "Batch",
     "BudgetExceeded",
+    "Capabilities",
     "Client",
     "ContentRejected",
     "Decision",
@@ -61,8 +69,8 @@ __all__ = [
     "Estimate",
     "Event",
     "EventKind",
-    "Fault",
-    "FaultKind",
+    "Failure",
+    "FailureKind",
     "Gallery",
     "ImageInput",
     "Input",
@@ -70,11 +78,13 @@ __all__ = [
     "InputFault",
     "InsufficientBalance",
     "Job",
+    "JobStatus",
     "Journal",
     "JournalError",
     "KlingError",
     "Limits",
     "MemoryJournal",
+    "MissingAPIKey",
     "NotSent",
     "Outcome",
     "Output",
@@ -89,37 +99,72 @@ __all__ = [
     "Scene",
     "Shot",
     "SqliteJournal",
-    "State",
     "Status",
+    "StoredError",
     "Submission",
     "Timings",
-    "Trouble",
+    "Unconfirmed",
     "UnexpectedReply",
     "VideoInput",
     "WaitTimeout",
     "gallery",
     "load_ipython_extension",
     "matrix",
-    "progress",
     "rows",
+    "show_progress",
 ]
 
 _HOMES = {
-    ".batch": ("Batch",),
     ".client": ("Client",),
-    ".effects.journal": ("Journal", "MemoryJournal", "SqliteJournal"),
-    ".inputs": ("ImageInput", "Input", "Job", "Scene", "Shot", "VideoInput"),
-    ".matrices": ("matrix",),
-    ".notebook": ("Gallery", "gallery", "load_ipython_extension"),
-    ".outcome": ("Outcome",),
-    ".panel": ("progress",),
-    ".planning.money": ("Estimate",),
-    ".planning.moves": ("Event", "EventKind", "State"),
-    ".planning.progress": ("Progress",),
-    ".planning.submissions": ("Decision", "Submission", "Trouble"),
-    ".prediction": ("Fault", "FaultKind", "Output", "OutputKind", "Prediction", "Status", "Timings"),
-    ".providers.spec": ("Limits",),
-    ".results": ("rows",),
+    ".journal": (
+        "Journal",
+        "MemoryJournal",
+        "SqliteJournal",
+    ),
+    ".journal.submission": (
+        "Decision",
+        "StoredError",
+        "Submission",
+    ),
+    ".providers.pricing": ("Estimate",),
+    ".runs.display": ("show_progress",),
+    ".runs.matrix": ("matrix",),
+    ".runs.notebook": (
+        "Gallery",
+        "gallery",
+        "load_ipython_extension",
+    ),
+    ".runs.results": ("rows",),
+    ".runtime.batch": ("Batch",),
+    ".scheduling.progress": ("Progress",),
+    ".types.capabilities": ("Capabilities",),
+    ".types.events": (
+        "Event",
+        "EventKind",
+    ),
+    ".types.inputs": (
+        "ImageInput",
+        "Input",
+        "Scene",
+        "Shot",
+        "VideoInput",
+    ),
+    ".types.jobs": (
+        "Job",
+        "JobStatus",
+        "Outcome",
+    ),
+    ".types.limits": ("Limits",),
+    ".types.status": ("JobStatus",),
+    ".types.prediction": (
+        "Failure",
+        "FailureKind",
+        "Output",
+        "OutputKind",
+        "Prediction",
+        "Status",
+        "Timings",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -128,9 +173,14 @@ if not TYPE_CHECKING:  # a type checker that sees this function believes in any 
 
     def __getattr__(name: str) -> object:
         # Loaded on first use (PEP 562): a command line that prints its help needs none of the heavy libraries.
+        if name == "__version__":
+            from importlib.metadata import version  # noqa: PLC0415  it takes longer to import than all of this
+
+            globals()[name] = version("kling-async")
+            return globals()[name]
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(_HOME_OF.get(name, ".errors"), __name__), name)
+        value = getattr(import_module(_HOME_OF.get(name, ".types.errors"), __name__), name)
         globals()[name] = value
         return value
 

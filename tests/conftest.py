@@ -19,7 +19,7 @@ from attrs import define, evolve
 from hypothesis import HealthCheck, settings
 
 from kling_async import Client, Limits
-from kling_async.effects.journal import Journal
+from kling_async.journal import Journal
 from kling_async.testing import Fixed, Sandbox, SandboxApp, VirtualClock
 
 NO_LIMITS = Limits(submit_per_second=None, poll_per_second=None, max_open=None)
@@ -61,7 +61,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @define
-class House:
+class SandboxedClient:
     """A client, the sandbox behind it, and the clock of both."""
 
     client: Client
@@ -69,12 +69,12 @@ class House:
     clock: VirtualClock
 
 
-OpenHouse = Callable[..., AbstractAsyncContextManager[House]]
+OpenClient = Callable[..., AbstractAsyncContextManager[SandboxedClient]]
 
 
 @pytest.fixture
-def house() -> OpenHouse:
-    """Open a client in front of a strict sandbox in the process, on a clock that leaps."""
+def open_client() -> OpenClient:
+    """Open a client in front of a strict sandbox in the process, on a clock that jumps over waiting."""
 
     @asynccontextmanager
     async def opening(
@@ -84,12 +84,12 @@ def house() -> OpenHouse:
         limits: Limits = NO_LIMITS,
         journal: Journal | None = None,
         **settings: Any,
-    ) -> AsyncIterator[House]:
+    ) -> AsyncIterator[SandboxedClient]:
         sandbox = Sandbox(strict=True, **settings)
         async with VirtualClock() as clock:
             client = Client(
                 provider,
-                keys=dict.fromkeys(("gptproto", "apiinone"), sandbox.key),
+                api_keys=dict.fromkeys(("gptproto", "apiinone"), sandbox.key),
                 base_urls=dict.fromkeys(("gptproto", "apiinone"), ORIGIN),
                 transport=httpx.ASGITransport(SandboxApp(sandbox, clock)),
                 request_timeout=request_timeout,
@@ -98,7 +98,7 @@ def house() -> OpenHouse:
                 clock=clock,
             )
             async with client:
-                yield House(client, sandbox, clock)
+                yield SandboxedClient(client, sandbox, clock)
 
     return opening
 

@@ -11,25 +11,25 @@ STYLES = ("linocut", "watercolour")
 
 
 def jobs() -> Iterator[Job]:
-    """Yield job after job, as there is room: there may be a million."""
+    """Yield one job after the other; there may be a million."""
     for animal, style in product(ANIMALS, STYLES):
         yield Job(ImageInput(f"a {animal}, {style}"), key=f"{animal}-{style}")
 
 
-def line(progress: Progress) -> str:
-    """Say in one line how it is getting on."""
+def format_progress(progress: Progress) -> str:
+    """Return the progress in one line."""
     total = "?" if progress.total is None else progress.total
-    told = f"{progress.finished} of {total}, {progress.running} running"
+    text = f"{progress.done} of {total}, {progress.accepted} accepted"
     left = progress.remaining
-    return told if left is None else f"{told}, {left:.0f} s to go"
+    return text if left is None else f"{text}, {left:.0f} s left"
 
 
 async def main() -> None:
-    """Take the outcomes as they come; a job that failed stops no other."""
+    """Print outcomes as jobs finish; a failed job stops no other."""
     async with Client() as client, client.batch(jobs(), save_to="out") as batch:
         async for outcome in batch:
-            told = outcome.error or ", ".join(path.name for path in outcome.files)
-            print(f"[{line(batch.progress)}] {outcome.job.key}: {told}")
+            result = outcome.error or ", ".join(path.name for path in outcome.files)
+            print(f"[{format_progress(batch.progress)}] {outcome.job.key}: {result}")
 
 
 asyncio.run(main())

@@ -1,8 +1,8 @@
-"""Make an image for every combination of an animal and a place, and watch."""
+"""Make an image for every combination of an animal and a place, and show progress."""
 
 import asyncio
 
-from kling_async import Client, ImageInput, matrix, progress
+from kling_async import Client, ImageInput, matrix, show_progress
 
 JOBS = matrix(
     ImageInput("{animal} in {place}", aspect_ratio="1:1"),
@@ -12,11 +12,11 @@ JOBS = matrix(
 
 
 async def main() -> None:
-    """Show on stderr how it is getting on; stdout is for what came out."""
+    """Show progress on stderr; stdout is for the results."""
     async with (
         Client() as client,
         client.batch(JOBS, save_to="out") as batch,
-        progress(batch),
+        show_progress(batch),
     ):
         async for outcome in batch:
             print(outcome.job.key, *(path.name for path in outcome.files))

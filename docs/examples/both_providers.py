@@ -6,12 +6,12 @@ from kling_async import Client, ImageInput
 
 
 async def main() -> None:
-    """Ask both for the same image, at the same time."""
-    wanted = ImageInput("a lighthouse at dusk", aspect_ratio="16:9", resolution="2k")
-    async with Client(provider="gptproto") as client:
+    """Generate the same image at both, at the same time."""
+    image = ImageInput("a lighthouse at dusk", aspect_ratio="16:9", resolution="2k")
+    async with Client("gptproto") as client:
         predictions = await asyncio.gather(
-            client.generate(wanted),  # the client's own provider
-            client.generate(wanted, provider="apiinone"),
+            client.generate(image),  # the client's own provider
+            client.generate(image, provider="apiinone"),
         )
         for prediction in predictions:
             [path] = await client.download(prediction, f"out/{prediction.provider}")

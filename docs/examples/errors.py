@@ -1,4 +1,4 @@
-"""Tell what went wrong. Prompts are arguments: python errors.py "a cat" "a dog"."""
+"""Report what went wrong. Prompts are arguments: python errors.py "a cat" "a dog"."""
 
 import asyncio
 import sys
@@ -16,7 +16,7 @@ from kling_async import (
 
 
 async def attempt(client: Client, prompt: str) -> str:
-    """Generate one image, and say in one line how it went."""
+    """Generate one image, and return the result in one line."""
     try:
         prediction = await client.generate(ImageInput(prompt), wait_timeout=300)
     except InputError as error:
@@ -24,13 +24,13 @@ async def attempt(client: Client, prompt: str) -> str:
     except ContentRejected:
         return "refused: change the prompt"
     except AnswerLost as error:
-        return f"unconfirmed: look it up before you send it again ({error.key})"
+        return f"unconfirmed: check the provider's history ({error.key})"
     except WaitTimeout as error:
-        return f"still running: go on with client.wait(error.prediction) ({error.id})"
+        return f"still running: call client.wait(error.prediction) ({error.id})"
     except PredictionFailed as error:
-        fault = error.prediction.fault
-        return f"failed: {fault.message if fault else error}"
-    except KlingError as error:  # whatever else this package raises
+        failure = error.prediction.failure
+        return f"failed: {failure.message if failure else error}"
+    except KlingError as error:  # any other error of this package
         return f"{type(error).__name__}: {error}"
     return f"succeeded: {prediction.outputs[0].kind}"
 

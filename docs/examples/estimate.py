@@ -1,4 +1,4 @@
-"""Ask what a job will cost before anything is sent. It needs no key."""
+"""Estimate the cost of jobs before anything is sent. It needs no API key."""
 
 from kling_async import Client, ImageInput, VideoInput
 

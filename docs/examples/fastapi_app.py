@@ -1,4 +1,4 @@
-"""A web app that makes images: uvicorn fastapi_app:app. GPTPROTO_API_KEY has the key."""
+"""A web app that makes images: uvicorn fastapi_app:app. It reads GPTPROTO_API_KEY."""
 
 import json
 import logging
@@ -17,163 +17,165 @@ from kling_async import (
     ImageInput,
     Input,
     InputError,
+    JobStatus,
     KlingError,
     Prediction,
     SqliteJournal,
-    State,
     Submission,
 )
 
 log = logging.getLogger(__name__)
 
 
-class Wish(BaseModel):
-    """What a user of the app asks for."""
+class ImageRequest(BaseModel):
+    """The body of a POST."""
 
     prompt: str
     n: int = 1
     key: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
 
 
-class Work:
-    """One job: where it stands, and a bell for those who wait for news of it."""
+class Task:
+    """One job of this process: its state, and an event that is set at each change."""
 
-    def __init__(self, key: str, wanted: Input | None) -> None:
+    def __init__(self, key: str, input: Input | None) -> None:
         self.key = key
-        self.wanted = wanted
+        self.input = input
         self.prediction: Prediction | None = None
         self.error: KlingError | None = None
-        self.news = anyio.Event()
+        self.changed = anyio.Event()
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether nothing more will happen."""
-        finished = self.prediction is not None and self.prediction.status.finished
-        return finished or self.error is not None
+        ended = self.prediction is not None and self.prediction.status.is_terminal
+        return ended or self.error is not None
 
-    def tell(self, news: Prediction | KlingError) -> None:
-        """Note what happened, and ring."""
-        if isinstance(news, KlingError):
-            self.error = news
+    def update(self, result: Prediction | KlingError) -> None:
+        """Store a result, and wake the streams that wait for a change."""
+        if isinstance(result, KlingError):
+            self.error = result
         else:
-            self.prediction = news
-        self.news.set()
-        self.news = anyio.Event()
+            self.prediction = result
+        self.changed.set()
+        self.changed = anyio.Event()
 
-    def shown(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """Return what a user may see."""
-        seen, error = self.prediction, self.error
-        status = "waiting" if seen is None else seen.status.value
-        if seen is None and error is not None:
+        prediction, error = self.prediction, self.error
+        status = "waiting" if prediction is None else prediction.status.value
+        if prediction is None and error is not None:
             status = "unconfirmed" if isinstance(error, AnswerLost) else "failed"
-        fault = error or (seen.fault if seen else None)
+        outputs = prediction.outputs if prediction else ()
+        reason = error or (prediction.failure if prediction else None)
         return {
             "key": self.key,
             "status": status,
-            "outputs": [output.url for output in seen.outputs] if seen else [],
-            "error": fault.message if fault else None,
+            "outputs": [output.url for output in outputs],
+            "error": reason.message if reason else None,
         }
 
 
-works: dict[str, Work] = {}  # what this process has heard of; the journal has the rest
+tasks: dict[str, Task] = {}  # jobs of this process; the journal has the others
 
 
-async def perform(client: Client, work: Work, wanted: ImageInput) -> None:
-    """Generate; from the first call on, the journal has the id."""
+async def generate(client: Client, task: Task, input: ImageInput) -> None:
+    """Submit and wait; once `submit` has returned, the journal has the id."""
     try:
-        accepted = await client.submit(wanted, key=work.key)
-        work.tell(accepted)
-        work.tell(await client.wait(accepted, wait_timeout=1800))
+        accepted = await client.submit(input, key=task.key)
+        task.update(accepted)
+        task.update(await client.wait(accepted, wait_timeout=1800))
     except KlingError as error:
-        work.tell(error)
+        task.update(error)
 
 
-async def take_up(client: Client, work: Work, kept: Submission) -> None:
-    """Follow a job that an earlier process submitted; nothing is submitted here."""
-    known, error = kept.prediction, kept.error()
+async def resume(client: Client, task: Task, stored: Submission) -> None:
+    """Wait for a job that an earlier process submitted; nothing is submitted here."""
+    known, error = stored.prediction, stored.error()
     try:
         if known is None:
-            work.tell(error or KlingError("No reason is known", key=work.key))
-        elif kept.fetchable:
-            work.tell(known)
-            work.tell(await client.wait(known, wait_timeout=1800))
-        else:  # a journal keeps no signatures of addresses
-            work.tell(await client.refresh(known))
+            task.update(error or KlingError("The reason is unknown", key=task.key))
+        elif stored.urls_complete:
+            task.update(known)
+            task.update(await client.wait(known, wait_timeout=1800))
+        else:  # a journal stores no signed URLs
+            task.update(await client.refresh(known))
     except KlingError as failure:
-        work.tell(failure)
+        task.update(failure)
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-    """Open one client with a journal for all requests, and a group for the app's work."""
+    """Open one client with a journal for all requests, and a group for the tasks."""
     journal = SqliteJournal("jobs.db")
-    async with Client(journal=journal) as client, anyio.create_task_group() as tasks:
-        app.state.client, app.state.journal, app.state.tasks = client, journal, tasks
+    async with Client(journal=journal) as client, anyio.create_task_group() as group:
+        app.state.client, app.state.journal, app.state.group = client, journal, group
         yield
-        tasks.cancel_scope.cancel()
-    for work in works.values():
-        if work.prediction is not None and not work.over:
-            log.warning("still running: key=%s id=%s", work.key, work.prediction.id)
+        group.cancel_scope.cancel()
+    for task in tasks.values():
+        if task.prediction is not None and not task.finished:
+            log.warning("still running: key=%s id=%s", task.key, task.prediction.id)
 
 
 app = FastAPI(lifespan=lifespan)
 
 
 @app.post("/jobs", status_code=202)
-async def begin(wish: Wish) -> dict[str, object]:
-    """Start a generation; a key that is known already starts nothing."""
-    key = wish.key or uuid4().hex
+async def start(request: ImageRequest) -> dict[str, object]:
+    """Start a generation; a known key starts nothing."""
+    key = request.key or uuid4().hex
     try:
-        wanted = ImageInput(wish.prompt, n=wish.n)
-        app.state.client.estimate([wanted])  # checks it, and sends nothing
+        input = ImageInput(request.prompt, model="kling-image-o1", n=request.n)
+        app.state.client.estimate([input])  # checks it, and sends nothing
     except InputError as error:
         raise HTTPException(422, [str(fault) for fault in error.faults]) from error
-    work = await known(key)
-    if work is None:
-        work = works[key] = Work(key, wanted)
-        app.state.tasks.start_soon(perform, app.state.client, work, wanted)
-    elif work.wanted not in (wanted, None):
+    task = await find(key)
+    if task is None:
+        task = tasks[key] = Task(key, input)
+        app.state.group.start_soon(generate, app.state.client, task, input)
+    elif task.input not in (input, None):
         raise HTTPException(409, "another job has this key")
-    return work.shown()
+    return task.to_dict()
 
 
 @app.get("/jobs/{key}")
 async def status(key: str) -> dict[str, object]:
-    """Tell where a job stands."""
-    return (await find(key)).shown()
+    """Return the status of a job."""
+    return (await require(key)).to_dict()
 
 
 @app.get("/jobs/{key}/events")
 async def events(key: str) -> StreamingResponse:
-    """Tell where a job stands, at each change until it is over."""
-    work = await find(key)
+    """Send the status of a job at each change until it has ended."""
+    task = await require(key)
 
     async def lines() -> AsyncGenerator[str]:
         while True:
-            news = work.news
-            yield f"data: {json.dumps(work.shown())}\n\n"
-            if work.over:
+            changed = task.changed
+            yield f"data: {json.dumps(task.to_dict())}\n\n"
+            if task.finished:
                 return
-            with anyio.move_on_after(15):  # proxies hang up on silence
-                await news.wait()
+            with anyio.move_on_after(15):  # proxies close idle connections
+                await changed.wait()
 
     return StreamingResponse(lines(), media_type="text/event-stream")
 
 
-async def known(key: str) -> Work | None:
-    """Return the job of that key, whether this process began it or an earlier one."""
-    if key in works:
-        return works[key]
-    kept: Submission | None = await app.state.journal.find(key)
-    if key not in works and kept is not None and kept.state is not State.PLANNED:
-        works[key] = Work(key, kept.job().input if kept.whole else None)
-        app.state.tasks.start_soon(take_up, app.state.client, works[key], kept)
-    return works.get(key)
+async def find(key: str) -> Task | None:
+    """Return the job of that key, started by this process or by an earlier one."""
+    if key in tasks:
+        return tasks[key]
+    stored: Submission | None = await app.state.journal.find(key)
+    if key in tasks or stored is None or stored.status is JobStatus.PLANNED:
+        return tasks.get(key)
+    task = tasks[key] = Task(key, stored.job().input if stored.input_complete else None)
+    app.state.group.start_soon(resume, app.state.client, task, stored)
+    return task
 
 
-async def find(key: str) -> Work:
+async def require(key: str) -> Task:
     """Return the job of that key. Raises HTTPException if there is none."""
-    work = await known(key)
-    if work is None:
+    task = await find(key)
+    if task is None:
         raise HTTPException(404, "no job has this key")
-    return work
+    return task

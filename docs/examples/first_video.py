@@ -6,8 +6,8 @@ from kling_async import Client, Shot, VideoInput
 
 
 async def main() -> None:
-    """Ask for ten seconds, five for each shot."""
-    wanted = VideoInput(
+    """Make ten seconds, five for each shot."""
+    video = VideoInput(
         "a lighthouse through one stormy night",
         model="kling-video-o1-std",
         aspect_ratio="16:9",
@@ -18,7 +18,7 @@ async def main() -> None:
         ),
     )
     async with Client() as client:
-        prediction = await client.generate(wanted, wait_timeout=900)
+        prediction = await client.generate(video, wait_timeout=900)
         [path] = await client.download(prediction, "out")
         print(path)
 

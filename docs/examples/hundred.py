@@ -1,10 +1,10 @@
-"""Make a hundred images, and say what it came to. Further animals may be arguments."""
+"""Make a hundred images, and count the results. Further animals may be arguments."""
 
 import asyncio
 import sys
 from collections import Counter
 
-from kling_async import Client, ImageInput, Limits, matrix, progress
+from kling_async import Client, ImageInput, Limits, matrix, show_progress
 
 ANIMALS = ["cat", "crow", "fox", "hare", "heron", "mole", "newt", "otter", "owl", "toad"]
 PLACES = ["barn", "boat", "bog", "fog", "hay", "ivy", "mud", "rain", "reeds", "snow"]
@@ -14,19 +14,19 @@ JOBS = matrix(
     animal=ANIMALS + sys.argv[1:],
     place=PLACES,
 )
-LIMITS = {"apiinone": Limits(submit_per_second=20, max_open=100)}
+LIMITS = Limits(submit_per_second=20, max_open=100)
 
 
 async def main() -> None:
-    """Take the outcomes as they come; a job that failed stops no other."""
-    endings: Counter[str] = Counter()
+    """Count outcomes as jobs finish; a failed job stops no other."""
+    results: Counter[str] = Counter()
     async with Client("apiinone", limits=LIMITS) as client:
-        print("to spend:", client.estimate(job.input for job in JOBS))
-        async with client.batch(JOBS, save_to="hundred") as batch, progress(batch):
+        print("expected cost:", client.estimate(JOBS))
+        async with client.batch(JOBS, save_to="hundred") as batch, show_progress(batch):
             async for outcome in batch:
-                endings[type(outcome.error).__name__ if outcome.error else "saved"] += 1
-    for ending, count in endings.items():
-        print(f"{ending}: {count}")
+                results[type(outcome.error).__name__ if outcome.error else "saved"] += 1
+    for result, count in results.items():
+        print(f"{result}: {count}")
 
 
 asyncio.run(main())

@@ -10,13 +10,13 @@ NOTE = Path("prediction.json")
 
 
 async def submit() -> Prediction:
-    """Return as soon as the provider has accepted the work."""
+    """Return as soon as the provider has accepted the job."""
     async with Client() as client:
         return await client.submit(ImageInput("a heron in the reeds"), key="heron")
 
 
 async def fetch(prediction: Prediction) -> list[Path]:
-    """Wait for the work, and save the image."""
+    """Wait until the prediction is finished, and save the image."""
     async with Client() as client:
         finished = await client.wait(prediction)
         return await client.download(finished, "out")
@@ -27,7 +27,7 @@ names = ("provider", "model", "id", "key")
 NOTE.write_text(json.dumps({name: getattr(submitted, name) for name in names}))
 print("submitted", submitted.key)
 
-# These four facts are all it takes to take the work up again.
-noted = json.loads(NOTE.read_text())
-known = Prediction(**noted, status=Status.QUEUED, native_status="")
+# These four facts are enough to resume waiting.
+stored = json.loads(NOTE.read_text())
+known = Prediction(**stored, status=Status.QUEUED, native_status="")
 print(asyncio.run(fetch(known))[0])

@@ -9,13 +9,13 @@ PROMPTS = sys.argv[1:] or ["a fox, linocut", "an owl, linocut", "a whale, linocu
 
 
 async def main() -> None:
-    """Wait for all of them; one that fails stops no other."""
+    """Wait for all of them; a failed job stops no other."""
     async with Client() as client:
         outcomes = await client.map(ImageInput(prompt) for prompt in PROMPTS)
         for outcome in outcomes:  # in the order of the prompts
             prompt = outcome.job.input.prompt
-            if outcome.prediction is not None and outcome.ok:
-                [path] = await client.download(outcome.prediction, "out")
+            if outcome.ok:
+                [path] = await client.download(outcome.result(), "out")
                 print(f"{prompt}: {path}")
             else:
                 print(f"{prompt}: {outcome.error}")

@@ -2,33 +2,49 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Never
 
 from attrs import frozen
 
-from kling_async import ImageInput, Input, Scene, Status
-from kling_async.prediction import Json, OutputKind
-from kling_async.providers import Certainty, ModelSpec, Parameter, Price, Provider, Source
+from kling_async import ImageInput, Input, Prediction, Scene, Status
+from kling_async.providers import ModelSpec, Parameter, Price, Provider
 from kling_async.providers.base import json_body
-from kling_async.providers.check import body_of
-from kling_async.providers.decode import strict_converter, structure
-from kling_async.providers.fields import Problem, When, read_outputs, register_fields
-from kling_async.providers.record import WORDS, Envelope, Record, envelope_of
-from kling_async.providers.refusal import ErrorRules
-from kling_async.providers.rules import Length, OneOf, Range
-from kling_async.wire import HttpReply, HttpRequest
+from kling_async.providers.codec.decode import decode
+from kling_async.providers.codec.envelope import (
+    COMMON_STATUSES,
+    Envelope,
+    Record,
+    parse_envelope,
+)
+from kling_async.providers.codec.errors import ErrorRules
+from kling_async.providers.codec.fields import (
+    ErrorDetail,
+    Timestamp,
+    parse_outputs,
+    register_fields,
+)
+from kling_async.providers.rules import OneOf, Range, Text
+from kling_async.providers.validation import build_body
+from kling_async.types.capabilities import Capabilities
+from kling_async.types.converter import strict_converter
+from kling_async.types.facts import Certainty, Fact, Source
+from kling_async.types.prediction import Json, OutputKind
+from kling_async.types.wire import HttpRequest, HttpResponse
 
-# Every fact says where it is from.
-_PAGE = Source(Certainty.DOCUMENTED, "example.com/docs/kling-image-o1")
+# Every fact has a source.
+_PAGE = Source(Certainty.DOCUMENTED, "https://example.com/docs/kling-image-o1")
+_UNKNOWN: Fact[Never] = Fact(
+    None, Source(Certainty.UNDOCUMENTED, "not in https://example.com/docs")
+)
 
 _IMAGE = ModelSpec(
     "kling-image-o1",
     OutputKind.IMAGE,
     (Scene.TEXT_TO_IMAGE,),
     (
-        Parameter("prompt", Length(2500), _PAGE, required=True),
+        Parameter("prompt", Text(2500), _PAGE, required=True),
         Parameter("aspect_ratio", OneOf(("1:1", "16:9")), _PAGE, default="1:1"),
-        Parameter("n", Range(1, 4), _PAGE, wire="count", default=1),
+        Parameter("n", Range(1, 4), _PAGE, wire_name="count", default=1),
     ),
     _PAGE,
     prices=(Price(low=Decimal("0.03"), high=Decimal("0.03"), source=_PAGE),),
@@ -37,71 +53,85 @@ _IMAGE = ModelSpec(
 
 @frozen
 class _Body:
-    """What must be there, and of which type; the rest of a record is left alone."""
+    """The required fields of a record, with their types; others are ignored."""
 
     status: str
-    error: Problem | None = None
-    created_at: When | None = None
+    error: ErrorDetail | None = None
+    created_at: Timestamp | None = None
 
 
 _converter = register_fields(strict_converter())
 
 
 class Example(Provider):
-    """Example, as its pages described it on 2026-11-20."""
+    """Example, as documented on 2026-11-20."""
 
     name: ClassVar[str] = "example"
     title: ClassVar[str] = "Example"
     origin: ClassVar[str] = "https://api.example.com"
-    key_variable: ClassVar[str] = "EXAMPLE_API_KEY"
-    url_variable: ClassVar[str] = "EXAMPLE_BASE_URL"
+    api_key_env: ClassVar[str] = "EXAMPLE_API_KEY"
+    base_url_env: ClassVar[str] = "EXAMPLE_BASE_URL"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        repeat=Fact("buys_again", _PAGE),
+        cancel=Fact(False, _PAGE),
+        upload=_UNKNOWN,
+        inline_media=_UNKNOWN,
+        webhook=_UNKNOWN,
+        batch_poll=Fact(1, _PAGE),
+        balance=_UNKNOWN,
+        quote=_UNKNOWN,
+        over_limit=Fact("refuses", _PAGE),
+        output_ttl=Fact(86_400.0, _PAGE),
+        failures_are_free=_UNKNOWN,
+    )
     models: ClassVar[Mapping[str, ModelSpec]] = {_IMAGE.name: _IMAGE}
-    statuses: ClassVar[Mapping[str, Status]] = WORDS
+    default_models: ClassVar[Mapping[OutputKind, str]] = {OutputKind.IMAGE: _IMAGE.name}
+    statuses: ClassVar[Mapping[str, Status]] = COMMON_STATUSES
     error_rules: ClassVar[ErrorRules] = ErrorRules(
-        # The page says "E-17: the prompt breaks our policy", and nothing of other codes.
+        # Documented: "E-17: the prompt breaks our policy", and no other code.
         content_codes=frozenset({"E-17"}),
     )
 
     def build_submit(self, input: Input) -> HttpRequest:
         """Build the request that costs money."""
         spec = self.spec(input)
-        body = body_of(spec, input, Scene.TEXT_TO_IMAGE)
+        body = build_body(spec, input, Scene.TEXT_TO_IMAGE)
         return HttpRequest(method="POST", path="/v1/jobs", body=json_body(body))
 
-    def build_poll(self, id: str) -> HttpRequest:
-        """Build a look; the path is made of the id alone."""
-        return HttpRequest(method="GET", path=f"/v1/jobs/{id}")
+    def build_poll(self, prediction: Prediction) -> HttpRequest:
+        """Build a poll; the path is made of our own fields alone."""
+        return HttpRequest(method="GET", path=f"/v1/jobs/{prediction.id}")
 
-    def open(self, document: Json) -> Envelope:
+    def parse_envelope(self, document: Json) -> Envelope:
         """Find the id, the refusal and the record in a body."""
-        return envelope_of(document, id_name="id")
+        return parse_envelope(document, id_name="id")
 
-    def read(self, envelope: Envelope, reply: HttpReply) -> Record:
+    def parse_record(self, envelope: Envelope, response: HttpResponse) -> Record:
         """Read the record, strictly."""
-        body = structure(_converter, _Body, envelope.record, reply, provider=self.name)
-        outputs = read_outputs(envelope.record)
+        record = envelope.record
+        body = decode(_converter, _Body, record, response, provider=self.name)
         return Record(
             status=body.status,
-            outputs=outputs,
-            problem=body.error or envelope.problem,
+            outputs=parse_outputs(record),
+            error=body.error or envelope.error,
             created_at=body.created_at,
         )
 
 
 if __name__ == "__main__":
     example = Example()
-    wanted = ImageInput("a cat", n=2)
-    example.check(wanted)
-    print(example.build_submit(wanted).body.decode())
+    image = ImageInput("a cat", n=2)
+    example.check(image)
+    print(example.build_submit(image).body.decode())
 
     body = b'{"id": "j-1", "status": "pending"}'
-    reply = HttpReply(status=200, headers={}, body=body)
-    prediction = example.parse_submit(reply, input=wanted, key="cat")
+    reply = HttpResponse(status=200, headers={}, body=body)
+    prediction = example.parse_submit(reply, input=image, key="cat")
     print(prediction.id, prediction.status, prediction.cost)
 
     body = (
         b'{"id": "j-1", "status": "completed", "outputs": ["https://example.com/1.png"]}'
     )
-    reply = HttpReply(status=200, headers={}, body=body)
+    reply = HttpResponse(status=200, headers={}, body=body)
     prediction = example.parse_poll(reply, prediction=prediction)
     print(prediction.status, prediction.outputs[0].url)

@@ -1,34 +1,20 @@
-"""Cells of a notebook, which has an event loop already: `await` stands by itself."""
-# ruff: noqa: F704, PLE1142
+"""Cells of a notebook. It runs an event loop, so `await` works at the top level."""
 
 # %% one image
-from kling_async import Client, ImageInput, Job
+from kling_async import Client, ImageInput, Job, gallery, rows
 
-async with Client() as client:
-    prediction = await client.generate(ImageInput("a fox in the snow"), key="fox")
-    files = await client.download(prediction, "out", overwrite=True)
+client = await Client().open()
+prediction = await client.generate(ImageInput("a fox in the snow"), key="fox")
+files = await client.download(prediction, "out", overwrite=True)
 
 # %% several, shown as a gallery
-from kling_async.report import ReportRow, gallery
-
 animals = ("hare", "owl", "stoat")
 jobs = [Job(ImageInput(f"a {animal} in the snow"), key=animal) for animal in animals]
-rows = []
-async with Client() as client, client.batch(jobs, save_to="out") as batch:
-    async for outcome in batch:
-        rows.append(
-            ReportRow(
-                key=outcome.job.key,
-                position=len(rows),
-                provider="gptproto",
-                model=outcome.job.input.model,
-                kind="image",
-                prompt=outcome.job.input.prompt,
-                status="succeeded" if outcome.ok else "failed",
-                cause=outcome.error.message if outcome.error else None,
-                files=tuple(path.as_posix() for path in outcome.files),
-            )
-        )
+outcomes = await client.map(jobs, save_to="out")
+table = rows(outcomes)  # a list of dicts, for pandas.DataFrame(table)
+gallery(outcomes)  # the last line of a cell is displayed
 
-shown = gallery(rows)  # HTML; IPython.display.HTML(shown) shows it
-print(shown[:40])
+# %% close the client in the last cell
+await client.aclose()
+
+print(gallery(outcomes).html[:40])

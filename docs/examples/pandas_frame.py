@@ -1,4 +1,4 @@
-"""Make an image for each row of a table, and put what came of it into the table."""
+"""Make an image for each row of a table, and add the results to the table."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ table = pd.DataFrame(
 
 
 async def main() -> pd.DataFrame:
-    """Name each job after its row, so that outcomes find their way back."""
+    """Name each job after its row, so that each outcome can be matched to its row."""
     jobs = [Job(ImageInput(row.prompt), key=row.sku) for row in table.itertuples()]
     async with Client() as client, client.batch(jobs, save_to="out") as batch:
         rows = [
@@ -29,6 +29,6 @@ async def main() -> pd.DataFrame:
     return table.merge(pd.DataFrame(rows), on="sku")
 
 
-made = asyncio.run(main())
-made.to_csv("made.csv", index=False)
-print(made.to_string())
+results = asyncio.run(main())
+results.to_csv("results.csv", index=False)
+print(results.to_string())

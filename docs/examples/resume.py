@@ -11,7 +11,7 @@ JOBS = [
 
 
 async def main() -> None:
-    """Go on where the last run was; when all is done, send nothing."""
+    """Resume the last run; when all jobs are done, send nothing."""
     done = 0
     async with Client() as client:
         batch = client.batch(

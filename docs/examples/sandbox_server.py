@@ -1,4 +1,4 @@
-"""Start the sandbox on a free port of this machine, use it, and read its books."""
+"""Start the sandbox on a free port of this machine, use it, and read its ledger."""
 
 import asyncio
 
@@ -7,10 +7,11 @@ from kling_async.testing import Fixed, Sandbox, SandboxServer
 
 
 async def main(server: SandboxServer) -> None:
-    """Make one image at each provider that the sandbox stands in for."""
+    """Make one image at each provider that the sandbox emulates."""
     names = ("gptproto", "apiinone")
-    keys = dict.fromkeys(names, server.sandbox.key)
-    async with Client(keys=keys, base_urls=dict.fromkeys(names, server.url)) as client:
+    api_keys = dict.fromkeys(names, server.sandbox.key)
+    base_urls = dict.fromkeys(names, server.url)
+    async with Client(api_keys=api_keys, base_urls=base_urls) as client:
         for name in names:
             prediction = await client.generate(ImageInput("a cat"), provider=name)
             print(name, prediction.status)

@@ -1,6 +1,5 @@
-"""Hold a journal of your own against what every journal must do."""
+"""Run the conformance tests of journals against a journal of your own."""
 
-# start
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from kling_async.testing import JournalSuite
 pytestmark = pytest.mark.anyio  # anyio brings this plugin for pytest
 
 
-class TestMine(JournalSuite):
-    """What every journal does, mine does."""
+class TestMyJournal(JournalSuite):
+    """Inherits every test that a journal has to pass."""
 
     @pytest.fixture
     def make(self, tmp_path: Path) -> Callable[[], Journal]:
-        """Return what makes your journal; made again, it holds what it held."""
-        return lambda: SqliteJournal(tmp_path / "journal.db")  # in its place: yours
+        """Return a factory of your journal; all it makes have the same contents."""
+        return lambda: SqliteJournal(tmp_path / "journal.db")  # replace it by yours

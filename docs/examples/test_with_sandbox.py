@@ -1,7 +1,5 @@
-"""Test your own code against both providers: no key, no socket, no waiting."""
-# ruff: noqa: S101
+"""Test your own code against both providers: no API key, no socket, no waiting."""
 
-# start
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,16 +14,17 @@ pytestmark = pytest.mark.anyio  # anyio brings this plugin for pytest
 
 @asynccontextmanager
 async def connected(sandbox: Sandbox) -> AsyncIterator[Client]:
-    """Open a client that talks to the sandbox only, on a clock that leaps."""
+    """Open a client that talks to the sandbox only, on an auto-jumping clock."""
     async with VirtualClock() as clock:
         transport = httpx.ASGITransport(SandboxApp(sandbox, clock))
-        keys = {"gptproto": sandbox.key}
-        async with Client(keys=keys, transport=transport, clock=clock) as client:
+        async with Client(
+            api_key=sandbox.key, transport=transport, clock=clock
+        ) as client:
             yield client
 
 
-async def test_a_crowded_provider_is_paid_once() -> None:
-    """Two answers of 429 cost two repetitions, and no money."""
+async def test_a_rate_limited_job_is_paid_once() -> None:
+    """Two answers of 429 cost two retries, and no money."""
     sandbox, prompt = Sandbox(), "a cat [[rate_limited:2]]"
     async with connected(sandbox) as client:
         await client.generate(ImageInput(prompt))
@@ -34,7 +33,7 @@ async def test_a_crowded_provider_is_paid_once() -> None:
 
 
 async def test_a_hundred_images_are_paid_once_each() -> None:
-    """It takes a minute of the clock that leaps, and a moment of yours."""
+    """It takes a minute of the virtual clock, and a moment of real time."""
     sandbox, prompts = Sandbox(), [f"postcard {number}" for number in range(100)]
     async with (
         connected(sandbox) as client,
@@ -47,7 +46,7 @@ async def test_a_hundred_images_are_paid_once_each() -> None:
 
 
 async def test_a_lost_answer_is_not_paid_again() -> None:
-    """The connection breaks once the work is started: billed, and not sent again."""
+    """The connection breaks after the job was started: billed, and not sent again."""
     sandbox, prompt = Sandbox(), "a cat [[lost]]"
     async with connected(sandbox) as client:
         with pytest.raises(AnswerLost) as caught:

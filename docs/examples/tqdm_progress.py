@@ -1,4 +1,4 @@
-"""Show a batch in a bar of tqdm, which any notebook and any log knows."""
+"""Show a batch in a progress bar of tqdm, which works in notebooks and logs."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ PROMPTS = [f"a paper boat, study {number}" for number in range(1, 9)]
 
 
 async def main() -> None:
-    """Move the bar on by one for each outcome, and say beside it what was spent."""
+    """Advance the bar by one for each outcome, and show the cost beside it."""
     inputs = [ImageInput(prompt) for prompt in PROMPTS]
     async with Client() as client, client.batch(inputs) as batch:
         with tqdm(total=len(inputs), unit="job") as bar:

@@ -1,4 +1,4 @@
-"""The command line `kling-async`: results on stdout, all talk on stderr, and an exit code that says how it ended."""
+"""The command line `kling-async`: results on stdout, messages on stderr, and an exit code for the result."""
 
 from __future__ import annotations
 
@@ -16,75 +16,75 @@ _INTERRUPTED: Final = 130
 
 _HELP = """Generate Kling images and videos through any provider you have a key for.
 
-New here? `kling-async demo` shows everything on this machine, without a key and without cost.
+New here? `kling-async demo` runs a tour on this machine, without a key and without cost.
 """
 _CODES = (
-    "Exit codes: 0 all done, 1 something failed, 2 bad input (nothing was sent), 3 key or balance refused, "
+    "Exit codes: 0 success, 1 a job failed, 2 bad input (nothing was sent), 3 key or balance refused, "
     "4 stopped by --max-cost or --timeout, 130 interrupted."
 )
-_BATCH = """Generate every job of a sheet into a folder.
+_BATCH = """Run every job of a job file, and save files, results and a report in a directory.
 
-Every row is checked before the first one is sent. What has come of each job is kept in the folder, so that the same
-command, or `kling-async resume`, goes on where it stands; nothing is paid twice. The paths of the files are put on
-stdout as they come.
+All rows are checked before the first job is submitted. The directory records every job, so that the same command, or
+`kling-async resume`, continues where the run stopped and pays for nothing twice. The paths of the files are printed on
+stdout as they are saved.
 
-In a folder that holds a run, a sheet whose keys that run all knows corrects these rows, and leaves the others and the
-run's settings as they are. A sheet with other keys is refused without `--merge`.
+If the directory already has a run, a job file with keys of that run only replaces these rows; the other rows and the
+run's settings stay. A job file with new keys is rejected unless `--merge` is given.
 
-The first Ctrl-C stops submitting, and finishes what is paid for. The second one leaves.
+The first Ctrl-C stops submitting and finishes the jobs in flight. The second one quits.
 """
-_RESUME = """Go on with the run of a folder.
+_RESUME = """Resume a run.
 
-What was accepted is waited for, what was not sent is sent, files that are missing are fetched, and what was decided
-with `kling-async unconfirmed` is put into effect. The settings are those that it was begun with; flags replace them.
+Jobs in flight are waited for, jobs that were not submitted are submitted, missing files are downloaded, and decisions
+made with `kling-async unconfirmed` are applied. The settings of the first run apply; flags override them.
 """
-_UNCONFIRMED = """List and decide what nobody knows.
+_UNCONFIRMED = """List or resolve submissions with unknown outcome.
 
-A submission is unconfirmed if it left, and no answer came. Look for it in the provider's own history first.
+A submission is unconfirmed if it was sent and its answer was lost. Look for it in the provider's own history first.
 
-`attach KEY ID` says under which id the provider has it. `resubmit KEY` lets it be submitted once more, which may pay
-for it twice. `abandon KEY` gives it up. A decision is written down, and needs no API key; `kling-async resume` puts it
-into effect.
+`attach KEY ID` records the id that the provider has for it. `resubmit KEY` submits it again, which may pay for it
+twice. `abandon KEY` gives it up. A decision is stored and needs no API key; `kling-async resume` applies it.
 """
 
 _COMMANDS = (
     ("demo", "demo:demo", "Generate a dozen images and videos in a sandbox."),
-    ("generate", "generate:generate", "Generate one input and save its files."),
-    ("plan", "batch:plan", "Check and price a sheet of jobs; nothing is sent."),
+    ("generate", "generate:generate", "Generate one image or video and save its files."),
+    ("plan", "batch:plan", "Check and price a job file without sending anything."),
     ("batch", "batch:batch", _BATCH),
     ("resume", "batch:resume", _RESUME),
-    ("status", "folders:status", "Show how a run stands."),
-    ("report", "folders:report", "Make the report of a run anew."),
-    ("unconfirmed", "folders:unconfirmed", _UNCONFIRMED),
+    ("status", "status:status", "Show the status of a run."),
+    ("report", "status:report", "Regenerate the HTML report."),
+    ("unconfirmed", "status:unconfirmed", _UNCONFIRMED),
+    ("explain", "explain:explain", "Explain an error or a sandbox fault."),
     ("models", "models:models", "List models, parameters, prices and sources."),
-    ("providers", "providers:providers", "List providers, keys, base URLs and limits."),
+    ("providers", "providers:providers", "List providers, keys, base URLs, limits and capabilities."),
     ("sandbox", "sandbox:sandbox", "Serve both providers on this machine."),
     ("doctor", "doctor:doctor", "Show versions, keys and settings."),
 )
-"""In the order in which somebody meets them. Each is loaded when it is called."""
+"""In the order in which a new user needs them. Each is imported when it is called."""
 
 
 def build_app() -> App:
-    """Put the commands together. Raises ImportError without the extra `cli`."""
-    from importlib.metadata import version  # noqa: PLC0415 - only the command line asks for it
+    """Build the command line. Raises ImportError without the extra `cli`."""
+    from importlib.metadata import version  # noqa: PLC0415 - only the command line needs it
 
-    from cyclopts import App  # noqa: PLC0415 - its absence is explained, not shown as a traceback
+    from cyclopts import App  # noqa: PLC0415 - a missing extra becomes a message, not a traceback
 
     app = App(name="kling-async", help=_HELP, help_epilogue=_CODES, version=version("kling-async"))
-    for order, (name, place, told) in enumerate(_COMMANDS):
-        app.command(f"kling_async.cli.{place}", name=name, help=told, sort_key=order)
-    app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - cyclopts leaves a part untyped
-        help="Let the Tab key complete commands and options, in bash, zsh or fish."
+    for order, (name, function, text) in enumerate(_COMMANDS):
+        app.command(f"kling_async.cli.{function}", name=name, help=text, sort_key=order)
+    app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - cyclopts does not type all of it
+        help="Install completion of commands and options for bash, zsh or fish."
     )
     return app
 
 
 def main() -> None:
-    """Run the command line, and leave with its exit code; with 130 wherever Ctrl-C strikes, also while it is loaded."""
+    """Run the command line and exit with its code: 130 after Ctrl-C at any time, also during imports."""
     code: int | str | None = _INTERRUPTED
     with suppress(KeyboardInterrupt):
         code = _run()
-    # While Python ends, another one would end in a traceback.
+    # A further Ctrl-C while Python exits would print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
 
@@ -93,9 +93,9 @@ def _run() -> int | str | None:
     try:
         app = build_app()
     except ImportError:
-        return "kling-async: the command line needs its extra: pip install 'kling-async[cli]'"
+        return "kling-async: the command line needs the extra `cli`: pip install 'kling-async[cli]'"
     try:
         app()
-    except SystemExit as ended:
-        return ended.code
+    except SystemExit as exited:
+        return exited.code
     return None

@@ -1,27 +1,26 @@
-"""`kling-async batch`, `plan` and `resume`: a sheet of jobs becomes a folder of results."""
+"""`kling-async batch`, `plan` and `resume`: run the jobs of a job file in a directory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-from ..effects.credentials import Keys, read_key
-from ..errors import InputError
-from ..folder import RunFolder, under_way
-from ..inputs import Job
-from ..providers import Provider, provider_named
-from ..sheets import line_of
-from .earlier import Earlier
-from .looking import Look, open_sheet, refuse
-from .options import NOTHING_SAID, Options
-from .places import check_elsewhere, check_rows, folder_for
-from .runner import About, Runner
-from .showing import show_request
-from .talk import ExitCode, escape, put, run, say
+from ..providers import provider_named
+from ..providers.selection import accepting
+from ..runs.directory import RunDirectory, in_use_error
+from ..runs.jobfile import dump_job
+from ..runtime.api_keys import ApiKeys, read_key
+from ..types.formatting import exact_amount, format_count
+from ..types.jobs import Job
+from .console import ExitCode, echo, escape, print_request, run, write_result
+from .directories import check_rows, check_second_run, directory_for
+from .earlier import EarlierRun
+from .options import DEFAULTS, Options
+from .plan import RunPlan, open_jobfile, raise_for_faults
+from .runner import RunMetadata, Runner
 
 __all__ = ["batch", "plan", "resume"]
 
@@ -29,7 +28,7 @@ File = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Settings = Annotated[tuple[str, ...], Parameter(name=["--set", "-s"], negative="", show_default=False)]
 
 _SHOWN: Final = 3
-"""Requests that a plan shows."""
+"""Number of requests that a plan shows."""
 
 
 def batch(
@@ -41,158 +40,131 @@ def batch(
     limit: int | None = None,
     merge: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    options: Options = NOTHING_SAID,
+    options: Options = DEFAULTS,
 ) -> int:
-    """Generate every job of a sheet, and save files, results and a report in a folder.
+    """Run every job of a job file, and save files, results and a report in a directory.
 
     Args:
-        file: A sheet: a line of JSON for each job, or CSV; `-` reads it from stdin.
-        output: The folder. By default it is named after the sheet, `jobs` for jobs.csv; for stdin it is `out`. A sheet
-            in the folder of a run, such as failed.jsonl, goes back into that folder.
-        settings: A field for all rows, as NAME=VALUE, such as n=2. May be repeated.
-        limit: Take only so many jobs, the first ones.
-        merge: Add rows that the folder's run does not know; without it such a sheet is refused.
-        dry_run: Do what `kling-async plan` does.
+        file: Job file: JSONL or CSV with one job per line; `-` reads stdin.
+        output: Run directory. By default it is named after the job file, `jobs` for jobs.csv, and `out` for stdin. A
+            job file inside a run directory, such as failed.jsonl, belongs to that run.
+        settings: A field for all jobs as NAME=VALUE, such as n=2. May be repeated.
+        limit: Run only the first N jobs.
+        merge: Add rows with new keys to the run in the directory; without it such a job file is rejected.
+        dry_run: Same as `kling-async plan`.
     """
     if dry_run:
         return plan(file, settings=settings, limit=limit, options=options)
 
-    def prepare(held: ExitStack) -> Runner:
-        folder = RunFolder(folder_for(file) if output is None else output)
-        held.enter_context(folder.owned())
-        earlier = _earlier(folder, options)
-        look = Look(options.after(earlier.about.get("settings", {})), earlier=earlier, limit=limit)
-        jobs = _read(look, file, settings)
-        if output is None:
-            check_elsewhere(file, jobs, earlier, folder)
-        if not merge:
-            check_rows(file, jobs, earlier, folder)
-        refuse(look, file)
-        _check_keys(look.providers)
-        rows = {**earlier.jobs, **{job.key or "": job for job in jobs}}
-        folder.keep_jobs(rows.values())
-        _tell(look)
-        about = About(
-            sheet=earlier.sheet or file,
-            jobs=len(rows),
-            left_out=[key for key in (*earlier.left_out, *_left_out(look, merge=merge)) if key not in rows],
-        )
-        if earlier.jobs:
-            say(f"They belong to the run of {escape(about.sheet)}, which has {about.jobs:,} jobs.")
-        return Runner(folder, look.options, look, about, jobs)
+    def command() -> ExitCode:
+        directory = RunDirectory(directory_for(file) if output is None else output)
+        with directory.owned():
+            earlier = _earlier(directory, options)
+            plan = RunPlan(options.merged_with(earlier.metadata.get("settings", {})), earlier=earlier, limit=limit)
+            jobs = _read(plan, file, settings)
+            if output is None:
+                check_second_run(file, jobs, earlier, directory)
+            if not merge:
+                check_rows(file, jobs, earlier, directory)
+            raise_for_faults(plan, file)
+            _check_api_keys(plan.providers)
+            metadata = _store_jobs(file, jobs, plan, directory, merge=merge)
+            return Runner(directory, plan.options, plan, metadata, jobs).run()
 
-    return _run(prepare)
+    return run(command)
 
 
-def plan(file: File, /, *, settings: Settings = (), limit: int | None = None, options: Options = NOTHING_SAID) -> int:
-    """Check and price every job of a sheet, show the first requests, and send nothing. It needs no key.
+def plan(file: File, /, *, settings: Settings = (), limit: int | None = None, options: Options = DEFAULTS) -> int:
+    """Check and price every job of a job file and show the first requests, without sending anything. Needs no API key.
 
     Args:
-        file: A sheet: a line of JSON for each job, or CSV; `-` reads it from stdin.
-        settings: A field for all rows, as NAME=VALUE, such as n=2. May be repeated.
-        limit: Take only so many jobs, the first ones.
+        file: Job file: JSONL or CSV with one job per line; `-` reads stdin.
+        settings: A field for all jobs as NAME=VALUE, such as n=2. May be repeated.
+        limit: Plan only the first N jobs.
     """
 
     def command() -> ExitCode:
-        look = Look(options, limit=limit)
-        jobs = _read(look, file, settings)
-        refuse(look, file)
-        _tell(look)
+        plan = RunPlan(options, limit=limit)
+        jobs = _read(plan, file, settings)
+        raise_for_faults(plan, file)
+        _print_plan(plan)
         if options.json:
             for job in jobs:
-                put(line_of(job))
+                write_result(dump_job(job))
             return ExitCode.DONE
         for job in jobs[:_SHOWN]:
-            say(f"[bold]{escape(job.key or '')}[/]")
-            show_request(_taker(job, options.providers), job.input)
+            echo(f"[bold]{escape(job.key or '')}[/]")
+            print_request(accepting(job, map(provider_named, options.providers))[0], job.input)
         if len(jobs) > _SHOWN:
-            say(f"[dim]and {len(jobs) - _SHOWN:,} more; --json puts all jobs on stdout[/]")
-        say("Nothing was sent.")
+            echo(f"[dim]and {len(jobs) - _SHOWN:,} more; --json prints all jobs on stdout[/]")
+        echo("Nothing was sent.")
         return ExitCode.DONE
 
     return run(command)
 
 
-def resume(folder: Path, /, *, options: Options = NOTHING_SAID) -> int:
-    """Go on with the run of a folder, with the settings that it was begun with; flags replace them.
+def resume(directory: Path, /, *, options: Options = DEFAULTS) -> int:
+    """Resume a run with the settings that it was started with; flags override them.
 
     Args:
-        folder: The folder of a run.
+        directory: Run directory.
     """
 
-    def prepare(held: ExitStack) -> Runner:
-        here = RunFolder(folder)
-        about = here.about()
-        held.enter_context(here.owned())
-        earlier = _earlier(here, options)
-        look = Look(options.after(about.get("settings")), earlier=earlier)
-        for _ in look.jobs(here.sheet()):
-            pass
-        refuse(look, str(folder))
-        _check_keys(look.providers)
-        kept = About(sheet=str(about.get("sheet")), jobs=look.survey.jobs, left_out=earlier.left_out)
-        return Runner(here, look.options, look, kept, here.jobs())
+    def command() -> ExitCode:
+        here = RunDirectory(directory)
+        stored = here.read_metadata()
+        with here.owned():
+            earlier = _earlier(here, options)
+            plan = RunPlan(options.merged_with(stored.get("settings")), earlier=earlier)
+            for _ in plan.jobs(here.read_jobfile()):
+                pass
+            raise_for_faults(plan, str(directory))
+            _check_api_keys(plan.providers)
+            metadata = RunMetadata(job_file=str(stored.get("sheet")), jobs=plan.summary.jobs, left_out=earlier.left_out)
+            return Runner(here, plan.options, plan, metadata, here.jobs()).run()
 
-    return _run(prepare)
-
-
-def _left_out(look: Look, *, merge: bool) -> list[str]:
-    """Return the keys that --limit has kept out of the run for now, if the sheet is the run's."""
-    return look.left_out if merge or not look.earlier.jobs else []
+    return run(command)
 
 
-def _run(prepare: Callable[[ExitStack], Runner]) -> int:
-    """Prepare a run, and do it; what is held meanwhile is let go of at the end."""
-    made: list[Runner] = []
-    with ExitStack() as held:
-
-        def command() -> ExitCode:
-            made.append(prepare(held))
-            return ExitCode.DONE
-
-        return run(command) or made[0].run()
-
-
-def _earlier(folder: RunFolder, options: Options) -> Earlier:
-    """Read what earlier runs have left in a folder. Raises JournalError if its journal is in use."""
-    earlier = Earlier.of(folder, accept_lost_log=options.accept_lost_log)
+def _earlier(directory: RunDirectory, options: Options) -> EarlierRun:
+    """Read the earlier runs in a directory. Raises JournalError if its journal is in use."""
+    earlier = EarlierRun.of(directory, accept_lost_log=options.accept_lost_log)
     if earlier.owner is not None:
-        raise under_way(folder.path, earlier.owner)
+        raise in_use_error(directory.path, earlier.owner)
     return earlier
 
 
-def _read(look: Look, file: str, settings: Iterable[str]) -> list[Job]:
-    with open_sheet(file, settings) as rows:
-        return list(look.jobs(rows))
+def _read(plan: RunPlan, file: str, settings: Iterable[str]) -> list[Job]:
+    with open_jobfile(file, settings) as rows:
+        return list(plan.jobs(rows))
 
 
-def _check_keys(providers: Iterable[str]) -> None:
+def _check_api_keys(providers: Iterable[str]) -> None:
     for name in sorted(providers):
-        read_key(provider_named(name), Keys())  # before anything is sent, also for providers that rows name
+        read_key(provider_named(name), ApiKeys())  # before anything is sent, also for providers that only rows name
 
 
-def _tell(look: Look) -> None:
-    cost, most = look.survey.estimate, look.options.max_cost
-    say(f"{look.survey.jobs:,} jobs, expected cost: {escape(str(cost))}.")
-    if look.mended:
-        told = "1 row was mended in the folder since, and stays" if look.mended == 1 else _MENDED.format(look.mended)
-        say(f"{told} as mended; --accept-changed takes the sheet's.")
-    if most is not None and cost.high > most:
-        say(f"[yellow]That may be more than --max-cost {most}: then some jobs will not be submitted.[/]")
+def _store_jobs(file: str, jobs: Sequence[Job], plan: RunPlan, directory: RunDirectory, *, merge: bool) -> RunMetadata:
+    """Store jobs in a run directory, in place of those with the same keys, and print the plan."""
+    earlier = plan.earlier
+    rows = {**earlier.jobs, **{job.key or "": job for job in jobs}}
+    directory.write_jobs(rows.values())
+    _print_plan(plan)
+    # Only a limit on the run's own job file leaves out jobs of the run.
+    left_out = [*earlier.left_out, *(plan.left_out if merge or not earlier.jobs else [])]
+    metadata = RunMetadata(
+        job_file=earlier.job_file or file, jobs=len(rows), left_out=[key for key in left_out if key not in rows]
+    )
+    if earlier.jobs:
+        echo(f"They belong to the run of {escape(metadata.job_file)}, which has {format_count(len(rows), 'job')}.")
+    return metadata
 
 
-_MENDED: Final = "{:,} rows were mended in the folder since, and stay"
-
-
-def _taker(job: Job, providers: Sequence[str]) -> Provider:
-    """Return the first provider that takes a job."""
-    refusals: list[InputError] = []
-    for name in [job.provider] if job.provider else providers:
-        provider = provider_named(name)
-        try:
-            provider.check(job.input)
-        except InputError as error:
-            refusals.append(error)
-        else:
-            return provider
-    raise refusals[0]
+def _print_plan(plan: RunPlan) -> None:
+    cost, limit = plan.summary.estimate, plan.options.max_cost
+    echo(f"{format_count(plan.summary.jobs, 'job')}, expected cost: {escape(str(cost))}.")
+    if plan.edited:
+        edited = format_count(plan.edited, "row")
+        echo(f"{edited} edited in the directory since: kept as edited; --accept-changed uses the job file's version.")
+    if limit is not None and cost.high > limit:
+        echo(f"[yellow]This may exceed --max-cost {exact_amount(limit):f}: some jobs may not be submitted.[/]")

@@ -1,4 +1,4 @@
-"""`kling-async demo`: the main job on an embedded default: a sandbox on this machine, a dozen jobs, files to see."""
+"""`kling-async demo`: run a dozen jobs in a sandbox on this machine and save their files."""
 
 from __future__ import annotations
 
@@ -11,47 +11,58 @@ from attrs import define, frozen
 from rich.table import Table
 
 from ..client import Client
-from ..errors import ContentRejected, KlingError
-from ..inputs import ImageInput, Input, Shot, VideoInput
-from ..prediction import Prediction
-from ..providers import PROVIDERS
-from ..testing import LogNormal, Sandbox, SandboxServer, Seen
-from .talk import ExitCode, data, escape, run, say, table_of, talk
+from ..providers import DEFAULT_PROVIDER, PROVIDERS, Provider
+from ..testing import LoggedRequest, LogNormal, Sandbox, SandboxServer
+from ..types.errors import ContentRejected, InputError, KlingError
+from ..types.formatting import format_duration, format_money
+from ..types.inputs import ImageInput, Input, Shot, VideoInput
+from ..types.prediction import Prediction
+from .console import ExitCode, echo, escape, run, stderr, stdout, table_of
 
 __all__ = ["demo"]
 
 _REFERENCE: Final = "https://example.com/reference.jpg"
-"""An address as providers want it. The sandbox does not fetch it."""
+"""A URL as providers take it. The sandbox does not fetch it."""
 
 
 @frozen
 class _Job:
     key: str
-    provider: str
     input: Input
     refused: bool = False
 
+    @property
+    def provider(self) -> str:
+        """The first provider whose models accept the input."""
+        return next(provider.name for provider in PROVIDERS.values() if _accepts(provider, self.input))
+
+
+def _accepts(provider: Provider, input: Input) -> bool:
+    try:
+        provider.check(input)
+    except InputError:
+        return False
+    return True
+
 
 _JOBS: Final = (
-    _Job("fox", "gptproto", ImageInput("a red fox in deep snow", aspect_ratio="16:9")),
-    _Job("tower", "gptproto", ImageInput("a lighthouse at dusk", aspect_ratio="9:16", resolution="2k")),
-    _Job("kites", "gptproto", ImageInput("paper kites over a harbour", aspect_ratio="1:1", n=2)),
-    _Job("restyle", "gptproto", ImageInput("the same scene as a woodcut", images=[_REFERENCE])),
-    _Job("busy", "gptproto", ImageInput("a crowded night market [[rate_limited]]")),
-    _Job("refused", "gptproto", ImageInput("something not allowed [[refused]]"), refused=True),
-    _Job("river", "gptproto", VideoInput("a river through a canyon", duration=5)),
-    _Job(
-        "wake", "gptproto", VideoInput("a cat's morning", duration=10, shots=[Shot("it wakes", 5), Shot("it yawns", 5)])
-    ),
-    _Job("portrait", "apiinone", ImageInput("a portrait in warm light", aspect_ratio="3:4")),
-    _Job("neon", "apiinone", ImageInput("a neon street in rain", images=[_REFERENCE], aspect_ratio="21:9")),
-    _Job("hero", "apiinone", ImageInput("one hero, three scenes", images=[_REFERENCE], multi_shot=True, n=3)),
-    _Job("waves", "apiinone", VideoInput("waves against a cliff", model="kling-3", duration=5)),
+    _Job("fox", ImageInput("a red fox in deep snow", aspect_ratio="16:9")),
+    _Job("tower", ImageInput("a lighthouse at dusk", aspect_ratio="9:16", resolution="2k")),
+    _Job("kites", ImageInput("paper kites over a harbour", aspect_ratio="1:1", n=2)),
+    _Job("restyle", ImageInput("the same scene as a woodcut", images=[_REFERENCE])),
+    _Job("busy", ImageInput("a crowded night market [[rate_limited]]")),
+    _Job("refused", ImageInput("something not allowed [[refused]]"), refused=True),
+    _Job("river", VideoInput("a river through a canyon", duration=5)),
+    _Job("wake", VideoInput("a cat's morning", duration=10, shots=[Shot("it wakes", 5), Shot("it yawns", 5)])),
+    _Job("portrait", ImageInput("a portrait in warm light", aspect_ratio="3:4")),
+    _Job("neon", ImageInput("a neon street in rain", images=[_REFERENCE], aspect_ratio="21:9")),
+    _Job("hero", ImageInput("one hero, three scenes", images=[_REFERENCE], multi_shot=True, n=3)),
+    _Job("waves", VideoInput("waves against a cliff", model="kling-3", duration=5)),
 )
 
 
 @define
-class _Ending:
+class _Result:
     job: _Job
     seconds: float = 0.0
     prediction: Prediction | None = None
@@ -68,85 +79,87 @@ class _Ending:
 def demo(*, output: Path = Path("kling-demo")) -> int:
     """Generate a dozen images and videos through both providers at once, in a sandbox on this machine.
 
-    It needs no key, no network and no money, and takes a few seconds. It ends with 0 when all that should succeed did.
+    It needs no key, no network and no money, and takes a few seconds. Exit code 0: every job ended as expected.
 
     Args:
-        output: The folder for the files; those of an earlier demo are replaced.
+        output: Directory for the files; those of an earlier demo are replaced.
     """
 
     async def command() -> ExitCode:
-        # What takes a provider seconds and minutes takes the sandbox a second or two.
+        # Real providers take seconds to minutes; the demo takes a second or two.
         sandbox = Sandbox(image_latency=LogNormal(0.8), video_latency=LogNormal(2.0))
         with SandboxServer(sandbox) as server:
-            say(f"A sandbox stands in for both providers at {server.url}. No key, no cost.")
-            endings = [_Ending(job) for job in _JOBS]
-            with talk.status(f"{len(_JOBS)} jobs on their way"):
-                await _generate(endings, server.url, sandbox.key, output)
-            data.print(_table(endings, sandbox))
-        return _conclude(endings, sandbox, output)
+            echo(f"A sandbox emulates both providers at {server.url}. No key, no cost.")
+            results = [_Result(job) for job in _JOBS]
+            with stderr.status(f"Running {len(_JOBS)} jobs"):
+                await _generate(results, server.url, sandbox.key, output)
+            stdout.print(_table(results, sandbox))
+        return _conclude(results, sandbox, output)
 
     return run(command)
 
 
-async def _generate(endings: list[_Ending], url: str, key: str, output: Path) -> None:
+async def _generate(results: list[_Result], url: str, key: str, output: Path) -> None:
     everywhere = dict.fromkeys(PROVIDERS, url)
     async with (
-        Client(keys=dict.fromkeys(PROVIDERS, key), base_urls=everywhere) as client,
+        Client(api_keys=dict.fromkeys(PROVIDERS, key), base_urls=everywhere) as client,
         anyio.create_task_group() as group,
     ):
-        for ending in endings:
-            group.start_soon(_one, client, ending, output)
+        for result in results:
+            group.start_soon(_one, client, result, output)
 
 
-async def _one(client: Client, ending: _Ending, output: Path) -> None:
-    job, began = ending.job, perf_counter()
+async def _one(client: Client, result: _Result, output: Path) -> None:
+    job, began = result.job, perf_counter()
     try:
-        ending.prediction = await client.generate(job.input, provider=job.provider, key=job.key)
-        ending.files = tuple(await client.download(ending.prediction, output, overwrite=True))
+        result.prediction = await client.generate(job.input, provider=job.provider, key=job.key)
+        result.files = tuple(await client.download(result.prediction, output, overwrite=True))
     except KlingError as error:
-        ending.error = error
-    ending.seconds = perf_counter() - began
+        result.error = error
+    result.seconds = perf_counter() - began
 
 
-def _table(endings: list[_Ending], sandbox: Sandbox) -> Table:
+def _table(results: list[_Result], sandbox: Sandbox) -> Table:
     columns = ("job", "provider", "result", "time", "sent", "paid", "files")
     table = table_of(*columns)
     for column in table.columns:
         column.no_wrap = True
-    for ending in endings:
-        mark = "[green]" if ending.as_expected else "[bold red]"
+    for result in results:
+        mark = "[green]" if result.as_expected else "[bold red]"
         table.add_row(
-            ending.job.key,
-            ending.job.provider,
-            f"{mark}{type(ending.error).__name__ if ending.error else 'succeeded'}[/]",
-            f"{ending.seconds:.1f} s",
-            str(len(_submissions(ending, sandbox))),
-            str(sandbox.billed(ending.job.input.prompt)),
-            "\n".join(path.name for path in ending.files),
+            result.job.key,
+            result.job.provider,
+            f"{mark}{type(result.error).__name__ if result.error else 'succeeded'}[/]",
+            format_duration(result.seconds),
+            str(len(_submissions(result, sandbox))),
+            str(sandbox.billed(result.job.input.prompt)),
+            "\n".join(path.name for path in result.files),
         )
     return table
 
 
-def _submissions(ending: _Ending, sandbox: Sandbox) -> list[Seen]:
-    return [seen for seen in sandbox.log if seen.kind == "submit" and seen.prompt == ending.job.input.prompt]
+def _submissions(result: _Result, sandbox: Sandbox) -> list[LoggedRequest]:
+    return [one for one in sandbox.log if one.kind == "submit" and one.prompt == result.job.input.prompt]
 
 
-def _conclude(endings: list[_Ending], sandbox: Sandbox, output: Path) -> ExitCode:
-    for ending in endings:
-        told_to_wait = sum(seen.status == 429 for seen in _submissions(ending, sandbox))
-        if told_to_wait:
-            say(f"{ending.job.key}: the provider said 429, so it was sent again after the wait it asked for.")
-        if ending.error is not None:
-            say(f"{ending.job.key}: {escape(str(ending.error))}")
-    files = sum(len(ending.files) for ending in endings)
-    most = max(sandbox.billed(ending.job.input.prompt) for ending in endings)
-    say(f"\n{files} files are in {escape(str(output))}/. {sandbox.submits} submissions, {sandbox.polls} polls; ")
-    say(f"no job was charged more than {'once' if most == 1 else f'{most} times'}, ${sandbox.spent} in play money.")
-    say("\nWhat to type next:")
-    say("  kling-async sandbox                  the same two providers, for your own code")
-    say("  kling-async models                   what there is, and what it costs")
-    say("  export GPTPROTO_API_KEY=sk-...       your own key, then")
-    say("  kling-async generate 'a red fox'     a real one")
-    say("  kling-async plan jobs.csv            many: what a sheet comes to; `batch` does it")
-    well = most == 1 and all(ending.as_expected for ending in endings)
-    return ExitCode.DONE if well else ExitCode.FAILED
+def _conclude(results: list[_Result], sandbox: Sandbox, output: Path) -> ExitCode:
+    for result in results:
+        if any(one.status == 429 for one in _submissions(result, sandbox)):
+            echo(f"{result.job.key}: rate-limited (429), so it was sent again after the requested delay.")
+        if result.error is not None:
+            echo(f"{result.job.key}: {escape(str(result.error))}")
+    files = sum(len(result.files) for result in results)
+    max_charges = max(sandbox.billed(result.job.input.prompt) for result in results)
+    charges = "once" if max_charges == 1 else f"{max_charges} times"
+    echo(
+        f"\nSaved {files} files in {escape(str(output))}/ with {sandbox.submits} submissions and {sandbox.polls} polls."
+    )
+    echo(f"No job was charged more than {charges}; {format_money(sandbox.spent)} of play money spent.")
+    echo("\nNext steps:")
+    echo("  kling-async sandbox                  serve the same two providers for your own code")
+    echo("  kling-async models                   list models and prices")
+    echo(f"  export {PROVIDERS[DEFAULT_PROVIDER].api_key_env}=sk-...       set your own key, then")
+    echo("  kling-async generate 'a red fox'     generate a real image")
+    echo("  kling-async plan jobs.csv            check and price a job file; `batch` runs it")
+    succeeded = max_charges == 1 and all(result.as_expected for result in results)
+    return ExitCode.DONE if succeeded else ExitCode.FAILED

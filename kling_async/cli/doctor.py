@@ -1,4 +1,4 @@
-"""`kling-async doctor`: what a bug report needs, without any secret."""
+"""`kling-async doctor`: show what a bug report needs, without any secret."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Final
 
 from rich.table import Table
 
-from ..effects.credentials import Keys, read_key, read_origin
-from ..errors import InputError
-from ..providers import PROVIDERS, Provider
-from .talk import ExitCode, data, escape, run, say
+from ..providers import PROVIDERS
+from .console import ExitCode, echo, run, stdout
+from .providers import describe_key, describe_origin
 
 __all__ = ["doctor"]
 
@@ -32,26 +31,27 @@ _PACKAGES: Final = (
 
 
 def doctor() -> int:
-    """Show versions, which keys are set, and which settings are in force. Nothing is sent, and no key is shown."""
+    """Show versions, which keys are set, and the settings in use. It sends nothing and shows no key."""
+    return run(_doctor)
 
-    def command() -> ExitCode:
-        table = Table("what", "is", show_header=False)
-        table.add_row("Python", f"{platform.python_implementation()} {platform.python_version()} ({sys.platform})")
-        for package in _PACKAGES:
-            table.add_row(package, _version(package))
-        usable = 0
-        for provider in PROVIDERS.values():
-            key, well = _key(provider)
-            usable += well
-            table.add_row(f"{provider.title} key", key)
-            table.add_row(f"{provider.title} origin", _origin(provider))
-        data.print(table)
-        if usable:
-            return ExitCode.DONE
-        say("No provider can be used: set one of the keys above, or try `kling-async demo`, which needs none.")
-        return ExitCode.KEY_OR_BALANCE
 
-    return run(command)
+def _doctor() -> ExitCode:
+    table = Table("name", "value", show_header=False)
+    table.add_row("Python", f"{platform.python_implementation()} {platform.python_version()} ({sys.platform})")
+    for package in _PACKAGES:
+        table.add_row(package, _version(package))
+    usable = 0
+    for provider in PROVIDERS.values():
+        key, length = describe_key(provider)
+        usable += length > 0
+        source = provider.base_url_env if os.environ.get(provider.base_url_env) else "default"
+        table.add_row(f"{provider.title} key", f"{key} ({length} characters)" if length else key)
+        table.add_row(f"{provider.title} origin", f"{describe_origin(provider)} ({source})")
+    stdout.print(table)
+    if usable:
+        return ExitCode.DONE
+    echo("No provider can be used: set one of the keys above, or try `kling-async demo`, which needs no key.")
+    return ExitCode.KEY_OR_BALANCE
 
 
 def _version(package: str) -> str:
@@ -59,21 +59,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "[yellow]not installed[/]"
-
-
-def _key(provider: Provider) -> tuple[str, bool]:
-    try:
-        key = read_key(provider, Keys())
-    except InputError as error:
-        return f"[yellow]{escape(error.faults[0].field)} {escape(error.faults[0].allowed)}[/]", False
-    return f"set in {provider.key_variable} ({len(key)} characters)", True
-
-
-def _origin(provider: Provider) -> str:
-    try:
-        origin = read_origin(provider, {}, allow_http=False)
-    except InputError as error:
-        return f"[red]{escape(str(error))}[/]"
-    return (
-        f"{escape(origin)} (from {provider.url_variable if os.environ.get(provider.url_variable) else 'the default'})"
-    )

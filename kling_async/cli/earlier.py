@@ -1,4 +1,4 @@
-"""What earlier runs have left in a folder: which jobs it knows, and which of their inputs have been mended since."""
+"""Earlier runs in a directory: their jobs, and the inputs that were edited since."""
 
 from __future__ import annotations
 
@@ -7,59 +7,57 @@ from typing import cast
 
 from attrs import field, frozen
 
-from ..errors import InputError
-from ..folder import RunFolder
-from ..inputs import Job
-from ..naming import fingerprint
-from ..planning.moves import State
-from ..planning.submissions import Submission
+from ..journal.submission import Submission
+from ..runs.directory import RunDirectory
+from ..types.errors import InputError
+from ..types.jobs import Job, fingerprint
 
-__all__ = ["Earlier"]
+__all__ = ["EarlierRun"]
 
 
 @frozen(kw_only=True)
-class Earlier:
-    """What earlier runs have left in a folder.
+class EarlierRun:
+    """The state that earlier runs have left in a directory.
 
     Attributes:
-        jobs: the rows of the run by key, in their order.
-        attempts: the submissions of each key, the first one first.
-        about: what run.json says; nothing if it is missing or damaged.
-        owner: the process that has the journal open, in words; None if there is none.
+        jobs: the stored jobs by key, in their order.
+        attempts: the submissions of each key, the oldest first.
+        metadata: the content of run.json; empty if it is missing or damaged.
+        owner: description of the process that has the journal open, or None.
     """
 
     jobs: Mapping[str, Job] = field(factory=dict[str, Job])
     attempts: Mapping[str, Sequence[Submission]] = field(factory=dict[str, Sequence[Submission]])
-    about: Mapping[str, object] = field(factory=dict[str, object])
+    metadata: Mapping[str, object] = field(factory=dict[str, object])
     owner: str | None = None
 
     @classmethod
-    def of(cls, folder: RunFolder, *, accept_lost_log: bool = False) -> Earlier:
-        """Read a folder. Raises JournalError, or InputError where a row that was kept cannot be read."""
-        reading = folder.read(accept_lost_log=accept_lost_log)
+    def of(cls, directory: RunDirectory, *, accept_lost_log: bool = False) -> EarlierRun:
+        """Read a run directory. Raises JournalError, or InputError if a stored job cannot be read."""
+        journal = directory.read(accept_lost_log=accept_lost_log)
         attempts: dict[str, list[Submission]] = {}
-        for one in reading.submissions:
+        for one in journal.submissions:
             attempts.setdefault(one.key, []).append(one)
         try:
-            about = folder.about()
+            metadata = directory.read_metadata()
         except InputError:
-            about = {}
-        return cls(jobs=folder.kept(), attempts=attempts, about=about, owner=reading.owner)
+            metadata = {}
+        return cls(jobs=directory.written_jobs(), attempts=attempts, metadata=metadata, owner=journal.owner)
 
     @property
-    def sheet(self) -> str | None:
-        """The sheet that the run was begun with; None if the folder holds no run."""
-        name = self.about.get("sheet")
+    def job_file(self) -> str | None:
+        """The job file that the run was started with; None if the directory has no run."""
+        name = self.metadata.get("sheet")
         return name if isinstance(name, str) else None
 
     @property
     def left_out(self) -> list[str]:
-        """The keys of the rows of that sheet which --limit has left out so far."""
-        keys = self.about.get("left_out")
+        """The keys of the jobs in that file that --limit has left out so far."""
+        keys = self.metadata.get("left_out")
         return [str(key) for key in cast("list[object]", keys)] if isinstance(keys, list) else []
 
     def keys(self) -> set[str]:
-        """Return every key that the run knows."""
+        """Return all keys of the run."""
         return {*self.jobs, *self.attempts, *self.left_out}
 
     def newest(self, key: str | None) -> Submission | None:
@@ -67,16 +65,16 @@ class Earlier:
         attempts = self.attempts.get(key or "")
         return attempts[-1] if attempts else None
 
-    def mended(self, job: Job) -> Job | None:
-        """Return the row that has replaced a job: its input did not succeed, and another one was given since."""
-        kept, newest, mark = self.jobs.get(job.key or ""), self.newest(job.key), fingerprint(job.input)
-        if kept is None or newest is None or fingerprint(kept.input) == mark:
+    def edited(self, job: Job) -> Job | None:
+        """Return the stored job that replaced this one, whose input did not succeed; None if there is none."""
+        stored, newest, digest = self.jobs.get(job.key or ""), self.newest(job.key), fingerprint(job.input)
+        if stored is None or newest is None or fingerprint(stored.input) == digest:
             return None
-        tried = [one for one in self.attempts[newest.key] if one.fingerprint == mark]
-        # What may have been paid for under the newest attempt stands, whatever the row says.
-        stands = newest.fingerprint == mark and newest.state is not State.FAILED
-        return kept if tried and all(map(_did_not_succeed, tried)) and not stands else None
+        attempts = [one for one in self.attempts[newest.key] if one.fingerprint == digest]
+        # If the newest attempt may have been paid for, its input stays, whatever the job file has.
+        may_be_paid = newest.fingerprint == digest and not (newest.is_unpaid and newest.status.is_terminal)
+        return stored if attempts and all(map(_did_not_succeed, attempts)) and not may_be_paid else None
 
 
 def _did_not_succeed(one: Submission) -> bool:
-    return one.state in (State.FAILED, State.UNCONFIRMED) or (one.state is State.ENDED and not one.succeeded)
+    return one.status.is_terminal and not one.succeeded

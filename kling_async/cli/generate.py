@@ -1,7 +1,8 @@
-"""`kling-async generate`: one input, its prediction, its files."""
+"""`kling-async generate`: generate one image or video and save its files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,15 +10,14 @@ from attrs import asdict
 from cyclopts import Parameter
 
 from ..client import Client
-from ..effects.parts import check_directory
-from ..errors import PredictionFailed
-from ..inputs import Input
-from ..prediction import Prediction, Status
-from ..providers import provider_named
-from ..sheets import json_line
-from .fields import input_from
-from .showing import show_request
-from .talk import ExitCode, escape, put, run, say
+from ..providers import DEFAULT_PROVIDER, PROVIDERS, provider_named
+from ..runs.jobfile import json_line
+from ..runs.jobfile.columns import parse_input, read_settings
+from ..transport.partial_file import ensure_writable
+from ..types.errors import InputError, PredictionFailed
+from ..types.inputs import Input
+from ..types.prediction import Prediction, Status
+from .console import ExitCode, echo, escape, print_request, run, write_result
 
 __all__ = ["generate"]
 
@@ -27,45 +27,47 @@ def generate(
     /,
     *,
     model: Annotated[str, Parameter(name=["--model", "-m"])] = "kling-image-o1",
-    provider: Annotated[str, Parameter(name=["--provider", "-p"])] = "gptproto",
-    settings: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"], negative="")] = (),
+    provider: Annotated[
+        str, Parameter(name=["--provider", "-p"], help=f"Provider: {' or '.join(PROVIDERS)}.")
+    ] = DEFAULT_PROVIDER,
+    settings: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"], negative="", show_default=False)] = (),
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path(),
     key: str | None = None,
     timeout: float = 600.0,
     download: bool = True,
-    overwrite: Annotated[bool, Parameter(negative="")] = False,
-    json: Annotated[bool, Parameter(name="--json", negative="")] = False,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    overwrite: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
+    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
 ) -> int:
-    """Generate one input, wait for it, and save its files; their paths are printed on stdout.
+    """Generate one input, wait for it, save its files, and print their paths on stdout.
 
-    The key comes from GPTPROTO_API_KEY or APIINONE_API_KEY.
+    The API key comes from the environment; `kling-async providers` names the variable of each provider.
 
     Args:
-        prompt: What to draw or to show.
-        model: A model; `kling-async models` lists them.
-        provider: Who shall do it: gptproto or apiinone.
+        prompt: The prompt.
+        model: Model; `kling-async models` lists them.
         settings: A further field as NAME=VALUE, such as n=2, duration=10, image=URL, "images=URL|URL",
             "shots=A cat wakes=5|It yawns=5", extra.sound=false. May be repeated.
-        output: The folder for the files.
-        key: A name for the job and its files; made up if left out.
-        timeout: Seconds to wait at most. The work goes on at the provider.
-        download: Save the files, or only print where they are.
-        overwrite: Replace files that have the names.
-        json: Print one JSON object on stdout in place of paths.
+        output: Directory for the files.
+        key: Name of the job and its files. [default: generated]
+        timeout: Maximum seconds to wait. The prediction continues at the provider.
+        download: Save the files, or print output URLs instead of saving files.
+        overwrite: Replace existing files of the same name.
+        json: Print one JSON object on stdout instead of paths.
         dry_run: Check and price the input, show the request, and send nothing.
     """
     if dry_run:
-        return run(lambda: _show(prompt, model, provider, settings))
+        return run(lambda: _show(_input(prompt, model, settings), provider))
 
     async def command() -> ExitCode:
-        input = input_from(prompt, model=model, settings=settings)
+        input = _input(prompt, model, settings)
+        provider_named(provider).check(input)  # before the key is read, so that one message has every fault
         if download:
-            check_directory(output)
+            ensure_writable(output)
         async with Client(provider) as client:
-            say(f"[dim]Expected cost: {client.estimate([input])}[/]")
+            echo(f"[dim]Expected cost: {client.estimate([input])}[/]")
             prediction = await client.submit(input, key=key, wait_timeout=timeout)
-            say(f"Accepted by {escape(prediction.provider)} as [bold]{escape(prediction.id)}[/]; waiting.")
+            echo(f"Accepted by {escape(prediction.provider)} as [bold]{escape(prediction.id)}[/]; waiting.")
             prediction = await client.wait(prediction, wait_timeout=timeout)
             if prediction.status is not Status.SUCCEEDED:
                 raise PredictionFailed(prediction)
@@ -76,19 +78,31 @@ def generate(
     return run(command)
 
 
+def _input(prompt: str, model: str, settings: Iterable[str]) -> Input:
+    """Build an input from a prompt and settings such as `n=2`, `images=URL|URL` or `extra.sound=false`.
+
+    Raises:
+        InputError: a setting has an unknown name, or its value is invalid.
+    """
+    fields = read_settings(settings, without=("key", "prompt", "provider", "kind", "model"))
+    parsed = parse_input({**fields, "prompt": prompt, "model": model})
+    if parsed.input is None:
+        raise InputError.of("Invalid input", parsed.faults)
+    return parsed.input
+
+
 def _print(prediction: Prediction, files: list[Path], *, as_json: bool) -> None:
     if as_json:
         record = asdict(prediction) | {"files": [str(path) for path in files]}
-        put(json_line(record, default=str))
+        write_result(json_line(record, default=str))
         return
     for line in map(str, files) if files else (output.url for output in prediction.outputs):
-        put(line)
+        write_result(line)
 
 
-def _show(prompt: str, model: str, provider: str, settings: tuple[str, ...]) -> ExitCode:
-    input: Input = input_from(prompt, model=model, settings=settings)
-    chosen = provider_named(provider)
-    chosen.check(input)
-    say(f"[dim]Expected cost: {Client(provider).estimate([input])}. Nothing is sent.[/]")
-    show_request(chosen, input)
+def _show(input: Input, provider_name: str) -> ExitCode:
+    provider = provider_named(provider_name)
+    provider.check(input)
+    echo(f"[dim]Expected cost: {Client(provider_name).estimate([input])}. Nothing is sent.[/]")
+    print_request(provider, input)
     return ExitCode.DONE

@@ -1,17 +1,17 @@
-"""`kling-async models`: the providers' tables, as people read them."""
+"""`kling-async models`: list the providers' models, parameters and prices."""
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..errors import InputError, InputFault
 from ..providers import PROVIDERS, ModelSpec, Provider, Source, provider_named
 from ..providers.rules import suggestion
-from ..sheets import json_line
-from .talk import ExitCode, data, escape, put, run, say, table_of
+from ..runs.jobfile import json_line
+from ..types.errors import InputError, InputFault
+from ..types.formatting import format_price_range
+from .console import ExitCode, echo, escape, run, stdout, table_of, write_result
 
 __all__ = ["models"]
 
@@ -23,54 +23,56 @@ def models(
     provider: Annotated[str | None, Parameter(name=["--provider", "-p"])] = None,
     json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """List the models of each provider, or the parameters of one, with where each fact is from.
+    """List the models of each provider, or the parameters of one model, with the source of each fact.
 
     Args:
-        name: A model to show whole.
-        provider: One provider only.
-        json: Print JSON.
+        name: Model whose parameters to show.
+        provider: Only this provider.
+        json: Print one JSON object per model.
     """
+    return run(lambda: _models(name, provider, as_json=json))
 
-    def command() -> ExitCode:
-        chosen = [provider_named(provider)] if provider else list(PROVIDERS.values())
-        found = [(one, spec) for one in chosen for spec in one.models.values() if name in (None, spec.name)]
-        if not found:
-            names = sorted({known for one in chosen for known in one.models})
-            allowed = f"must be one of {', '.join(names)}{suggestion(name or '', names)}"
-            raise InputError.of("Unknown model", [InputFault("model", name, allowed)])
-        if json:
-            _print_json(found)
-        elif name is None:
-            _print_list(found)
-        else:
-            for one, spec in found:
-                _print_model(one, spec)
-        return ExitCode.DONE
 
-    return run(command)
+def _models(name: str | None, provider: str | None, *, as_json: bool) -> ExitCode:
+    providers = [provider_named(provider)] if provider else list(PROVIDERS.values())
+    found = [(one, spec) for one in providers for spec in one.models.values() if name in (None, spec.name)]
+    if not found:
+        names = sorted({known for one in providers for known in one.models})
+        allowed = f"must be one of {', '.join(names)}{suggestion(name or '', names)}"
+        raise InputError.of("Unknown model", [InputFault("model", name, allowed)])
+    if as_json:
+        _print_json(found)
+    elif name is None:
+        _print_list(found)
+    else:
+        for one, spec in found:
+            _print_model(one, spec)
+    return ExitCode.DONE
 
 
 def _price(spec: ModelSpec) -> str:
     if not spec.prices:
         return "not published"
-    return _amount(min(price.low for price in spec.prices), max(price.high for price in spec.prices))
-
-
-def _amount(low: Decimal, high: Decimal) -> str:
-    return f"${low}" if low == high else f"${low}-{high}"
+    return format_price_range(min(price.low for price in spec.prices), max(price.high for price in spec.prices))
 
 
 def _print_list(found: list[tuple[Provider, ModelSpec]]) -> None:
-    table = table_of("provider", "model", "scenes", "price", "known from")
+    table = table_of("provider", "model", "scenes", "price", "source")
     table.columns[1].no_wrap = True
     for provider, spec in found:
-        table.add_row(provider.name, spec.name, " ".join(spec.scenes), _price(spec), spec.source.certainty)
-    data.print(table)
-    say("[dim]A price is in US dollars per submission. `kling-async models NAME` shows a model's parameters.[/]")
+        table.add_row(
+            provider.name,
+            spec.name,
+            "\n".join(spec.scenes),
+            _price(spec).replace(" to ", " to\n"),
+            spec.source.certainty,
+        )
+    stdout.print(table)
+    echo("[dim]Prices are in US dollars per submission. `kling-async models NAME` shows the parameters of a model.[/]")
 
 
 def _print_model(provider: Provider, spec: ModelSpec) -> None:
-    table = table_of("field", "sent as", "what it may be", "default", "source")
+    table = table_of("field", "sent as", "constraint", "default", "source")
     table.columns[0].no_wrap = True
     sources: list[Source] = []
 
@@ -80,24 +82,26 @@ def _print_model(provider: Provider, spec: ModelSpec) -> None:
         return str(sources.index(source) + 1)
 
     for one in spec.parameters:
-        rules = [str(one.rule), *(f"in {scene} it {rule}" for scene, rule in one.in_scene.items())]
+        rules = [str(one.rule), *(f"in {scene} it {rule}" for scene, rule in one.per_scene.items())]
         rules += [f"only in {', '.join(one.scenes)}"] if one.scenes else []
         field = f"extra.{one.name}" if one.extra else one.name
         default = "" if one.default is None else str(one.default)
-        wire = "" if one.wire == one.name else one.wire
+        wire = "" if one.wire_name == one.name else one.wire_name
         table.add_row(field + (" *" if one.required else ""), wire, "; ".join(rules), default, numbered(one.source))
-    for rule in spec.together:
+    for rule in spec.cross_field_rules:
         table.add_row(rule.name, "", rule.text, "", numbered(rule.source))
-    data.print(f"[bold]{spec.name}[/] at {provider.title}: {', '.join(spec.scenes)}", soft_wrap=True)
-    data.print(table)
+    stdout.print(f"[bold]{spec.name}[/] at {provider.title}: {', '.join(spec.scenes)}", soft_wrap=True)
+    stdout.print(table)
     for number, source in enumerate(sources, 1):
-        data.print(f"{number} {source.certainty}: {escape(source.where)}", soft_wrap=True)
+        stdout.print(f"{number} {source.certainty}: {escape(source.where)}", soft_wrap=True)
     for price in spec.prices:
         when = ", ".join(f"{name}={value}" for name, value in price.when.items()) or "otherwise"
-        data.print(f"price: {_amount(price.low, price.high)} ({when}; {escape(price.source.where)})", soft_wrap=True)
+        stdout.print(
+            f"price: {format_price_range(price.low, price.high)} ({when}; {escape(price.source.where)})", soft_wrap=True
+        )
     if not spec.prices:
-        data.print("price: not published")
-    data.print()
+        stdout.print("price: not published")
+    stdout.print()
 
 
 def _print_json(found: list[tuple[Provider, ModelSpec]]) -> None:
@@ -112,7 +116,7 @@ def _print_json(found: list[tuple[Provider, ModelSpec]]) -> None:
             "parameters": [
                 {
                     "field": one.name,
-                    "wire": one.wire,
+                    "wire": one.wire_name,
                     "extra": one.extra,
                     "required": one.required,
                     "allowed": str(one.rule),
@@ -122,4 +126,4 @@ def _print_json(found: list[tuple[Provider, ModelSpec]]) -> None:
                 for one in spec.parameters
             ],
         }
-        put(json_line(entry))
+        write_result(json_line(entry))

@@ -1,4 +1,4 @@
-"""What the commands for many jobs are told: flags, and what a folder has kept of earlier ones."""
+"""The options of a run: from flags, and from the settings stored in its directory."""
 
 from __future__ import annotations
 
@@ -9,33 +9,39 @@ from typing import Annotated, Any, Final, Literal, cast
 from attrs import asdict, evolve, frozen
 from cyclopts import Parameter
 
-from ..errors import InputError, InputFault
+from ..providers import DEFAULT_PROVIDER, PROVIDERS
+from ..types.errors import InputError, InputFault
 
-__all__ = ["NOTHING_SAID", "Options"]
+__all__ = ["DEFAULTS", "Options"]
+
+_PROVIDER: Final = (
+    f"Provider: {' or '.join(PROVIDERS)}. Repeat to spread jobs across providers by load. Default: {DEFAULT_PROVIDER}."
+)
 
 
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Options:
-    """How a run is done; None was not said.
+    """The options of a run; None means not given.
 
     Attributes:
-        provider: Who shall do it: gptproto or apiinone; with several, each job goes to the one with the least to do.
-            By default gptproto.
-        max_open: Jobs that are read and not over, at most.
-        max_cost: US dollars that are never exceeded; what earlier runs in this folder have spent counts.
-        price: What a job of a model costs, as MODEL=USD, where no price is published. May be repeated.
-        timeout: Seconds that one job may take, from when it is read. By default 3600.
-        download: Save the files, or only tell where they are.
-        fail_fast: Submit no more after the first failure.
-        retry_failed: Submit again, and pay again, what has failed before.
-        accept_changed: Submit, and pay, a job whose key is known with another input.
-        accept_lost_log: Go on although the log of the journal is missing or cut. What was only in there is paid again.
-        progress: A panel, plain lines, or nothing; by default what suits the terminal.
-        json: Put one JSON object for each job on stdout, in place of the paths of its files.
+        max_open: Maximum number of jobs queued or running at once.
+        max_cost: Spending limit in USD, including earlier runs in this directory.
+        price: Price per job, for models without a published price (MODEL=USD). May be repeated.
+        timeout: Per-job timeout in seconds, including time in the queue. [default: 3600]
+        download: Save the files, or print output URLs instead of saving files. [default: --download]
+        fail_fast: Stop submitting after the first failure.
+        retry_failed: Retry jobs that failed (billed again).
+        accept_changed: Resubmit jobs whose input changed (billed again).
+        accept_lost_log: Continue although the journal's log is missing or truncated. Jobs recorded only there are
+            billed again.
+        progress: Progress display: live, plain or none. [default: auto]
+        json: Print one JSON object per job on stdout instead of file paths.
     """
 
-    provider: Annotated[tuple[str, ...] | None, Parameter(name=["--provider", "-p"], negative="")] = None
+    provider: Annotated[tuple[str, ...] | None, Parameter(name=["--provider", "-p"], negative="", help=_PROVIDER)] = (
+        None
+    )
     max_open: int | None = None
     max_cost: Decimal | None = None
     price: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None
@@ -50,42 +56,42 @@ class Options:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """Who may do what names no provider itself."""
-        return self.provider or ("gptproto",)
+        """The providers for jobs that do not name one."""
+        return self.provider or (DEFAULT_PROVIDER,)
 
     @property
     def prices(self) -> dict[str, Decimal]:
-        """Prices by model. Raises InputError if one cannot be read."""
+        """Prices by model. Raises InputError if one is invalid."""
         return dict(map(_price, self.price or ()))
 
-    def kept(self) -> Mapping[str, object]:
-        """Return what a folder keeps of it."""
-        said = {name: value for name, value in asdict(self).items() if name in _KEPT and value is not None}
-        return said | ({"max_cost": str(self.max_cost)} if self.max_cost is not None else {})
+    def to_settings(self) -> Mapping[str, object]:
+        """Return the settings that are stored in run.json."""
+        given = {name: value for name, value in asdict(self).items() if name in _SETTINGS and value is not None}
+        return given | ({"max_cost": str(self.max_cost)} if self.max_cost is not None else {})
 
-    def after(self, kept: object) -> Options:
-        """Return it with what a folder has kept, where this says nothing. Raises InputError if that is damaged."""
-        if not isinstance(kept, Mapping):
+    def merged_with(self, stored: object) -> Options:
+        """Return these options with stored settings where none is given. Raises InputError if those are damaged."""
+        if not isinstance(stored, Mapping):
             raise InputError("run.json has no settings")
-        said = {name: value for name, value in cast("Mapping[str, Any]", kept).items() if name in _KEPT}
+        settings = {name: value for name, value in cast("Mapping[str, Any]", stored).items() if name in _SETTINGS}
         try:
             for name in ("provider", "price"):
-                if name in said:
-                    said[name] = tuple(said[name])
-            if "max_cost" in said:
-                said["max_cost"] = Decimal(said["max_cost"])
+                if name in settings:
+                    settings[name] = tuple(settings[name])
+            if "max_cost" in settings:
+                settings["max_cost"] = Decimal(settings["max_cost"])
         except (TypeError, ArithmeticError) as error:
             raise InputError(f"The settings in run.json cannot be read: {error}") from error
-        return evolve(self, **{name: value for name, value in said.items() if getattr(self, name) is None})
+        return evolve(self, **{name: value for name, value in settings.items() if getattr(self, name) is None})
 
-    def told(self) -> dict[str, str]:
-        """Return what a report tells of it."""
-        return {name.replace("_", " "): _text(value) for name, value in self.kept().items()}
+    def for_report(self) -> dict[str, str]:
+        """Return the settings as a report shows them."""
+        return {name.replace("_", " "): _text(value) for name, value in self.to_settings().items()}
 
 
-NOTHING_SAID: Final = Options()
-_KEPT: Final = ("provider", "max_open", "max_cost", "price", "timeout", "download", "fail_fast")
-"""What holds for the whole run, however often it is gone on with."""
+DEFAULTS: Final = Options()
+_SETTINGS: Final = ("provider", "max_open", "max_cost", "price", "timeout", "download", "fail_fast")
+"""Options of the whole run, which stay when it is resumed."""
 
 
 def _price(text: str) -> tuple[str, Decimal]:
@@ -96,7 +102,7 @@ def _price(text: str) -> tuple[str, Decimal]:
             return model.strip(), price
     except InvalidOperation:
         pass
-    raise InputError.of("Wrong setting", [InputFault("price", text, "must be MODEL=USD, such as kling-3=0.42")])
+    raise InputError.of("Invalid price", [InputFault("price", text, "must be MODEL=USD, such as kling-3=0.42")])
 
 
 def _text(value: object) -> str:

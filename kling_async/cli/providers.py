@@ -1,51 +1,78 @@
-"""`kling-async providers`: who can be used from here, and how fast."""
+"""`kling-async providers`: keys, origins, limits and capabilities of each provider."""
 
 from __future__ import annotations
 
-from ..effects.credentials import Keys, read_key, read_origin
-from ..errors import InputError
 from ..providers import PROVIDERS, Provider
-from .talk import ExitCode, data, escape, run, say, table_of
+from ..runtime.api_keys import ApiKeys, read_key, read_origin
+from ..types.errors import KlingError
+from ..types.facts import Fact, Source
+from ..types.formatting import format_rate
+from .console import ExitCode, echo, escape, run, stdout, table_of
 
-__all__ = ["providers"]
+__all__ = ["describe_key", "describe_origin", "providers"]
 
 
 def providers() -> int:
-    """List the providers: whether a key is set, where requests go, and the limits that are kept to."""
-
-    def command() -> ExitCode:
-        table = table_of("provider", "key", "base URL", "submits", "polls", "open")
-        for provider in PROVIDERS.values():
-            limits = provider.limits
-            table.add_row(
-                provider.name,
-                _key(provider),
-                _origin(provider),
-                _rate(limits.submit_per_second),
-                _rate(limits.poll_per_second),
-                "no limit" if limits.max_open is None else str(limits.max_open),
-            )
-        data.print(table)
-        say("[dim]No provider documents its limits; these are careful. A key is read from the environment only.[/]")
-        return ExitCode.DONE
-
-    return run(command)
+    """List the providers: whether an API key is set, base URLs, limits, and capabilities with their sources."""
+    return run(_providers)
 
 
-def _key(provider: Provider) -> str:
+def _providers() -> ExitCode:
+    _print_settings()
+    echo("[dim]No provider documents its limits; these are cautious. Keys are read from the environment only.[/]")
+    _print_capabilities()
+    return ExitCode.DONE
+
+
+def _print_settings() -> None:
+    table = table_of("provider", "key", "base URL", "submits", "polls", "open")
+    for provider in PROVIDERS.values():
+        limits = provider.limits
+        table.add_row(
+            provider.name,
+            describe_key(provider)[0],
+            describe_origin(provider),
+            _rate(limits.submit_per_second),
+            _rate(limits.poll_per_second),
+            "no limit" if limits.max_open is None else str(limits.max_open),
+        )
+    stdout.print(table)
+
+
+def _print_capabilities() -> None:
+    """Print one row per capability and one column per provider, with the numbers of the sources below."""
+    table = table_of("capability", *PROVIDERS)
+    sources: list[Source] = []
+
+    def numbered(fact: Fact[object]) -> str:
+        if fact.source not in sources:
+            sources.append(fact.source)
+        return f"{fact} [dim]({sources.index(fact.source) + 1})[/]"
+
+    for row in zip(*(provider.capabilities for provider in PROVIDERS.values()), strict=True):
+        table.add_row(row[0][0].replace("_", " "), *(numbered(fact) for _, fact in row))
+    stdout.print(table)
+    for number, source in enumerate(sources, 1):
+        stdout.print(f"{number} {source.certainty}: {escape(source.where)}", soft_wrap=True)
+
+
+def describe_key(provider: Provider) -> tuple[str, int]:
+    """Return the state of a provider's key as markup that never shows the key, and its length, 0 if it is unusable."""
+    keys = ApiKeys()
     try:
-        read_key(provider, Keys())
-    except InputError as error:
-        return f"[yellow]set {error.faults[0].field}[/]"
-    return "[green]set[/]"
+        length = len(read_key(provider, keys))
+    except KlingError:
+        return f"[yellow]{'fix' if keys.get(provider) else 'set'} {provider.api_key_env}[/]", 0
+    return f"[green]{provider.api_key_env} is set[/]", length
 
 
-def _origin(provider: Provider) -> str:
+def describe_origin(provider: Provider) -> str:
+    """Return the origin of a provider's requests as markup, or the fault of the base URL in the environment."""
     try:
         return escape(read_origin(provider, {}, allow_http=False))
-    except InputError as error:
-        return f"[red]{escape(str(error.faults[0]))}[/]"
+    except KlingError as error:
+        return f"[red]{escape(error.message)}: {provider.base_url_env}[/]"
 
 
 def _rate(per_second: float | None) -> str:
-    return "no limit" if per_second is None else f"{per_second:g}/s"
+    return "no limit" if per_second is None else format_rate(per_second)

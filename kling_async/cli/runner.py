@@ -1,4 +1,4 @@
-"""One run in its folder, from the first submission to the report."""
+"""Run the jobs of a directory, from the first submission to the report."""
 
 from __future__ import annotations
 
@@ -9,159 +9,152 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from attrs import asdict, define, field, frozen
+from attrs import define, field, frozen
 
-from ..batch import Batch
 from ..client import Client
-from ..effects.journal import SqliteJournal
-from ..errors import BudgetExceeded, KlingError, NotSent
-from ..folder import RunFolder
-from ..inputs import Job
-from ..outcome import Outcome
-from ..panel import mode_for, progress
-from ..report.totals import Totals, count_causes
-from ..report.words import say_money
-from ..results import flat, row_of_outcome
-from ..sheets import json_line
+from ..journal import SqliteJournal
+from ..runs.directory import RunDirectory
+from ..runs.display import mode_for, show_progress
+from ..runs.jobfile import json_line
+from ..runs.report.totals import Totals, count_causes
+from ..runs.results import row_from_outcome, to_dict
+from ..runtime.batch import Batch
+from ..types.errors import BudgetExceeded, KlingError, NotSent
+from ..types.formatting import format_count, format_money
+from ..types.jobs import Job, Outcome
+from ..types.status import JobStatus
 from .budget import needed
-from .looking import Look
+from .console import ExitCode, echo, escape, exit_code_of, run, stderr, write_result
 from .options import Options
-from .talk import ExitCode, escape, exit_code_of, put, run, say, talk
+from .plan import RunPlan
 
-__all__ = ["About", "Runner", "figures", "money", "tell_totals"]
+__all__ = ["RunMetadata", "Runner", "format_spending", "print_totals", "totals_json"]
 
 _CAUSES: Final = 5
-"""Causes of failures that are told; the report has the others."""
-_GRAVITY: Final = (ExitCode.KEY_OR_BALANCE, ExitCode.LIMITED, ExitCode.FAILED)
-"""Of several endings the first of these is the exit code: what keeps everything else from going on."""
+"""Number of causes of failure that are printed; the report has all."""
+_EXIT_PRIORITY: Final = (ExitCode.KEY_OR_BALANCE, ExitCode.LIMITED, ExitCode.FAILED)
+"""If several apply, the first of these is the exit code: the one that keeps most jobs from running."""
 
 
-class _Spoken(logging.Handler):
-    """Says aloud what the package warns of, above the panel if there is one."""
+class _ConsoleHandler(logging.Handler):
+    """Prints warnings of the package, above the live display if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"[yellow]{escape(record.getMessage())}[/]")
+        echo(f"[yellow]{escape(record.getMessage())}[/]")
 
 
 @frozen(kw_only=True)
-class About:
-    """What a folder keeps of its run beside settings and totals.
+class RunMetadata:
+    """The facts about a run in run.json, beside its settings and totals.
 
     Attributes:
-        sheet: the sheet that it was begun with.
-        jobs: its rows.
-        left_out: the keys of rows of the sheet that --limit has left out.
+        job_file: the job file that the run was started with.
+        jobs: number of jobs.
+        left_out: keys of the jobs that --limit has left out.
     """
 
-    sheet: str
+    job_file: str
     jobs: int
     left_out: Sequence[str] = ()
 
 
 @define
 class Runner:
-    """Runs jobs of a folder.
+    """Runs jobs of a directory.
 
     Attributes:
-        folder: keeps what comes of them.
-        options: how to run them.
-        look: what is known of them.
-        about: the run that they belong to.
-        jobs: those to run, with their keys.
+        directory: stores the results.
+        options: the options of the run.
+        plan: the checked jobs.
+        metadata: the run that they belong to.
+        jobs: the jobs to run, with their keys.
     """
 
-    folder: RunFolder
+    directory: RunDirectory
     options: Options
-    look: Look
-    about: About
+    plan: RunPlan
+    metadata: RunMetadata
     jobs: Iterable[Job]
     began_at: datetime = field(factory=lambda: datetime.now(UTC))
     errors: dict[str, KlingError] = field(factory=dict[str, KlingError])
     codes: set[ExitCode] = field(factory=set[ExitCode])
-    failed_first: str = ""
+    first_failure: str = ""
     done: set[str] = field(factory=set[str])
-    budget_ended: bool = False
-    begun: bool = False
+    over_budget: bool = False
+    started: bool = False
 
-    def run(self) -> int:
-        """Run them, write down what came of them, and return the exit code."""
-        self._describe(None)
-        spoken, log = _Spoken(logging.WARNING), logging.getLogger("kling_async")
-        log.addHandler(spoken)
+    def run(self) -> ExitCode:
+        """Run the jobs, write the results, and return the exit code."""
+        self._write_metadata(None)
+        handler, log = _ConsoleHandler(logging.WARNING), logging.getLogger("kling_async")
+        log.addHandler(handler)
         try:
-            code = run(self._go)
+            code = run(self._run_batch)
         finally:
-            log.removeHandler(spoken)
-        if not self.begun:
+            log.removeHandler(handler)
+        if not self.started:
             return code
-        written = run(self._write)
+        written = run(self._write_results)
         return code or written
 
-    async def _go(self) -> ExitCode:
-        options, total = self.options, self.look.survey.jobs
+    async def _run_batch(self) -> ExitCode:
+        options, summary = self.options, self.plan.summary
         async with (
             Client(options.providers[0]) as client,
             client.batch(
                 self.jobs,
                 provider=options.providers,
-                journal=SqliteJournal(self.folder.journal, accept_lost_log=options.accept_lost_log),
-                save_to=None if options.download is False else self.folder.media,
+                journal=SqliteJournal(self.directory.journal, accept_lost_log=options.accept_lost_log),
+                save_to=None if options.download is False else self.directory.media,
                 max_open=options.max_open,
                 max_cost=options.max_cost,
                 prices=options.prices,
                 wait_timeout=3600.0 if options.timeout is None else options.timeout,
-                retry_failed=options.retry_failed,
-                accept_changed=options.accept_changed,
+                resubmit_failed=options.retry_failed,
+                resubmit_changed=options.accept_changed,
                 stop_on_signals=sys.platform != "win32",
             ) as batch,
-            progress(batch, mode=options.progress, total=total, estimate=self.look.survey.estimate, console=talk),
+            show_progress(batch, mode=options.progress, total=summary.jobs, estimate=summary.estimate, console=stderr),
         ):
-            self.begun = True
-            return await self._take(batch)
+            self.started = True
+            return await self._collect(batch)
 
-    def _write(self) -> ExitCode:
-        rows = self.folder.rows(self.folder.read(), self.errors)
+    def _write_results(self) -> ExitCode:
+        rows = self.directory.rows(self.directory.read(), self.errors)
         try:
             made_at = datetime.now().astimezone()
-            title = f"Run of {self.about.sheet}"
-            totals = self.folder.write(rows, title=title, settings=self.options.told(), made_at=made_at)
-            self._describe(totals)
+            title = f"Run of {self.metadata.job_file}"
+            totals = self.directory.write(rows, title=title, settings=self.options.for_report(), made_at=made_at)
+            self._write_metadata(totals)
         except OSError as error:
-            folder = escape(str(self.folder.path))
-            say(f"[bold red]The results cannot be written[/]: {escape(str(error))}.")
-            say(f"Nothing is lost: make room, and then: kling-async report {folder}")
+            echo(f"[bold red]Cannot write the results[/]: {escape(str(error))}.")
+            echo(f"Nothing is lost. Free some space, then: kling-async report {escape(str(self.directory.path))}")
             return ExitCode.FAILED
-        tell_totals(totals)
+        print_totals(totals)
         for cause in count_causes(rows)[:_CAUSES]:
-            say(f"  [red]{cause.jobs} x[/] {escape(cause.cause)}")
-        self._tell_ways_on(totals)
+            echo(f"  [red]{cause.jobs} x[/] {escape(cause.cause)}")
+        self._print_next_steps(totals)
         return ExitCode.DONE
 
-    async def _take(self, batch: Batch) -> ExitCode:
+    async def _collect(self, batch: Batch) -> ExitCode:
         try:
             async for outcome in batch:
-                self._took(outcome)
-                if self.failed_first and not batch.stopped:
-                    say(f"[yellow]{escape(self.failed_first)} failed, so no more are submitted.[/]")
+                self._on_outcome(outcome)
+                if self.first_failure and not batch.stopped:
+                    echo(f"[yellow]{escape(self.first_failure)} failed; no more jobs are submitted.[/]")
                     batch.stop()
         except KeyboardInterrupt:
             return ExitCode.INTERRUPTED
         except KlingError as error:
-            say(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}")
+            echo(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}")
             self._count(error)
-            self.budget_ended = isinstance(error, BudgetExceeded)
-        if batch.stopped and not self.failed_first:
+            self.over_budget = isinstance(error, BudgetExceeded)
+        if batch.stopped and not self.first_failure:
             return ExitCode.INTERRUPTED
-        return next((code for code in _GRAVITY if code in self.codes), ExitCode.DONE)
+        return next((code for code in _EXIT_PRIORITY if code in self.codes), ExitCode.DONE)
 
-    def _took(self, outcome: Outcome) -> None:
-        if self.options.json:
-            put(json_line(flat(row_of_outcome(outcome))))
-        else:
-            prediction = outcome.prediction
-            urls = [output.url for output in prediction.outputs] if outcome.ok and prediction is not None else []
-            for line in map(str, outcome.files) if self.options.download is not False else urls:
-                put(line)
+    def _on_outcome(self, outcome: Outcome) -> None:
+        self._print_outcome(outcome)
         error, key = outcome.error, outcome.job.key or ""
         if isinstance(error, NotSent) and error.reason == "stopped":
             return
@@ -170,62 +163,77 @@ class Runner:
             return
         self.errors[key] = error
         self._count(error)
-        if self.options.fail_fast and key not in self.look.told_again:
-            self.failed_first = self.failed_first or key
+        if self.options.fail_fast and key not in self.plan.already_failed:
+            self.first_failure = self.first_failure or key
         if (self.options.progress or mode_for(sys.stderr, os.environ)) != "live":
-            say(f"[red]{escape(key)}[/]: {escape(error.message)}")
+            echo(f"[red]{escape(key)}[/]: {escape(error.message)}")
+
+    def _print_outcome(self, outcome: Outcome) -> None:
+        if self.options.json:
+            write_result(json_line(to_dict(row_from_outcome(outcome))))
+            return
+        prediction = outcome.prediction
+        urls = [output.url for output in prediction.outputs] if outcome.ok and prediction is not None else []
+        for line in map(str, outcome.files) if self.options.download is not False else urls:
+            write_result(line)
 
     def _count(self, error: KlingError) -> None:
         code = exit_code_of(error)
-        # Bad input means that nothing was sent, and that can no longer be said.
+        # BAD_INPUT means that nothing was sent, which is no longer true.
         self.codes.add(ExitCode.FAILED if code is ExitCode.BAD_INPUT else code)
 
-    def _describe(self, totals: Totals | None) -> None:
-        about = {
-            **asdict(self.about),
-            "settings": self.options.kept(),
-            "estimate": str(self.look.survey.estimate),
-            "began_at": self.began_at.isoformat(timespec="seconds"),
-            "ended_at": None if totals is None else datetime.now(UTC).isoformat(timespec="seconds"),
-            "totals": None if totals is None else figures(totals),
-        }
-        self.folder.describe(about)
+    def _write_metadata(self, totals: Totals | None) -> None:
+        # These names are a contract with the run directories of earlier versions.
+        self.directory.write_metadata(
+            {
+                "sheet": self.metadata.job_file,
+                "jobs": self.metadata.jobs,
+                "left_out": list(self.metadata.left_out),
+                "settings": self.options.to_settings(),
+                "estimate": str(self.plan.summary.estimate),
+                "began_at": self.began_at.isoformat(timespec="seconds"),
+                "ended_at": None if totals is None else datetime.now(UTC).isoformat(timespec="seconds"),
+                "totals": None if totals is None else totals_json(totals),
+            }
+        )
 
-    def _tell_ways_on(self, totals: Totals) -> None:
-        folder, statuses, flags = escape(str(self.folder.path)), totals.statuses, ""
-        say(f"[bold]{escape(str(self.folder.report))}[/] shows all of it.")
-        if statuses.get("unconfirmed"):
-            say(f"Nobody knows whether all submissions arrived: kling-async unconfirmed {folder}")
-        if self.budget_ended:
-            more = needed(self.folder, self.options, done=self.done)
-            say(f"The budget ended the run. {more}")
-            flags = f" {more.flags}"
-        if flags or statuses.get("planned") or statuses.get("running"):
-            say(f"Go on with: [bold]kling-async resume {folder}{flags}[/]")
-        again = self.look.told_again & self.errors.keys()
-        if again:
-            say(f"{len(again)} failed in an earlier run and were not sent again; --retry-failed does, and pays again.")
+    def _print_next_steps(self, totals: Totals) -> None:
+        directory, statuses, flags = escape(str(self.directory.path)), totals.statuses, ""
+        echo(f"Report: [bold]{escape(str(self.directory.report))}[/]")
+        if unconfirmed := statuses.get(JobStatus.UNCONFIRMED):
+            have = "has" if unconfirmed == 1 else "have"
+            what = f"{format_count(unconfirmed, 'submission')} {have} an unknown outcome"
+            echo(f"{what}. Resolve with: [bold]kling-async unconfirmed {directory}[/]")
+        if self.over_budget:
+            budget = needed(self.directory, self.options, done=self.done)
+            echo(f"--max-cost stopped the run. {budget}")
+            flags = f" {budget.flags}"
+        if flags or statuses.get(JobStatus.PLANNED) or statuses.get(JobStatus.ACCEPTED):
+            echo(f"Resume with: [bold]kling-async resume {directory}{flags}[/]")
+        if failed := self.plan.already_failed & self.errors.keys():
+            jobs = format_count(len(failed), "job")
+            echo(f"{jobs} failed in an earlier run and stayed failed; --retry-failed retries them (billed again).")
 
 
-def figures(totals: Totals) -> dict[str, object]:
-    """Return what a run came to, as JSON can say it."""
+def totals_json(totals: Totals) -> dict[str, object]:
+    """Return totals as JSON-serializable values."""
     return {
         "jobs": totals.jobs,
-        "statuses": dict(totals.statuses),
+        "statuses": {status.value: count for status, count in totals.statuses.items()},
         "spent": float(totals.spent),
         "at_risk": float(totals.at_risk),
         "unpriced": totals.unpriced,
     }
 
 
-def tell_totals(totals: Totals) -> None:
-    """Say what a run came to."""
+def print_totals(totals: Totals) -> None:
+    """Print the totals of a run."""
     counts = ", ".join(f"{count:,} {status}" for status, count in totals.statuses.items())
-    say(f"[bold]{totals.jobs:,} jobs[/]: {counts}; {money(totals)}.")
+    echo(f"[bold]{format_count(totals.jobs, 'job')}[/]: {counts}; {format_spending(totals)}.")
 
 
-def money(totals: Totals) -> str:
-    """Say what a run has cost."""
-    told = f"{say_money(totals.spent)} spent"
-    told += f", perhaps {say_money(totals.at_risk)} more" if totals.at_risk else ""
-    return told + (f", and {totals.unpriced:,} of unknown price" if totals.unpriced else "")
+def format_spending(totals: Totals) -> str:
+    """Write the known cost of a run, its possible cost, and the number of jobs without a price."""
+    risk = f", possibly {format_money(totals.at_risk)} more" if totals.at_risk else ""
+    unpriced = f", {format_count(totals.unpriced, 'job')} without a price" if totals.unpriced else ""
+    return f"{format_money(totals.spent)} spent{risk}{unpriced}"

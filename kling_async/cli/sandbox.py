@@ -1,4 +1,4 @@
-"""`kling-async sandbox`: both providers on this machine, for your own tests."""
+"""`kling-async sandbox`: serve both providers on this machine, for tests."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.table import Table
 
+from ..providers import PROVIDERS
 from ..testing import FAULTS, Sandbox, serve_forever
-from .talk import ExitCode, data, escape, run, say
+from .console import ExitCode, echo, escape, run, stdout
 
 __all__ = ["sandbox"]
 
@@ -25,27 +26,27 @@ def sandbox(
     max_open: int | None = None,
     faults: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Serve both providers' APIs on 127.0.0.1 until interrupted. Nothing costs anything.
+    """Serve both providers' APIs on 127.0.0.1 until interrupted, without any cost.
 
     The first line on stdout is the base URL.
 
     Args:
-        port: The port; 0 takes any free one.
-        key: The only key that is accepted.
-        time_scale: What generation times are multiplied by; 0.01 is a hundred times faster.
-        seed: What latencies are drawn from.
-        balance: US dollars in the account.
-        submit_per_second: Submissions allowed per second; more are answered 429.
-        poll_per_second: Polls allowed per second; more are answered 429.
-        max_open: Unfinished tasks allowed; further submissions are answered 429.
-        faults: List what can be made to go wrong, and how, and end.
+        port: Port; 0 selects a free one.
+        key: The only API key that is accepted.
+        time_scale: Factor for generation times; 0.01 is a hundred times faster.
+        seed: Seed of the random latencies.
+        balance: Balance of the account in USD.
+        submit_per_second: Maximum submissions per second; more get HTTP 429.
+        poll_per_second: Maximum polls per second; more get HTTP 429.
+        max_open: Maximum unfinished tasks; further submissions get HTTP 429.
+        faults: List the faults that a prompt or a header can request, and exit.
     """
     if faults:
         _print_faults()
         return ExitCode.DONE
 
     async def command() -> ExitCode:
-        served = Sandbox(
+        app = Sandbox(
             key=key,
             time_scale=time_scale,
             seed=seed,
@@ -55,29 +56,29 @@ def sandbox(
             max_open=max_open,
         )
         try:
-            await serve_forever(served, port=port, on_ready=lambda url: _greet(url, key))
+            await serve_forever(app, port=port, on_ready=lambda url: _print_usage(url, key))
         except OSError as error:
-            say(f"[bold red]Port {port} cannot be used[/]: {escape(str(error))}. --port 0 takes any free one.")
+            echo(f"[bold red]Cannot use port {port}[/]: {escape(str(error))}. --port 0 selects a free one.")
             return ExitCode.BAD_INPUT
         return ExitCode.DONE
 
     return run(command)
 
 
-def _greet(url: str, key: str) -> None:
-    data.print(url, soft_wrap=True)
-    data.file.flush()
-    say("Both providers' APIs are there. In another terminal:")
-    for variable in ("GPTPROTO", "APIINONE"):
-        say(f"  export {variable}_BASE_URL={url} {variable}_API_KEY={escape(key)}")
-    say("  kling-async generate 'a fox in the snow'")
-    say(f"The books are at {url}/sandbox/ledger. Ctrl-C ends it.")
+def _print_usage(url: str, key: str) -> None:
+    stdout.print(url, soft_wrap=True)
+    stdout.file.flush()
+    echo("Serving both providers' APIs. In another terminal:")
+    for provider in PROVIDERS.values():
+        echo(f"  export {provider.base_url_env}={url} {provider.api_key_env}={escape(key)}")
+    echo("  kling-async generate 'a fox in the snow'")
+    echo(f"All charges: {url}/sandbox/ledger. Press Ctrl-C to stop.")
 
 
 def _print_faults() -> None:
-    table = Table("fault", "what happens", "argument", "charged")
-    for name, note in FAULTS.items():
-        charged = "" if note.billed is None else "yes" if note.billed else "no"
-        table.add_row(name, escape(note.meaning), escape(note.arg), charged)
-    data.print(table)
-    say(r"Ask for one in a prompt, \[\[NAME]] or \[\[NAME:ARG]], or by the header X-Sandbox-Fault: NAME.")
+    table = Table("fault", "effect", "argument", "charged")
+    for name, fault in FAULTS.items():
+        charged = "" if fault.billed is None else "yes" if fault.billed else "no"
+        table.add_row(name, escape(fault.meaning), escape(fault.arg), charged)
+    stdout.print(table)
+    echo(r"Request one in a prompt, \[\[NAME]] or \[\[NAME:ARG]], or with the header X-Sandbox-Fault: NAME.")

@@ -1,17 +1,21 @@
-"""What each provider says: pure code, bytes in and values out. One file holds all that is known of one provider."""
+"""The providers: pure code, bytes in and values out. One file holds everything known about one provider."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
-from ..errors import InputError, InputFault
+from ..types.errors import InputError, InputFault
+from ..types.facts import Certainty, Source
+from ..types.limits import Limits
 from .apiinone import APIInOne
 from .base import Provider
 from .gptproto import GPTProto
 from .rules import suggestion
-from .spec import Certainty, Limits, ModelSpec, Parameter, Price, Source
+from .spec import ModelSpec, Parameter, Price
 
 __all__ = [
+    "DEFAULT_PROVIDER",
     "PROVIDERS",
     "Certainty",
     "Limits",
@@ -26,9 +30,12 @@ __all__ = [
 PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (GPTProto(), APIInOne())}
 """Every provider by its name."""
 
+DEFAULT_PROVIDER: Final = GPTProto.name
+"""Name of the provider that is used when none is named."""
+
 
 def provider_named(name: str) -> Provider:
-    """Return the provider of that name. Raises InputError if there is none."""
+    """Return the provider with that name. Raises InputError if there is none."""
     provider = PROVIDERS.get(name)
     if provider is None:
         allowed = f"must be one of {', '.join(PROVIDERS)}{suggestion(name, PROVIDERS)}"

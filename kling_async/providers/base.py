@@ -1,9 +1,10 @@
-"""What every provider has: a table of models, a way to ask, and replies that become one `Prediction`.
+"""The interface of a provider: its facts, the requests it takes, and how its responses become a `Prediction`.
 
-Theory of operation. A provider is pure: an input becomes an `HttpRequest`, an `HttpReply` becomes a `Prediction` or one
-of our errors. Each adapter says where things stand in its own bodies (`open`), and what its words mean (`statuses`).
-What follows from that is the same for all and stands here, above all this: a reply to a submission is "accepted" if it
-holds an id, "refused" if it says so and holds none, and otherwise unreadable, which leaves the submission unconfirmed.
+Theory of operation. A provider is pure: an input becomes an `HttpRequest`, an `HttpResponse` becomes a `Prediction` or
+one of our errors. Each adapter finds the fields in its own bodies (`parse_envelope`, `parse_record`) and maps its own
+status words and error codes (`statuses`, `error_rules`). This module draws the conclusions, the same for all: a
+response to a submission is "accepted" if it holds an id, "refused" if it says so and holds none, and otherwise
+unreadable, which leaves the submission unconfirmed.
 """
 
 from __future__ import annotations
@@ -16,119 +17,147 @@ from typing import ClassVar, Final
 
 from attrs import evolve
 
-from ..errors import AnswerLost, InputError, InputFault, UnexpectedReply
-from ..inputs import Input
-from ..prediction import Json, OutputKind, Prediction, Status
-from ..wire import HttpReply, HttpRequest
-from .check import faults_in
-from .decode import excerpt, read_json
-from .record import Envelope, Record, advanced
-from .refusal import ErrorRules, refusal
+from ..types.authorizer import Authorizer
+from ..types.capabilities import Capabilities, Repeat
+from ..types.errors import AnswerLost, InputError, InputFault, UnexpectedReply
+from ..types.facts import Fact
+from ..types.inputs import Input
+from ..types.limits import Limits
+from ..types.prediction import Json, OutputKind, Prediction, Status
+from ..types.wire import HttpRequest, HttpResponse
+from .authorizers import KeyAuthorizer
+from .codec.decode import excerpt, read_json
+from .codec.envelope import Envelope, Record, update_prediction
+from .codec.errors import ErrorRules, error_for
 from .rules import suggestion
-from .spec import Limits, ModelSpec
+from .spec import ModelSpec
+from .validation import validate
 
 __all__ = ["Provider", "json_body"]
 
 
 class Provider(ABC):
-    """Everything that is known of one provider.
+    """One provider: facts, requests and responses.
 
     Attributes:
         name: its name in code and settings.
         title: its name in sentences.
-        origin: where its API lives.
-        key_variable: the environment variable that holds its key.
-        url_variable: the environment variable that moves its origin.
-        schemes: how the key may be written into the Authorization header; the first is the default.
-        failures_are_free: whether it says that failed predictions are not billed; None where it does not say.
+        origin: the origin of its API.
+        api_key_env: the environment variable of its API key.
+        base_url_env: the environment variable that replaces its origin.
+        schemes: names of the ways to send the API key; the first is the default.
+        capabilities: what it can do beyond submitting and polling.
         models: its models by name.
-        limits: how fast it may be used unless the user says otherwise; documented nowhere, so careful.
+        default_models: the model of inputs that name none, by kind of output.
+        limits: default limits of an account; no provider documents any, so they are careful.
         statuses: its status words in lower case. A word that is missing here means "still running".
-        error_rules: what its error codes and messages mean, beyond what HTTP says.
+        error_rules: the meaning of its error codes and messages, beyond that of HTTP statuses.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     origin: ClassVar[str]
-    key_variable: ClassVar[str]
-    url_variable: ClassVar[str]
+    api_key_env: ClassVar[str]
+    base_url_env: ClassVar[str]
     schemes: ClassVar[tuple[str, ...]] = ("bearer",)
-    failures_are_free: ClassVar[bool | None] = None
+    capabilities: ClassVar[Capabilities]
     models: ClassVar[Mapping[str, ModelSpec]]
-    statuses: ClassVar[Mapping[str, Status]]
+    default_models: ClassVar[Mapping[OutputKind, str]]
     limits: ClassVar[Limits] = Limits()
+    statuses: ClassVar[Mapping[str, Status]]
     error_rules: ClassVar[ErrorRules] = ErrorRules()
 
     @abstractmethod
     def build_submit(self, input: Input) -> HttpRequest:
-        """Build the request that submits an input which `check` has passed."""
+        """Build the request that submits an input; `check` has passed it."""
 
     @abstractmethod
-    def build_poll(self, id: str) -> HttpRequest:
-        """Build the request that asks for a prediction. Only the id goes into the address, never one from a reply."""
+    def build_poll(self, prediction: Prediction) -> HttpRequest:
+        """Build the request that polls a prediction. URLs in responses are never followed."""
 
     @abstractmethod
-    def open(self, document: Json) -> Envelope:
-        """Find the id, the refusal and the record in a body."""
+    def parse_envelope(self, document: Json) -> Envelope:
+        """Find the id, the error and the record in a body."""
 
     @abstractmethod
-    def read(self, envelope: Envelope, reply: HttpReply) -> Record:
+    def parse_record(self, envelope: Envelope, response: HttpResponse) -> Record:
         """Read the record. Raises UnexpectedReply."""
 
+    def authorizer(self, api_key: str, *, scheme: str | None = None) -> Authorizer:
+        """Return the authorizer that sends an API key by a scheme, by default the first of `schemes`."""
+        return KeyAuthorizer(api_key, scheme=scheme or self.schemes[0])
+
+    def repeat(self, input: Input) -> Fact[Repeat]:
+        """Return the effect of submitting an input a second time, which may differ by model and endpoint."""
+        self.spec(input)
+        return self.capabilities.repeat
+
+    def default_model(self, kind: OutputKind) -> str:
+        """Return the model of inputs that name none. Raises InputError if no model makes outputs of that kind."""
+        model = self.default_models.get(kind)
+        if model is None:
+            allowed = f"{self.title} has no {kind} model; it has {', '.join(self.models)}"
+            raise InputError.of("No default model", [InputFault("model", None, allowed)], provider=self.name)
+        return model
+
+    def resolve(self, input: Input) -> Input:
+        """Return an input with its model: the one that it names, or the default of its kind."""
+        return input if input.model is not None else evolve(input, model=self.default_model(OutputKind(input.kind)))
+
     def spec(self, input: Input) -> ModelSpec:
-        """Return the model that an input asks for. Raises InputError if this provider has none of that name."""
-        spec = self.models.get(input.model)
+        """Return the model of an input. Raises InputError if this provider has none of that name."""
+        name = input.model or self.default_model(OutputKind(input.kind))
+        spec = self.models.get(name)
         if spec is None:
-            near = suggestion(input.model, self.models)
-            allowed = f"{self.title} has {', '.join(self.models)}{near}"
-            raise InputError.of("Unknown model", [InputFault("model", input.model, allowed)], provider=self.name)
+            allowed = f"{self.title} has {', '.join(self.models)}{suggestion(name, self.models)}"
+            raise InputError.of("Unknown model", [InputFault("model", name, allowed)], provider=self.name)
         return spec
 
     def check(self, input: Input, *, key: str | None = None) -> None:
-        """Hold an input against the model's table. Raises InputError with every fault found."""
+        """Validate an input against its model's table. Raises InputError with every fault found."""
         spec = self.spec(input)
-        faults = list(faults_in(spec, input))
+        faults = list(validate(spec, input))
         if faults:
             raise InputError.of(f"{self.title} cannot take this input", faults, provider=self.name, key=key)
 
     def cost(self, input: Input) -> Decimal | None:
-        """Return the published price of an input in US dollars; None where there is none, or only a range."""
+        """Return the published price of an input in US dollars; None if there is none, or only a range."""
         price = self.spec(input).price(input)
         return price.high if price is not None and price.low == price.high else None
 
-    def parse_submit(self, reply: HttpReply, *, input: Input, key: str | None) -> Prediction:
-        """Read the reply to a submission.
+    def parse_submit(self, response: HttpResponse, *, input: Input, key: str | None) -> Prediction:
+        """Parse the response to a submission.
 
         Raises:
-            Refused: the provider said no, or failed before it gave an id.
-            UnexpectedReply: it said neither yes nor no in a way that can be read.
-            AnswerLost: it said no, yet with an id, or sent elsewhere.
+            Refused: the provider refused it, or failed before it returned an id.
+            UnexpectedReply: the response is neither an acceptance nor a refusal that can be read.
+            AnswerLost: the response is a refusal with an id, or a redirect.
         """
-        envelope, document, unreadable = self._envelope(reply)
-        if envelope.id is not None and not _ok(reply):
+        envelope, document, decode_error = self._envelope(response)
+        if envelope.id is not None and not _is_success(response):
             raise AnswerLost(
-                f"{self.title} answered HTTP {reply.status}, yet with an id",
+                f"{self.title} answered HTTP {response.status}, yet with an id",
                 provider=self.name,
                 key=key,
                 id=envelope.id,
-                http_status=reply.status,
-                excerpt=excerpt(reply),
+                http_status=response.status,
+                excerpt=excerpt(response),
             )
-        if _leads_elsewhere(reply):
-            # It may have been taken before (303 says so), or by what stands in front of the provider: that is no no.
+        if _is_redirect(response):
+            # It may have been accepted before (303 means so), or a proxy may have answered: that is no refusal.
             raise AnswerLost(
-                f"{self.title} answered {_elsewhere(reply)}",
+                f"{self.title} answered {_describe_redirect(response)}",
                 provider=self.name,
                 key=key,
-                http_status=reply.status,
-                excerpt=excerpt(reply),
-                advice=f"{self._look_at_base_url} {AnswerLost.advice}",
+                http_status=response.status,
+                excerpt=excerpt(response),
+                advice=f"{self._base_url_advice} {AnswerLost.advice}",
             )
         if envelope.id is None:
-            raise self._no(reply, envelope, unreadable, "The reply holds no usable id")
-        fresh = Prediction(
+            raise self._error(response, envelope, decode_error, "The reply holds no usable id")
+        accepted = Prediction(
             provider=self.name,
-            model=input.model,
+            model=self.spec(input).name,
             id=envelope.id,
             key=key,
             status=Status.QUEUED,
@@ -137,99 +166,100 @@ class Provider(ABC):
             raw=document,
         )
         try:
-            return self._advanced(fresh, envelope, reply, document)
+            return self._update(accepted, envelope, response, document)
         except UnexpectedReply:
-            # The id is what was paid for. What else cannot be read here is read again by the first poll.
-            return fresh
+            # The id is what was paid for. The first poll reads the rest again.
+            return accepted
 
-    def parse_poll(self, reply: HttpReply, *, prediction: Prediction) -> Prediction:
-        """Read the reply to a poll; the prediction keeps the id it was asked by.
+    def parse_poll(self, response: HttpResponse, *, prediction: Prediction) -> Prediction:
+        """Parse the response to a poll; the prediction keeps its id.
 
         Raises:
-            Refused: the provider said no.
-            UnexpectedReply: the reply cannot be read.
+            Refused: the provider refused the poll.
+            UnexpectedReply: the response cannot be read.
         """
-        envelope, document, unreadable = self._envelope(reply)
-        if unreadable is not None or not _ok(reply) or (envelope.refused and "status" not in envelope.record):
-            raise self._no(reply, envelope, unreadable, "The reply cannot be read")
-        if self._nothing_new(prediction, envelope):
+        envelope, document, decode_error = self._envelope(response)
+        refused = envelope.refused and "status" not in envelope.record
+        if refused or decode_error is not None or not _is_success(response):
+            raise self._error(response, envelope, decode_error, "The reply cannot be read")
+        if self._is_unchanged(prediction, envelope):
             return evolve(prediction, raw=document)
-        return self._advanced(prediction, envelope, reply, document)
+        return self._update(prediction, envelope, response, document)
 
-    def _nothing_new(self, prediction: Prediction, envelope: Envelope) -> bool:
-        """Return whether a record tells what is known, as most do: reading it whole costs more than all the rest."""
-        word = prediction.native_status
+    def _is_unchanged(self, prediction: Prediction, envelope: Envelope) -> bool:
+        """Return whether a record repeats the known status, as most do: parsing it costs more than all the rest."""
+        native_status = prediction.native_status
         return (
-            envelope.record.get("status") == word
-            and not prediction.status.finished
-            and prediction.status is self.statuses.get(word.strip().lower(), Status.RUNNING)
+            envelope.record.get("status") == native_status
+            and not prediction.status.is_terminal
+            and prediction.status is self.statuses.get(native_status.strip().lower(), Status.RUNNING)
             and prediction.created_at is not None
         )
 
-    def _advanced(self, prediction: Prediction, envelope: Envelope, reply: HttpReply, document: Json) -> Prediction:
+    def _update(self, prediction: Prediction, envelope: Envelope, response: HttpResponse, document: Json) -> Prediction:
         spec = self.models.get(prediction.model)
-        return advanced(
+        return update_prediction(
             prediction,
-            self.read(envelope, reply),
-            words=self.statuses,
-            # A prediction taken up from an older table may name a model that this one no longer has.
+            self.parse_record(envelope, response),
+            statuses=self.statuses,
+            # A resumed prediction may name a model that the table no longer has.
             kind=spec.kind if spec else OutputKind.IMAGE,
             rules=self.error_rules,
-            most=self._most_outputs(spec),
-            free=bool(self.failures_are_free),
+            max_outputs=self._max_outputs(spec),
+            failures_are_free=self.capabilities.failures_are_free.value is True,
             raw=document,
         )
 
-    def _most_outputs(self, spec: ModelSpec | None) -> int:
-        """Return how many outputs of one reply are taken: the most that can be asked for, and a few to spare.
+    def _max_outputs(self, spec: ModelSpec | None) -> int:
+        """Return the maximum number of outputs kept of one response: the most that a model allows, and a few more.
 
-        By the model, since a prediction that is taken up by its id does not know how many it was asked for.
+        It follows from the model, since a prediction resumed by its id does not know how many it was asked for.
         """
         specs = self.models.values() if spec is None else [spec]
-        return max((one.most_outputs for one in specs), default=1) + _SPARE_OUTPUTS
+        return max((one.max_outputs for one in specs), default=1) + _EXTRA_OUTPUTS
 
     @property
-    def _look_at_base_url(self) -> str:
-        return f"Check the base URL (base_urls, or {self.url_variable}): what redirects is hardly the API itself."
+    def _base_url_advice(self) -> str:
+        return f"Check the base URL (base_urls, or {self.base_url_env}): what redirects is hardly the API itself."
 
-    def _envelope(self, reply: HttpReply) -> tuple[Envelope, Json, UnexpectedReply | None]:
+    def _envelope(self, response: HttpResponse) -> tuple[Envelope, Json, UnexpectedReply | None]:
         try:
-            document = read_json(reply, provider=self.name)
+            document = read_json(response, provider=self.name)
         except UnexpectedReply as error:
             return Envelope(record={}), None, error
-        return self.open(document), document, None
+        return self.parse_envelope(document), document, None
 
-    def _no(
-        self, reply: HttpReply, envelope: Envelope, unreadable: UnexpectedReply | None, otherwise: str
+    def _error(
+        self, response: HttpResponse, envelope: Envelope, decode_error: UnexpectedReply | None, fallback: str
     ) -> Exception:
-        if not _ok(reply) or envelope.refused:
-            message = envelope.message or (_elsewhere(reply) if _leads_elsewhere(reply) else None)
-            error = refusal(reply, provider=self.name, rules=self.error_rules, code=envelope.code, message=message)
-            if _leads_elsewhere(reply):
-                error.advice = self._look_at_base_url
+        if not _is_success(response) or envelope.refused:
+            message = envelope.message or (_describe_redirect(response) if _is_redirect(response) else None)
+            error = error_for(response, provider=self.name, rules=self.error_rules, code=envelope.code, message=message)
+            if _is_redirect(response):
+                error.advice = self._base_url_advice
             return error
-        return unreadable or UnexpectedReply(
-            otherwise, provider=self.name, http_status=reply.status, path="$.data.id", excerpt=excerpt(reply)
+        return decode_error or UnexpectedReply(
+            fallback, provider=self.name, http_status=response.status, path="$.data.id", excerpt=excerpt(response)
         )
 
 
-_SPARE_OUTPUTS: Final = 8
+_EXTRA_OUTPUTS: Final = 8
 
 
-def _ok(reply: HttpReply) -> bool:
-    return 200 <= reply.status < 300
+def _is_success(response: HttpResponse) -> bool:
+    return 200 <= response.status < 300
 
 
-def _leads_elsewhere(reply: HttpReply) -> bool:
-    """Return whether a reply is no last word: a redirect, or another protocol (RFC 9110, 15.2 and 15.4)."""
-    return reply.status < 400 and not _ok(reply)
+def _is_redirect(response: HttpResponse) -> bool:
+    """Return whether a response is a redirect or a protocol switch (RFC 9110, 15.2 and 15.4), and so not final."""
+    return response.status < 400 and not _is_success(response)
 
 
-def _elsewhere(reply: HttpReply) -> str:
-    where = reply.headers.get("location", "").partition("?")[0][:200]
-    return f"HTTP {reply.status}" + (f", which leads to {where!r} and is not followed" if where else "")
+def _describe_redirect(response: HttpResponse) -> str:
+    location = response.headers.get("location", "").partition("?")[0][:200]
+    return f"HTTP {response.status}" + (f", which leads to {location!r} and is not followed" if location else "")
 
 
 def json_body(body: Mapping[str, Json]) -> bytes:
-    """Write a body as compact JSON."""
+    """Encode a body as compact JSON."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")

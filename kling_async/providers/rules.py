@@ -1,4 +1,4 @@
-"""What a parameter may be. A rule's text completes the sentence "the field ..."."""
+"""Rules for the values of parameters. A rule's text completes the sentence "the field ..."."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ from typing import TypeGuard
 
 from attrs import frozen
 
-from ..inputs import Shot
+from ..types.inputs import Shot
 
-__all__ = ["Address", "Addresses", "Flag", "Length", "OneOf", "Passed", "Range", "Rule", "Shots", "suggestion"]
+__all__ = ["Boolean", "OneOf", "Range", "Rule", "Shots", "Text", "Unchecked", "Url", "UrlList", "suggestion"]
 
 
 class Rule(ABC):
-    """What a parameter may be; its text completes the sentence "the field ..."."""
+    """The allowed values of a parameter; its text completes the sentence "the field ..."."""
 
     @abstractmethod
     def allows(self, value: object) -> bool:
-        """Return whether the value may be sent."""
+        """Return whether a value is allowed."""
 
     def hint(self, value: object) -> str:
-        """Return what helps with a value that is not allowed, or nothing."""
+        """Return a hint about a value that is not allowed, or an empty string."""
         return ""
 
 
-def suggestion(wrong: str, right: Iterable[str]) -> str:
-    """Return the right word that a wrong one resembles, as a question, or nothing."""
-    words = {word.lower(): word for word in right}
-    near = difflib.get_close_matches(str(wrong).lower(), words, n=1)
+def suggestion(unknown: str, known: Iterable[str]) -> str:
+    """Return the known word closest to an unknown one, as a question, or an empty string."""
+    words = {word.lower(): word for word in known}
+    # A lower cutoff suggests unrelated words, such as "shots" for "notes".
+    near = difflib.get_close_matches(str(unknown).lower(), words, n=1, cutoff=0.65)
     return f"; did you mean {words[near[0]]}?" if near else ""
 
 
-def _tuple(value: object) -> TypeGuard[tuple[object, ...]]:
+def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
     return isinstance(value, tuple)
 
 
@@ -51,7 +52,7 @@ class OneOf(Rule):
         return "must be one of " + ", ".join(map(str, self.values))
 
     def hint(self, value: object) -> str:
-        # Words have typos; one number or ratio is not a slip for the next.
+        # Words have typos; one number or ratio is no typo of another.
         if not isinstance(value, str) or not any(map(str.isalpha, value)):
             return ""
         return suggestion(value, map(str, self.values))
@@ -59,41 +60,41 @@ class OneOf(Rule):
 
 @frozen
 class Range(Rule):
-    """A number between two bounds, both allowed."""
+    """A number between two bounds, both included."""
 
     low: float
     high: float
-    whole: bool = True
+    integer: bool = True
 
     def allows(self, value: object) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
+        if isinstance(value, bool) or not isinstance(value, int if self.integer else (int, float)):
             return False
         return self.low <= value <= self.high
 
     def __str__(self) -> str:
-        return f"must be {'a whole number ' if self.whole else ''}from {self.low:g} to {self.high:g}"
+        return f"must be {'a whole number ' if self.integer else ''}from {self.low:g} to {self.high:g}"
 
 
 @frozen
-class Length(Rule):
-    """A text with a length in characters, blank not counting as text."""
+class Text(Rule):
+    """A string with a length in characters; leading and trailing blanks do not count towards the minimum."""
 
-    most: int | None = None
-    least: int = 1
+    max_length: int | None = None
+    min_length: int = 1
 
     def allows(self, value: object) -> bool:
-        if not isinstance(value, str) or len(value.strip()) < self.least:
+        if not isinstance(value, str) or len(value.strip()) < self.min_length:
             return False
-        return self.most is None or len(value) <= self.most
+        return self.max_length is None or len(value) <= self.max_length
 
     def __str__(self) -> str:
-        if self.most is None:
+        if self.max_length is None:
             return "must be text, and not blank"
-        return f"must be text of {self.least:,} to {self.most:,} characters"
+        return f"must be text of {self.min_length:,} to {self.max_length:,} characters"
 
 
 @frozen
-class Flag(Rule):
+class Boolean(Rule):
     """True or False."""
 
     def allows(self, value: object) -> bool:
@@ -103,69 +104,69 @@ class Flag(Rule):
         return "must be True or False"
 
 
-_ADDRESS = re.compile(r"https?://[^\s/?#]+\S*")
+_URL = re.compile(r"https?://[^\s/?#]+\S*")
 
 
 _NO_UPLOAD = (
-    ": the provider documents addresses only, no local path, no data URI and no upload, so put the file where it can "
-    "be fetched"
+    ": the provider documents URLs only, no local path, no data URI and no upload, so put the file where it can be "
+    "fetched"
 )
 
 
 @frozen
-class Address(Rule):
-    """The address of a file that the provider can fetch."""
+class Url(Rule):
+    """The http or https URL of a file that the provider can fetch."""
 
     def allows(self, value: object) -> bool:
-        return isinstance(value, str) and _ADDRESS.fullmatch(value) is not None
+        return isinstance(value, str) and _URL.fullmatch(value) is not None
 
     def __str__(self) -> str:
-        return "must be an http or https address"
+        return "must be an http or https URL"
 
     def hint(self, value: object) -> str:
         return _NO_UPLOAD
 
 
 @frozen
-class Addresses(Rule):
-    """Addresses of files that the provider can fetch, up to a number."""
+class UrlList(Rule):
+    """URLs of files that the provider can fetch, up to a maximum number."""
 
-    most: int
+    max_items: int
 
     def allows(self, value: object) -> bool:
-        return _tuple(value) and len(value) <= self.most and all(Address().allows(one) for one in value)
+        return _is_tuple(value) and len(value) <= self.max_items and all(Url().allows(one) for one in value)
 
     def __str__(self) -> str:
-        return f"takes at most {self.most}, and each {Address()}"
+        return f"takes at most {self.max_items}, and each {Url()}"
 
     def hint(self, value: object) -> str:
-        return _NO_UPLOAD if _tuple(value) and not all(map(Address().allows, value)) else ""
+        return _NO_UPLOAD if _is_tuple(value) and not all(map(Url().allows, value)) else ""
 
 
 @frozen
 class Shots(Rule):
-    """Parts of a video, up to a number; each prompt up to a length."""
+    """Shots of a video, up to a maximum number; the prompt of each has a rule of its own."""
 
-    most: int
-    prompt: Length = Length(512)
+    max_items: int
+    prompt: Text = Text(512)
 
     def allows(self, value: object) -> bool:
-        if not _tuple(value) or len(value) > self.most:
+        if not _is_tuple(value) or len(value) > self.max_items:
             return False
         return all(isinstance(shot, Shot) and self.prompt.allows(shot.prompt) for shot in value)
 
     def __str__(self) -> str:
-        return f"takes at most {self.most} shots, and the prompt of each {self.prompt}"
+        return f"takes at most {self.max_items} shots, and the prompt of each {self.prompt}"
 
 
 @frozen
-class Passed(Rule):
-    """Anything; it is passed through, since what it may be is not documented."""
+class Unchecked(Rule):
+    """Any value; it is passed through, since its allowed values are not documented."""
 
-    what: str
+    description: str
 
     def allows(self, value: object) -> bool:
         return True
 
     def __str__(self) -> str:
-        return f"is passed through ({self.what})"
+        return f"is passed through ({self.description})"

@@ -1,4 +1,4 @@
-"""What tests need, ours and yours: a clock that leaps, a sandbox for the providers, and tests of journals."""
+"""For tests, ours and yours: an auto-jumping clock, a sandbox of the providers, a conformance suite for journals."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from .journals import JournalSuite
 from .sandbox import (
     FAULTS,
     RESULT_SHAPES,
-    Entry,
-    FaultNote,
+    Charge,
+    FaultSpec,
+    FaultStage,
     Fixed,
     Latency,
+    LoggedRequest,
     LogNormal,
-    Moment,
     Sandbox,
     SandboxApp,
     SandboxServer,
-    Seen,
     Uniform,
     serve_forever,
 )
@@ -24,17 +24,17 @@ from .sandbox import (
 __all__ = [
     "FAULTS",
     "RESULT_SHAPES",
-    "Entry",
-    "FaultNote",
+    "Charge",
+    "FaultSpec",
+    "FaultStage",
     "Fixed",
     "JournalSuite",
     "Latency",
     "LogNormal",
-    "Moment",
+    "LoggedRequest",
     "Sandbox",
     "SandboxApp",
     "SandboxServer",
-    "Seen",
     "Uniform",
     "VirtualClock",
     "serve_forever",

@@ -1,10 +1,10 @@
-"""A clock that leaps: minutes of waiting pass in milliseconds, and in the same order as they would have.
+"""An auto-jumping clock: minutes of waiting pass in milliseconds, in the same order.
 
-Time stands still while any task can run. When every task is blocked, nothing can happen before the earliest
-sleeper wakes, so the clock jumps there. Work in threads and on sockets looks blocked to it, so use it with
-transports that live in the process; `anyio` deadlines keep to the machine's own time.
+Time stops while any task can run. When all tasks are blocked, the clock jumps to the earliest sleeper. It cannot see
+work in threads and on sockets, so use it with transports that live in the process; `anyio` deadlines keep the machine's
+own time.
 
-The idea is the autojump clock of trio's testing package.
+The idea is `trio.testing.MockClock` with its `autojump_threshold`.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from typing import Self
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ..effects.background import Background, Tasks
-from ..effects.signals import defer_interrupts
+from ..system.background import Background, Tasks
+from ..system.interrupts import defer_interrupts
 
 __all__ = ["VirtualClock"]
 
 _TURNS = 10_000
-"""Turns of asyncio's loop to look for quiet before falling back on anyio's own, coarser wait."""
+"""Maximum turns of asyncio's loop until all tasks are blocked, before falling back on anyio's own, coarser wait."""
 
 
 class VirtualClock:
-    """A clock for tests that leaps over waiting; enter it with ``async with``.
+    """An auto-jumping clock for tests; enter it with ``async with``.
 
     Args:
-        seed: what `dice` is drawn from; the same seed throws the same numbers.
-        start: what `utc` tells when `now` is 0; aware.
+        seed: of `random`; the same seed gives the same numbers.
+        start: the time of `utc` when `now` is 0; aware.
     """
 
     def __init__(self, *, seed: int = 0, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
@@ -44,9 +44,9 @@ class VirtualClock:
         self._seed = seed
         self._start = start
         self._now = 0.0
-        self._throws = 0
-        self._numbered = 0
-        # The heap may hold sleepers that were cancelled; `_sleepers` is what counts.
+        self._draws = 0
+        self._last_number = 0
+        # The heap may hold cancelled sleepers; `_sleepers` is authoritative.
         self._heap: list[tuple[float, int]] = []
         self._sleepers: dict[int, anyio.Event] = {}
         self._arrival: anyio.Event | None = None
@@ -59,7 +59,7 @@ class VirtualClock:
         if self._background is not None:
             raise RuntimeError("this VirtualClock is running already")
         self._arrival = anyio.Event()
-        self._background = Background(self._driven)
+        self._background = Background(self._driving)
         await self._background.open()
         return self
 
@@ -72,14 +72,14 @@ class VirtualClock:
             await background.aclose()
 
     @asynccontextmanager
-    async def _driven(self) -> AsyncGenerator[None]:
+    async def _driving(self) -> AsyncGenerator[None]:
         async with Tasks() as tasks:
             tasks.start(self._drive)
             yield
 
     @contextmanager
     def hold(self) -> Generator[None]:
-        """Stand still while this is entered, since a thread is at work."""
+        """Stop the clock while this is entered, as long as a thread is busy."""
         self._holds += 1
         try:
             yield
@@ -90,32 +90,32 @@ class VirtualClock:
 
     @property
     def sleepers(self) -> int:
-        """How many tasks are asleep on this clock."""
+        """The number of tasks that sleep on this clock."""
         return len(self._sleepers)
 
     def now(self) -> float:
-        """Return seconds since it was made."""
+        """Return seconds since the clock was made."""
         return self._now
 
     def utc(self) -> datetime:
-        """Return the time of day, aware, in UTC."""
+        """Return the date and time, aware, in UTC."""
         return self._start + timedelta(seconds=self._now)
 
-    def dice(self) -> float:
-        """Return a number drawn evenly from 0 up to, not including, 1."""
-        self._throws += 1
-        digest = hashlib.blake2b(f"{self._seed}:{self._throws}".encode(), digest_size=8).digest()
+    def random(self) -> float:
+        """Return a random number, uniform in [0, 1)."""
+        self._draws += 1
+        digest = hashlib.blake2b(f"{self._seed}:{self._draws}".encode(), digest_size=8).digest()
         return (int.from_bytes(digest, "big") >> 11) / (1 << 53)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait that many seconds of this clock; at least one turn of the event loop."""
+        """Sleep that many seconds of this clock; at least one turn of the event loop."""
         if not seconds > 0:
             await checkpoint()
             return
         if self._arrival is None:
             raise RuntimeError("nothing moves this VirtualClock: enter it first, with `async with`")
-        self._numbered += 1
-        number, event = self._numbered, anyio.Event()
+        self._last_number += 1
+        number, event = self._last_number, anyio.Event()
         self._sleepers[number] = event
         heapq.heappush(self._heap, (self._now + seconds, number))
         self._arrival.set()
@@ -129,16 +129,16 @@ class VirtualClock:
     @defer_interrupts
     async def _drive(self) -> None:
         while True:
-            await _everyone_is_blocked()
+            await _all_blocked()
             if self._holds:
                 self._released = anyio.Event()
                 await self._released.wait()
-            elif not self._leap():
+            elif not self._jump():
                 self._arrival = anyio.Event()
                 await self._arrival.wait()
 
-    def _leap(self) -> bool:
-        """Go to the earliest sleeper and wake all that are due then."""
+    def _jump(self) -> bool:
+        """Jump to the earliest sleeper and wake all that are due then. Returns False without sleepers."""
         while self._heap and self._heap[0][1] not in self._sleepers:
             heapq.heappop(self._heap)
         if not self._heap:
@@ -151,7 +151,7 @@ class VirtualClock:
         return True
 
 
-async def _everyone_is_blocked() -> None:
+async def _all_blocked() -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -161,7 +161,7 @@ async def _everyone_is_blocked() -> None:
     quiet = False
     for _ in range(_TURNS):
         await checkpoint()
-        # Twice in a row: a cancellation that was asked for reaches its task a turn later.
+        # Twice in a row: a requested cancellation reaches its task one turn later.
         was_quiet, quiet = quiet, _asyncio_is_quiet()
         if was_quiet and quiet:
             return
@@ -172,7 +172,7 @@ def _asyncio_is_quiet() -> bool:
     this = asyncio.current_task()
     for task in asyncio.all_tasks():
         if task is not this:
-            # Private, and what anyio itself looks at: asyncio has no public way to ask.
+            # Private, and read by anyio as well: asyncio has no public way to tell.
             waiter: asyncio.Future[object] | None = getattr(task, "_fut_waiter", None)
             if waiter is None or waiter.done():
                 return False

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import define, field
 
-from kling_async.report import ReportRow
-from kling_async.report.page import render
+from kling_async.runs.report import ReportRow
+from kling_async.runs.report.page import render
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

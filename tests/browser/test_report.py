@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from kling_async.report import ReportRow, gallery
+from kling_async.runs.report import ReportRow, gallery
 
 pytestmark = pytest.mark.browser
 
@@ -93,27 +93,27 @@ def test_both_colour_schemes_can_be_read(open_page, report, scheme) -> None:
         assert {} == {text: ratio for text, ratio in contrasts.items() if ratio < 4.5}
 
 
-def test_pictures_are_shown(open_page, report) -> None:
-    """Each picture in view is loaded, and leads to its file."""
+def test_images_are_shown(open_page, report) -> None:
+    """Each image in view is loaded, and leads to its file."""
     with open_page(report) as opened:
-        picture = opened.page.locator("article img").first
-        picture.scroll_into_view_if_needed()
+        image = opened.page.locator("article img").first
+        image.scroll_into_view_if_needed()
         opened.page.wait_for_function("document.querySelector('article img').naturalWidth > 0")
         with opened.page.expect_navigation():
-            picture.click()
+            image.click()
         assert opened.page.url.endswith("media/shot-0001-0.png")
 
 
-def test_a_film_shows_its_first_frame_and_plays(open_page, report, run) -> None:
-    """A film loads nothing until it comes near; then it has a picture, and it plays."""
+def test_a_video_shows_its_first_frame_and_plays(open_page, report, run) -> None:
+    """A video loads nothing until it comes near; then it has a image, and it plays."""
     with open_page(report) as opened:
-        film = opened.page.locator("video").last
-        assert "none" == film.get_attribute("preload")
-        film.scroll_into_view_if_needed()
-        film.evaluate("film => new Promise(done => film.readyState > 0 ? done() : film.onloadedmetadata = done)")
-        assert film.evaluate("film => film.videoWidth") > 0
-        film.evaluate("film => { film.muted = true; return film.play(); }")
-        film.evaluate("film => new Promise(done => film.ontimeupdate = () => film.currentTime > 0.2 && done())")
+        video = opened.page.locator("video").last
+        assert "none" == video.get_attribute("preload")
+        video.scroll_into_view_if_needed()
+        video.evaluate("video => new Promise(done => video.readyState > 0 ? done() : video.onloadedmetadata = done)")
+        assert video.evaluate("video => video.videoWidth") > 0
+        video.evaluate("video => { video.muted = true; return video.play(); }")
+        video.evaluate("video => new Promise(done => video.ontimeupdate = () => video.currentTime > 0.2 && done())")
         assert opened.page.get_by_role("link", name="open video").first.get_attribute("href").endswith(".mp4")
 
 
@@ -158,7 +158,7 @@ def test_every_control_is_reached_by_keyboard(open_page, report) -> None:
     with open_page(report) as opened:
         everything = opened.page.evaluate(CONTROLS)
         unseen = []
-        for _ in range(everything * 8):  # a film has stops of its own inside
+        for _ in range(everything * 8):  # a video has stops of its own inside
             opened.page.keyboard.press("Tab")
             name, words, outline = opened.page.evaluate(FOCUS)
             if name == "BODY":
@@ -170,7 +170,7 @@ def test_every_control_is_reached_by_keyboard(open_page, report) -> None:
 
 
 def test_keys_work_the_controls(open_page, report, run) -> None:
-    """Arrows choose a status, Enter opens a picture, and the first Tab offers to skip to the jobs."""
+    """Arrows choose a status, Enter opens a image, and the first Tab offers to skip to the jobs."""
     with open_page(report) as opened:
         opened.page.keyboard.press("Tab")
         opened.page.keyboard.press("Enter")
@@ -185,7 +185,7 @@ def test_keys_work_the_controls(open_page, report, run) -> None:
 
 
 def test_a_screen_reader_finds_its_way(open_page, report) -> None:
-    """There are landmarks, headings, descriptions of pictures, and a live count."""
+    """There are landmarks, headings, descriptions of images, and a live count."""
     with open_page(report) as opened:
         for role in ("banner", "main", "search"):
             assert 1 == opened.page.get_by_role(role).count()
@@ -238,7 +238,9 @@ def test_hostile_text_stays_text(open_page, write_report, run) -> None:
     """Whatever a prompt, a key, a cause or a name says is shown, and nothing of it is done."""
     rows = [
         evolve(
-            run[0], **dict.fromkeys(("key", "prompt", "cause", "advice", "provider", "model", "status"), text), files=()
+            run[0],
+            **dict.fromkeys(("key", "prompt", "cause", "advice", "provider", "model", "failure"), text),
+            files=(),
         )
         for text in HOSTILE
     ]
@@ -337,7 +339,7 @@ def test_a_very_large_run_is_shown(open_page, write_report, sample_run, scripts)
 
 
 def test_the_gallery_for_notebooks(open_page, sample_run, run, tmp_path) -> None:
-    """Its pictures and films are shown with no style of the page around them."""
+    """Its images and videos are shown with no style of the page around them."""
     sample_run.write_files(run[:24], tmp_path)
     path = tmp_path / "notebook.html"
     path.write_text(f"<!doctype html><meta charset=utf-8><body>{gallery(run)}", encoding="utf-8")

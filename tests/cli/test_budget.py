@@ -1,4 +1,4 @@
-"""What it takes to finish a run, in words and in flags."""
+"""The budget that finishes a run, as text and as flags."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ SOME = Needed(spent=Decimal("1.2"), rest=Decimal("0.60"), jobs=20, unpriced=(), 
 
 
 @pytest.mark.parametrize(
-    ("needed", "flags", "told"),
+    ("needed", "flags", "text"),
     [
-        (SOME, "--max-cost 1.80", "--max-cost 1.80 would finish it: $1.20 spent at most, and up to $0.60 for 20 jobs "),
-        (evolve(SOME, rest=Decimal("0.0125"), jobs=1), "--max-cost 1.2125", "up to $0.0125 for 1 job not sent"),
+        (
+            SOME,
+            "--max-cost 1.80",
+            "--max-cost 1.80 would finish it: at most $1.20 spent, up to $0.60 for 20 ",
+        ),
+        (evolve(SOME, rest=Decimal("0.0125"), jobs=1), "--max-cost 1.2125", "up to $0.0125 for 1 remaining job."),
         (
             evolve(SOME, unpriced=("m", "m"), options=Options(accept_changed=True)),
             "--max-cost 1.80 --price m=USD --accept-changed",
-            "--max-cost 1.80 would finish it, plus what 2 jobs without a known price cost: ",
+            "--max-cost 1.80 would finish it, plus the cost of 2 jobs without a known price: ",
         ),
     ],
 )
-def test_what_would_finish_a_run_is_never_too_little(needed: Needed, flags: str, told: str) -> None:
-    """Amounts are told to their last digit, and what has no price is told as that."""
+def test_what_would_finish_a_run_is_never_too_little(needed: Needed, flags: str, text: str) -> None:
+    """Amounts are exact, and jobs without a price are counted."""
     assert flags == needed.flags
-    assert told in str(needed)
+    assert text in str(needed)

@@ -65,7 +65,7 @@ def test_demo_does_the_main_job(run: Run, folder: Path) -> None:
     assert {".png", ".mp4"} == {Path(name).suffix for name in files}
     for word in ("gptproto", "apiinone", "ContentRejected", "fox-0.png", "waves-0.mp4"):
         assert word in shown.stdout
-    assert "said 429" in shown.stderr
+    assert "rate-limited (429)" in shown.stderr
     assert "charged more than once" in shown.stderr
     assert "kling-async generate" in shown.stderr
     again = run("demo")
@@ -181,7 +181,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_money(run: Run, folder: 
         ("a cat [[refused]]", 1, "ContentRejected"),
         ("a cat [[failed:no luck]]", 1, "no luck"),
         ("a cat [[lost]]", 1, "Money may have been spent"),
-        ("a cat [[broke]]", 3, "InsufficientBalance"),
+        ("a cat [[no_balance]]", 3, "InsufficientBalance"),
         ("a cat [[unauthorized]]", 3, "AuthenticationError"),
     ],
 )
@@ -219,12 +219,26 @@ def test_models_lists_every_model(run: Run) -> None:
     assert "did you mean kling-3?" in wrong.stderr
 
 
+def test_providers_show_capabilities_with_their_sources(run: Run) -> None:
+    """Each capability is a row with a value for each provider, and each source is written out."""
+    shown = run("providers", GPTPROTO_API_KEY="sk-canary-7f3a9b")
+    assert 0 == shown.returncode, shown.stderr
+    assert "GPTPROTO_API_KEY is set" in shown.stdout
+    assert "set APIINONE_API_KEY" in shown.stdout
+    for provider in PROVIDERS.values():
+        for name, fact in provider.capabilities:
+            row = next(line for line in shown.stdout.splitlines() if line.strip().startswith(name.replace("_", " ")))
+            assert str(fact) in row
+            assert f"{fact.source.certainty}: {fact.source.where}" in shown.stdout
+    assert "sk-canary" not in shown.stdout + shown.stderr
+
+
 def test_doctor_shows_no_key(run: Run) -> None:
     """Versions and settings, with where they come from, and never the key itself; 3 if no provider can be used."""
     shown = run("doctor", GPTPROTO_API_KEY="sk-canary-7f3a9b", APIINONE_BASE_URL="nonsense")
     assert 0 == shown.returncode
     assert "httpx" in shown.stdout
-    assert "GPTPROTO_API_KEY (16 characters)" in shown.stdout
+    assert "GPTPROTO_API_KEY is set (16 characters)" in shown.stdout
     assert "Malformed base URL" in shown.stdout
     assert "sk-canary" not in shown.stdout + shown.stderr
     assert 3 == run("doctor").returncode
@@ -271,7 +285,7 @@ def test_sandbox_on_a_taken_port_says_so(run: Run, served: Served) -> None:
     port = served[1]["GPTPROTO_BASE_URL"].rpartition(":")[2]
     shown = run("sandbox", "--port", port)
     assert 2 == shown.returncode
-    assert f"Port {port} cannot be used" in shown.stderr
+    assert f"Cannot use port {port}" in shown.stderr
 
 
 def test_sandbox_lists_its_faults(run: Run) -> None:
@@ -325,7 +339,7 @@ def test_ctrl_c_while_the_report_is_written_is_130(folder: Path, served: Served)
     """Ctrl-C in the last step of a run ends with 130; the folder has what is needed to make the report anew."""
     settings = served[1]
     (folder / "jobs.jsonl").write_text('{"key": "a", "prompt": "a cat"}\n', encoding="utf-8")
-    command = [sys.executable, "-c", STRIKES, "kling_async.report.page", "batch", "jobs.jsonl"]
+    command = [sys.executable, "-c", STRIKES, "kling_async.runs.report.page", "batch", "jobs.jsonl"]
     shown = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, check=False, timeout=60, env=os.environ | settings
     )

@@ -1,4 +1,4 @@
-"""One folder, one run: which sheets belong to it, and what becomes of its rows when they come again."""
+"""One directory, one run: which job files belong to it, and what happens to rows that are given again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kling_async.cli import build_app
-from kling_async.folder import RunFolder
+from kling_async.runs.directory import RunDirectory
 from kling_async.testing import Fixed, Sandbox, SandboxServer
 
 CALMLY = ("--progress", "none", "-p", "apiinone")
@@ -24,7 +24,7 @@ import sys, pathlib
 file = pathlib.Path(sys.argv[1])
 file.write_text(file.read_text().replace("[[refused]]", "mended"))
 """
-"""Mends a sheet as a person does in an editor."""
+"""Edits a job file as a person does."""
 
 Type = Callable[..., int]
 
@@ -56,7 +56,7 @@ def typed() -> Type:
 
 
 def write(name: str, prompts: dict[str, str], folder: Path | None = None) -> None:
-    """Write a CSV sheet of prompts by key."""
+    """Write a CSV job file of prompts by key."""
     lines = ["key,prompt", *(f'{key},"{prompt}"' for key, prompt in prompts.items())]
     ((folder or Path()) / name).write_text("\n".join(lines) + "\n")
 
@@ -71,6 +71,12 @@ def statuses(folder: Path) -> dict[str, str]:
     """Return the status of each job, in the order of the results."""
     lines = (folder / "results.jsonl").read_text().splitlines()
     return {row["key"]: row["status"] for row in map(json.loads, lines)}
+
+
+def failures(folder: Path) -> dict[str, str | None]:
+    """Return the kind of failure of each job that has failed."""
+    lines = (folder / "results.jsonl").read_text().splitlines()
+    return {row["key"]: row["failure"] for row in map(json.loads, lines) if row["status"] == "failed"}
 
 
 def about(folder: Path) -> dict[str, Any]:
@@ -94,8 +100,9 @@ def test_what_failed_is_mended_as_the_guide_says(
     first = ("batch", "jobs.csv", "--fail-fast", "--max-open", "2", *CALMLY)
     assert 1 == typed(*first)
     jobs = Path("jobs")
-    assert {"k2": "refused", "k6": "planned"}.items() <= statuses(jobs).items()
-    script = commands_of("Mending what failed")
+    assert {"k2": "failed", "k6": "planned"}.items() <= statuses(jobs).items()
+    assert {"k2": "refused"} == failures(jobs)
+    script = commands_of("Correct failed jobs")
     assert script.endswith("kling-async batch fixed.jsonl -o jobs\n")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     Path("editor.py").write_text(EDITOR)
@@ -107,7 +114,7 @@ def test_what_failed_is_mended_as_the_guide_says(
     assert "kling-async resume jobs" in told
     assert 0 == typed("status", "jobs", "--json")
     status = json.loads(capfd.readouterr().out)
-    assert ("jobs.csv", 6) == (status["sheet"], status["jobs"])
+    assert ("jobs.csv", 6) == (status["job_file"], status["jobs"])
     assert list(CATS) == list(statuses(jobs))
     assert {"k2": "succeeded", "k6": "planned"}.items() <= statuses(jobs).items()
     assert 0 == typed("resume", "jobs", "--progress", "none")
@@ -116,7 +123,7 @@ def test_what_failed_is_mended_as_the_guide_says(
     assert "Run of jobs.csv" in (jobs / "report.html").read_text()
     before = sandbox.submits
     assert (0, before) == (typed(*first), sandbox.submits)
-    assert "1 row was mended" in capfd.readouterr().err
+    assert "1 row edited in the directory since" in capfd.readouterr().err
     assert CATS | {"k2": "a cat mended"} == rows(jobs)
     assert all(sandbox.billed(prompt) == 1 for prompt in rows(jobs).values())
 
@@ -126,7 +133,7 @@ def test_a_mended_row_is_not_taken_back_before_it_is_sent(typed: Type, sandbox: 
     write("m.csv", {"a": "a cat [[refused]]", "b": "a dog"})
     assert 1 == typed("batch", "m.csv", *CALMLY)
     write("fixed.csv", {"a": "a cat"})
-    RunFolder(Path("m")).keep_jobs([*_jobs("fixed.csv"), *_jobs("m.csv")[1:]])
+    RunDirectory(Path("m")).write_jobs([*_jobs("fixed.csv"), *_jobs("m.csv")[1:]])
     assert 0 == typed("batch", "m.csv", *CALMLY)
     assert ({"a": "a cat", "b": "a dog"}, 1) == (rows(Path("m")), sandbox.billed("a cat"))
     typed("batch", "m.csv", "--accept-changed", *CALMLY)
@@ -134,10 +141,10 @@ def test_a_mended_row_is_not_taken_back_before_it_is_sent(typed: Type, sandbox: 
 
 
 def _jobs(sheet: str) -> list[Any]:
-    from kling_async.sheets import read_sheet  # noqa: PLC0415
+    from kling_async.runs.jobfile import read_jobfile  # noqa: PLC0415
 
     with Path(sheet).open("rb") as lines:
-        return [job for row in read_sheet(lines, name=sheet) for job in row.jobs]
+        return [job for row in read_jobfile(lines, name=sheet) for job in row.jobs]
 
 
 def test_only_the_rows_of_a_correction_are_run(typed: Type, sandbox: Sandbox) -> None:
@@ -153,7 +160,7 @@ def test_only_the_rows_of_a_correction_are_run(typed: Type, sandbox: Sandbox) ->
     assert ("m.csv", ["apiinone"], 6) == (about(Path("m"))["sheet"], about(Path("m"))["settings"]["provider"], 6)
 
 
-def test_another_sheet_is_refused_without_merge(
+def test_another_job_file_is_rejected_without_merge(
     typed: Type, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Any key that the run does not know makes it another sheet: nothing is sent or changed, and three are named."""
@@ -165,7 +172,7 @@ def test_another_sheet_is_refused_without_merge(
     capfd.readouterr()
     assert 2 == typed("batch", "other.csv", "-o", "m", *CALMLY)
     told = capfd.readouterr().err
-    for word in ("m holds the run of m.csv", "4 of the 4 jobs", "z1", "z2", "z3", "--merge", "-o", "Nothing was sent"):
+    for word in ('"m" has the run of m.csv', "4 of the 4 jobs", "z1", "z2", "z3", "--merge", "-o", "Nothing was sent"):
         assert word in told, told
     assert "z4" not in told
     assert kept == {path: path.read_bytes() for path in Path("m").iterdir() if path.is_file()}
@@ -184,7 +191,7 @@ def test_a_row_without_a_key_is_mended_where_it_has_one(
     assert 1 == typed("batch", "m.csv", *CALMLY)
     Path("m.csv").write_text("prompt\na cat\na dog\n")
     assert 2 == typed("batch", "m.csv", *CALMLY)
-    assert "mend it in m/failed.jsonl" in " ".join(capfd.readouterr().err.split())
+    assert "Edit it in m/failed.jsonl" in " ".join(capfd.readouterr().err.split())
     failed = Path("m/failed.jsonl")
     failed.write_text(failed.read_text().replace(" [[refused]]", ""))
     assert 0 == typed("batch", str(failed), *CALMLY)
@@ -192,13 +199,13 @@ def test_a_row_without_a_key_is_mended_where_it_has_one(
     assert (1, 1) == (sandbox.billed("a cat"), sandbox.billed("a dog"))
 
 
-def test_a_folder_is_named_after_its_sheet(typed: Type, sandbox: Sandbox) -> None:
+def test_a_directory_is_named_after_its_job_file(typed: Type, sandbox: Sandbox) -> None:
     """Without -o each sheet has a folder of its own; one without a suffix has `out`, as stdin has."""
     Path("sheets").mkdir()
     for name in ("a.csv", "sheets/b.2.csv", "c"):
         write(name, {"x": f"a cat of {name}"})
         assert 0 == typed("batch", name, *CALMLY)
-    assert all(RunFolder(Path(name)).holds_run for name in ("a", "b.2", "out"))
+    assert all(RunDirectory(Path(name)).holds_run for name in ("a", "b.2", "out"))
     assert 3 == sandbox.submits
 
 
@@ -243,7 +250,7 @@ def test_a_key_that_comes_twice_is_a_fault(typed: Type, sandbox: Sandbox, capfd:
     [key] = rows(Path("m"))
     Path("two.jsonl").write_text(f'{{"key": "{key}", "prompt": "a cat"}}\n{{"prompt": "a cat"}}\n')
     assert 2 == typed("batch", "two.jsonl", "-o", "m", *CALMLY)
-    assert "two.jsonl:2: key: is the key of an earlier row, too" in capfd.readouterr().err
+    assert f'two.jsonl:2: duplicate key "{key}" (first used in an earlier row)' in capfd.readouterr().err
     assert 1 == sandbox.submits
 
 
@@ -256,17 +263,18 @@ def test_the_budget_that_would_finish_is_named(
     write("some.csv", {"k2": "a cat, mended", "k4": CATS["k4"]})
     assert 4 == typed("batch", "m.csv", "--max-cost", "0.024", *CALMLY)
     told = " ".join(capfd.readouterr().err.split())
-    assert "--max-cost 0.06 would finish it: $0.024 spent at most, and up to $0.036 for 3 jobs not sent." in told
+    assert "--max-cost 0.06 would finish it: at most $0.024 spent, up to $0.036 for 3 remaining jobs." in told
     assert "Nothing was sent" not in told
     if sheet == "some.csv":
         assert 4 == typed("batch", sheet, "-o", "m", "--max-cost", "0.025", "--progress", "none")
         assert "planned" == statuses(Path("m"))["k2"]
         told = " ".join(capfd.readouterr().err.split())
-    _, _, next_command = told.rpartition("Go on with: kling-async ")
+    _, _, next_command = told.rpartition("Resume with: kling-async ")
     assert next_command.startswith("resume m --max-cost 0.0")
     typed(*next_command.split()[:4], "--progress", "none")
     wanted = {"k2": "refused"} if sheet == "m.csv" else {}
-    assert dict.fromkeys(CATS, "succeeded") | wanted == statuses(Path("m"))
+    assert dict.fromkeys(CATS, "succeeded") | dict.fromkeys(wanted, "failed") == statuses(Path("m"))
+    assert wanted == failures(Path("m"))
     assert float(next_command.split()[3]) == pytest.approx(float(sandbox.spent))
 
 
@@ -278,11 +286,11 @@ def test_a_retry_that_its_budget_ended_says_so_too(
     assert 1 == typed("batch", "m.csv", *CALMLY)
     assert 4 == typed("resume", "m", "--retry-failed", "--max-cost", "0.011", "--progress", "none")
     told = " ".join(capfd.readouterr().err.split())
-    assert "up to $0.072 for 6 jobs not sent" in told
+    assert "up to $0.072 for 6 remaining jobs" in told
     assert "resume m --max-cost 0.072 --retry-failed" in told
 
 
-def test_a_folder_that_lost_its_description_keeps_its_rows(typed: Type, sandbox: Sandbox) -> None:
+def test_a_directory_without_metadata_keeps_its_rows(typed: Type, sandbox: Sandbox) -> None:
     """Without run.json, or with one of an earlier version, the rows and the journal say what the run is."""
     write("m.csv", {"a": "a cat", "b": "a dog"})
     assert 0 == typed("batch", "m.csv", *CALMLY)

@@ -1,4 +1,4 @@
-"""The page of commands says all that the program takes."""
+"""The page of commands has all commands and options of the program."""
 
 from __future__ import annotations
 
@@ -15,8 +15,20 @@ def test_every_command_and_option_is_there(tmp_path: Path) -> None:
     module.write_commands_page(tmp_path / "commands.md")
     page = (tmp_path / "commands.md").read_text(encoding="utf-8")
     guide = (DOCS / "howto" / "command_line.md").read_text(encoding="utf-8")
-    names = ("batch", "plan", "resume", "status", "report", "unconfirmed", "generate", "models", "providers", "sandbox")
-    for name in (*names, "doctor", "demo"):
+    names = (
+        "batch",
+        "plan",
+        "resume",
+        "status",
+        "report",
+        "unconfirmed",
+        "generate",
+        "models",
+        "providers",
+        "sandbox",
+        "explain",
+    )
+    for name in (*names, "explain", "doctor", "demo"):
         assert f"## kling-async {name}\n" in page
         assert f"`kling-async {name}" in guide or f"$ kling-async {name}" in guide, name
     for option in ("--max-cost", "--price", "--fail-fast", "--retry-failed", "--progress", "--no-download", "--set"):

@@ -22,7 +22,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 
 @frozen
 class Expected:
-    """What an example is given, what it prints, which files it leaves, as patterns, and a library that it needs."""
+    """The arguments of an example, its output, patterns of the files it leaves, and a library that it needs."""
 
     arguments: tuple[str, ...] = ()
     printed: tuple[str, ...] = ()
@@ -32,18 +32,18 @@ class Expected:
 
 
 ELSEWHERE = frozenset({"fastapi_app.py", "resume.py"})
-"""What is not simply run to its end: `test_fastapi.py` has the one, a test below stops the other."""
+"""Not simply run to their end: `test_fastapi.py` has the one, a test below stops the other."""
 
 CELLS = """
 import ast, asyncio, inspect, pathlib, sys, types
 code = compile(pathlib.Path(sys.argv[1]).read_text(), "cells", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 asyncio.run(types.FunctionType(code, {"__name__": "__main__"})())
 """
-"""Runs a file as a notebook runs its cells: in an event loop that is there."""
+"""Runs a file as a notebook runs its cells: in a running event loop."""
 
 EXPECTED = {
     "batch.py": Expected(
-        printed=("[8 of 8, 0 running", "fox-linocut: fox-linocut-0.png\n", "heron-watercolour: "),
+        printed=("[8 of 8, 0 accepted", "fox-linocut: fox-linocut-0.png\n", "heron-watercolour: "),
         files=(*["out/*-linocut-0.png"] * 4, *["out/*-watercolour-0.png"] * 4),
     ),
     "batch_budget.py": Expected(
@@ -60,18 +60,21 @@ EXPECTED = {
         (
             "succeeded: image\n",
             "refused: change the prompt\n",
-            "unconfirmed: look it up before you send it again (image-",
+            "unconfirmed: check the provider's history (image-",
             "failed: out of ink\n",
             "not sent: prompt=' ': must be text",
         ),
     ),
-    "estimate.py": Expected(printed=("API in One: $0.036\n", "$1.20 to $12.00\n", "not published", "known? False\n")),
+    "estimate.py": Expected(
+        printed=("API in One: $0.036\n", "$1.20 to $12.00\n", "no published price", "known? False\n")
+    ),
+    "events.py": Expected(printed=(*["submitted "] * 3, *["finished "] * 3, *["done: "] * 3, *[" succeeded \n"] * 3)),
     "first_image.py": Expected(printed=(".png\n",), files=("out/image-*.png",)),
     "first_video.py": Expected(printed=(".mp4\n",), files=("out/video-*.mp4",)),
     "later.py": Expected(printed=("submitted heron\n", "heron-0.png\n"), files=("out/heron-0.png", "prediction.json")),
     "hundred.py": Expected(
         ("dragon [[refused]]",),
-        ("to spend: $1.320\n", "saved: 100\n", "ContentRejected: 10\n"),
+        ("expected cost: $1.32\n", "saved: 100\n", "ContentRejected: 10\n"),
         (*["hundred/*-*-0.png"] * 100,),
     ),
     "many.py": Expected(
@@ -89,10 +92,12 @@ EXPECTED = {
         printed=("POST /api/v3/kwaivgi/kling-image-o1/text-to-image 200\n", "GET /api/v3/predictions/", "succeeded\n")
     ),
     "pandas_frame.py": Expected(
-        printed=("A-3", "a mug of glass", "out/A-3-0.png"), files=("made.csv", *["out/A-*-0.png"] * 3), needs="pandas"
+        printed=("A-3", "a mug of glass", "out/A-3-0.png"),
+        files=("results.csv", *["out/A-*-0.png"] * 3),
+        needs="pandas",
     ),
     "sandbox_server.py": Expected(printed=("gptproto succeeded\n", "apiinone kling-image-o1 was billed 0.012\n")),
-    "sheet.py": Expected(
+    "job_file.py": Expected(
         ("jobs.csv",), printed=("3 jobs, expected cost: ", "fox done\n", "heron done\n"), files=(*["out/*.png"] * 3,)
     ),
     **dict.fromkeys(
@@ -109,7 +114,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def settings() -> Iterator[dict[str, str]]:
-    """Serve a quick sandbox, and hold the environment that points at it."""
+    """Serve a quick sandbox, and return an environment that points at it."""
     with SandboxServer(Sandbox(time_scale=0.005)) as server:
         pointed = {"PYTHONIOENCODING": "utf-8", "PYTHONDONTWRITEBYTECODE": "1"}
         for name in ("GPTPROTO", "APIINONE"):
@@ -118,12 +123,12 @@ def settings() -> Iterator[dict[str, str]]:
 
 
 def test_every_example_is_run() -> None:
-    """No example is without a test, and no test without an example."""
+    """Every example has a test, and every test an example."""
     assert sorted(ELSEWHERE.union(EXPECTED)) == sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
 def run(words: list[str], settings: dict[str, str], folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run an example as a user would, to its good end."""
+    """Run an example as a user would, to a successful end."""
     command = [sys.executable, *options, str(EXAMPLES / words[0]), *words[1:]]
     done = subprocess.run(
         command, cwd=folder, env=settings, capture_output=True, text=True, encoding="utf-8", timeout=200, check=False
@@ -134,7 +139,7 @@ def run(words: list[str], settings: dict[str, str], folder: Path, *options: str)
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_it_runs(name: str, settings: dict[str, str], tmp_path: Path) -> None:
-    """An example ends well, prints what its page says, and leaves its files."""
+    """An example succeeds, prints the output on its page, and leaves its files."""
     expected = EXPECTED[name]
     pytest.importorskip(expected.needs)
     (tmp_path / "jobs.csv").write_text("key,prompt\nfox,a fox\n,an owl\nheron,a heron\n", encoding="utf-8")
@@ -149,12 +154,12 @@ def test_it_runs(name: str, settings: dict[str, str], tmp_path: Path) -> None:
 
 @pytest.fixture
 def proxy() -> Iterator[tuple[str, list[str]]]:
-    """Serve a proxy that passes on what it is asked for, and notes it."""
-    asked: list[str] = []
+    """Serve a proxy that forwards requests, and records them."""
+    requests: list[str] = []
 
     class Passing(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked.append(f"{self.command} {self.path}")
+            requests.append(f"{self.command} {self.path}")
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             with httpx.Client(trust_env=False) as http:
                 answer = http.request(self.command, self.path, content=body, headers=dict(self.headers.items()))
@@ -171,7 +176,7 @@ def proxy() -> Iterator[tuple[str, list[str]]]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Passing) as serving:
         thread = threading.Thread(target=serving.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{serving.server_port}", asked
+        yield f"http://127.0.0.1:{serving.server_port}", requests
         serving.shutdown()
         thread.join()
 
@@ -179,18 +184,18 @@ def proxy() -> Iterator[tuple[str, list[str]]]:
 def test_everything_goes_through_the_proxy(
     settings: dict[str, str], proxy: tuple[str, list[str]], tmp_path: Path
 ) -> None:
-    """With a proxy in the transport, the submission and every look pass it, and keep their address."""
-    address, asked = proxy
-    run(["own_transport.py"], settings | {"MY_PROXY": address}, tmp_path)
+    """With a proxy in the transport, the submission and every poll go through it, and keep their URL."""
+    url, requests = proxy
+    run(["own_transport.py"], settings | {"MY_PROXY": url}, tmp_path)
     origin = settings["GPTPROTO_BASE_URL"]
-    assert asked[0] == f"POST {origin}/api/v3/kwaivgi/kling-image-o1/text-to-image"
-    assert asked[1:]
-    assert all(line.startswith(f"GET {origin}/api/v3/predictions/") for line in asked[1:])
+    assert requests[0] == f"POST {origin}/api/v3/kwaivgi/kling-image-o1/text-to-image"
+    assert requests[1:]
+    assert all(line.startswith(f"GET {origin}/api/v3/predictions/") for line in requests[1:])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a process of its own")
-def test_a_run_is_stopped_and_taken_up(tmp_path: Path) -> None:
-    """The lesson about Ctrl-C: stopped in the middle, it goes on; each is billed once; once more sends nothing."""
+def test_a_run_is_stopped_and_resumed(tmp_path: Path) -> None:
+    """The lesson about Ctrl-C: stopped in the middle, it resumes; each is billed once; a third run sends nothing."""
     with SandboxServer(Sandbox(time_scale=0.005)) as server:
         settings = {**os.environ, "GPTPROTO_BASE_URL": server.url, "GPTPROTO_API_KEY": server.sandbox.key}
         command = [sys.executable, str(EXAMPLES / "resume.py")]
@@ -200,10 +205,10 @@ def test_a_run_is_stopped_and_taken_up(tmp_path: Path) -> None:
             assert first.stdout is not None
             assert first.stdout.readline().startswith("fox-")
             first.send_signal(signal.SIGINT)
-            told, said = first.communicate(timeout=200)
-        assert first.returncode == 0, said
-        assert "once more to leave at once" in said
-        assert told.endswith(" of 40 are done.\nStopped; run it again.\n")
+            output, messages = first.communicate(timeout=200)
+        assert first.returncode == 0, messages
+        assert "Press Ctrl-C again to quit now" in messages
+        assert output.endswith(" of 40 are done.\nStopped; run it again.\n")
         assert 0 < server.sandbox.billed() < 40
         assert run(["resume.py"], settings, tmp_path).stdout.endswith("\n40 of 40 are done.\n")
         requests = len(server.sandbox.log)

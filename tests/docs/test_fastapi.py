@@ -46,7 +46,7 @@ def web(server: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def running(web: ModuleType) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-    """Start the app, give somebody who talks to it, and stop it again."""
+    """Start the app, yield a client of it, and stop it."""
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[httpx.AsyncClient]:
@@ -64,27 +64,27 @@ async def post(http: httpx.AsyncClient, prompt: str, **more: Any) -> dict[str, A
     """Start a job that the app accepts."""
     answer = await http.post("/jobs", json={"prompt": prompt, **more})
     assert answer.status_code == 202, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    status: dict[str, Any] = answer.json()
+    return status
 
 
-async def told(http: httpx.AsyncClient, key: str) -> list[dict[str, Any]]:
-    """Listen to a job until it is over."""
+async def events(http: httpx.AsyncClient, key: str) -> list[dict[str, Any]]:
+    """Return the events of a job until it has ended."""
     answer = await http.get(f"/jobs/{key}/events")
     assert answer.headers["content-type"].startswith("text/event-stream")
     return [json.loads(line.removeprefix("data: ")) for line in answer.text.split("\n\n") if line]
 
 
-async def test_a_job_is_begun_and_followed_to_its_end(web: ModuleType, server: SandboxServer) -> None:
-    """POST gives the key at once; the events end with the outputs, and GET says the same."""
+async def test_a_job_is_started_and_followed_to_its_end(web: ModuleType, server: SandboxServer) -> None:
+    """POST returns the key at once; the events end with the outputs, and GET returns the same."""
     async with running(web) as http:
-        begun = await post(http, "a fox")
-        assert begun["status"] == "waiting"
-        heard = await told(http, begun["key"])
-        assert heard[0]["status"] in {"waiting", "queued", "running"}
-        assert heard[-1]["status"] == "succeeded"
-        assert heard[-1] == (await http.get(f"/jobs/{begun['key']}")).json()
-        [output] = heard[-1]["outputs"]
+        started = await post(http, "a fox")
+        assert started["status"] == "waiting"
+        received = await events(http, started["key"])
+        assert received[0]["status"] in {"waiting", "queued", "running"}
+        assert received[-1]["status"] == "succeeded"
+        assert received[-1] == (await http.get(f"/jobs/{started['key']}")).json()
+        [output] = received[-1]["outputs"]
         assert output.startswith(server.url)
     assert server.sandbox.billed("a fox") == 1
 
@@ -100,44 +100,44 @@ async def test_a_job_is_begun_and_followed_to_its_end(web: ModuleType, server: S
 async def test_a_job_that_goes_wrong_says_why(web: ModuleType, prompt: str, status: str, words: str) -> None:
     """A refusal, a failure and a lost answer end the job with the reason; the last is never called failed."""
     async with running(web) as http:
-        last = (await told(http, (await post(http, prompt))["key"]))[-1]
+        last = (await events(http, (await post(http, prompt))["key"]))[-1]
     assert last["status"] == status
     assert words in last["error"].lower()
     assert last["outputs"] == []
 
 
-async def test_a_wrong_input_is_told_at_once(web: ModuleType, server: SandboxServer) -> None:
-    """A wrong input is the answer to POST, and nothing is sent."""
+async def test_an_invalid_input_is_reported_at_once(web: ModuleType, server: SandboxServer) -> None:
+    """An invalid input is the answer to POST, and nothing is sent."""
     async with running(web) as http:
         answer = await http.post("/jobs", json={"prompt": "a fox", "n": 40})
-        unknown = await http.get("/jobs/nobody")
+        unknown = await http.get("/jobs/unknown")
     assert answer.status_code == 422
     assert "1 to 9" in answer.text
     assert unknown.status_code == 404
     assert server.sandbox.submits == 0
 
 
-async def test_the_same_key_buys_once(web: ModuleType, server: SandboxServer) -> None:
-    """Whoever repeats a POST under a key of its own gets the job that there is; another input is a conflict."""
+async def test_the_same_key_pays_once(web: ModuleType, server: SandboxServer) -> None:
+    """A repeated POST with the same key gets the existing job; another input is a conflict."""
     async with running(web) as http:
         for _ in range(3):
             await post(http, "a fox", key="fox-1")
-        await told(http, "fox-1")
+        await events(http, "fox-1")
         assert (await post(http, "a fox", key="fox-1"))["status"] == "succeeded"
         assert (await http.post("/jobs", json={"prompt": "an owl", "key": "fox-1"})).status_code == 409
     assert server.sandbox.submits == 1
 
 
-async def test_nothing_is_lost_when_a_listener_goes_away(web: ModuleType, server: SandboxServer) -> None:
-    """A stream that is cut in the middle stops neither the job nor another listener."""
+async def test_nothing_is_lost_when_a_reader_disconnects(web: ModuleType, server: SandboxServer) -> None:
+    """A stream that is cut in the middle stops neither the job nor another reader."""
     async with running(web) as http:
         server.sandbox.image_latency = Fixed(FOR_EVER)
         key = (await post(http, "a fox"))["key"]
         with anyio.move_on_after(0.1) as scope:
-            await told(http, key)
+            await events(http, key)
         assert scope.cancelled_caught
         await anyio.to_thread.run_sync(finish, server.sandbox, 1)
-        assert (await told(http, key))[-1]["status"] == "succeeded"
+        assert (await events(http, key))[-1]["status"] == "succeeded"
     assert server.sandbox.billed("a fox") == 1
 
 
@@ -159,19 +159,19 @@ async def test_nothing_is_lost_when_the_answer_cannot_be_delivered(web: ModuleTy
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def hung_up(message: object) -> None:
-        raise OSError("the line is dead")
+        raise OSError("the connection is closed")
 
     async with running(web) as http:
         with pytest.raises((OSError, starlette.requests.ClientDisconnect)):
             await web.app(scope, receive, hung_up)
-        assert (await told(http, "fox-1"))[-1]["status"] == "succeeded"
+        assert (await events(http, "fox-1"))[-1]["status"] == "succeeded"
     assert server.sandbox.billed("a fox") == 1
 
 
-async def test_what_still_runs_at_the_end_is_noted(
+async def test_a_running_job_is_logged_at_the_end(
     web: ModuleType, server: SandboxServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Stopping the app does not wait for the provider, and keeps the id of what was accepted."""
+    """Stopping the app does not wait for the provider, and logs the id of an accepted job."""
     caplog.set_level(logging.WARNING)
     async with running(web) as http:
         key = (await post(http, "a fox [[slow:100]]"))["key"]
@@ -187,20 +187,20 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 
 
 async def test_a_job_is_found_after_a_restart(web: ModuleType, server: SandboxServer) -> None:
-    """What an earlier process submitted is known by its key, however it ended, and repeating the POST buys nothing."""
+    """A job of an earlier process is found by its key, however it ended, and repeating the POST pays nothing."""
     prompts = {"ok": "a fox", "no": "a fox [[refused]]", "bad": "a fox [[failed]]", "lost": "a fox [[lost]]"}
     async with running(web) as http:
         for key, prompt in prompts.items():
             await post(http, prompt, key=key)
-            await told(http, key)
+            await events(http, key)
         before = {key: (await http.get(f"/jobs/{key}")).json() for key in prompts}
-    web.works.clear()  # as a process does that ends
+    web.tasks.clear()  # as at the end of a process
     async with running(web) as http:
         for key, prompt in prompts.items():
-            assert before[key] | {"error": None} == (await told(http, key))[-1] | {"error": None}
+            assert before[key] | {"error": None} == (await events(http, key))[-1] | {"error": None}
             assert (await post(http, prompt, key=key))["status"] == before[key]["status"]
         assert (await http.post("/jobs", json={"prompt": "an owl", "key": "ok"})).status_code == 409
-        assert (await http.get("/jobs/nobody")).status_code == 404
+        assert (await http.get("/jobs/unknown")).status_code == 404
     assert server.sandbox.submits == len(prompts)
 
 
@@ -220,19 +220,19 @@ def serving(folder: Path, server: SandboxServer) -> Generator[tuple[subprocess.P
         process.communicate(timeout=20)
 
 
-def begun(process: subprocess.Popen[str]) -> str:
-    """Wait until a server says that it serves, or ends, and return what it has said."""
+def wait_for_start(process: subprocess.Popen[str]) -> str:
+    """Wait until a server has started or ended, and return its messages."""
     assert process.stderr is not None
-    said = ""
+    messages = ""
     for line in process.stderr:
-        said += line
+        messages += line
         if "Uvicorn running" in line:
             break
-    return said
+    return messages
 
 
 def answered(http: httpx.Client, key: str, *statuses: str) -> dict[str, Any]:
-    """Ask for a job until it has one of these statuses."""
+    """Poll a job until it has one of these statuses."""
     until = time.monotonic() + 20
     while (shown := http.get(f"/jobs/{key}").raise_for_status().json())["status"] not in statuses:
         assert time.monotonic() < until, shown
@@ -241,25 +241,25 @@ def answered(http: httpx.Client, key: str, *statuses: str) -> dict[str, Any]:
     return found
 
 
-def test_a_killed_server_buys_once(tmp_path: Path) -> None:
-    """Killed while a job runs and again when it is over, the app knows it by its key, and never buys it again."""
-    wish = {"prompt": "a fox", "key": "fox-1"}
+def test_a_killed_server_pays_once(tmp_path: Path) -> None:
+    """Killed while a job runs and again when it has ended, the app finds it by its key, and never pays it again."""
+    body = {"prompt": "a fox", "key": "fox-1"}
     anything = ("queued", "running", "succeeded")
     with SandboxServer(Sandbox(image_latency=Fixed(4.0))) as server:
         with serving(tmp_path, server) as (process, http):
-            begun(process)
-            assert http.post("/jobs", json=wish).status_code == 202
+            wait_for_start(process)
+            assert http.post("/jobs", json=body).status_code == 202
             answered(http, "fox-1", *anything)
         with serving(tmp_path, server) as (process, http):
-            begun(process)
+            wait_for_start(process)
             answered(http, "fox-1", *anything)
-            assert http.post("/jobs", json=wish).status_code == 202
+            assert http.post("/jobs", json=body).status_code == 202
             outputs = answered(http, "fox-1", "succeeded")["outputs"]
             with serving(tmp_path, server) as (second, _):
-                assert f"in use by process {process.pid}" in begun(second)
+                assert f"in use by process {process.pid}" in wait_for_start(second)
         with serving(tmp_path, server) as (process, http):
-            begun(process)
-            assert http.post("/jobs", json=wish).status_code == 202
+            wait_for_start(process)
+            assert http.post("/jobs", json=body).status_code == 202
             assert outputs == answered(http, "fox-1", "succeeded")["outputs"]
             assert http.post("/jobs", json={"prompt": "an owl", "key": "fox-1"}).status_code == 409
         assert (1, 1) == (server.sandbox.submits, server.sandbox.billed("a fox"))

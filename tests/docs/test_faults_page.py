@@ -1,4 +1,4 @@
-"""The page of faults says all that the tests' table says."""
+"""The page of faults has all of the tests' table."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.number}")
 def test_every_row_is_there(page: str, row: Row) -> None:
-    """A row stands there with its fault, its promise, its tests and what they say, or with the reason why not."""
+    """Each row is listed with its fault, its promise, and its tests and their rules, or the reason for none."""
     _, found, rest = page.partition(f"## {row.number}. {row.fault}\n")
     assert found
-    told = rest.partition("\n## ")[0]
-    assert f"**Must hold:** {row.holds}" in told
-    assert (f"**Not proven here:** {row.missing}" in told) == bool(row.missing)
+    text = rest.partition("\n## ")[0]
+    assert f"**Must hold:** {row.holds}" in text
+    assert (f"**Not proven here:** {row.missing}" in text) == bool(row.missing)
     for proof in PROOFS.get(row.number, ()):
-        assert f"(`{proof.name}`)" in told
-        assert " ".join(proof.says.split()) in told
-        assert not proof.pending or f"*Not yet: {proof.pending}.*" in told
+        assert f"(`{proof.name}`)" in text
+        assert " ".join(proof.says.split()) in text
+        assert not proof.pending or f"*Not yet: {proof.pending}.*" in text

@@ -1,4 +1,4 @@
-"""What the written pages must hold, so that they cannot fall behind the code."""
+"""Checks of the written pages, so that they cannot fall behind the code."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import pytest
 from attrs import fields
 
 import kling_async
-from kling_async import Batch, Client, EventKind, ImageInput, InputError, Limits, errors, testing
-from kling_async.planning.moves import State
+from kling_async import Batch, Client, EventKind, ImageInput, InputError, Limits, NotSent, errors, testing
 from kling_async.providers import PROVIDERS
 from kling_async.testing import FAULTS, Sandbox
+from kling_async.types.status import JobStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE = ("docs/reference/commands.md", "docs/reference/faults.md", "docs/reference/models.md")
-"""Pages that the build makes."""
+"""Pages that the build generates."""
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
 WRITTEN = [path for path in PAGES if path not in MADE and "_build" not in path]
 
@@ -39,7 +39,7 @@ def kinds(base: type[errors.KlingError]) -> set[str]:
 
 
 def test_every_error_has_an_anchor() -> None:
-    """Each error is told about under an anchor that is made of its name, and no other is."""
+    """Each error has a paragraph with an anchor that is made of its name, and there are no others."""
     anchors = re.findall(r"^\(([a-z]+)\)=\n### (\w+)$", read("docs/reference/errors.md"), re.MULTILINE)
     public = {name for name in kinds(errors.KlingError) if name in errors.__all__}
     assert {title for _, title in anchors} == public
@@ -60,24 +60,23 @@ def test_no_listed_fault_is_unknown() -> None:
 
 @pytest.mark.parametrize("command", ["python3 noxfile.py -s demo", "python3 noxfile.py -s tests"])
 def test_the_readme_begins_with_what_to_type(command: str) -> None:
-    """The two commands stand in the README's first screen."""
+    """The two commands are on the README's first screen."""
     assert command in read("README.md").splitlines()[:25]
 
 
-def test_errors_lead_to_the_page() -> None:
-    """Errors name the page where it stands: in public if the project says where that is, else in the source."""
+def test_errors_end_with_a_url_only_if_there_is_one() -> None:
+    """An error ends with the URL of its paragraph if the project has one, and names no file of the source."""
     urls = tomllib.loads(read("pyproject.toml"))["project"].get("urls", {})
-    home = urls.get("Documentation")
-    if home is None:
-        assert errors._PAGE == "docs/reference/errors.md"
-        assert (ROOT / errors._PAGE).is_file()
+    text = str(NotSent("No connection", advice=""))
+    if "Documentation" in urls:
+        assert text.endswith(f"{urls['Documentation'].rstrip('/')}/reference/errors.html#notsent")
     else:
-        assert errors._PAGE == home.rstrip("/") + "/reference/errors.html"
+        assert text == "No connection."
 
 
 @pytest.mark.parametrize("path", WRITTEN)
 def test_links_between_pages_lead_somewhere(path: str) -> None:
-    """A link to a file of this repository names one that exists, or one that the build makes."""
+    """A link to a file of this repository names one that exists, or one that the build generates."""
     for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", read(path)):
         place = os.path.normpath(Path(path).parent / target).replace(os.sep, "/")
         assert place in MADE or (ROOT / place).is_file(), target
@@ -90,13 +89,26 @@ def test_every_page_is_in_the_index() -> None:
     assert sorted(f"docs/{name}.md" for name in listed) == sorted(pages)
 
 
+def modules(page: str) -> set[str]:
+    """Return the modules of the package that a page names by their path."""
+    named = re.findall(r"`([a-z_]+/[a-z_/.]+\.(?:py|html))`", page)
+    return {path for path in named if not path.startswith(("docs/", "tests/"))}
+
+
+def test_the_design_names_modules_that_exist() -> None:
+    """Each module on the page about the design, where to change things among them, is in the package."""
+    found = modules(read("docs/explanation/design.md"))
+    assert {"client/client.py", "scheduling/retry.py", "runs/results.py", "runs/report/page.html"} <= found
+    assert [path for path in sorted(found) if not (ROOT / "kling_async" / path).is_file()] == []
+
+
 def blocks(path: str) -> Iterator[str]:
-    """Give the Python that stands in a page itself."""
+    """Yield the Python blocks of a page."""
     yield from re.findall(r"^```python\n(.*?)^```", read(path), re.MULTILINE | re.DOTALL)
 
 
-def meant(called: ast.expr) -> Any:
-    """Find what a call in an example calls, if it is ours; one that should be and is not there is an error."""
+def resolve(called: ast.expr) -> Any:
+    """Return what a call in an example calls, if it is ours; a missing attribute of ours is an error."""
     holders = {"client": Client, "batch": Batch, "sandbox": Sandbox}
     match called:
         case ast.Name(name) if name[0].isupper() or name in kling_async.__all__:
@@ -107,19 +119,19 @@ def meant(called: ast.expr) -> Any:
 
 
 def calls(path: str) -> list[tuple[Any, set[str]]]:
-    """List what is called in a page's Python, with the names of its arguments."""
+    """Return the calls in a page's Python, with the names of their arguments."""
     found = []
     for block in blocks(path):
         tree = compile(block, path, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and (target := meant(node.func)) is not None:
+            if isinstance(node, ast.Call) and (target := resolve(node.func)) is not None:
                 found.append((target, {keyword.arg for keyword in node.keywords if keyword.arg}))
     return found
 
 
 @pytest.mark.parametrize("path", [path for path in WRITTEN if list(blocks(path))])
 def test_python_in_pages_fits_the_package(path: str) -> None:
-    """Python in a page can be read, and calls only what there is, with arguments that there are."""
+    """Python in a page can be parsed, and calls only functions and arguments that exist."""
     for target, names in calls(path):
         parameters = inspect.signature(target).parameters.values()
         known = {parameter.name for parameter in parameters}
@@ -127,14 +139,14 @@ def test_python_in_pages_fits_the_package(path: str) -> None:
 
 
 def test_python_in_pages_is_found() -> None:
-    """The rule above sees calls at all."""
+    """The rule above finds calls at all."""
     assert (Client, {"journal"}) in calls("docs/howto/resume.md")
     assert (Client.batch, {"provider"}) in calls("docs/howto/batches.md")
     assert (Sandbox, {"seed"}) in calls("docs/reference/sandbox.md")
 
 
 def test_the_first_lesson_shows_the_error_as_it_is() -> None:
-    """What the lesson says about an impossible input is what the package says, but for line breaks and the key."""
+    """The error in the lesson is the error of the package, but for line breaks and the key."""
     [shown] = re.findall(
         r"^kling_async.errors.(InputError: .*?)\n```", read("docs/tutorial/first_image.md"), re.DOTALL | re.MULTILINE
     )
@@ -148,25 +160,25 @@ def test_the_first_lesson_shows_the_error_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
-def test_every_variable_is_told(provider: Any) -> None:
-    """The page about variables has a line for each key and each origin."""
-    told = read("docs/reference/environment.md")
-    assert all(f"| `{name}` |" in told for name in (provider.key_variable, provider.url_variable))
+def test_every_variable_is_documented(provider: Any) -> None:
+    """The page about variables has a line for each API key and each origin."""
+    page = read("docs/reference/environment.md")
+    assert all(f"| `{name}` |" in page for name in (provider.api_key_env, provider.base_url_env))
 
 
-def test_every_number_of_the_limits_is_told() -> None:
+def test_every_number_of_the_limits_is_documented() -> None:
     """The page about limits has a line for each limit, with its default."""
     for limit in fields(Limits):
         assert re.search(rf"^\| `{limit.name}` \| {limit.default:g} \|", read("docs/howto/limits.md"), re.MULTILINE)
 
 
-@pytest.mark.parametrize(("page", "values"), [("howto/progress", EventKind), ("reference/glossary", State)])
-def test_every_word_is_told(page: str, values: type[StrEnum]) -> None:
-    """The kinds of events stand on the page about watching a run, the states of a job in the glossary."""
+@pytest.mark.parametrize(("page", "values"), [("howto/progress", EventKind), ("reference/glossary", JobStatus)])
+def test_every_word_is_documented(page: str, values: type[StrEnum]) -> None:
+    """The kinds of events are on the page about watching a run, the statuses of a job in the glossary."""
     assert all(f"`{value}`" in read(f"docs/{page}.md") for value in values)
 
 
 @pytest.mark.parametrize("name", list(inspect.signature(Client.batch).parameters)[2:])
-def test_every_setting_of_a_batch_is_told(name: str) -> None:
+def test_every_setting_of_a_batch_is_documented(name: str) -> None:
     """The page about batches names each setting."""
     assert f"`{name}" in read("docs/howto/batches.md")

@@ -1,8 +1,9 @@
-"""The picture of the states shows what the engine's table says, all of it, and nothing else."""
+"""The picture of the transitions shows all of the engine's table, and nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 from types import ModuleType
 from typing import TypeAlias
@@ -10,40 +11,48 @@ from xml.etree import ElementTree as ET  # what is read here was written here
 
 import pytest
 
-from kling_async.planning.engine import TRANSITIONS
+from kling_async.scheduling.transitions import CLOSING, TRANSITIONS, Trigger
+from kling_async.types.status import JobStatus
 
 from ..conftest import load_from_docs
 
 SVG = "{http://www.w3.org/2000/svg}"
 
-Ways: TypeAlias = set[tuple[str, str, str]]
+Name: TypeAlias = str | Enum
+Table: TypeAlias = Mapping[tuple[Name, Name], Name]
+Transitions: TypeAlias = set[tuple[str, str, str]]
 
 
 @pytest.fixture
 def picture() -> ModuleType:
-    """Load the generator, which lies beside the pages."""
+    """Load the generator, which is beside the pages."""
     return load_from_docs("transitions_picture.py")
 
 
-def ways(table: Mapping[tuple[str, str], str]) -> Ways:
-    """Write a table as triples."""
-    return {(str(state), news, str(after)) for (state, news), after in table.items()}
+def word(name: Name) -> str:
+    """Return the text of a status or a trigger."""
+    return str(name.value) if isinstance(name, Enum) else name
 
 
-def states(table: Mapping[tuple[str, str], str]) -> set[str]:
-    """Name every state of a table."""
-    return {str(state) for state, _ in table} | {str(after) for after in table.values()}
+def transitions(table: Table) -> Transitions:
+    """Return a table as triples."""
+    return {(word(status), word(trigger), word(after)) for (status, trigger), after in table.items()}
 
 
-def read(svg: str) -> tuple[set[str], Ways]:
-    """Read the states and the labelled arrows back out of a picture, each by the words that are to be seen."""
+def statuses(table: Table) -> set[str]:
+    """Return every status of a table."""
+    return {word(status) for status, _ in table} | {word(after) for after in table.values()}
+
+
+def read(svg: str) -> tuple[set[str], Transitions]:
+    """Parse the statuses and the labelled arrows of a picture, each by its visible text."""
     tree = ET.fromstring(svg)  # noqa: S314
-    boxes = [one for one in tree.iter(f"{SVG}g") if one.get("class") == "state"]
-    assert all([text.text for text in box.iter(f"{SVG}text")] == [box.get("data-state")] for box in boxes)
+    boxes = [one for one in tree.iter(f"{SVG}g") if one.get("class") == "status"]
+    assert all([text.text for text in box.iter(f"{SVG}text")] == [box.get("data-status")] for box in boxes)
     arrows = [one for one in tree.iter(f"{SVG}path") if one.get("class") == "way"]
-    labels = [one for one in tree.iter(f"{SVG}g") if one.get("class") == "words"]
+    labels = [one for one in tree.iter(f"{SVG}g") if one.get("class") == "labels"]
     assert len(arrows) == len(labels)
-    return {str(box.get("data-state")) for box in boxes}, {
+    return {str(box.get("data-status")) for box in boxes}, {
         (str(label.get("data-from")), str(text.text), str(label.get("data-to")))
         for label in labels
         for text in label.iter(f"{SVG}text")
@@ -51,10 +60,12 @@ def read(svg: str) -> tuple[set[str], Ways]:
 
 
 def test_the_build_draws_the_table(picture: ModuleType, tmp_path: Path) -> None:
-    """Every state and every transition of the engine is in the file that the build writes, and no other."""
+    """Every status and every transition of the engine is in the file that the build writes, and no other."""
     picture.write_transitions(tmp_path / "transitions.svg")
-    drawn = read((tmp_path / "transitions.svg").read_text(encoding="utf-8"))
-    assert drawn == (states(TRANSITIONS), ways(TRANSITIONS))
+    svg = (tmp_path / "transitions.svg").read_text(encoding="utf-8")
+    assert read(svg) == (statuses(TRANSITIONS), transitions(TRANSITIONS))
+    kinds = {text.text: text.get("class") for text in ET.fromstring(svg).iter(f"{SVG}text")}  # noqa: S314
+    assert {word(one) for one in CLOSING} == {text for text, kind in kinds.items() if kind == "trigger closing"}
 
 
 @pytest.mark.parametrize(
@@ -62,29 +73,29 @@ def test_the_build_draws_the_table(picture: ModuleType, tmp_path: Path) -> None:
     [
         {("accepted", "paused"): "parked"},
         {("accepted", "paused"): "parked", ("parked", "woken"): "accepted"},
-        {("planned", "known"): "ended"},
-        {("sending", "still sending"): "sending"},
-        {("sending", "a < b & c"): "failed"},
+        {("planned", "known"): "succeeded"},
+        {("submitting", "still submitting"): "submitting"},
+        {("submitting", "a < b & c"): "failed"},
     ],
 )
-def test_what_is_added_to_the_table_is_drawn(picture: ModuleType, more: Mapping[tuple[str, str], str]) -> None:
-    """A new state or a new transition changes the picture, and is to be read in it."""
+def test_an_addition_to_the_table_is_drawn(picture: ModuleType, more: Table) -> None:
+    """A new status or a new transition changes the picture, and is readable in it."""
     table = {**TRANSITIONS, **more}
     drawn = picture.draw_transitions(table)
     assert drawn != picture.draw_transitions(TRANSITIONS)
-    assert read(drawn) == (states(table), ways(table))
+    assert read(drawn) == (statuses(table), transitions(table))
 
 
-def test_what_is_taken_away_is_not_drawn(picture: ModuleType) -> None:
+def test_a_removed_transition_is_not_drawn(picture: ModuleType) -> None:
     """A table with one transition less has a picture with one label less."""
-    for gone in TRANSITIONS:
-        if gone[1] in {"given up", "answer lost", "not started"}:
-            table = {key: after for key, after in TRANSITIONS.items() if key != gone}
-            assert read(picture.draw_transitions(table))[1] == ways(table)
+    for removed in TRANSITIONS:
+        if removed[1] in {Trigger.DROPPED, Trigger.ANSWER_LOST, Trigger.REQUEUED, Trigger.DEFERRED}:
+            table = {key: after for key, after in TRANSITIONS.items() if key != removed}
+            assert read(picture.draw_transitions(table))[1] == transitions(table)
 
 
-def test_boxes_stand_apart_and_inside(picture: ModuleType) -> None:
-    """No box covers another, and none leaves the picture."""
+def test_boxes_are_apart_and_inside(picture: ModuleType) -> None:
+    """No box covers another, and none is outside the picture."""
     tree = ET.fromstring(picture.draw_transitions(TRANSITIONS))  # noqa: S314
     _, _, width, height = map(float, str(tree.get("viewBox")).split())
     boxes = [
@@ -92,6 +103,7 @@ def test_boxes_stand_apart_and_inside(picture: ModuleType) -> None:
         for one in tree.iter(f"{SVG}rect")
         if one.get("class") == "outer"
     ]
+    assert len(boxes) == len(JobStatus) - 1  # all but abandoned, which is a decision and not the engine's
     for at, (x, y, wide, high) in enumerate(boxes):
         assert x >= 0 <= y
         assert x + wide <= width
@@ -100,7 +112,7 @@ def test_boxes_stand_apart_and_inside(picture: ModuleType) -> None:
             assert abs(x - other_x) >= wide or abs(y - other_y) >= high
 
 
-def test_a_state_that_nothing_leads_to_is_a_mistake(picture: ModuleType) -> None:
-    """A table with an island is refused, rather than drawn without it."""
+def test_an_unreachable_status_is_an_error(picture: ModuleType) -> None:
+    """A table with an unreachable status is refused, rather than drawn without it."""
     with pytest.raises(ValueError, match="nowhere"):
         picture.draw_transitions({**TRANSITIONS, ("nowhere", "lost"): "planned"})

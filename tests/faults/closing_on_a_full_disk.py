@@ -9,7 +9,7 @@ import sys
 import anyio
 
 from kling_async import ImageInput, Job, SqliteJournal
-from kling_async.planning.submissions import planned
+from kling_async.journal.submission import new_submission
 
 
 async def main(path: str) -> None:
@@ -18,7 +18,7 @@ async def main(path: str) -> None:
     await journal.open()
     for number in range(40):
         job = Job(ImageInput("a cat"), key=f"cat-{number}")
-        await journal.write(planned(job, provider="gptproto", price=None, at=1.0).sent(2.0))
+        await journal.write(new_submission(job, provider="gptproto", price=None, at=1.0).sent(2.0))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))

@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from kling_async import Client, ImageInput, Limits
-from kling_async.effects.clock import SystemClock
+from kling_async.system.clock import SystemClock
 
 from ..conftest import NO_LIMITS
 from .answers import Script
@@ -81,7 +81,7 @@ def client_of(
     """Make a client of a site, in a hurry."""
     return Client(
         provider,
-        keys={provider: CANARY},
+        api_keys={provider: CANARY},
         base_urls={provider: origin or site.origin},
         limits={provider: limits},
         **{"clock": PacedClock(pace), "request_timeout": request_timeout, **settings},

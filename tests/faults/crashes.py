@@ -12,10 +12,10 @@ from typing import Any
 
 import anyio
 
-from kling_async import SqliteJournal, State, Submission
+from kling_async import JobStatus, SqliteJournal, Submission
 
-from .harness import Books, Site
-from .talking import TalkingProcess
+from .harness import ServerLog, Site
+from .line_process import LineProcess
 
 __all__ = ["Runner", "check_nothing_lost", "check_paid", "ids_told", "kept_in", "unconfirmed_in"]
 
@@ -23,7 +23,7 @@ RUNNER = Path(__file__).with_name("runner.py")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 400 + b"\0\0\0\0IEND\xaeB`\x82"
 
 
-class Runner(TalkingProcess):
+class Runner(LineProcess):
     """The process that forks runs.
 
     Args:
@@ -104,7 +104,7 @@ def ids_told(folder: Path) -> set[tuple[str, str]]:
 
 def unconfirmed_in(kept: list[Submission]) -> set[str]:
     """Return the jobs of which nobody knows whether they arrived."""
-    return {one.key for one in kept if one.state in (State.SENDING, State.UNCONFIRMED)}
+    return {one.key for one in kept if one.status in (JobStatus.SUBMITTING, JobStatus.UNCONFIRMED)}
 
 
 def check_nothing_lost(folder: Path) -> None:
@@ -115,16 +115,16 @@ def check_nothing_lost(folder: Path) -> None:
         assert path.read_bytes() == PNG, f"{path.name} is partial"
 
 
-def check_paid(folder: Path, books: Books, *, jobs: int) -> None:
+def check_paid(folder: Path, log: ServerLog, *, jobs: int) -> None:
     """Hold that no job was paid twice (G3), and that what is charged is accepted or unconfirmed (G4)."""
     kept = kept_in(folder)
-    twice = {prompt: ids for prompt, ids in books.charges.items() if len(ids) > 1}
+    twice = {prompt: ids for prompt, ids in log.charges.items() if len(ids) > 1}
     assert {} == twice, "paid twice"
-    charged = {ids[0] for ids in books.charges.values()}
+    charged = {ids[0] for ids in log.charges.values()}
     accepted = {one.prediction.id for one in kept if one.prediction is not None}
     lost = {f"cat {key.removeprefix('cat-')}" for key in unconfirmed_in(kept)}
     assert accepted <= charged
-    assert {prompt for prompt, ids in books.charges.items() if ids[0] not in accepted} <= lost, "charged, and unknown"
+    assert {prompt for prompt, ids in log.charges.items() if ids[0] not in accepted} <= lost, "charged, and unknown"
     missing = {f"cat-{number}" for number in range(jobs)} - {one.key for one in kept}
     assert set() == missing, f"never submitted: {missing}; {log_of(folder)}"
     assert all(one.succeeded and one.files for one in kept if one.key not in unconfirmed_in(kept))

@@ -20,8 +20,8 @@ from typing import Final
 
 import anyio
 
-from kling_async import ImageInput, Job, JournalError, Prediction, SqliteJournal, State, Status, Submission
-from kling_async.planning.submissions import planned
+from kling_async import ImageInput, Job, JobStatus, JournalError, Prediction, SqliteJournal, Status, Submission
+from kling_async.journal.submission import new_submission
 
 __all__ = ["aimed_at_the_file", "aimed_at_the_log", "at_random", "flipped", "make"]
 
@@ -40,7 +40,9 @@ def submissions() -> list[Submission]:
     made: list[Submission] = []
     for number in range(JOBS):
         key = f"cat-{number:03}"
-        one = planned(Job(ImageInput(f"a cat, number {number}"), key=key), provider="gptproto", price=None, at=1.0)
+        one = new_submission(
+            Job(ImageInput(f"a cat, number {number}"), key=key), provider="gptproto", price=None, at=1.0
+        )
         found = Prediction(
             provider="gptproto", model="kling-image-o1", id=f"id-{number}", key=key, status=Status.RUNNING
         )
@@ -119,7 +121,11 @@ async def _read(path: Path) -> list[Submission | None]:
     await journal.open()
     try:
         found = [await journal.find(one.key) for one in submissions()]
-        return [*await journal.submissions(State.SENDING), *await journal.submissions(State.ACCEPTED), *found]
+        return [
+            *await journal.submissions(JobStatus.SUBMITTING),
+            *await journal.submissions(JobStatus.ACCEPTED),
+            *found,
+        ]
     finally:
         await journal.aclose()
 
@@ -128,8 +134,8 @@ def flipped(folder: Path, name: str, spoiled: Iterator[bytes]) -> dict[str, list
     """Put each spoiled form in place of a file of a journal, and tell what came of it."""
     came: dict[str, list[str]] = {"refused": [], "harmless": [], "harm": []}
     every = submissions()
-    expected = [*(one for one in every if one.state is State.SENDING)]
-    expected += [*(one for one in every if one.state is State.ACCEPTED), *every]
+    expected = [*(one for one in every if one.status is JobStatus.SUBMITTING)]
+    expected += [*(one for one in every if one.status is JobStatus.ACCEPTED), *every]
     trial = folder.with_name(f"{folder.name}-trial")
     for whole in spoiled:
         shutil.copytree(folder, trial)

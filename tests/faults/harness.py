@@ -1,4 +1,4 @@
-"""Starts the scripted provider's process, opens sites in it, and reads their books."""
+"""Starts the scripted provider's process, opens sites in it, and reads their logs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import anyio
 from attrs import field, frozen
 
 from .answers import Answer, Script
-from .talking import TalkingProcess
+from .line_process import LineProcess
 
-__all__ = ["Books", "ProviderProcess", "Seen", "Site"]
+__all__ = ["LoggedRequest", "ProviderProcess", "ServerLog", "Site"]
 
 PROVIDER = Path(__file__).with_name("provider.py")
 
 
 @frozen(kw_only=True)
-class Seen:
+class LoggedRequest:
     """One request that a site saw. Its headers hold the key, so they are in no repr."""
 
     kind: str
@@ -38,7 +38,7 @@ class Seen:
 
 
 @frozen
-class Books:
+class ServerLog:
     """What a site saw and charged.
 
     Attributes:
@@ -51,7 +51,7 @@ class Books:
     """
 
     charges: Mapping[str, Sequence[str]]
-    requests: Sequence[Seen]
+    requests: Sequence[LoggedRequest]
     connections: int
     answered: int
     closed: int
@@ -59,7 +59,7 @@ class Books:
     most_serving: int
     key_seen: bool
 
-    def of(self, kind: str) -> list[Seen]:
+    def of(self, kind: str) -> list[LoggedRequest]:
         return [one for one in self.requests if one.kind == kind]
 
     def submissions(self) -> Counter[str]:
@@ -79,20 +79,20 @@ class Site:
         """Forget the old script and follow this one."""
         self._process.ask({"port": self.port, "script": script.told()})
 
-    async def until(self, seen: Callable[[Books], bool]) -> None:
-        """Wait until the books say something."""
-        while not seen(self.books):
+    async def until(self, seen: Callable[[ServerLog], bool]) -> None:
+        """Wait until the log says something."""
+        while not seen(self.log):
             await anyio.sleep(0.005)
 
     @property
-    def books(self) -> Books:
-        told = self._process.ask({"books": self.port})
+    def log(self) -> ServerLog:
+        told = self._process.ask({"log": self.port})
         failures = told.pop("failures")
         assert [] == failures, "\n".join(failures)
-        return Books(**{**told, "requests": [Seen(**one) for one in told["requests"]]})
+        return ServerLog(**{**told, "requests": [LoggedRequest(**one) for one in told["requests"]]})
 
 
-class ProviderProcess(TalkingProcess):
+class ProviderProcess(LineProcess):
     """The scripted provider."""
 
     def __init__(self) -> None:

@@ -13,35 +13,40 @@ __all__ = ["MUTANTS", "build"]
 MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "no intent": (
         (
-            "recorder.py",
+            "journal/writer.py",
             "            await self._write_intent(submission)\n            yield\n",
             "            yield\n",
         ),
     ),
     "reported before it is committed": (
         (
-            "account.py",
-            "            await page.accepted(prediction)\n",
-            "            self._tasks and self._tasks.start(page.accepted, prediction)\n",
+            "runtime/requests.py",
+            "            await entry.accepted(prediction)\n",
+            (
+                "            from ..system.loops import start_detached\n"
+                "            start_detached(lambda: entry.accepted(prediction), ended=lambda: None)\n"
+            ),
         ),
     ),
     "written under the final name": (
-        ("effects/parts.py", 'self.path = directory / f"{stem}.part"', 'self.path = directory / f"{stem}.png"'),
-        ("effects/parts.py", "            self._link(final)\n", "            pass\n"),
+        (
+            "transport/partial_file.py",
+            'self.path = directory / f"{stem}.part"',
+            'self.path = directory / f"{stem}.png"',
+        ),
+        ("transport/partial_file.py", "            self._link(final)\n", "            pass\n"),
     ),
-    "no shield": (("account.py", "anyio.CancelScope(shield=True)", "anyio.CancelScope(shield=False)"),),
-    "repeated after a time-out": (
-        ("planning/retry.py", "return Verdict(Action.UNCONFIRMED)", "return Verdict(Action.REPEAT, 3)"),
-    ),
+    "no shield": (("runtime/requests.py", "anyio.CancelScope(shield=True)", "anyio.CancelScope(shield=False)"),),
+    "repeated after a time-out": (("scheduling/retry.py", "    return 1\n", "    return 3\n"),),
     "columns without a checksum": (
         (
-            "effects/journal/layout.py",
+            "journal/schema.py",
             'return zlib.crc32("\\0".join(map(str, columns)).encode())',
             "return zlib.crc32(str(columns[-1]).encode())",
         ),
     ),
-    "index not compared": (("effects/journal/layout.py", "PRAGMA integrity_check(1)", "PRAGMA quick_check(1)"),),
-    "commits not counted": (("effects/journal/lost_log.py", "if missing > 0:", "if missing > 1 << 60:"),),
+    "index not compared": (("journal/schema.py", "PRAGMA integrity_check(1)", "PRAGMA quick_check(1)"),),
+    "commits not counted": (("journal/wal_check.py", "if missing > 0:", "if missing > 1 << 60:"),),
 }
 """Replacements by what is wrong then: file, text, other text."""
 

@@ -19,7 +19,7 @@ from attrs import field, frozen
 
 from kling_async.errors import KlingError
 
-from .harness import Books
+from .harness import ServerLog
 
 __all__ = [
     "CANARY",
@@ -128,11 +128,11 @@ def check_no_key_in_files(directory: Path) -> None:
             check_no_key(path.read_bytes())
 
 
-def check_paid_once(books: Books, prompts: Iterable[str]) -> None:
+def check_paid_once(log: ServerLog, prompts: Iterable[str]) -> None:
     """Hold that each job was submitted once and charged once (G3, G4)."""
     wanted = dict.fromkeys(prompts, 1)
-    assert wanted == dict(books.submissions()), "submissions by job"
-    assert wanted == {prompt: len(ids) for prompt, ids in books.charges.items()}, "charges by job"
+    assert wanted == dict(log.submissions()), "submissions by job"
+    assert wanted == {prompt: len(ids) for prompt, ids in log.charges.items()}, "charges by job"
 
 
 class Memory:
@@ -171,6 +171,6 @@ def check_whole_files(directory: Path, *wholes: bytes) -> None:
             assert path.read_bytes() in wholes, f"{path.name} is none of the files that were served"
 
 
-def check_key_stayed(foreign: Books) -> None:
+def check_key_stayed(foreign: ServerLog) -> None:
     """Hold that a host other than the configured one never saw the key (G10)."""
     assert not foreign.key_seen, "the key went to another host"

@@ -287,7 +287,7 @@ class Site:
 
     # What it saw.
 
-    def books(self):
+    def log(self):
         with self.lock:
             return {
                 "charges": self.charges,
@@ -318,8 +318,8 @@ def main():
             site = sites[command["port"]]
             with site.lock:
                 site.script, site.taken = command["script"], {}
-        elif "books" in command:
-            answer = sites[command["books"]].books()
+        elif "log" in command:
+            answer = sites[command["log"]].log()
         elif "close" in command:
             listener = sites.pop(command["close"]).listener
             with contextlib.suppress(OSError):

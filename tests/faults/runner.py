@@ -25,7 +25,7 @@ from typing import Any
 import anyio
 
 from kling_async import Client, Event, EventKind, ImageInput, Job, KlingError, Limits, SqliteJournal
-from kling_async.effects.clock import SystemClock
+from kling_async.system.clock import SystemClock
 
 KEY = "sk-canary-b7d1e95c04f2"
 LIVES_FOR = 500
@@ -107,7 +107,7 @@ async def run(order: dict[str, Any]) -> None:
     journal = SqliteJournal(folder / "journal.db", durability=order.get("durability", "normal"))
     of_client = order.get("journal_of") == "client"
     client = Client(
-        keys={"gptproto": KEY},
+        api_keys={"gptproto": KEY},
         journal=journal if of_client else None,
         base_urls={"gptproto": order["origin"]},
         limits={"gptproto": limits},
@@ -117,7 +117,7 @@ async def run(order: dict[str, Any]) -> None:
     settings: dict[str, Any] = {"save_to": folder / "out", "stop_on_signals": order.get("stop_on_signals", False)}
     with leaving:
         async with client, client.batch(jobs, journal=None if of_client else journal, **settings) as batch:
-            batch.listen(heard)
+            batch.add_listener(heard)
             tell("began")
             async for outcome in batch:
                 id = outcome.prediction.id if outcome.prediction is not None else ""

@@ -36,10 +36,10 @@ import trio
 from attrs import define, field
 from rich.console import Console
 
-from kling_async import Client, ImageInput, Job, Limits, SqliteJournal, State, Submission, progress
-from kling_async.effects import signals
-from kling_async.effects.background import Background
-from kling_async.effects.clock import SystemClock
+from kling_async import Client, ImageInput, Job, JobStatus, Limits, SqliteJournal, Submission, show_progress
+from kling_async.system import interrupts as signals
+from kling_async.system.background import Background
+from kling_async.system.clock import SystemClock
 from kling_async.testing import Fixed, Sandbox, SandboxApp
 
 JOBS = 5
@@ -116,7 +116,7 @@ class World:
     def client(self, **settings: Any) -> Client:
         clock = PacedClock()
         client = Client(
-            keys={"gptproto": self.sandbox.key},
+            api_keys={"gptproto": self.sandbox.key},
             base_urls={"gptproto": "http://127.0.0.1:1"},
             limits={"gptproto": Limits(submit_per_second=None, poll_per_second=None, max_open=3)},
             transport=httpx.ASGITransport(SandboxApp(self.sandbox, clock)),
@@ -160,7 +160,7 @@ async def mapped(world: World) -> None:
 async def batch(world: World) -> None:
     """Run a batch whose jobs come from a generator, on the client's journal."""
     async with world.client(journal=world.journal) as client, client.batch(jobs()) as batch:
-        batch.listen(lambda event: None)
+        batch.add_listener(lambda event: None)
         async for _ in batch:
             pass
 
@@ -171,7 +171,7 @@ async def panel(world: World) -> None:
     async with (
         world.client(journal=world.journal) as client,
         client.batch(some_jobs()) as batch,
-        progress(batch, mode="live", console=console),
+        show_progress(batch, mode="live", console=console),
     ):
         async for _ in batch:
             pass
@@ -256,7 +256,7 @@ def books(world: World, backend: str) -> str:
         return f"left behind: {left}"
     kept = anyio.run(partial(read, world.journal), backend=backend)
     known = {one.prediction.id for one in kept if one.prediction is not None}
-    unsure = {one.key for one in kept if one.state in (State.SENDING, State.UNCONFIRMED)}
+    unsure = {one.key for one in kept if one.status in (JobStatus.SUBMITTING, JobStatus.UNCONFIRMED)}
     lost = [entry.id for entry in world.sandbox.entries if entry.id not in known]
     if len(lost) > len(unsure):
         return f"billed, and unknown: {lost}"

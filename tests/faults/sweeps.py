@@ -38,7 +38,7 @@ def sweep(runner: Runner, site: OpenSite, folder: Path, *, kills: int, seed: int
                 break
             assert code == -9, log_of(place)
             killed += 1
-        check_paid(place, here.books, jobs=JOBS)
+        check_paid(place, here.log, jobs=JOBS)
         lost += before
     return lost
 
@@ -55,7 +55,7 @@ def steps(runner: Runner, site: OpenSite, folder: Path, *, first: int = 1, every
         assert len(unconfirmed_in(kept_in(place))) <= 1
         assert 0 == runner.run(here, place, jobs=2), log_of(place)
         check_nothing_lost(place)
-        check_paid(place, here.books, jobs=2)
+        check_paid(place, here.log, jobs=2)
     raise AssertionError("there were more steps than that")
 
 
@@ -93,7 +93,7 @@ def leaves(runner: Runner, site: OpenSite, folder: Path) -> None:
     check_nothing_lost(folder)
     kept = kept_in(folder)
     known = {one.prediction.id for one in kept if one.prediction is not None}
-    assert len(known) == 8 == len(here.books.charges), "a submission was left before its answer"
+    assert len(known) == 8 == len(here.log.charges), "a submission was left before its answer"
     assert set() == unconfirmed_in(kept)
 
 
@@ -101,5 +101,5 @@ def timeouts(runner: Runner, site: OpenSite, folder: Path) -> None:
     """Answers that do not come in time: each job is submitted once, and unconfirmed."""
     here = site(Script(submit=[sleep(1.5).for_ever]))
     runner.run(here, folder, jobs=3, request_timeout=0.5)
-    assert {1} == set(here.books.submissions().values()), "a submission was repeated"
+    assert {1} == set(here.log.submissions().values()), "a submission was repeated"
     assert 3 == len(unconfirmed_in(kept_in(folder)))

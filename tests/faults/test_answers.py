@@ -23,7 +23,7 @@ from kling_async.errors import (
     Refused,
     WaitTimeout,
 )
-from kling_async.prediction import Output, OutputKind, Prediction, Status
+from kling_async.types.prediction import Output, OutputKind, Prediction, Status
 
 from .answers import (
     CLOSE,
@@ -56,7 +56,7 @@ async def lost(here: Site, **settings: float) -> AnswerLost:
     """Submit to a site whose answer is lost: the error says so, one request was sent, and one charge made."""
     error = (await submit(here, **settings)).badly(AnswerLost)
     assert error.may_be_billed
-    check_paid_once(here.books, ["a cat"])
+    check_paid_once(here.log, ["a cat"])
     return error
 
 
@@ -64,7 +64,7 @@ async def generated(here: Site, **settings: float) -> Prediction:
     """Generate once at a site; it must succeed, and be paid for once."""
     async with client_of(here, **settings) as client:
         prediction = (await timed(lambda: client.generate(CAT, wait_timeout=900), by=3.0)).well()
-    check_paid_once(here.books, ["a cat"])
+    check_paid_once(here.log, ["a cat"])
     assert prediction.status is Status.SUCCEEDED
     return prediction
 
@@ -89,7 +89,7 @@ async def test_row_04_reset_before_the_answer(site: OpenSite, end: Answer) -> No
     ended = await submit(here)
     ended.badly(AnswerLost)
     assert ended.took <= 1.0
-    check_paid_once(here.books, ["a cat"])
+    check_paid_once(here.log, ["a cat"])
 
 
 async def test_row_04_in_a_batch(site: OpenSite) -> None:
@@ -97,7 +97,7 @@ async def test_row_04_in_a_batch(site: OpenSite) -> None:
     here = site(Script(jobs={"cat 1": Script(submit=[RESET]), "cat 3": Script(submit=[CLOSE])}))
     async with client_of(here) as client:
         outcomes = (await timed(lambda: client.map(cats(5)), by=3.0)).well()
-    check_paid_once(here.books, [f"cat {number}" for number in range(5)])
+    check_paid_once(here.log, [f"cat {number}" for number in range(5)])
     assert [None, AnswerLost, None, AnswerLost, None] == [one.error and type(one.error) for one in outcomes]
 
 
@@ -108,8 +108,8 @@ async def test_row_05_reset_on_a_reused_connection(site: OpenSite, end: Answer) 
     async with client_of(here) as client:
         (await timed(lambda: client.submit(ImageInput(prompt="first")), by=ANSWER_WITHIN)).well()
         (await timed(lambda: client.submit(CAT), by=ANSWER_WITHIN)).badly(AnswerLost)
-    check_paid_once(here.books, ["first", "a cat"])
-    assert 1 == here.books.connections
+    check_paid_once(here.log, ["first", "a cat"])
+    assert 1 == here.log.connections
 
 
 async def test_row_05_idle_connection_closed_before_the_next(site: OpenSite) -> None:
@@ -117,10 +117,10 @@ async def test_row_05_idle_connection_closed_before_the_next(site: OpenSite) -> 
     here = site(Script(submit=[HEALTHY_SUBMIT + CLOSE]))
     async with client_of(here) as client:
         (await timed(partial(client.submit, ImageInput(prompt="first")), by=ANSWER_WITHIN)).well()
-        await here.until(lambda books: books.closed == 1)  # before that nobody can know of it
+        await here.until(lambda log: log.closed == 1)  # before that nobody can know of it
         (await timed(partial(client.submit, CAT), by=ANSWER_WITHIN)).well()
-    check_paid_once(here.books, ["first", "a cat"])
-    assert 2 == here.books.connections
+    check_paid_once(here.log, ["first", "a cat"])
+    assert 2 == here.log.connections
 
 
 @pytest.mark.parametrize("end", named({"reset": RESET, "close": CLOSE}))
@@ -128,7 +128,7 @@ async def test_row_05_poll_on_a_reused_connection(site: OpenSite, end: Answer) -
     """A poll that is dropped on a reused connection is asked again."""
     here = site(Script(poll=[poll_reply("processing"), end]))
     await generated(here)
-    assert 3 == len(here.books.of("poll"))
+    assert 3 == len(here.log.of("poll"))
 
 
 @pytest.mark.parametrize("answer", named(BROKEN_OFF))
@@ -142,7 +142,7 @@ async def test_row_06_poll_broken_off(site: OpenSite, answer: Answer) -> None:
     """Half an answer to a poll is asked for again."""
     here = site(Script(poll=[answer]))
     await generated(here)
-    assert 2 == len(here.books.of("poll"))
+    assert 2 == len(here.log.of("poll"))
 
 
 TAGGED = (("ETag", '"one"'),)
@@ -160,7 +160,7 @@ async def test_row_06_download_broken_off(site: OpenSite, tmp_path: Path, end: A
         [path] = (await timed(lambda: client.download(prediction, tmp_path), by=2.0)).well()
     assert PNG == path.read_bytes()
     assert [path.name] == listing(tmp_path)
-    first, second = here.books.of("file")
+    first, second = here.log.of("file")
     assert first.header("range") is None
     assert f"bytes={len(PNG) - HALF}-" == second.header("range")
 
@@ -290,7 +290,7 @@ async def test_row_08_mangled_at_random(site: OpenSite) -> None:
     here = site(Script(jobs=scripts))
     async with client_of(here) as client:
         outcomes = (await timed(lambda: client.map(cats(100)), by=10.0)).well()
-    check_paid_once(here.books, scripts)
+    check_paid_once(here.log, scripts)
     # A mangled id is a wrong id, which the provider does not know: then the first poll is refused.
     assert all(one.error is None or isinstance(one.error, (AnswerLost, Refused, WaitTimeout)) for one in outcomes)
 
@@ -310,7 +310,7 @@ async def test_row_09_wrong_content_to_a_poll(site: OpenSite, answer: Answer) ->
     """A page or a picture in place of a poll's JSON is asked again."""
     here = site(Script(poll=[answer] * 3))
     await generated(here)
-    assert 4 == len(here.books.of("poll"))
+    assert 4 == len(here.log.of("poll"))
 
 
 @pytest.mark.parametrize("answer", named({"page": PAGE, "json": reply('{"error":1}')}))
@@ -354,7 +354,7 @@ async def test_row_10_error_in_a_200(site: OpenSite, row: tuple[str, str, type[K
     async with client_of(here, provider=provider, pace=1000.0) as client:
         error = (await timed(lambda: client.submit(CAT, wait_timeout=6000), by=2.0)).badly(kind)
     assert (kind is AnswerLost) == error.may_be_billed
-    assert {"a cat": sent} == dict(here.books.submissions())
+    assert {"a cat": sent} == dict(here.log.submissions())
 
 
 SLOWLY = {

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from attrs import define
 
-from kling_async import Client, ImageInput, Journal, MemoryJournal, SqliteJournal, State, Submission
-from kling_async.effects.clock import Clock
+from kling_async import Client, ImageInput, JobStatus, Journal, MemoryJournal, SqliteJournal, Submission
+from kling_async.system.clock import Clock
 from kling_async.testing import Fixed, Sandbox, SandboxApp, VirtualClock
 
 from ..conftest import NO_LIMITS, ORIGIN
@@ -59,11 +59,11 @@ class WatchedJournal:
     async def find(self, key: str) -> Submission | None:
         return await self._points.around(lambda: self._journal.find(key))
 
-    async def submissions(self, *states: State) -> list[Submission]:
+    async def submissions(self, *states: JobStatus) -> list[Submission]:
         return await self._journal.submissions(*states)
 
     async def rescue(self, submission: Submission) -> str:
-        return await self._journal.rescue(submission)
+        return await self._journal.write_emergency(submission)
 
     async def aclose(self) -> None:
         await self._journal.aclose()
@@ -113,7 +113,7 @@ async def live(points: Points, journal: Journal, clock: Clock, *, whole: bool) -
     def client(watched: Points) -> Client:
         transport = WatchedTransport(httpx.ASGITransport(SandboxApp(sandbox, clock)), watched)
         return Client(
-            keys={"gptproto": sandbox.key},
+            api_keys={"gptproto": sandbox.key},
             base_urls={"gptproto": ORIGIN},
             transport=transport,
             limits={"gptproto": NO_LIMITS},

@@ -14,7 +14,7 @@ import trustme
 
 from kling_async import ImageInput, Limits
 from kling_async.errors import DownloadError, NotSent
-from kling_async.prediction import Output, OutputKind, Prediction, Status
+from kling_async.types.prediction import Output, OutputKind, Prediction, Status
 
 from .answers import CLOSE, HEALTHY_SUBMIT, RESET, Answer, Script, send, sleep
 from .conftest import ANSWER_WITHIN, OpenSite, cats, client_of, listing, named
@@ -62,8 +62,8 @@ async def test_row_18_certificate_that_is_wrong(
         error = (await timed(lambda: client.submit(CAT), by=ANSWER_WITHIN)).badly(NotSent)
     assert "tls" == error.reason
     assert not error.may_be_billed
-    assert [] == here.books.requests
-    assert 1 == here.books.connections
+    assert [] == here.log.requests
+    assert 1 == here.log.connections
 
 
 async def test_row_18_a_wrong_certificate_stops_a_batch(site: OpenSite, authority: trustme.CA, tmp_path: Path) -> None:
@@ -78,8 +78,8 @@ async def test_row_18_a_wrong_certificate_stops_a_batch(site: OpenSite, authorit
                     assert isinstance(outcome.error, NotSent)
 
         (await timed(run, by=2.0)).badly(NotSent)
-    assert [] == here.books.requests
-    assert here.books.connections <= 3 + 8
+    assert [] == here.log.requests
+    assert here.log.connections <= 3 + 8
 
 
 async def test_row_18_the_right_certificate(site: OpenSite, authority: trustme.CA, tmp_path: Path) -> None:
@@ -103,8 +103,8 @@ async def test_row_18_no_handshake(site: OpenSite, greeting: Answer) -> None:
     async with client_of(here, origin=here.origin.replace("http:", "https:")) as client:
         error = (await timed(lambda: client.submit(CAT, wait_timeout=60), by=2.0)).badly(NotSent)
     assert not error.may_be_billed
-    assert [] == here.books.requests
-    assert here.books.connections <= 5
+    assert [] == here.log.requests
+    assert here.log.connections <= 5
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -154,7 +154,7 @@ async def test_row_19_flapping_names(site: OpenSite, trouble: list[object]) -> N
     with fake_names({"provider.test": [*trouble, ["127.0.0.1"]]}):
         async with client_of(here, origin=origin, allow_http=True) as client:
             (await timed(lambda: client.submit(CAT, wait_timeout=900), by=2.0)).well()
-    check_paid_once(here.books, ["a cat"])
+    check_paid_once(here.log, ["a cat"])
 
 
 def made(url: str) -> Prediction:
@@ -180,7 +180,7 @@ async def test_row_19_name_that_leads_inside(site: OpenSite, tmp_path: Path, add
         async with client_of(here, origin="https://gptproto.com") as client:
             one = made(f"https://cdn.test:{here.port}/files/one.png")
             (await timed(lambda: client.download(one, tmp_path), by=2.0)).badly(DownloadError)
-    assert 0 == here.books.connections
+    assert 0 == here.log.connections
     assert [] == listing(tmp_path)
 
 
@@ -194,7 +194,7 @@ async def test_row_19_name_that_changes_behind_the_check(site: OpenSite, authori
             one = made(f"{here.origin}/files/one.png")
             (await timed(lambda: client.download(one, tmp_path / "out"), by=2.0)).well()
     assert 1 == names.asked("cdn.test")
-    assert 1 == here.books.connections
+    assert 1 == here.log.connections
 
 
 ONE_LANE = Limits(submit_per_second=None, poll_per_second=None, max_open=None, max_submitting=1)
@@ -206,8 +206,8 @@ async def test_row_20_one_connection_for_all(site: OpenSite) -> None:
     async with client_of(here, limits=ONE_LANE) as client:
         outcomes = (await timed(lambda: client.map(cats(12)), by=4.0)).well()
     assert all(one.ok for one in outcomes)
-    assert 1 == here.books.most_submitting
-    check_paid_once(here.books, [f"cat {number}" for number in range(12)])
+    assert 1 == here.log.most_submitting
+    check_paid_once(here.log, [f"cat {number}" for number in range(12)])
 
 
 async def test_row_20_who_waits_too_long(site: OpenSite) -> None:
@@ -216,7 +216,7 @@ async def test_row_20_who_waits_too_long(site: OpenSite) -> None:
     errors: list[NotSent] = []
     async with client_of(here, limits=ONE_LANE) as client, anyio.create_task_group() as group:
         group.start_soon(lambda: timed(lambda: client.submit(CAT), by=1.0 + ANSWER_WITHIN))
-        await here.until(lambda books: len(books.requests) == 1)
+        await here.until(lambda log: len(log.requests) == 1)
 
         async def late(number: int) -> None:
             ended = await timed(lambda: client.submit(cats(5)[number], wait_timeout=10), by=0.1)
@@ -225,4 +225,4 @@ async def test_row_20_who_waits_too_long(site: OpenSite) -> None:
         for number in range(5):
             group.start_soon(late, number)
     assert 5 == len(errors)
-    check_paid_once(here.books, ["a cat"])
+    check_paid_once(here.log, ["a cat"])

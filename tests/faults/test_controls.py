@@ -80,14 +80,14 @@ async def test_paying_twice_is_caught(site: OpenSite, answer: Answer) -> None:
     here = site(Script(submit=[answer]))
     await timed(lambda: naive_submit(here.origin), by=5.0)
     with pytest.raises(AssertionError, match="submissions by job"):
-        check_paid_once(here.books, ["a cat"])
+        check_paid_once(here.log, ["a cat"])
 
 
 async def test_a_submission_that_never_came_is_caught(site: OpenSite) -> None:
     """A job that was not submitted at all is not paid once either."""
     here = site()
     with pytest.raises(AssertionError, match="submissions by job"):
-        check_paid_once(here.books, ["a cat"])
+        check_paid_once(here.log, ["a cat"])
 
 
 async def test_missing_a_deadline_is_caught(site: OpenSite) -> None:
@@ -131,7 +131,7 @@ async def test_a_key_that_goes_astray_is_caught(site: OpenSite) -> None:
     here = site(Script(submit=[away]))
     await timed(lambda: naive_submit(here.origin), by=5.0)
     with pytest.raises(AssertionError, match="another host"):
-        check_key_stayed(foreign.books)
+        check_key_stayed(foreign.log)
 
 
 async def test_half_a_file_is_caught(site: OpenSite, tmp_path: Path) -> None:

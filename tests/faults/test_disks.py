@@ -26,9 +26,9 @@ def test_row_21_full_before_a_submission(runner: Runner, site: OpenSite, tmp_pat
     here = site(SLOW)
     assert 1 == runner.run(here, tmp_path, jobs=20, max_submitting=1, full_at=("accepted", 3))
     assert "It was not submitted" in log_of(tmp_path)
-    assert 3 == len(here.books.charges)
+    assert 3 == len(here.log.charges)
     assert 0 == runner.run(here, tmp_path, jobs=20), log_of(tmp_path)
-    check_paid(tmp_path, here.books, jobs=20)
+    check_paid(tmp_path, here.log, jobs=20)
 
 
 @pytest.mark.parametrize("slots", [1, 8])
@@ -39,7 +39,7 @@ def test_row_22_full_between_a_submission_and_its_record(
     # No answer comes before the last of them is on its way, however busy the machine is.
     here = site(Script(submit=[(sleep(1.0) + accepted()).for_ever]))
     assert 1 == runner.run(here, tmp_path, jobs=20, max_submitting=slots, full_at=("submitted", slots))
-    charged = {ids[0] for ids in here.books.charges.values()}
+    charged = {ids[0] for ids in here.log.charges.values()}
     rescued = (tmp_path / "journal.db.emergency").read_text()
     assert slots == len(charged)
     assert charged == {id for id in charged if f'"id":"{id}"' in rescued}
@@ -48,7 +48,7 @@ def test_row_22_full_between_a_submission_and_its_record(
     check_nothing_lost(tmp_path)  # this opens the journal, which takes up the emergency file
     assert set() == unconfirmed_in(kept_in(tmp_path))
     assert 0 == runner.run(here, tmp_path, jobs=20), log_of(tmp_path)
-    check_paid(tmp_path, here.books, jobs=20)
+    check_paid(tmp_path, here.log, jobs=20)
     assert set() == unconfirmed_in(kept_in(tmp_path))
     assert not (tmp_path / "journal.db.emergency").exists()
 
@@ -57,7 +57,7 @@ def test_row_24_no_descriptors(runner: Runner, site: OpenSite, tmp_path: Path) -
     """Where not even the journal can be opened, nothing is sent."""
     here = site()
     assert 1 == runner.run(here, tmp_path, jobs=3, files=10), log_of(tmp_path)
-    assert [] == list(here.books.requests)
+    assert [] == list(here.log.requests)
 
 
 @pytest.mark.parametrize("harm", ["cut", "empty", "text", "bits"])
@@ -65,7 +65,7 @@ def test_row_26_a_journal_that_is_none(runner: Runner, site: OpenSite, tmp_path:
     """A journal that is cut, emptied, overwritten or damaged is refused before anything is sent, and left as it is."""
     here, journal = site(), tmp_path / "journal.db"
     assert 0 == runner.run(here, tmp_path, jobs=12)
-    asked, whole = len(here.books.requests), journal.read_bytes()
+    asked, whole = len(here.log.requests), journal.read_bytes()
     harmed = {
         "cut": whole[: len(whole) // 2],
         "empty": b"",
@@ -76,5 +76,5 @@ def test_row_26_a_journal_that_is_none(runner: Runner, site: OpenSite, tmp_path:
     assert 1 == runner.run(here, tmp_path, jobs=12)
     assert "JournalError" in log_of(tmp_path)
     assert harmed == journal.read_bytes()
-    assert asked == len(here.books.requests)
+    assert asked == len(here.log.requests)
     assert 12 == len(ids_told(tmp_path))

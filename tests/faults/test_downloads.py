@@ -10,10 +10,10 @@ import anyio
 import pytest
 
 from kling_async import ImageInput, Job
-from kling_async.effects.files import Files
-from kling_async.effects.lanes import TlsContext
 from kling_async.errors import AnswerLost, DownloadError, KlingError
-from kling_async.prediction import Output, OutputKind, Prediction, Status
+from kling_async.transport.connections import LazySSLContext
+from kling_async.transport.fetcher import OutputFetcher
+from kling_async.types.prediction import Output, OutputKind, Prediction, Status
 
 from .answers import CLOSE, HEALTHY_FILE, Answer, Script, accepted, poll_reply, repeat, reply, send, sleep
 from .conftest import OpenSite, PacedClock, client_of, listing, named
@@ -65,7 +65,7 @@ HELD_UP = {
 
 async def held_up(here: Site, directory: Path) -> None:
     """Save a file whose answer never ends: the call ends by its deadline, and no file has the name."""
-    files = Files(clock=PacedClock(), tls=TlsContext(), deadline=0.3)
+    files = OutputFetcher(clock=PacedClock(), tls=LazySSLContext(), deadline=0.3)
     output = Output(url=file_of(here), kind=OutputKind.IMAGE)
     ended = await timed(lambda: files.save(output, directory, "cat-0", overwrite=False, loopback=True), by=0.3)
     assert "did not arrive within 0.3 s" in str(ended.badly(DownloadError))
@@ -80,11 +80,11 @@ async def test_row_15_slow_file(site: OpenSite, tmp_path: Path, answer: Answer) 
 
 async def test_row_15_pauses_between_tries(site: OpenSite, tmp_path: Path) -> None:
     """The pauses between tries count: a file that fails again and again is given up at its deadline, saying why."""
-    files = Files(clock=PacedClock(1.0), tls=TlsContext(), deadline=0.3)
+    files = OutputFetcher(clock=PacedClock(1.0), tls=LazySSLContext(), deadline=0.3)
     output = Output(url=file_of(site(Script(file=[reply(status="503 No").for_ever]))), kind=OutputKind.IMAGE)
     ended = await timed(lambda: files.save(output, tmp_path, "cat-0", overwrite=False, loopback=True), by=0.3)
     message = str(ended.badly(DownloadError))
-    assert "did not arrive within 0.3 s; the last try ended with Passing: HTTP 503" in message
+    assert "did not arrive within 0.3 s; the last attempt failed with TransientError: HTTP 503" in message
     assert [] == listing(tmp_path)
 
 
@@ -110,7 +110,7 @@ async def test_row_20_many_downloads_from_one_host(site: OpenSite, tmp_path: Pat
             for number in range(30):
                 group.start_soon(save, number)
     assert 30 == len(listing(tmp_path))
-    assert 4 == here.books.most_serving
+    assert 4 == here.log.most_serving
 
 
 # Row 23.
@@ -139,7 +139,7 @@ async def test_row_23_no_room_for_the_file(site: OpenSite, tmp_path: Path) -> No
     [path] = (await download(here, made(file_of(here), key="cat"), tmp_path)).well()
     assert PNG == path.read_bytes()
     assert ["cat-0.png"] == listing(tmp_path)
-    assert f"bytes={HALF}-" == here.books.of("file")[-1].header("range")
+    assert f"bytes={HALF}-" == here.log.of("file")[-1].header("range")
 
 
 async def test_row_23_no_room_in_a_batch(site: OpenSite, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ async def test_row_23_no_room_in_a_batch(site: OpenSite, tmp_path: Path) -> None
         assert outcome.prediction.status is Status.SUCCEEDED
         (await timed(lambda: client.download(outcome.prediction, tmp_path), by=3.0)).well()
     assert ["cat-0.png"] == listing(tmp_path)
-    check_paid_once(here.books, ["a cat"])
+    check_paid_once(here.log, ["a cat"])
 
 
 async def test_row_23_no_such_place(site: OpenSite, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ async def test_row_23_no_such_place(site: OpenSite, tmp_path: Path) -> None:
     here = site()
     (tmp_path / "taken").write_text("a file", encoding="ascii")
     (await download(here, made(file_of(here)), tmp_path / "taken")).badly(DownloadError)
-    assert [] == here.books.requests
+    assert [] == here.log.requests
 
 
 # Row 31, for files.
@@ -190,7 +190,7 @@ async def test_row_31_file_that_is_said_to_be_too_big(site: OpenSite, tmp_path: 
     error = (await download(here, made(file_of(here)), tmp_path)).badly(DownloadError)
     assert "longer" in str(error)
     assert [] == listing(tmp_path)
-    assert 1 == len(here.books.of("file"))
+    assert 1 == len(here.log.of("file"))
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip"])
@@ -217,8 +217,8 @@ async def test_row_32_redirect_of_a_submission(site: OpenSite, status: str) -> N
         error = (await timed(lambda: client.submit(CAT), by=0.5)).badly(AnswerLost)
     assert error.may_be_billed
     assert "Check the base URL" in str(error)
-    assert 1 == len(here.books.requests)
-    assert 0 == foreign.books.connections
+    assert 1 == len(here.log.requests)
+    assert 0 == foreign.log.connections
 
 
 async def test_row_32_redirect_with_an_id(site: OpenSite) -> None:
@@ -228,7 +228,7 @@ async def test_row_32_redirect_with_an_id(site: OpenSite) -> None:
     async with client_of(here) as client:
         error = (await timed(lambda: client.submit(CAT), by=0.5)).badly(AnswerLost)
     assert "p-paid" == error.id
-    check_paid_once(here.books, ["a cat"])
+    check_paid_once(here.log, ["a cat"])
 
 
 async def test_row_32_redirect_of_a_poll(site: OpenSite) -> None:
@@ -239,7 +239,7 @@ async def test_row_32_redirect_of_a_poll(site: OpenSite) -> None:
         prediction = (await timed(lambda: client.submit(CAT), by=0.5)).well()
         ended = await timed(lambda: client.refresh(prediction), by=0.5)
     assert isinstance(ended.error, KlingError)
-    assert 0 == foreign.books.connections
+    assert 0 == foreign.log.connections
 
 
 async def test_row_32_download_goes_to_another_host(site: OpenSite, tmp_path: Path) -> None:
@@ -248,10 +248,10 @@ async def test_row_32_download_goes_to_another_host(site: OpenSite, tmp_path: Pa
     here = site(Script(file=[to(file_of(foreign))]))
     [path] = (await download(here, made(file_of(here)), tmp_path)).well()
     assert PNG == path.read_bytes()
-    [seen] = foreign.books.requests
+    [seen] = foreign.log.requests
     assert {"host", "accept", "accept-encoding", "user-agent"} >= {name.lower() for name, _ in seen.headers}
-    check_key_stayed(foreign.books)
-    check_key_stayed(here.books)
+    check_key_stayed(foreign.log)
+    check_key_stayed(here.log)
 
 
 async def test_row_32_download_sets_a_cookie(site: OpenSite, tmp_path: Path) -> None:
@@ -259,14 +259,14 @@ async def test_row_32_download_sets_a_cookie(site: OpenSite, tmp_path: Path) -> 
     cookie = reply(status="302 Found", headers=[("Location", "/files/two.png"), ("Set-Cookie", "a=b; Path=/")])
     here = site(Script(file=[cookie]))
     (await download(here, made(file_of(here)), tmp_path)).well()
-    assert [None, None] == [one.header("cookie") for one in here.books.of("file")]
+    assert [None, None] == [one.header("cookie") for one in here.log.of("file")]
 
 
 async def test_row_32_redirects_in_circles(site: OpenSite, tmp_path: Path) -> None:
     """More than three redirects of a file are too many."""
     here = site(Script(file=[to("/files/again.png").for_ever]))
     (await download(here, made(file_of(here)), tmp_path)).badly(DownloadError)
-    assert 4 == len(here.books.requests)
+    assert 4 == len(here.log.requests)
 
 
 ELSEWHERE = {
@@ -287,7 +287,7 @@ async def test_row_32_redirect_to_where_nothing_may_go(site: OpenSite, tmp_path:
     here = site(Script(file=[to(address).for_ever]))
     (await download(here, made(file_of(here)), tmp_path)).badly(DownloadError)
     assert [] == listing(tmp_path)
-    assert len(here.books.requests) <= 4
+    assert len(here.log.requests) <= 4
 
 
 # Row 33.
@@ -338,7 +338,7 @@ async def test_row_33_outputs_that_lead_inside(site: OpenSite, tmp_path: Path, u
     one = made(url.replace("PORT", str(here.port)), key="cat")
     error = (await download(here, one, tmp_path, origin=PUBLIC)).badly(DownloadError)
     assert ("p-1", "cat") == (error.id, error.key)
-    assert 0 == here.books.connections
+    assert 0 == here.log.connections
     assert [] == listing(tmp_path)
 
 
@@ -348,7 +348,7 @@ async def test_row_33_poll_address_in_a_reply(site: OpenSite) -> None:
     here = site(Script(submit=[accepted(urls={"get": f"{foreign.origin}/api/v3/predictions/x/result"})]))
     async with client_of(here) as client:
         (await timed(lambda: client.generate(CAT), by=2.0)).well()
-    assert 0 == foreign.books.connections
+    assert 0 == foreign.log.connections
 
 
 # Row 34.
@@ -411,8 +411,8 @@ async def test_row_34_hostile_ids(site: OpenSite, id: str) -> None:
     async with client_of(here) as client:
         ended = await timed(lambda: client.generate(CAT, wait_timeout=50), by=1.0)
     assert ended.error is not None
-    check_paid_once(here.books, ["a cat"])
-    assert all(one.target.count("/") == 5 and ".." not in one.target for one in here.books.of("poll"))
+    check_paid_once(here.log, ["a cat"])
+    assert all(one.target.count("/") == 5 and ".." not in one.target for one in here.log.of("poll"))
 
 
 async def test_row_34_hostile_file_names(site: OpenSite, tmp_path: Path) -> None:
@@ -530,7 +530,7 @@ async def test_row_36_resumed_downloads(site: OpenSite, tmp_path: Path, row: tup
     [path] = (await download(here, made(file_of(here)), tmp_path)).well()
     check_whole_files(tmp_path, expected)
     assert [path.name] == listing(tmp_path)
-    assert here.books.of("file")[1].header("if-range") in (None, '"one"')
+    assert here.log.of("file")[1].header("if-range") in (None, '"one"')
 
 
 async def test_row_36_whole_part_left_by_a_crash(site: OpenSite, tmp_path: Path) -> None:
@@ -550,7 +550,7 @@ async def test_row_36_part_of_another_file(site: OpenSite, tmp_path: Path) -> No
     here.script(Script(file=[reply(OTHER, headers=[SECOND])]))
     [path] = (await download(here, made(file_of(here), key="cat"), tmp_path)).well()
     assert OTHER == path.read_bytes()
-    assert here.books.of("file")[-1].header("range") is None
+    assert here.log.of("file")[-1].header("range") is None
 
 
 # Row 37.
@@ -564,13 +564,13 @@ async def test_row_37_expired_address(site: OpenSite, tmp_path: Path, gone: Answ
     here = site()
     async with client_of(here) as client:
         prediction = (await timed(lambda: client.generate(CAT), by=2.0)).well()
-        before = len(here.books.of("poll"))
+        before = len(here.log.of("poll"))
         fresh = poll_reply("completed", [f"<<origin>>/files/{prediction.id}.png?signature=fresh"])
         here.script(Script(poll=[fresh.for_ever], file=[CUT, gone, rest()]))
         [path] = (await timed(lambda: client.download(prediction, tmp_path), by=2.0)).well()
     assert PNG == path.read_bytes()
-    assert 1 == len(here.books.of("poll")) - before
-    last = here.books.of("file")[-1]
+    assert 1 == len(here.log.of("poll")) - before
+    last = here.log.of("file")[-1]
     assert last.target.endswith("?signature=fresh")
     assert f"bytes={HALF}-" == last.header("range")
 
@@ -581,9 +581,9 @@ async def test_row_37_expired_for_good(site: OpenSite, tmp_path: Path, gone: Ans
     here = site()
     async with client_of(here) as client:
         prediction = (await timed(lambda: client.generate(CAT), by=2.0)).well()
-        before = len(here.books.of("poll"))
+        before = len(here.log.of("poll"))
         here.script(Script(file=[gone.for_ever]))
         error = (await timed(lambda: client.download(prediction, tmp_path), by=2.0)).badly(DownloadError)
     assert prediction.id == error.id
-    assert 1 <= len(here.books.of("poll")) - before <= 2
+    assert 1 <= len(here.log.of("poll")) - before <= 2
     assert [] == listing(tmp_path)

@@ -21,8 +21,8 @@ QUIET = Options(progress="none", download=False)
 HOLD = """
 import sys
 from pathlib import Path
-from kling_async.folder import RunFolder
-with RunFolder(Path("m")).owned():
+from kling_async.runs.directory import RunDirectory
+with RunDirectory(Path("m")).owned():
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -30,8 +30,8 @@ with RunFolder(Path("m")).owned():
 DIE = """
 import os, sys
 from kling_async.cli import main
-from kling_async.folder import RunFolder
-RunFolder.describe = lambda *_: os._exit(9)
+from kling_async.runs.directory import RunDirectory
+RunDirectory.write_metadata = lambda *_: os._exit(9)
 sys.argv[1:] = ["batch", "more.csv", "-o", "m", "--merge", "--progress", "none"]
 main()
 """
@@ -65,11 +65,11 @@ def test_row_45_two_runs_in_one_folder(here: Site, capfd: pytest.CaptureFixture[
         assert other.stdout.readline()
         for code in (batch("m.csv", options=accepting), resume(Path("m"), options=QUIET)):
             assert 1 == code
-        assert 2 == capfd.readouterr().err.count(f"In m a run is under way: process {other.pid} on")
+        assert 2 == capfd.readouterr().err.count(f"A run is already using m: process {other.pid} on")
         assert kept == {path: path.read_bytes() for path in kept}
         other.communicate(timeout=20)
     assert kept.keys() == {path for path in Path("m").iterdir() if path.is_file()}
-    assert 2 == len(here.books.charges)
+    assert 2 == len(here.log.charges)
     assert 0 == batch("m.csv", options=accepting)
 
 
@@ -79,5 +79,5 @@ def test_row_45_killed_between_two_files(here: Site) -> None:
     died = subprocess.run([sys.executable, "-c", DIE], env=os.environ, timeout=60, check=False)
     assert (9, ["a", "b", "c"]) == (died.returncode, keys_of("jobs.jsonl"))
     assert 0 == resume(Path("m"), options=QUIET)
-    assert (["a", "b", "c"], 3) == (keys_of("results.jsonl"), len(here.books.charges))
+    assert (["a", "b", "c"], 3) == (keys_of("results.jsonl"), len(here.log.charges))
     assert "m.csv" == json.loads(Path("m/run.json").read_text())["sheet"]

@@ -133,9 +133,9 @@ async def test_row_43_codes_in_a_prediction(site: OpenSite) -> None:
         strange = (await timed(lambda: client.refresh(prediction), by=2.0)).well()
         check_no_code(strange.native_status.replace("\n", ""))
         ended = (await timed(lambda: client.refresh(prediction), by=2.0)).well()
-        assert ended.fault is not None
-        assert ended.fault.code is not None
-        check_no_code(str(PredictionFailed(ended)), ended.fault.message, ended.fault.code)
+        assert ended.failure is not None
+        assert ended.failure.code is not None
+        check_no_code(str(PredictionFailed(ended)), ended.failure.message, ended.failure.code)
         made = (await timed(lambda: client.refresh(prediction), by=2.0)).well()
     assert "https://a.test/%1B[2J%E2%80%AE.png" == made.outputs[0].url
 

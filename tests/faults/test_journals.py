@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 from kling_async import ImageInput, JournalError, SqliteJournal
-from kling_async.effects.journal.reading import read_journal
+from kling_async.journal.reader import read_journal
 
 from .conftest import OpenSite, client_of, listing
 from .flipping import JOBS, aimed_at_the_file, aimed_at_the_log, at_random, flipped, make
@@ -69,7 +69,7 @@ async def test_row_25_one_owner_by_every_path(site: OpenSite, tmp_path: Path, wa
             async with client_of(there, journal=other):
                 pass
         await first.submit(ImageInput("a dog"), key="dog")
-    assert [] == list(there.books.requests)
+    assert [] == list(there.log.requests)
     assert 2 == len(read_journal(folder / "journal.db").submissions)
 
 
@@ -171,7 +171,7 @@ async def test_row_49_a_journal_without_its_log(site: OpenSite, tmp_path: Path, 
                 pass
         assert "accept_lost_log=True" in told.value.advice
         assert not told.value.may_be_billed
-    assert [] == list(here.books.requests)
+    assert [] == list(here.log.requests)
     with pytest.raises(JournalError, match=r"its log journal\.db-wal is missing"):
         read_journal(place / "journal.db")
     known = await every_key(place / "journal.db", accept_lost_log=True)
@@ -195,7 +195,7 @@ async def test_row_49_a_log_without_its_journal(tmp_path: Path) -> None:
     place = tmp_path / "run"
     make(place, killed=True)
     (place / "journal.db").rename(tmp_path / "journal.db")
-    with pytest.raises(JournalError, match=r"is missing, and its log journal\.db-wal is there"):
+    with pytest.raises(JournalError, match=r"is missing, and its log journal\.db-wal exists"):
         await every_key(place / "journal.db")
     (tmp_path / "journal.db").rename(place / "journal.db")
     assert JOBS == len(await every_key(place / "journal.db"))

@@ -27,8 +27,8 @@ def test_charges_what_came_whole(site: OpenSite) -> None:
             connection.sendall(sent)
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
-    assert [("whole", 1)] == [(prompt, len(ids)) for prompt, ids in here.books.charges.items()]
-    assert [True, False] == [one.whole for one in here.books.requests]
+    assert [("whole", 1)] == [(prompt, len(ids)) for prompt, ids in here.log.charges.items()]
+    assert [True, False] == [one.whole for one in here.log.requests]
 
 
 def test_a_refusal_is_free(site: OpenSite) -> None:
@@ -36,8 +36,8 @@ def test_a_refusal_is_free(site: OpenSite) -> None:
     here = site(Script(submit=[refused("429 Too Many Requests")]))
     statuses = [httpx.post(here.origin + PATH, json={"prompt": "a"}).status_code for _ in range(2)]
     assert [429, 200] == statuses
-    assert 1 == len(here.books.charges["a"])
-    assert {"a": 2} == dict(here.books.submissions())
+    assert 1 == len(here.log.charges["a"])
+    assert {"a": 2} == dict(here.log.submissions())
 
 
 def test_notes_headers_and_key(site: OpenSite) -> None:
@@ -45,10 +45,10 @@ def test_notes_headers_and_key(site: OpenSite) -> None:
     here, foreign = site(), site()
     httpx.get(here.origin, headers={"Authorization": CANARY})
     httpx.get(foreign.origin)
-    assert CANARY == here.books.requests[0].header("authorization")
-    assert here.books.key_seen
-    assert not foreign.books.key_seen
-    assert CANARY not in repr(here.books)
+    assert CANARY == here.log.requests[0].header("authorization")
+    assert here.log.key_seen
+    assert not foreign.log.key_seen
+    assert CANARY not in repr(here.log)
 
 
 def test_ends_with_its_parent() -> None:

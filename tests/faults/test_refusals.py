@@ -10,9 +10,9 @@ import anyio
 import pytest
 
 from kling_async import ImageInput, Limits, Outcome
-from kling_async.batch import Batch
 from kling_async.errors import AnswerLost, AuthenticationError, KlingError, PermissionDenied, RateLimited
-from kling_async.planning.moves import Event, EventKind
+from kling_async.runtime.batch import Batch
+from kling_async.types.events import Event, EventKind
 
 from .answers import HEALTHY_SUBMIT, Answer, Script, refused, reply, sleep
 from .conftest import ANSWER_WITHIN, PACE, OpenSite, cats, client_of, listing, named
@@ -42,7 +42,7 @@ async def test_row_11_storm_of_5xx_on_submissions(site: OpenSite, storm: Answer)
     async with client_of(here) as client:
         outcomes = (await timed(lambda: client.map(cats(8)), by=4.0)).well()
     assert all(type(one.error) is AnswerLost and one.error.may_be_billed for one in outcomes)
-    check_paid_once(here.books, [f"cat {number}" for number in range(8)])
+    check_paid_once(here.log, [f"cat {number}" for number in range(8)])
 
 
 async def test_row_11_a_storm_slows_submissions(site: OpenSite) -> None:
@@ -55,17 +55,17 @@ async def test_row_11_a_storm_slows_submissions(site: OpenSite) -> None:
 
         async def calm() -> None:
             await anyio.sleep(0.6)  # 60 s of the client's clock, or more where the machine is busy
-            stormy = here.books.of("submit")
+            stormy = here.log.of("submit")
             assert len(stormy) <= 4 + (time.monotonic() - stormy[0].at) * PACE / 5
             here.script(Script())
-            most.append(len(here.books.of("submit")))
+            most.append(len(here.log.of("submit")))
 
         group.start_soon(calm)
         (await timed(partial(handed_out, client.batch(cats(60)), outcomes), by=6.0)).well()
     lost = sum(type(one.error) is AnswerLost for one in outcomes)
     assert 4 <= lost <= most[0]
     assert 60 == lost + sum(one.ok for one in outcomes)
-    check_paid_once(here.books, [f"cat {number}" for number in range(60)])
+    check_paid_once(here.log, [f"cat {number}" for number in range(60)])
 
 
 async def test_row_12_storm_of_5xx_on_polls(site: OpenSite) -> None:
@@ -81,9 +81,9 @@ async def test_row_12_storm_of_5xx_on_polls(site: OpenSite) -> None:
         group.start_soon(calm)
         outcomes = (await timed(lambda: client.map(cats(10)), by=4.0)).well()
     assert all(one.ok for one in outcomes)
-    check_paid_once(here.books, [f"cat {number}" for number in range(10)])
+    check_paid_once(here.log, [f"cat {number}" for number in range(10)])
     # Full jitter under 1, 2, 4, 8, 16 and then 30 s: eight looks in 40 s by the dice's mean.
-    assert len(here.books.of("poll")) <= 10 * 16
+    assert len(here.log.of("poll")) <= 10 * 16
 
 
 def retry(*values: str, sent: str | None = None) -> list[tuple[str, str]]:
@@ -131,19 +131,19 @@ async def test_row_13_retry_after(site: OpenSite, row: tuple[list[tuple[str, str
     here = site(Script(submit=[refused("429 Too Many Requests", headers=headers)]))
 
     def hear(event: Event) -> None:
-        if event.kind is EventKind.THROTTLED and event.wait_for is not None:
-            waits.append(event.wait_for)
+        if event.kind is EventKind.THROTTLED and event.retry_in is not None:
+            waits.append(event.retry_in)
 
     async with client_of(here, pace=pace) as client:
         batch = client.batch([CAT])
-        batch.listen(hear)
+        batch.add_listener(hear)
         [outcome] = (await timed(lambda: handed_out(batch, []), by=2.0)).well()
     assert outcome.ok
     [waited] = waits
     assert least <= waited <= most
-    first, second = here.books.of("submit")
+    first, second = here.log.of("submit")
     assert second.at - first.at >= least / pace - 0.005
-    assert 1 == len(here.books.charges["a cat"])
+    assert 1 == len(here.log.charges["a cat"])
 
 
 async def test_row_13_a_429_pauses_the_account(site: OpenSite) -> None:
@@ -153,10 +153,10 @@ async def test_row_13_a_429_pauses_the_account(site: OpenSite) -> None:
     async with client_of(here, limits=limits) as client:
         outcomes = (await timed(lambda: client.map(cats(8)), by=4.0)).well()
     assert all(one.ok for one in outcomes)
-    first, *rest = [one.at for one in here.books.of("submit")]
+    first, *rest = [one.at for one in here.log.of("submit")]
     # Who was on his way already is the only one to arrive before the pause of 0.4 s is over.
     assert 1 >= sum(at < first + 0.39 for at in rest)
-    assert 9 == len(here.books.of("submit"))
+    assert 9 == len(here.log.of("submit"))
 
 
 async def test_row_13_a_429_for_ever(site: OpenSite) -> None:
@@ -165,8 +165,8 @@ async def test_row_13_a_429_for_ever(site: OpenSite) -> None:
     async with client_of(here) as client:
         error = (await timed(lambda: client.submit(CAT, wait_timeout=900), by=2.0)).badly(RateLimited)
     assert not error.may_be_billed
-    assert 8 == len(here.books.of("submit"))
-    assert {} == here.books.charges
+    assert 8 == len(here.log.of("submit"))
+    assert {} == here.log.charges
 
 
 REVOKED = {
@@ -191,8 +191,8 @@ async def test_row_14_key_refused_in_a_run(
     assert 4 == sum(one.ok for one in outcomes)
     assert 4 == len(listing(tmp_path))
     assert all(one.ok or type(one.error) is kind for one in outcomes)
-    assert len(here.books.of("submit")) <= 4 + slots
-    assert 4 == sum(len(ids) for ids in here.books.charges.values())
+    assert len(here.log.of("submit")) <= 4 + slots
+    assert 4 == sum(len(ids) for ids in here.log.charges.values())
 
 
 @pytest.mark.parametrize("row", named(REVOKED))
@@ -202,4 +202,4 @@ async def test_row_14_key_refused_to_a_single_call(site: OpenSite, row: tuple[An
     here = site(Script(submit=[answer.for_ever]))
     async with client_of(here) as client:
         (await timed(lambda: client.generate(CAT), by=ANSWER_WITHIN)).badly(kind)
-    assert 1 == len(here.books.of("submit"))
+    assert 1 == len(here.log.of("submit"))

@@ -12,7 +12,7 @@ import pytest
 
 from kling_async import ImageInput
 from kling_async.errors import AnswerLost, KlingError, PredictionFailed, WaitTimeout
-from kling_async.prediction import FaultKind, Status
+from kling_async.types.prediction import FailureKind, Status
 
 from .answers import CLOSE, HEALTHY_SUBMIT, Answer, Script, accepted, poll_reply, refused, repeat, reply, send, sleep
 from .conftest import ANSWER_WITHIN, PACE, OpenSite, PacedClock, cats, client_of, named
@@ -55,9 +55,9 @@ async def test_row_29_wall_clock_jumps(site: OpenSite, monkeypatch: pytest.Monke
 
         group.start_soon(set_clock)
         (await timed(lambda: client.generate(CAT, wait_timeout=900), by=2.0)).well()
-    first, second = here.books.of("submit")
+    first, second = here.log.of("submit")
     assert 20 / PACE - 0.005 <= second.at - first.at < HOUR / PACE
-    assert 1 == len(here.books.charges["a cat"])
+    assert 1 == len(here.log.charges["a cat"])
 
 
 async def test_row_29_suspend(site: OpenSite) -> None:
@@ -66,19 +66,19 @@ async def test_row_29_suspend(site: OpenSite) -> None:
     async with client_of(here, clock=clock) as client, anyio.create_task_group() as group:
 
         async def sleep_an_hour() -> None:
-            while not here.books.of("poll"):
+            while not here.log.of("poll"):
                 await anyio.sleep(0.01)
             clock.slept_through = HOUR
 
         group.start_soon(sleep_an_hour)
         ended = await timed(lambda: client.generate(CAT, wait_timeout=600), by=6.0)
         late = ended.badly(WaitTimeout)
-        assert late.id == here.books.charges["a cat"][0]
+        assert late.id == here.log.charges["a cat"][0]
         here.script(Script())
     async with client_of(here) as client:
         seen = (await timed(lambda: client.wait(late.prediction), by=2.0)).well()
     assert seen.status is Status.SUCCEEDED
-    check_paid_once(here.books, ["a cat"])
+    check_paid_once(here.log, ["a cat"])
 
 
 async def test_row_30_one_id_for_two_jobs(site: OpenSite) -> None:
@@ -90,7 +90,7 @@ async def test_row_30_one_id_for_two_jobs(site: OpenSite) -> None:
         outcomes = (await timed(lambda: client.map(cats(2)), by=2.0)).well()
     assert [True, True] == [one.ok for one in outcomes]
     assert {"p-same"} == {one.prediction.id for one in outcomes if one.prediction is not None}
-    check_paid_once(here.books, ["cat 0", "cat 1"])
+    check_paid_once(here.log, ["cat 0", "cat 1"])
 
 
 async def test_row_30_id_changes_in_a_poll(site: OpenSite) -> None:
@@ -99,9 +99,9 @@ async def test_row_30_id_changes_in_a_poll(site: OpenSite) -> None:
     here = site(Script(poll=[other, other]))
     async with client_of(here) as client:
         prediction = (await timed(lambda: client.generate(CAT), by=2.0)).well()
-    [id] = here.books.charges["a cat"]
+    [id] = here.log.charges["a cat"]
     assert id == prediction.id
-    assert all(id in one.target for one in here.books.of("poll"))
+    assert all(id in one.target for one in here.log.of("poll"))
 
 
 async def test_row_30_status_goes_backwards(site: OpenSite) -> None:
@@ -114,7 +114,7 @@ async def test_row_30_status_goes_backwards(site: OpenSite) -> None:
         again = (await timed(lambda: client.refresh(prediction), by=ANSWER_WITHIN)).well()
         waited = (await timed(lambda: client.wait(prediction), by=ANSWER_WITHIN)).well()
     assert prediction == again == waited
-    check_paid_once(here.books, ["a cat"])
+    check_paid_once(here.log, ["a cat"])
 
 
 async def test_row_30_unknown_status(site: OpenSite, caplog: pytest.LogCaptureFixture) -> None:
@@ -130,18 +130,18 @@ async def test_row_30_unknown_status(site: OpenSite, caplog: pytest.LogCaptureFi
 
 
 CONTRADICTIONS = {
-    "completed without outputs": (poll_reply("completed"), Status.FAILED, FaultKind.NO_OUTPUT),
+    "completed without outputs": (poll_reply("completed"), Status.FAILED, FailureKind.NO_OUTPUT),
     "completed with outputs that are none": (
         poll_reply("completed", ["", None, 7]),
         Status.FAILED,
-        FaultKind.NO_OUTPUT,
+        FailureKind.NO_OUTPUT,
     ),
-    "failed with outputs": (poll_reply("failed", ["https://a.test/1.png"]), Status.FAILED, FaultKind.FAILED),
+    "failed with outputs": (poll_reply("failed", ["https://a.test/1.png"]), Status.FAILED, FailureKind.FAILED),
 }
 
 
 @pytest.mark.parametrize("row", named(CONTRADICTIONS))
-async def test_row_30_contradictions(site: OpenSite, row: tuple[Answer, Status, FaultKind]) -> None:
+async def test_row_30_contradictions(site: OpenSite, row: tuple[Answer, Status, FailureKind]) -> None:
     """Completed without an output is a failure that may be billed, and failed with outputs is a failure."""
     answer, status, kind = row
     here = site(Script(poll=[answer.for_ever]))
@@ -150,8 +150,8 @@ async def test_row_30_contradictions(site: OpenSite, row: tuple[Answer, Status, 
     assert error.may_be_billed
     assert status is error.prediction.status
     assert () == error.prediction.outputs
-    assert error.prediction.fault is not None
-    assert kind is error.prediction.fault.kind
+    assert error.prediction.failure is not None
+    assert kind is error.prediction.failure.kind
 
 
 def gzip_of_nothing(mebibytes: int) -> bytes:
@@ -189,7 +189,7 @@ async def test_row_31_bomb_to_a_submission(site: OpenSite, bomb: Answer) -> None
     async with client_of(here, request_timeout=2.0) as client:
         error = (await timed(lambda: client.submit(CAT), by=2.0)).badly(AnswerLost)
     assert len(error.excerpt) <= 4096
-    check_paid_once(here.books, ["a cat"])
+    check_paid_once(here.log, ["a cat"])
 
 
 @pytest.mark.parametrize("bomb", named(BOMBS))
@@ -201,7 +201,7 @@ async def test_row_31_bomb_to_a_poll(site: OpenSite, bomb: Answer) -> None:
         assert isinstance((await timed(lambda: client.refresh(prediction), by=2.0)).error, KlingError)
         here.script(Script())
         (await timed(lambda: client.wait(prediction), by=2.0)).well()
-    check_paid_once(here.books, ["a cat"])
+    check_paid_once(here.log, ["a cat"])
 
 
 async def test_row_31_many_bombs_at_once(site: OpenSite) -> None:
@@ -229,11 +229,11 @@ async def test_row_31_more_than_was_declared(site: OpenSite, later: float) -> No
     here = site(Script(submit=[both, sleep(0.05) + HEALTHY_SUBMIT]))
     async with client_of(here) as client:
         first = (await timed(partial(client.submit, ImageInput(prompt="first")), by=ANSWER_WITHIN)).well()
-        await here.until(lambda books: books.answered == 1)  # what comes behind is here, too
+        await here.until(lambda log: log.answered == 1)  # what comes behind is here, too
         second = (await timed(partial(client.submit, CAT), by=ANSWER_WITHIN)).well()
     assert "p-1" == first.id
-    assert [second.id] == here.books.charges["a cat"]
-    check_paid_once(here.books, ["first", "a cat"])
+    assert [second.id] == here.log.charges["a cat"]
+    check_paid_once(here.log, ["first", "a cat"])
 
 
 async def test_row_31_more_than_was_declared_to_a_poll(site: OpenSite) -> None:
@@ -242,4 +242,4 @@ async def test_row_31_more_than_was_declared_to_a_poll(site: OpenSite) -> None:
     here = site(Script(submit=[accepted("p-1")], poll=[both] * 3 + [poll_reply("completed", ["https://a.test/1.png"])]))
     async with client_of(here) as client:
         (await timed(lambda: client.generate(CAT, wait_timeout=900), by=2.0)).well()
-    check_paid_once(here.books, ["a cat"])
+    check_paid_once(here.log, ["a cat"])

@@ -58,12 +58,12 @@ async def test_row_48_two_batches_and_many_calls_buy_each_key_once(site: OpenSit
                 group.start_soon(later, client, job, dice.random() * 0.3)
 
     await timed(storm, by=20.0, jobs=KEYS)
-    books = here.books
-    assert dict.fromkeys(ended, 1) == dict(books.submissions())
+    log = here.log
+    assert dict.fromkeys(ended, 1) == dict(log.submissions())
     for one in [*runs[0], *runs[1]]:
         ended[one.job.input.prompt].append(one.prediction.id if one.prediction is not None else one.error)
     for prompt, got in ended.items():
-        expected = [AnswerLost] if prompt in LOST else [*books.charges[prompt]]
+        expected = [AnswerLost] if prompt in LOST else [*log.charges[prompt]]
         assert expected * 5 == [type(one) if prompt in LOST else one for one in got], prompt
 
 
@@ -79,10 +79,10 @@ async def test_row_48_calls_without_a_journal_share_one_submission(site: OpenSit
                 group.start_soon(ask, client, Job(ImageInput("a cat"), key="cat"), ended)
 
     await timed(storm, by=10.0, jobs=20)
-    assert {"a cat": 1} == dict(here.books.submissions())
+    assert {"a cat": 1} == dict(here.log.submissions())
     assert 20 == len(ended)
     if answer is RESET:
         assert {AnswerLost} == {type(one) for one in ended}
         assert 20 == len({id(one) for one in ended})
     else:
-        assert {*here.books.charges["a cat"]} == set(ended)
+        assert {*here.log.charges["a cat"]} == set(ended)

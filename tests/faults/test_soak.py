@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from kling_async import Outcome, SqliteJournal, State
+from kling_async import JobStatus, Outcome, SqliteJournal
 from kling_async.errors import AnswerLost, BadRequest, KlingError
 
 from .answers import CLOSE, RESET, Script, refused, reply, send
@@ -74,27 +74,27 @@ async def soak(site: OpenSite, journal: SqliteJournal, *, jobs: int, share: floa
 
     async with client_of(here, request_timeout=5.0) as client:
         await timed(run, by=by, jobs=200)
-        asked = len(here.books.requests)
+        asked = len(here.log.requests)
         await timed(run, by=by, jobs=200)
-        assert asked == len(here.books.requests), "a finished run that was repeated has sent something"
+        assert asked == len(here.log.requests), "a finished run that was repeated has sent something"
     ended = {one.job.input.prompt: one for one in outcomes}
-    books = here.books
-    sent = books.submissions()
+    log = here.log
+    sent = log.submissions()
     assert fates.keys() == ended.keys()
     for prompt, fate in fates.items():
         error = ended[prompt].error
         assert fate.error is (None if error is None else type(error)), f"{prompt}: {error}"
         assert fate.sent == sent[prompt], prompt
-        assert fate.charged == len(books.charges.get(prompt, ())), prompt
+        assert fate.charged == len(log.charges.get(prompt, ())), prompt
     accepted = sum(one.prediction is not None for one in outcomes)
     unconfirmed = sum(isinstance(one.error, AnswerLost) for one in outcomes)
-    assert sum(len(ids) for ids in books.charges.values()) == accepted + unconfirmed
+    assert sum(len(ids) for ids in log.charges.values()) == accepted + unconfirmed
     await journal.open()
     kept = await journal.submissions()
     await journal.aclose()
     assert jobs == len(kept)
-    assert unconfirmed == sum(one.state is State.UNCONFIRMED for one in kept)
-    assert accepted == sum(one.state is State.ENDED for one in kept)
+    assert unconfirmed == sum(one.status is JobStatus.UNCONFIRMED for one in kept)
+    assert accepted == sum(one.prediction is not None and one.status.is_terminal for one in kept)
 
 
 async def test_row_41_books_balance(site: OpenSite, tmp_path: Path) -> None:

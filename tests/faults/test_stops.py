@@ -45,14 +45,14 @@ def test_row_28_the_first_signal_stops_submitting(
     wait_for_ids(tmp_path, 4)
     os.kill(pid, number)
     assert 0 == runner.reap(pid), log_of(tmp_path)
-    sent = len(here.books.charges)
+    sent = len(here.log.charges)
     assert 4 <= sent < 60
     kept = kept_in(tmp_path)
     assert sent == sum(one.succeeded and one.files is not None for one in kept)
     assert set() == unconfirmed_in(kept)
-    assert "stopping" in log_of(tmp_path)
+    assert "Stopping" in log_of(tmp_path)
     assert 0 == runner.run(here, tmp_path, jobs=60)
-    check_paid(tmp_path, here.books, jobs=60)
+    check_paid(tmp_path, here.log, jobs=60)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -62,14 +62,14 @@ def test_row_28_the_second_signal_leaves(runner: Runner, site: OpenSite, tmp_pat
     pid = runner.start(here, tmp_path, jobs=60, max_submitting=4, stop_on_signals=True, backend=backend)
     wait_for_ids(tmp_path, 8)
     os.kill(pid, signal.SIGINT)
-    wait_for_word(tmp_path, "stopping")
+    wait_for_word(tmp_path, "Stopping")
     assert runner.reap(pid, within=0.3) is None
     os.kill(pid, signal.SIGINT)
     assert 130 == runner.reap(pid), log_of(tmp_path)
     assert "run it again with the same journal" in log_of(tmp_path)
     kept = kept_in(tmp_path)
     assert set() == unconfirmed_in(kept)
-    assert len(here.books.charges) == len({one.prediction.id for one in kept if one.prediction is not None})
+    assert len(here.log.charges) == len({one.prediction.id for one in kept if one.prediction is not None})
     check_nothing_lost(tmp_path)
 
 
@@ -83,7 +83,7 @@ def test_row_28_ctrl_c_without_more_ado(runner: Runner, site: OpenSite, tmp_path
     assert 130 == runner.reap(pid), log_of(tmp_path)
     kept = kept_in(tmp_path)
     assert set() == unconfirmed_in(kept)
-    assert len(here.books.charges) == len({one.prediction.id for one in kept if one.prediction is not None})
+    assert len(here.log.charges) == len({one.prediction.id for one in kept if one.prediction is not None})
 
 
 @pytest.mark.parametrize("stop_on_signals", [True, False], ids=["gently", "plainly"])
@@ -95,7 +95,7 @@ def test_row_28_the_second_ctrl_c_waits_for_no_answer(
     here = site(Script(submit=[(sleep(25.0) + accepted()).for_ever]))
     order = {"jobs": 60, "max_submitting": 4, "backend": backend, "request_timeout": 30.0}
     pid = runner.start(here, tmp_path, stop_on_signals=stop_on_signals, **order)
-    wait_until(lambda: len(here.books.of("submit")) >= 4, tmp_path)
+    wait_until(lambda: len(here.log.of("submit")) >= 4, tmp_path)
     os.kill(pid, signal.SIGINT)
     assert runner.reap(pid, within=0.3) is None
     os.kill(pid, signal.SIGINT)
@@ -113,7 +113,7 @@ def test_row_28_ctrl_c_within_a_submission(runner: Runner, site: OpenSite, tmp_p
     assert 130 == runner.run(here, tmp_path, **order), log_of(tmp_path)
     kept = kept_in(tmp_path)
     assert set() == unconfirmed_in(kept)
-    assert 6 <= len(here.books.charges) == len({one.prediction.id for one in kept if one.prediction is not None})
+    assert 6 <= len(here.log.charges) == len({one.prediction.id for one in kept if one.prediction is not None})
 
 
 def test_row_25_a_second_process(runner: Runner, site: OpenSite, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_row_25_a_second_process(runner: Runner, site: OpenSite, tmp_path: Path)
     assert 1 == runner.run(other, tmp_path, jobs=20)
     assert runner.reap(first, within=0.0) is None
     assert f"in use by process {first} on" in log_of(tmp_path)
-    assert [] == list(other.books.requests)
+    assert [] == list(other.log.requests)
     os.kill(first, signal.SIGKILL)
     runner.reap(first)
 
@@ -136,4 +136,4 @@ def test_row_24_a_place_that_cannot_be_written(runner: Runner, site: OpenSite, t
     (folder / "journal.db").mkdir()
     assert 1 == runner.run(here, folder, jobs=3)
     assert "JournalError" in log_of(folder)
-    assert [] == list(here.books.requests)
+    assert [] == list(here.log.requests)

@@ -108,7 +108,7 @@ NAMELESS = """
 import signal, socket, sys, time
 import anyio
 from kling_async import Client, ImageInput
-from kling_async.prediction import Output, OutputKind, Prediction, Status
+from kling_async.types.prediction import Output, OutputKind, Prediction, Status
 
 real = socket.getaddrinfo
 
@@ -123,7 +123,7 @@ output = Output(url="https://slow.test/one.png", kind=OutputKind.IMAGE)
 settings = {"provider": "gptproto", "model": "kling-image-o1", "id": "p-1"}
 
 async def main():
-    keys = {"keys": {"gptproto": "sk-sandbox"}, "base_urls": {"gptproto": "https://slow.test"}}
+    keys = {"api_keys": {"gptproto": "sk-sandbox"}, "base_urls": {"gptproto": "https://slow.test"}}
     async with Client(**keys) as client:
         if sys.argv[2] == "submit":
             await client.submit(ImageInput("a cat"))
@@ -164,7 +164,7 @@ import os, signal, sys
 import anyio, httpx
 from kling_async import Client, ImageInput
 from kling_async.testing import Fixed, Sandbox, SandboxApp
-from kling_async.effects.clock import SystemClock
+from kling_async.system.clock import SystemClock
 
 never, _ = os.pipe()
 
@@ -177,7 +177,7 @@ def jobs():
 async def main():
     sandbox = Sandbox(image_latency=Fixed(0.1))
     transport = httpx.ASGITransport(SandboxApp(sandbox, SystemClock()))
-    keys = {"keys": {"gptproto": sandbox.key}, "base_urls": {"gptproto": "http://127.0.0.1:1"}}
+    keys = {"api_keys": {"gptproto": sandbox.key}, "base_urls": {"gptproto": "http://127.0.0.1:1"}}
     async with Client(transport=transport, **keys) as client:
         async with client.batch(jobs(), stop_on_signals=sys.argv[2] == "gently") as batch:
             async for outcome in batch:

@@ -22,9 +22,10 @@ from typing import Any
 import anyio
 import pytest
 
-from kling_async import Client, JournalError, SqliteJournal, State, Submission
-from kling_async.effects.journal.layout import OPEN, VERSION, mark_of
-from kling_async.effects.journal.reading import read_journal
+from kling_async import Client, JobStatus, JournalError, SqliteJournal, Submission
+from kling_async.journal.reader import read_journal
+from kling_async.journal.schema import OPEN, VERSION, mark_of
+from kling_async.journal.serialization import state_of
 
 from .answers import Script, poll_reply
 from .conftest import OpenSite
@@ -57,7 +58,8 @@ def written(path: Path) -> list[dict[str, Any]]:
 def facts(one: Submission) -> tuple[object, ...]:
     """Return of a submission what a later run acts on."""
     found = one.prediction
-    return (one.key, one.attempt, one.state.value, one.fingerprint, None if found is None else found.id, one.files)
+    kept = (state_of(one), one.fingerprint, None if found is None else found.id, one.files)
+    return (one.key, one.attempt, *kept, one.status.value)
 
 
 def facts_written(body: dict[str, Any]) -> tuple[object, ...]:
@@ -66,7 +68,18 @@ def facts_written(body: dict[str, Any]) -> tuple[object, ...]:
     found = body.get("prediction", {}).get("id")
     state = body.get("state", "planned")
     shown = None if files is None else tuple(files)
-    return (body["key"], body.get("attempt", 1), state, body["fingerprint"], found, shown)
+    kept = (state, body["fingerprint"], found, shown)
+    return (body["key"], body.get("attempt", 1), *kept, status_written(body))
+
+
+def status_written(body: dict[str, Any]) -> str:
+    """Return the status of today for what 0.1 wrote."""
+    state = body.get("state", "planned")
+    if state == "ended":
+        return str(body["prediction"]["status"])
+    if state == "unconfirmed" and body.get("decision") == "abandoned":
+        return "abandoned"
+    return {"sending": "submitting"}.get(state, state)
 
 
 async def everything(path: Path) -> list[Submission]:
@@ -87,11 +100,11 @@ async def test_row_50_journals_open(tmp_path: Path, sample: str) -> None:
     told = [facts(one) for one in read_journal(path).submissions]  # a reader changes nothing
     assert len(expected) == len(told)
     assert 1 == mark_of(path)
-    rescued = [("rescued", 1, "accepted", "id-rescued")] if sample == "killed/journal.db" else []
+    rescued = [("rescued", 1, "accepted", "id-rescued", "accepted")] if sample == "killed/journal.db" else []
     for _ in range(2):
         found = list(map(facts, await everything(path)))
         assert VERSION == mark_of(path)
-        assert rescued == [(*one[:3], one[4]) for one in found if one[0] == "rescued"]
+        assert rescued == [(*one[:3], one[4], one[6]) for one in found if one[0] == "rescued"]
         assert [one for one in expected if one[0] != "rescued"] == [one for one in found if one[0] != "rescued"]
 
 
@@ -100,17 +113,18 @@ async def test_row_50_nothing_is_paid_again(site: OpenSite, tmp_path: Path, samp
     """The same jobs submit what was certainly not started, and nothing else; what was lost stays unconfirmed."""
     here, path = site(KNOWING), taken(sample, tmp_path)
     newest = {one.key: one for one in read_journal(path).submissions}
-    jobs = [one.job() for one in newest.values() if one.whole and one.provider == "gptproto"]
+    jobs = [one.job() for one in newest.values() if one.input_complete and one.provider == "gptproto"]
     providers = ("gptproto", "apiinone")
-    client = Client(keys=dict.fromkeys(providers, CANARY), base_urls=dict.fromkeys(providers, here.origin))
+    client = Client(api_keys=dict.fromkeys(providers, CANARY), base_urls=dict.fromkeys(providers, here.origin))
     async with client, client.batch(jobs, journal=path) as batch:
         outcomes = [outcome async for outcome in batch]
     assert {job.key for job in jobs} <= {one.job.key for one in outcomes}
-    planned = [one for one in newest.values() if one.state is State.PLANNED]
-    assert len(planned) == len(here.books.of("submit"))
-    lost = {one.key for one in newest.values() if one.state is State.UNCONFIRMED} - {"rescued"}
+    planned = [one for one in newest.values() if one.status is JobStatus.PLANNED]
+    assert len(planned) == len(here.log.of("submit"))
+    unknown = (JobStatus.UNCONFIRMED, JobStatus.ABANDONED)
+    lost = {one.key for one in newest.values() if one.status in unknown} - {"rescued"}
     newest = {one.key: one for one in await everything(path)}
-    assert lost == {one.key for one in newest.values() if one.state is State.UNCONFIRMED}
+    assert lost == {one.key for one in newest.values() if one.status in unknown}
 
 
 async def test_row_50_without_its_log(tmp_path: Path) -> None:
@@ -210,7 +224,7 @@ def test_row_50_a_run_that_had_ended(site: OpenSite, tmp_path: Path) -> None:
     for command in ("status", "resume", "status"):
         said = command_line(here, tmp_path, command, "run-ended")
         assert "6 jobs" in " ".join(said.split())
-    assert [] == list(here.books.requests)
+    assert [] == list(here.log.requests)
     assert before == media(folder)
 
 
@@ -226,7 +240,7 @@ def test_row_49_the_command_line_without_the_log(site: OpenSite, tmp_path: Path)
         assert "--accept-lost-log" in said
     assert "6 jobs" in command_line(here, tmp_path, "resume", "run-ended", "--accept-lost-log")
     assert "6 jobs" in " ".join(command_line(here, tmp_path, "status", "run-ended").split())
-    assert [] == list(here.books.requests)
+    assert [] == list(here.log.requests)
 
 
 def test_row_50_a_run_that_was_killed(site: OpenSite, tmp_path: Path) -> None:
@@ -235,9 +249,9 @@ def test_row_50_a_run_that_was_killed(site: OpenSite, tmp_path: Path) -> None:
     shutil.copytree(SAMPLES / "run-killed", folder)
     accepted = {one.key for one in read_journal(folder / "journal.db").submissions}
     said = command_line(here, tmp_path, "status", "run-killed")
-    assert f"{len(accepted)} running 22 planned 40 jobs" in " ".join(said.split())
+    assert f"{len(accepted)} accepted 22 planned 40 jobs" in " ".join(said.split())
     assert "40 succeeded" in command_line(here, tmp_path, "resume", "run-killed", "--progress", "none")
-    assert 40 - len(accepted) == len(here.books.of("submit"))
+    assert 40 - len(accepted) == len(here.log.of("submit"))
     assert 40 == len(media(folder))
-    assert accepted.isdisjoint({f"k{prompt.split()[3]}" for prompt in here.books.submissions()})
+    assert accepted.isdisjoint({f"k{prompt.split()[3]}" for prompt in here.log.submissions()})
     assert 40 == len(anyio.run(everything, folder / "journal.db"))

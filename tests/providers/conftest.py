@@ -10,8 +10,8 @@ from typing import TypeAlias
 import pytest
 
 from kling_async.errors import KlingError
-from kling_async.prediction import Prediction
-from kling_async.wire import HttpReply
+from kling_async.types.prediction import Prediction
+from kling_async.types.wire import HttpResponse
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 TYPES = {".json": "application/json", ".html": "text/html", ".txt": "text/plain"}
@@ -21,13 +21,13 @@ Expected: TypeAlias = Prediction | tuple[type[KlingError], Facts]
 
 
 @pytest.fixture
-def sample() -> Callable[[str, str], HttpReply]:
+def sample() -> Callable[[str, str], HttpResponse]:
     """Read a recorded reply: its status and its type stand in the name of its file."""
 
-    def read(provider: str, name: str) -> HttpReply:
+    def read(provider: str, name: str) -> HttpResponse:
         path = SAMPLES / provider / name
         status = int(path.suffixes[-2].lstrip("."))
-        return HttpReply(status=status, headers={"Content-Type": TYPES[path.suffix]}, body=path.read_bytes())
+        return HttpResponse(status=status, headers={"Content-Type": TYPES[path.suffix]}, body=path.read_bytes())
 
     return read
 
@@ -39,10 +39,10 @@ def sample_names() -> Callable[[str], set[str]]:
 
 
 @pytest.fixture
-def hold() -> Callable[[HttpReply, Callable[[], Prediction], Expected], None]:
+def hold() -> Callable[[HttpResponse, Callable[[], Prediction], Expected], None]:
     """Hold what a reply is read as against what the table expects of it, all fields of a prediction included."""
 
-    def check(reply: HttpReply, read: Callable[[], Prediction], expected: Expected) -> None:
+    def check(reply: HttpResponse, read: Callable[[], Prediction], expected: Expected) -> None:
         if isinstance(expected, Prediction):
             seen = read()
             assert expected == seen

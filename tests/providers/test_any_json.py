@@ -13,10 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kling_async.errors import AnswerLost, KlingError, Refused, UnexpectedReply
-from kling_async.inputs import ImageInput, Input, VideoInput
-from kling_async.prediction import OutputKind, Prediction, Status
 from kling_async.providers import PROVIDERS, Provider
-from kling_async.wire import HttpReply
+from kling_async.types.inputs import ImageInput, Input, VideoInput
+from kling_async.types.prediction import OutputKind, Prediction, Status
+from kling_async.types.wire import HttpResponse
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 NAMES = {"gptproto": ("id", "Id", "ID"), "apiinone": ("task_id", "taskId", "id")}
@@ -89,7 +89,7 @@ HEADERS = st.dictionaries(
     st.sampled_from(["5", "-1", "gzip", "deflate", "br", "Wed, 21 Oct 2026 12:00:00 GMT"]) | st.text(max_size=10),
 )
 REPLIES = st.builds(
-    lambda status, headers, body: HttpReply(status=status, headers=headers, body=body), STATUSES, HEADERS, BODIES
+    lambda status, headers, body: HttpResponse(status=status, headers=headers, body=body), STATUSES, HEADERS, BODIES
 )
 INPUTS: dict[str, list[Input]] = {
     "gptproto": [ImageInput("a cat"), VideoInput("a dog")],
@@ -120,14 +120,14 @@ def hold(seen: Prediction) -> None:
     """Hold a prediction against what is true of every prediction."""
     assert type(seen.native_status) is str
     assert (seen.status is Status.SUCCEEDED) == bool(seen.outputs)
-    assert (seen.fault is not None) == (seen.status.finished and seen.status is not Status.SUCCEEDED)
+    assert (seen.failure is not None) == (seen.status.is_terminal and seen.status is not Status.SUCCEEDED)
     assert seen.status is not Status.UNCONFIRMED
     for output in seen.outputs:
         assert output.url.startswith(("https://", "http://", "data:"))
         assert output.kind in OutputKind
     assert seen.created_at is None or seen.created_at.tzinfo is UTC
-    assert seen.flagged in (True, False, None)
-    for seconds in (seen.timings.inference_for, seen.timings.execution_for):
+    assert seen.nsfw in (True, False, None)
+    for seconds in (seen.timings.inference_seconds, seen.timings.execution_seconds):
         assert seconds is None or 0 < seconds < float("inf")
 
 
@@ -142,9 +142,11 @@ def ids_in(provider: str, document: object) -> list[object]:
 @everywhere
 @many
 @given(reply=REPLIES, number=st.integers(0, 1))
-@example(reply=HttpReply(status=200, body=b'{"data": {"id": null, "task_id": null, "status": "created"}}'), number=0)
-@example(reply=HttpReply(status=500, body=b'{"data": {"id": "abc", "task_id": "abc", "status": "created"}}'), number=0)
-def test_any_reply_to_a_submission(provider: Provider, reply: HttpReply, number: int) -> None:
+@example(reply=HttpResponse(status=200, body=b'{"data": {"id": null, "task_id": null, "status": "created"}}'), number=0)
+@example(
+    reply=HttpResponse(status=500, body=b'{"data": {"id": "abc", "task_id": "abc", "status": "created"}}'), number=0
+)
+def test_any_reply_to_a_submission(provider: Provider, reply: HttpResponse, number: int) -> None:
     """Any reply is an accepted prediction, with an id that stands in it as text, or one of our errors."""
     seen = read(lambda: provider.parse_submit(reply, input=INPUTS[provider.name][number], key="cat"))
     if isinstance(seen, KlingError):
@@ -163,9 +165,9 @@ def test_any_reply_to_a_submission(provider: Provider, reply: HttpReply, number:
 @everywhere
 @many
 @given(reply=REPLIES)
-@example(reply=HttpReply(status=200, body=b'{"code": 500, "data": {"status": "failed", "error": {}}}'))
-@example(reply=HttpReply(status=200, body=b'{"data": {"status": "completed", "outputs": ["https://x"], "id": 5}}'))
-def test_any_reply_to_a_poll(provider: Provider, reply: HttpReply) -> None:
+@example(reply=HttpResponse(status=200, body=b'{"code": 500, "data": {"status": "failed", "error": {}}}'))
+@example(reply=HttpResponse(status=200, body=b'{"data": {"status": "completed", "outputs": ["https://x"], "id": 5}}'))
+def test_any_reply_to_a_poll(provider: Provider, reply: HttpResponse) -> None:
     """Any reply is the prediction that was asked for, as it stands now, or one of our errors."""
     asked = evolve(ASKED, provider=provider.name)
     seen = read(lambda: provider.parse_poll(reply, prediction=asked))
@@ -185,7 +187,7 @@ def test_any_reply_to_a_poll(provider: Provider, reply: HttpReply) -> None:
 def test_nothing_becomes_an_id(provider: Provider, id: object) -> None:
     """Whatever is no id where an id should be leaves the submission without one: it is never called accepted."""
     record = dict.fromkeys(NAMES[provider.name], id) | {"status": "created"}
-    reply = HttpReply(status=200, body=json.dumps({"code": 200, "data": record}).encode())
+    reply = HttpResponse(status=200, body=json.dumps({"code": 200, "data": record}).encode())
     with pytest.raises(UnexpectedReply):
         provider.parse_submit(reply, input=INPUTS[provider.name][0], key=None)
 
@@ -196,7 +198,7 @@ def test_nothing_becomes_an_id(provider: Provider, id: object) -> None:
 def test_every_id_is_kept_as_it_is(provider: Provider, id: str) -> None:
     """An id is taken as it stands, and the poll goes to an address that ends in it and nothing more."""
     name = NAMES[provider.name][0]
-    reply = HttpReply(status=200, body=json.dumps({"code": 200, "data": {name: id, "status": "x"}}).encode())
+    reply = HttpResponse(status=200, body=json.dumps({"code": 200, "data": {name: id, "status": "x"}}).encode())
     seen = provider.parse_submit(reply, input=INPUTS[provider.name][0], key=None)
     assert id == seen.id
-    assert provider.build_poll(id).path.removesuffix("/result").endswith(f"/{id}")
+    assert provider.build_poll(seen).path.removesuffix("/result").endswith(f"/{id}")

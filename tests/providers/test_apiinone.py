@@ -23,10 +23,10 @@ from kling_async.errors import (
     RateLimited,
     UnexpectedReply,
 )
-from kling_async.inputs import ImageInput, Input, Shot, VideoInput
-from kling_async.prediction import Fault, FaultKind, Output, OutputKind, Prediction, Status
 from kling_async.providers.apiinone import APIInOne
-from kling_async.wire import HttpReply, HttpRequest
+from kling_async.types.inputs import ImageInput, Input, Shot, VideoInput
+from kling_async.types.prediction import Failure, FailureKind, Output, OutputKind, Prediction, Status
+from kling_async.types.wire import HttpRequest, HttpResponse
 
 PROVIDER = APIInOne()
 TASK = "n49xxxx_kio1"
@@ -52,8 +52,8 @@ DONE = evolve(STARTED, status=Status.SUCCEEDED, native_status="completed", outpu
 
 def failed(message: str, *, code: str | None = None, word: str = "FAILED", **more: Any) -> Prediction:
     """Expect a prediction that failed, and therefore cost nothing."""
-    fault = Fault(kind=FaultKind.FAILED, code=code, message=message)
-    return evolve(evolve(STARTED, status=Status.FAILED, native_status=word, fault=fault, cost=Decimal(0)), **more)
+    fault = Failure(kind=FailureKind.FAILED, code=code, message=message)
+    return evolve(evolve(STARTED, status=Status.FAILED, native_status=word, failure=fault, cost=Decimal(0)), **more)
 
 
 def no(kind: type[KlingError], message: str, code: str | None = None) -> tuple[type[KlingError], dict[str, object]]:
@@ -117,15 +117,15 @@ SUBMITTED = {
 
 @pytest.mark.parametrize(("name", "expected"), SUBMITTED.items(), ids=list(SUBMITTED))
 def test_submission_replies(
-    name: str, expected: Any, sample: Callable[[str, str], HttpReply], hold: Callable[..., None]
+    name: str, expected: Any, sample: Callable[[str, str], HttpResponse], hold: Callable[..., None]
 ) -> None:
     """Each recorded reply to a submission is accepted with all its facts, refused, or not readable."""
     reply = sample("apiinone", name)
     hold(reply, lambda: PROVIDER.parse_submit(reply, input=INPUT, key="cat"), expected)
 
 
-NO_OUTPUT = Fault(
-    kind=FaultKind.NO_OUTPUT,
+NO_OUTPUT = Failure(
+    kind=FailureKind.NO_OUTPUT,
     message="the provider says 'completed', but its reply holds no output that can be read",
 )
 POLLED = {
@@ -153,7 +153,7 @@ POLLED = {
         DONE, outputs=(Output(url=f"data:image/png;base64,{PNG}", kind=OutputKind.IMAGE),)
     ),
     # The provider calls it a success, and bills successes: its price stays.
-    "completed-no-outputs.200.json": evolve(DONE, status=Status.FAILED, outputs=(), fault=NO_OUTPUT),
+    "completed-no-outputs.200.json": evolve(DONE, status=Status.FAILED, outputs=(), failure=NO_OUTPUT),
     "failed-text.200.json": failed("The reference image could not be read", word="failed"),
     "failed-object.200.json": failed("Invalid image", code="400"),
     "failed-null.200.json": failed("the provider says 'FAILED' and no more"),
@@ -161,7 +161,7 @@ POLLED = {
         "",
         word="failed",
         created_at=NOON,
-        fault=Fault(kind=FaultKind.CONTENT_REJECTED, code="content_policy", message="Content policy violation"),
+        failure=Failure(kind=FailureKind.CONTENT_REJECTED, code="content_policy", message="Content policy violation"),
     ),
     "failed-flat-text.200.json": failed("out of memory", word="ERROR", created_at=NOON),
     "failed-envelope-says-why.200.json": failed("The task failed upstream", code="500"),
@@ -169,13 +169,13 @@ POLLED = {
         "",
         word="CANCELLED",
         status=Status.CANCELLED,
-        fault=Fault(kind=FaultKind.CANCELLED, message="the provider says 'CANCELLED' and no more"),
+        failure=Failure(kind=FailureKind.CANCELLED, message="the provider says 'CANCELLED' and no more"),
     ),
     "expired.200.json": failed(
         "",
         word="expired",
         status=Status.EXPIRED,
-        fault=Fault(kind=FaultKind.EXPIRED, message="the provider says 'expired' and no more"),
+        failure=Failure(kind=FailureKind.EXPIRED, message="the provider says 'expired' and no more"),
     ),
     "id-on-a-failure.502.json": no(ProviderUnavailable, "success", "200"),
     **UNREADABLE,
@@ -185,7 +185,7 @@ POLLED = {
 
 @pytest.mark.parametrize(("name", "expected"), POLLED.items(), ids=list(POLLED))
 def test_poll_replies(
-    name: str, expected: Any, sample: Callable[[str, str], HttpReply], hold: Callable[..., None]
+    name: str, expected: Any, sample: Callable[[str, str], HttpResponse], hold: Callable[..., None]
 ) -> None:
     """Each recorded reply to a poll is read with all its facts, refused, or not readable."""
     reply = sample("apiinone", name)
@@ -279,12 +279,13 @@ def test_durations_of_shots_are_numbers() -> None:
 def test_a_poll_is_built_from_the_id_alone() -> None:
     """A poll goes by GET to the address made of the id, with no body."""
     expected = HttpRequest(method="GET", path="/api/v1/tasks/task_abc123", body=b"")
-    assert expected == PROVIDER.build_poll("task_abc123")
+    assert expected == PROVIDER.build_poll(evolve(STARTED, id="task_abc123"))
 
 
 def test_the_key_is_sent_in_one_way() -> None:
-    """The key stands behind Bearer."""
+    """The key follows Bearer."""
     assert ("bearer",) == PROVIDER.schemes
+    assert ("Authorization", "Bearer aio_test") == PROVIDER.authorizer("aio_test").header(0.0)
 
 
 PRICES = {

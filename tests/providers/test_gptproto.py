@@ -22,10 +22,10 @@ from kling_async.errors import (
     RateLimited,
     UnexpectedReply,
 )
-from kling_async.inputs import ImageInput, Input, Shot, VideoInput
-from kling_async.prediction import Fault, FaultKind, Output, OutputKind, Prediction, Status, Timings
 from kling_async.providers.gptproto import GPTProto
-from kling_async.wire import HttpReply, HttpRequest
+from kling_async.types.inputs import ImageInput, Input, Shot, VideoInput
+from kling_async.types.prediction import Failure, FailureKind, Output, OutputKind, Prediction, Status, Timings
+from kling_async.types.wire import HttpRequest, HttpResponse
 
 PROVIDER = GPTProto()
 INPUT = ImageInput("a cat")
@@ -43,21 +43,23 @@ DONE = evolve(ACCEPTED, status=Status.SUCCEEDED, native_status="completed", outp
 PNG_OUTPUT = Output(url=f"data:image/png;base64,{PNG}", kind=OutputKind.IMAGE)
 
 
-def fault(kind: FaultKind, message: str, code: str | None = None) -> Fault:
+def fault(kind: FailureKind, message: str, code: str | None = None) -> Failure:
     """Shorten the tables."""
-    return Fault(kind=kind, code=code, message=message)
+    return Failure(kind=kind, code=code, message=message)
 
 
 def failed(message: str, *, code: str | None = None, word: str = "failed", **more: Any) -> Prediction:
     """Expect a prediction that failed, of which the provider says so much."""
-    ended = evolve(ACCEPTED, status=Status.FAILED, native_status=word, fault=fault(FaultKind.FAILED, message, code))
+    ended = evolve(ACCEPTED, status=Status.FAILED, native_status=word, failure=fault(FailureKind.FAILED, message, code))
     return evolve(ended, **more)
 
 
 def no_output(word: str = "completed", code: str | None = None, **more: Any) -> Prediction:
     """Expect a prediction that is said to be a success, and is none."""
     message = f"the provider says {word!r}, but its reply holds no output that can be read"
-    ended = evolve(ACCEPTED, status=Status.FAILED, native_status=word, fault=fault(FaultKind.NO_OUTPUT, message, code))
+    ended = evolve(
+        ACCEPTED, status=Status.FAILED, native_status=word, failure=fault(FailureKind.NO_OUTPUT, message, code)
+    )
     return evolve(ended, **more)
 
 
@@ -160,12 +162,12 @@ SUBMITTED = {
     "created-longest-id.200.json": evolve(ACCEPTED, id="a" * 128),
     "sync-finished.200.json": evolve(
         DONE,
-        flagged=False,
+        nsfw=False,
         created_at=datetime(2026, 6, 16, 8, 23, 58, 500_000, tzinfo=UTC),
-        timings=Timings(inference_for=22.876, execution_for=23.12),
+        timings=Timings(inference_seconds=22.876, execution_seconds=23.12),
     ),
     "sync-finished-base64.200.json": evolve(DONE, outputs=(PNG_OUTPUT,)),
-    "sync-failed.200.json": failed(GUIDELINES, fault=fault(FaultKind.CONTENT_REJECTED, GUIDELINES)),
+    "sync-failed.200.json": failed(GUIDELINES, failure=fault(FailureKind.CONTENT_REJECTED, GUIDELINES)),
     "sync-timed-out.200.json": evolve(ACCEPTED, status=Status.RUNNING, native_status="processing"),
     "template.200.json": no_output(created_at=datetime(2026, 1, 1, tzinfo=UTC)),
     **{
@@ -197,7 +199,7 @@ SUBMITTED = {
 
 @pytest.mark.parametrize(("name", "expected"), SUBMITTED.items(), ids=list(SUBMITTED))
 def test_submission_replies(
-    name: str, expected: Any, sample: Callable[[str, str], HttpReply], hold: Callable[..., None]
+    name: str, expected: Any, sample: Callable[[str, str], HttpResponse], hold: Callable[..., None]
 ) -> None:
     """Each recorded reply to a submission is accepted with all its facts, refused, or not readable."""
     reply = sample("gptproto", name)
@@ -209,10 +211,10 @@ def running(word: str, status: Status = Status.RUNNING, **more: Any) -> Predicti
     return evolve(evolve(ACCEPTED, status=status, native_status=word), **more)
 
 
-def ended(word: str, status: Status, kind: FaultKind, message: str | None = None) -> Prediction:
+def ended(word: str, status: Status, kind: FailureKind, message: str | None = None) -> Prediction:
     """Expect a prediction that ended otherwise."""
     told = fault(kind, message or f"the provider says {word!r} and no more")
-    return evolve(ACCEPTED, status=status, native_status=word, fault=told)
+    return evolve(ACCEPTED, status=status, native_status=word, failure=told)
 
 
 NO_STATUS = unread("The reply cannot be read: required field missing at $.status", "$.status")
@@ -234,13 +236,13 @@ POLLED = {
     "completed.200.json": evolve(
         DONE,
         created_at=datetime(2025, 11, 7, 2, 35, 15, 349505, tzinfo=UTC),
-        timings=Timings(inference_for=380.841, execution_for=380.841),
+        timings=Timings(inference_seconds=380.841, execution_seconds=380.841),
     ),
     "completed-camel.200.json": evolve(
         DONE,
-        flagged=False,
+        nsfw=False,
         created_at=datetime(2025, 12, 17, 15, 5, 5, tzinfo=UTC),
-        timings=Timings(execution_for=1.5),
+        timings=Timings(execution_seconds=1.5),
     ),
     "completed-upper.200.json": evolve(DONE, native_status=" COMPLETED "),
     "completed-succeeded.200.json": evolve(DONE, native_status="succeeded"),
@@ -248,8 +250,8 @@ POLLED = {
     "completed-flat.200.json": DONE,
     "completed-other-id.200.json": DONE,
     "completed-id-null.200.json": DONE,
-    "completed-flagged.200.json": evolve(DONE, flagged=True, outputs=(CAT, CAT)),
-    "completed-flagged-plain.200.json": evolve(DONE, flagged=True),
+    "completed-flagged.200.json": evolve(DONE, nsfw=True, outputs=(CAT, CAT)),
+    "completed-flagged-plain.200.json": evolve(DONE, nsfw=True),
     "completed-text.200.json": DONE,
     "completed-objects.200.json": evolve(DONE, outputs=(CAT, CAT)),
     "completed-video-url.200.json": evolve(
@@ -271,9 +273,9 @@ POLLED = {
     "failed-object.200.json": failed("Media access failed", code="1402"),
     "failed-object-type.200.json": failed("Internal server error", code="500"),
     "failed-number-beside-text.200.json": failed(
-        "", fault=fault(FaultKind.CONTENT_REJECTED, "Content moderation", "1200")
+        "", failure=fault(FailureKind.CONTENT_REJECTED, "Content moderation", "1200")
     ),
-    "failed-guidelines.200.json": failed("", fault=fault(FaultKind.CONTENT_REJECTED, GUIDELINES)),
+    "failed-guidelines.200.json": failed("", failure=fault(FailureKind.CONTENT_REJECTED, GUIDELINES)),
     "failed-null.200.json": failed(NOTHING_SAID),
     "failed-blank.200.json": failed("the provider says 'FAILED' and no more", word="FAILED"),
     "failed-absent.200.json": failed(NOTHING_SAID),
@@ -281,10 +283,10 @@ POLLED = {
     "failed-envelope-says-why.200.json": failed("Task failed upstream", code="1405"),
     "error-word.200.json": failed("x", word="error"),
     "timeout-word.200.json": failed("the provider says 'timeout' and no more", word="timeout"),
-    "cancelled.200.json": ended("cancelled", Status.CANCELLED, FaultKind.CANCELLED),
-    "canceled.200.json": ended("canceled", Status.CANCELLED, FaultKind.CANCELLED),
-    "deleted.200.json": ended("deleted", Status.CANCELLED, FaultKind.CANCELLED),
-    "expired.200.json": ended("expired", Status.EXPIRED, FaultKind.EXPIRED, "kept for 7 days"),
+    "cancelled.200.json": ended("cancelled", Status.CANCELLED, FailureKind.CANCELLED),
+    "canceled.200.json": ended("canceled", Status.CANCELLED, FailureKind.CANCELLED),
+    "deleted.200.json": ended("deleted", Status.CANCELLED, FailureKind.CANCELLED),
+    "expired.200.json": ended("expired", Status.EXPIRED, FailureKind.EXPIRED, "kept for 7 days"),
     "data-null.200.json": NO_STATUS,
     "top-null.200.json": NO_STATUS,
     "top-list.200.json": NO_STATUS,
@@ -296,7 +298,7 @@ POLLED = {
 
 @pytest.mark.parametrize(("name", "expected"), POLLED.items(), ids=list(POLLED))
 def test_poll_replies(
-    name: str, expected: Any, sample: Callable[[str, str], HttpReply], hold: Callable[..., None]
+    name: str, expected: Any, sample: Callable[[str, str], HttpResponse], hold: Callable[..., None]
 ) -> None:
     """Each recorded reply to a poll is read with all its facts, refused, or not readable; the id stays the first."""
     reply = sample("gptproto", name)
@@ -312,7 +314,7 @@ def test_every_sample_is_in_a_table(sample_names: Callable[[str], set[str]]) -> 
 def test_status_words_in_any_case(word: str) -> None:
     """A status word means the same in any case, and is kept as it came."""
     body = json.dumps({"code": 200, "data": {"id": HEX, "status": word, "outputs": [URL]}}).encode()
-    seen = PROVIDER.parse_poll(HttpReply(status=200, body=body), prediction=ACCEPTED)
+    seen = PROVIDER.parse_poll(HttpResponse(status=200, body=body), prediction=ACCEPTED)
     assert (Status.SUCCEEDED, word) == (seen.status, seen.native_status)
 
 
@@ -320,14 +322,14 @@ def test_what_is_known_stays_known() -> None:
     """A reply that leaves out when the work was taken does not make us forget it, nor its price."""
     known = evolve(ACCEPTED, created_at=datetime(2026, 1, 1, tzinfo=UTC))
     body = json.dumps({"data": {"status": "processing"}}).encode()
-    seen = PROVIDER.parse_poll(HttpReply(status=200, body=body), prediction=known)
+    seen = PROVIDER.parse_poll(HttpResponse(status=200, body=body), prediction=known)
     assert evolve(known, status=Status.RUNNING, native_status="processing") == seen
 
 
-def test_a_record_that_tells_nothing_new_changes_the_reply_alone(sample: Callable[[str, str], HttpReply]) -> None:
+def test_a_record_that_tells_nothing_new_changes_the_reply_alone(sample: Callable[[str, str], HttpResponse]) -> None:
     """A prediction that goes on under the same word stays as it was known, and carries the reply of now."""
     reply = sample("gptproto", "processing.200.json")
-    known = running("processing", created_at=datetime(2026, 6, 16, tzinfo=UTC), flagged=False, raw=None)
+    known = running("processing", created_at=datetime(2026, 6, 16, tzinfo=UTC), nsfw=False, raw=None)
     seen = PROVIDER.parse_poll(reply, prediction=known)
     assert known == seen
     assert json.loads(reply.body) == seen.raw
@@ -335,7 +337,7 @@ def test_a_record_that_tells_nothing_new_changes_the_reply_alone(sample: Callabl
 
 @pytest.mark.parametrize("name", ["completed.200.json", "completed-upper.200.json"])
 def test_a_record_is_read_whole_where_its_word_and_the_status_disagree(
-    name: str, sample: Callable[[str, str], HttpReply]
+    name: str, sample: Callable[[str, str], HttpResponse]
 ) -> None:
     """A prediction put together by hand, with the last word but not its status, ends all the same."""
     reply = sample("gptproto", name)
@@ -354,7 +356,7 @@ def test_a_model_that_is_no_longer_known_can_still_be_read() -> None:
     """A prediction from an older table is read all the same."""
     body = json.dumps({"data": {"status": "completed", "outputs": [URL]}}).encode()
     old = evolve(ACCEPTED, model="kling-v0")
-    assert evolve(DONE, model="kling-v0") == PROVIDER.parse_poll(HttpReply(status=200, body=body), prediction=old)
+    assert evolve(DONE, model="kling-v0") == PROVIDER.parse_poll(HttpResponse(status=200, body=body), prediction=old)
 
 
 A, B, C = "https://x.test/a.png", "https://x.test/b.png", "https://x.test/c.mp4"
@@ -523,12 +525,14 @@ def test_a_prompt_in_any_script_survives() -> None:
 def test_a_poll_is_built_from_the_id_alone() -> None:
     """A poll goes by GET to the address made of the id, with no body."""
     expected = HttpRequest(method="GET", path=f"/api/v3/predictions/{HEX}/result", body=b"")
-    assert expected == PROVIDER.build_poll(HEX)
+    assert expected == PROVIDER.build_poll(ACCEPTED)
 
 
 def test_the_key_may_be_sent_in_two_ways() -> None:
-    """The key stands behind Bearer unless the bare form is chosen."""
+    """The key follows Bearer unless the bare form is chosen."""
     assert ("bearer", "bare") == PROVIDER.schemes
+    assert ("Authorization", "Bearer sk-test") == PROVIDER.authorizer("sk-test").header(0.0)
+    assert ("Authorization", "sk-test") == PROVIDER.authorizer("sk-test", scheme="bare").header(0.0)
 
 
 def test_no_price_is_published() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from itertools import product
+from typing import ClassVar
 
 import pytest
 from attrs import evolve
 
 from kling_async.errors import InputError
-from kling_async.inputs import ImageInput, Input, Scene, VideoInput
-from kling_async.prediction import OutputKind
-from kling_async.providers import PROVIDERS, Certainty, ModelSpec, Provider, provider_named
-from kling_async.providers.check import scene_of
+from kling_async.providers import DEFAULT_PROVIDER, PROVIDERS, Certainty, ModelSpec, Provider, provider_named
+from kling_async.providers.apiinone import APIInOne
+from kling_async.providers.validation import infer_scene
+from kling_async.types.inputs import ImageInput, Input, Scene, VideoInput
+from kling_async.types.prediction import OutputKind
 
 A, B, C = "https://x.test/a.png", "https://x.test/b.png", "https://x.test/c.mp4"
 
@@ -43,7 +46,7 @@ def test_every_scene_is_reached_and_built(provider: Provider, spec: ModelSpec, s
     """The least that a scene needs passes the check, leads to that scene, and makes a request with the prompt."""
     input = evolve(MINIMAL[scene], model=spec.name)
     provider.check(input)
-    assert scene is scene_of(spec, input)
+    assert scene is infer_scene(spec, input)
     request = provider.build_submit(input)
     assert "POST" == request.method
     assert input.prompt == json.loads(request.body)["prompt"]
@@ -62,7 +65,7 @@ def test_a_video_scene_can_be_named(provider: Provider, spec: ModelSpec, scene: 
 @every_model
 def test_every_fact_has_a_source(provider: Provider, spec: ModelSpec) -> None:
     """A model, its parameters, its rules and its prices each say where they were read."""
-    sources = [spec.source, *(one.source for one in (*spec.parameters, *spec.together, *spec.prices))]
+    sources = [spec.source, *(one.source for one in (*spec.parameters, *spec.cross_field_rules, *spec.prices))]
     assert [] == [source for source in sources if not source.where.strip()]
 
 
@@ -87,13 +90,13 @@ def test_parameters_are_fields_or_extra(provider: Provider, spec: ModelSpec) -> 
     names = [one.name for one in spec.parameters]
     assert [] == [one.name for one in spec.parameters if one.extra == hasattr(input("a cat"), one.name)]
     assert sorted(set(names)) == sorted(names)
-    assert sorted({one.wire for one in spec.parameters}) == sorted(one.wire for one in spec.parameters)
+    assert sorted({one.wire_name for one in spec.parameters}) == sorted(one.wire_name for one in spec.parameters)
 
 
 @every_model
 def test_every_rule_can_be_read_out(provider: Provider, spec: ModelSpec) -> None:
     """A rule has a text for the tables of the command line and of the docs."""
-    rules = [rule for one in spec.parameters for rule in (one.rule, *one.in_scene.values())]
+    rules = [rule for one in spec.parameters for rule in (one.rule, *one.per_scene.values())]
     assert [] == [rule for rule in rules if str(rule) == repr(rule) or not str(rule)]
 
 
@@ -118,6 +121,38 @@ def test_a_parameter_is_found_by_its_name() -> None:
     assert found is not None
     assert "n" == found.name
     assert spec.parameter("no such") is None
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
+@pytest.mark.parametrize("kind", [OutputKind.IMAGE, OutputKind.VIDEO])
+def test_a_default_model_makes_its_kind(provider: Provider, kind: OutputKind) -> None:
+    """An input that names no model gets one of the provider's own, of the kind that it asks for."""
+    assert kind is provider.models[provider.default_model(kind)].kind
+
+
+def test_default_models() -> None:
+    """The default model of each provider and kind, one by one."""
+    kinds = (OutputKind.IMAGE, OutputKind.VIDEO)
+    defaults = {name: tuple(map(provider.default_model, kinds)) for name, provider in PROVIDERS.items()}
+    assert {
+        "gptproto": ("kling-image-o1", "kling-video-o1-std"),
+        "apiinone": ("kling-image-o1", "kling-3"),
+    } == defaults
+
+
+def test_a_kind_without_a_model_is_named() -> None:
+    """Where no model makes that kind the error says so, with the models that there are."""
+
+    class ImagesOnly(APIInOne):
+        default_models: ClassVar[Mapping[OutputKind, str]] = {OutputKind.IMAGE: "kling-image-o1"}
+
+    with pytest.raises(InputError, match="API in One has no video model; it has kling-image-o1, kling-3"):
+        ImagesOnly().default_model(OutputKind.VIDEO)
+
+
+def test_the_default_provider_exists() -> None:
+    """The provider of jobs that name none is one of the registry."""
+    assert DEFAULT_PROVIDER in PROVIDERS
 
 
 def test_a_provider_is_found_by_its_name() -> None:

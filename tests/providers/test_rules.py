@@ -4,19 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kling_async.inputs import Shot
-from kling_async.providers.rules import (
-    Address,
-    Addresses,
-    Flag,
-    Length,
-    OneOf,
-    Passed,
-    Range,
-    Rule,
-    Shots,
-    suggestion,
-)
+from kling_async.providers.rules import Boolean, OneOf, Range, Rule, Shots, Text, Unchecked, Url, UrlList, suggestion
+from kling_async.types.inputs import Shot
 
 URL = "https://x.test/a.png"
 TABLE: list[tuple[Rule, list[object], list[object], str]] = [
@@ -25,35 +14,35 @@ TABLE: list[tuple[Rule, list[object], list[object], str]] = [
     (OneOf((0, 1)), [0, 1], [True, False], "must be one of 0, 1"),
     (Range(1, 9), [1, 9], [0, 10, 1.0, True, "1", None], "must be a whole number from 1 to 9"),
     (
-        Range(0, 1, whole=False),
+        Range(0, 1, integer=False),
         [0, 0.5, 1],
         [-0.1, 1.1, float("nan"), float("inf"), True, "0.5"],
         "must be from 0 to 1",
     ),
-    (Length(), ["a", "x" * 10_000], ["", " \n", None, 7], "must be text, and not blank"),
-    (Length(5), ["a", "abcde"], ["abcdef", " ", b"a"], "must be text of 1 to 5 characters"),
-    (Length(5000, 3), ["abc"], ["ab", "a  ", "x" * 5001], "must be text of 3 to 5,000 characters"),
-    (Length(5, 0), ["", " "], ["abcdef", None], "must be text of 0 to 5 characters"),
-    (Flag(), [True, False], [0, 1, "true", None], "must be True or False"),
+    (Text(), ["a", "x" * 10_000], ["", " \n", None, 7], "must be text, and not blank"),
+    (Text(5), ["a", "abcde"], ["abcdef", " ", b"a"], "must be text of 1 to 5 characters"),
+    (Text(5000, 3), ["abc"], ["ab", "a  ", "x" * 5001], "must be text of 3 to 5,000 characters"),
+    (Text(5, 0), ["", " "], ["abcdef", None], "must be text of 0 to 5 characters"),
+    (Boolean(), [True, False], [0, 1, "true", None], "must be True or False"),
     (
-        Address(),
+        Url(),
         [URL, "http://x.test", "https://user@x.test:1/ä?b#c"],
         ["", "a.png", "/a.png", "C:\\a.png", "ftp://x.test/a", "https://", "https:// x", f"{URL} ", f"\n{URL}", None],
-        "must be an http or https address",
+        "must be an http or https URL",
     ),
     (
-        Addresses(2),
+        UrlList(2),
         [(), (URL,), (URL, URL)],
         [(URL,) * 3, (URL, "a.png"), [URL], URL, None],
-        "takes at most 2, and each must be an http or https address",
+        "takes at most 2, and each must be an http or https URL",
     ),
     (
-        Shots(2, Length(5)),
+        Shots(2, Text(5)),
         [(), (Shot("a", 1), Shot("b", 1))],
         [(Shot("a", 1),) * 3, (Shot("abcdef", 1),), ("a",), [Shot("a", 1)], None],
         "takes at most 2 shots, and the prompt of each must be text of 1 to 5 characters",
     ),
-    (Passed("a list"), [None, [], "x", 1.5], [], "is passed through (a list)"),
+    (Unchecked("a list"), [None, [], "x", 1.5], [], "is passed through (a list)"),
 ]
 
 
@@ -83,10 +72,10 @@ def test_hints(rule: Rule, value: object, hint: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "value", "told"),
     [
-        (Address(), "a.png", True),
-        (Addresses(2), ("a.png",), True),
-        (Addresses(2), (URL,) * 3, False),
-        (Addresses(2), None, False),
+        (Url(), "a.png", True),
+        (UrlList(2), ("a.png",), True),
+        (UrlList(2), (URL,) * 3, False),
+        (UrlList(2), None, False),
     ],
 )
 def test_a_path_is_told_that_there_is_no_upload(rule: Rule, value: object, *, told: bool) -> None:

@@ -1,4 +1,4 @@
-"""One sandbox in the process, on a clock that leaps, spoken to with plain httpx."""
+"""One sandbox in the process, on an auto-jumping clock, called with plain httpx."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @define
 class Visitor:
-    """Somebody who knows both wires by heart."""
+    """A client of both wire formats."""
 
     sandbox: Sandbox
     clock: VirtualClock
@@ -54,11 +54,11 @@ class Visitor:
         return await self.http.post(path, json=body, headers=headers)
 
     async def poll(self, id: str, **headers: str) -> httpx.Response:
-        """Look at a prediction of GPTProto."""
+        """Poll a prediction of GPTProto."""
         return await self.http.get(f"/api/v3/predictions/{id}/result", headers={**KEY, **headers})
 
     async def poll_one(self, id: str) -> httpx.Response:
-        """Look at a task of API in One."""
+        """Poll a task of API in One."""
         return await self.http.get(f"/api/v1/tasks/{id}", headers=KEY)
 
     async def result(self, created: httpx.Response) -> dict[str, Any]:

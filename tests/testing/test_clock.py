@@ -1,4 +1,4 @@
-"""The clock that leaps."""
+"""The auto-jumping clock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def test_sleeping_takes_virtual_time_only():
 
 
 async def test_sleepers_wake_in_the_order_of_their_times():
-    """Whoever sleeps less wakes first, and at the right moment."""
+    """The shorter sleep ends first, and at the right time."""
     woken: list[tuple[float, str]] = []
 
     async def sleep(name: str, seconds: float) -> None:
@@ -38,7 +38,7 @@ async def test_sleepers_wake_in_the_order_of_their_times():
 
 
 async def test_it_does_not_leap_while_a_task_can_run():
-    """Somebody who works through many turns of the loop is not overtaken."""
+    """The clock does not jump while a task runs for many turns of the loop."""
     async with VirtualClock() as clock, anyio.create_task_group() as tasks:
         tasks.start_soon(clock.sleep, 50)
         for _ in range(300):
@@ -65,7 +65,7 @@ async def test_hundreds_of_tasks_pass_minutes_in_a_moment():
 
 
 async def test_a_cancelled_sleeper_is_forgotten():
-    """The clock never leaps to the time of somebody who no longer sleeps."""
+    """The clock never jumps to the time of a cancelled sleeper."""
     async with VirtualClock() as clock:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(clock.sleep, 500)
@@ -96,17 +96,17 @@ async def test_cancelling_the_body_is_no_error():
 
 
 async def test_the_same_seed_throws_the_same_dice():
-    """Dice depend on the seed and on nothing else, and are spread over 0 to 1."""
+    """Random numbers depend on the seed alone, and are spread over 0 to 1."""
     first, second, other = VirtualClock(seed=1), VirtualClock(seed=1), VirtualClock(seed=2)
-    thrown = [first.dice() for _ in range(500)]
-    assert [second.dice() for _ in range(500)] == thrown
-    assert [other.dice() for _ in range(500)] != thrown
+    thrown = [first.random() for _ in range(500)]
+    assert [second.random() for _ in range(500)] == thrown
+    assert [other.random() for _ in range(500)] != thrown
     assert all(0 <= number < 1 for number in thrown)
     assert 0.4 < sum(thrown) / 500 < 0.6
 
 
 async def test_sleeping_without_a_driver_is_an_error():
-    """A clock nobody entered says so, and does not hang."""
+    """Sleeping on a clock that is not entered is an error, and does not hang."""
     with pytest.raises(RuntimeError, match="enter it"):
         await VirtualClock().sleep(1)
 
@@ -142,7 +142,7 @@ def test_the_start_is_aware():
 
 
 async def test_a_sleeper_that_others_outlive_is_skipped():
-    """With somebody else still asleep, the cancelled one's time is passed over."""
+    """With another sleeper left, the time of the cancelled one is skipped."""
     async with VirtualClock() as clock, anyio.create_task_group() as tasks:
         tasks.start_soon(clock.sleep, 10)
         with anyio.CancelScope() as scope:

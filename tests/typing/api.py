@@ -22,8 +22,8 @@ from kling_async import (
     Estimate,
     Event,
     EventKind,
-    Fault,
-    FaultKind,
+    Failure,
+    FailureKind,
     Gallery,
     ImageInput,
     Input,
@@ -50,13 +50,13 @@ from kling_async import (
     WaitTimeout,
     gallery,
     matrix,
-    progress,
     rows,
+    show_progress,
 )
-from kling_async.panel import Panel
-from kling_async.prediction import Json
 from kling_async.providers import PROVIDERS, Provider, provider_named
+from kling_async.runs.display import ProgressDisplay
 from kling_async.testing import Sandbox, SandboxApp, VirtualClock
+from kling_async.types.prediction import Json
 
 
 async def the_example_of_the_page() -> None:
@@ -72,7 +72,7 @@ def every_setting() -> Client:
     """A client takes mappings by provider."""
     return Client(
         "apiinone",
-        keys={"apiinone": "aio"},
+        api_keys={"apiinone": "aio"},
         base_urls={"gptproto": "https://gptproto.com"},
         request_timeout=10,
         auth_schemes={"gptproto": "bare"},
@@ -82,7 +82,7 @@ def every_setting() -> Client:
                 submit_per_second=2, submit_burst=4, poll_per_second=None, max_open=None, max_submitting=8
             )
         },
-        learned={"version": 1, "kinds": []},
+        timings={"version": 1, "kinds": []},
     )
 
 
@@ -100,14 +100,14 @@ async def every_batch(client: Client, later: AsyncIterator[Job], soon: Iterator[
         stop_after=3,
     ) as batch:
         assert_type(batch, Batch)
-        batch.listen(hear)
+        batch.add_listener(hear)
         async for outcome in batch:
             assert_type(outcome, Outcome)
         every_count(batch.progress)
     client.batch(later, provider="gptproto", save_to="out", max_cost=1.5)
     client.batch(soon)
     client.batch(())
-    assert_type(Client(learned=client.learned), Client)
+    assert_type(Client(timings=client.export_timings()), Client)
 
 
 def hear(event: Event) -> None:
@@ -118,14 +118,14 @@ def hear(event: Event) -> None:
     assert_type(event.key, str | None)
     assert_type(event.prediction, Prediction | None)
     assert_type(event.error, KlingError | None)
-    assert_type(event.wait_for, float | None)
+    assert_type(event.retry_in, float | None)
 
 
 def every_count(progress: Progress) -> None:
     """Counts are known; speed, time to go and the total may not be."""
     assert_type(progress.total, int | None)
     assert_type(progress.pulled, int)
-    assert_type(progress.finished, int)
+    assert_type(progress.done, int)
     assert_type(progress.per_second, float | None)
     assert_type(progress.remaining, float | None)
     assert_type(progress.spent, Decimal)
@@ -186,22 +186,22 @@ def every_field(prediction: Prediction, outcome: Outcome, estimate: Estimate) ->
     assert_type(prediction.id, str)
     assert_type(prediction.key, str | None)
     assert_type(prediction.status, Status)
-    assert_type(prediction.status.finished, bool)
+    assert_type(prediction.status.is_terminal, bool)
     assert_type(prediction.native_status, str)
     assert_type(prediction.outputs, tuple[Output, ...])
-    assert_type(prediction.fault, Fault | None)
-    assert_type(prediction.flagged, bool | None)
+    assert_type(prediction.failure, Failure | None)
+    assert_type(prediction.nsfw, bool | None)
     assert_type(prediction.created_at, datetime | None)
     assert_type(prediction.timings, Timings)
-    assert_type(prediction.timings.inference_for, float | None)
+    assert_type(prediction.timings.inference_seconds, float | None)
     assert_type(prediction.cost, Decimal | None)
     for output in prediction.outputs:
         assert_type(output.url, str)
         assert_type(output.kind, OutputKind)
-    if prediction.fault is not None:
-        assert_type(prediction.fault.kind, FaultKind)
-        assert_type(prediction.fault.code, str | None)
-        assert_type(prediction.fault.message, str)
+    if prediction.failure is not None:
+        assert_type(prediction.failure.kind, FailureKind)
+        assert_type(prediction.failure.code, str | None)
+        assert_type(prediction.failure.message, str)
     assert_type(outcome.job, Job)
     assert_type(outcome.prediction, Prediction | None)
     assert_type(outcome.files, tuple[PurePath, ...])
@@ -264,8 +264,8 @@ async def matrices_and_panels(batch: Batch, estimate: Estimate) -> None:
     template = Job(VideoInput("{animal} at {speed}"), key="run")
     assert_type(matrix(template, animal=["cat", "dog"], speed=(0.5, 1), loud=[True]), list[Job])
     assert_type(matrix(ImageInput("{a}"), zip=True, a=iter("xyz")), list[Job])
-    async with progress(batch, mode="plain", total=5, estimate=estimate) as panel:
-        assert_type(panel, Panel)
+    async with show_progress(batch, mode="plain", total=5, estimate=estimate) as panel:
+        assert_type(panel, ProgressDisplay)
 
 
 async def results(client: Client, inputs: list[ImageInput], prediction: Prediction) -> None:
@@ -279,8 +279,8 @@ async def results(client: Client, inputs: list[ImageInput], prediction: Predicti
 async def wrong_uses(client: Client, prediction: Prediction) -> None:
     """What type checkers must not let pass."""
     Client(5)  # type: ignore[arg-type]
-    Client("gptproto", {"gptproto": "sk"})  # type: ignore[call-arg]
-    Client(keys={"gptproto": 7})  # type: ignore[dict-item]
+    Client("gptproto", "sk")  # type: ignore[call-arg]
+    Client(api_keys={"gptproto": 7})  # type: ignore[dict-item]
     Client(transport=object())  # type: ignore[arg-type]
     ImageInput()  # type: ignore[call-arg]
     ImageInput("a", "kling-image-o1")  # type: ignore[call-arg]
@@ -300,8 +300,8 @@ async def wrong_uses(client: Client, prediction: Prediction) -> None:
     matrix("{a} cat", a=["one"])  # type: ignore[arg-type]
     matrix(ImageInput("{a}"), a=[None])  # type: ignore[list-item]
     matrix(ImageInput("{a}"), a=5)  # type: ignore[arg-type]
-    progress(client)  # type: ignore[arg-type]
-    progress(client.batch([]), mode="loud")  # type: ignore[arg-type]
+    show_progress(client)  # type: ignore[arg-type]
+    show_progress(client.batch([]), mode="loud")  # type: ignore[arg-type]
     client.batch([], max_open="9")  # type: ignore[arg-type]
     client.batch([], "out")  # type: ignore[call-arg]
     client.batch([]).progress.pulled = 3  # type: ignore[misc]
@@ -312,5 +312,5 @@ async def wrong_uses(client: Client, prediction: Prediction) -> None:
     await client.download(prediction)  # type: ignore[call-arg]
     prediction.status = Status.FAILED  # type: ignore[misc]
     prediction.outputs[0].path  # type: ignore[attr-defined]  # noqa: B018
-    prediction.fault.message  # type: ignore[union-attr]  # noqa: B018
+    prediction.failure.message  # type: ignore[union-attr]  # noqa: B018
     KlingError("a", job="b")  # type: ignore[call-arg]

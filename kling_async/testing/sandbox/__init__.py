@@ -1,4 +1,4 @@
-"""Two providers that cost nothing: a state machine, an ASGI application and a server.
+"""A sandbox of the providers, free of charge: a state machine, an ASGI application and a server.
 
 Written from the providers' documents alone. It shares no code with the adapters, so it cannot share their mistakes.
 """
@@ -6,25 +6,25 @@ Written from the providers' documents alone. It shares no code with the adapters
 from __future__ import annotations
 
 from .app import SandboxApp
-from .chance import Fixed, Latency, LogNormal, Uniform
-from .faults import FAULTS, RESULT_SHAPES, FaultNote, Moment
-from .ledger import Entry, Seen
+from .faults import FAULTS, RESULT_SHAPES, FaultSpec, FaultStage
+from .ledger import Charge, LoggedRequest
+from .randomness import Fixed, Latency, LogNormal, Uniform
 from .server import SandboxServer, serve_forever
 from .state import Sandbox
 
 __all__ = [
     "FAULTS",
     "RESULT_SHAPES",
-    "Entry",
-    "FaultNote",
+    "Charge",
+    "FaultSpec",
+    "FaultStage",
     "Fixed",
     "Latency",
     "LogNormal",
-    "Moment",
+    "LoggedRequest",
     "Sandbox",
     "SandboxApp",
     "SandboxServer",
-    "Seen",
     "Uniform",
     "serve_forever",
 ]

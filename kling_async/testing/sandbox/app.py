@@ -7,9 +7,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, TypeAlias
 
-from ...effects.clock import Clock, SystemClock
-from .desk import Desk
-from .http import Answer, Ending, Request, text
+from ...system.clock import Clock, SystemClock
+from .handler import RequestHandler
+from .http import Delivery, Request, Response, text_response
 from .media import Assets
 from .state import Sandbox
 
@@ -19,7 +19,7 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_LONGEST_BODY = 4 * 1024 * 1024
+_MAX_BODY_BYTES = 4 * 1024 * 1024
 
 
 @cache
@@ -31,12 +31,12 @@ def _assets() -> Assets:
 class SandboxApp:
     """Serve a sandbox over ASGI.
 
-    A connection that breaks is a ConnectionResetError when nobody gave `cut`, and `httpx.ASGITransport` hands that on.
+    Without `cut` a broken connection is a ConnectionResetError, which `httpx.ASGITransport` raises to its caller.
 
     Args:
-        sandbox: what to serve.
-        clock: whose time it lives in.
-        cut: breaks the connection of a scope; servers give it.
+        sandbox: the sandbox.
+        clock: its source of time.
+        cut: breaks the connection of a scope; servers pass it.
     """
 
     def __init__(
@@ -45,23 +45,23 @@ class SandboxApp:
         self.sandbox = sandbox
         self._clock = clock or SystemClock()
         self._cut = cut
-        self._desk = Desk(sandbox, _assets())
+        self._handler = RequestHandler(sandbox, _assets())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI 3)."""
         if scope["type"] != "http":
-            raise NotImplementedError(f"the sandbox speaks http only, not {scope['type']}")
+            raise NotImplementedError(f"the sandbox supports http only, not {scope['type']}")
         body = await _read(receive)
         if body is None:
-            await _send(send, text("The body is too long.\n", status=413))
+            await _send(send, text_response("The body is too long.\n", status=413))
             return
-        answer = self._desk.answer(self._request(scope, body))
-        if answer.at is not None:
-            await self._clock.sleep(answer.at - self._clock.now())
-        if answer.ending is Ending.WHOLE:
-            await _send(send, answer)
-        elif answer.ending is Ending.CUT:
-            await self._break(scope, receive, send, answer)
+        response = self._handler.handle(self._request(scope, body))
+        if response.at is not None:
+            await self._clock.sleep(response.at - self._clock.now())
+        if response.delivery is Delivery.COMPLETE:
+            await _send(send, response)
+        elif response.delivery is Delivery.CUT:
+            await self._break(scope, receive, send, response)
         else:
             await _until_gone(receive)
 
@@ -80,39 +80,41 @@ class SandboxApp:
             utc=self._clock.utc(),
         )
 
-    async def _break(self, scope: Scope, receive: Receive, send: Send, answer: Answer) -> None:
+    async def _break(self, scope: Scope, receive: Receive, send: Send, response: Response) -> None:
         if self._cut is None:
             raise ConnectionResetError("the sandbox dropped the connection")
-        if answer.body:
-            await send(_head(answer))
-            await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
+        if response.body:
+            await send(_head(response))
+            await send(
+                {"type": "http.response.body", "body": response.body[: len(response.body) // 2], "more_body": True}
+            )
         self._cut(scope)
         await _until_gone(receive)
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Return the whole body, or None when it is too long; read to its end, so that the sender hears the answer."""
+    """Return the complete body, or None if it is too long; read to its end, so that the sender gets the response."""
     body, length = bytearray(), 0
     while True:
         message = await receive()
         piece: bytes = message.get("body", b"")
         length += len(piece)
-        if length <= _LONGEST_BODY:
+        if length <= _MAX_BODY_BYTES:
             body += piece
         if not message.get("more_body", False):
-            return bytes(body) if length <= _LONGEST_BODY else None
+            return bytes(body) if length <= _MAX_BODY_BYTES else None
 
 
-async def _send(send: Send, answer: Answer) -> None:
-    await send(_head(answer))
-    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+async def _send(send: Send, response: Response) -> None:
+    await send(_head(response))
+    await send({"type": "http.response.body", "body": response.body, "more_body": False})
 
 
-def _head(answer: Answer) -> MutableMapping[str, Any]:
-    length = len(answer.body) if answer.length is None else answer.length
-    headers = {**answer.headers, "content-length": str(length)}
+def _head(response: Response) -> MutableMapping[str, Any]:
+    length = len(response.body) if response.length is None else response.length
+    headers = {**response.headers, "content-length": str(length)}
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    return {"type": "http.response.start", "status": answer.status, "headers": pairs}
+    return {"type": "http.response.start", "status": response.status, "headers": pairs}
 
 
 async def _until_gone(receive: Receive) -> None:

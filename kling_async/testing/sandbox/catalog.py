@@ -1,8 +1,8 @@
-"""The Kling models that GPTProto's documents name, as far as the sandbox checks requests for them.
+"""The Kling models of GPTProto's documents, with the facts that the sandbox checks.
 
 Sources: the documents of kling-image-o1 and kling-video-o1-std; their sibling pages for the parameters of v2.5, v2.6
 and v3.0; the provider's catalogue for the scenes of the rest.
-GPTProto publishes no Kling prices. These are pretended: the o1 models cost what WaveSpeed asks, the others a round sum.
+GPTProto publishes no Kling prices. These are invented: WaveSpeed's prices for the o1 models, round sums for the others.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ class Model:
     """One model.
 
     Attributes:
-        durations: seconds it can make.
-        short: scenes that make 5 or 10 seconds only, unless a last frame is given.
+        durations: allowed durations in seconds.
+        expected: the same in words.
+        five_or_ten: scenes that allow 5 or 10 seconds only, unless a last frame is given.
         price: US dollars for an image, or for a second of video.
-        newer: whether it takes the parameters of v2.5 and later: negative_prompt, sound, guidance_scale.
+        newer: whether it has the parameters of v2.5 and later: negative_prompt, sound, guidance_scale.
     """
 
     kind: Literal["image", "video"]
     scenes: tuple[str, ...]
     price: Decimal
     durations: Container[int] = _FIVE_OR_TEN
-    said: str = "5 or 10"
-    short: tuple[str, ...] = ()
+    expected: str = "5 or 10"
+    five_or_ten: tuple[str, ...] = ()
     newer: bool = True
 
 
@@ -51,8 +52,8 @@ def _o1(price: str) -> Model:
         scenes=(_T2V, _I2V, _R2V, _V2V),
         price=Decimal(price),
         durations=range(3, 11),
-        said="a whole number from 3 to 10",
-        short=(_T2V, _I2V),
+        expected="a whole number from 3 to 10",
+        five_or_ten=(_T2V, _I2V),
         newer=False,
     )
 
@@ -63,7 +64,11 @@ def _video(*scenes: str) -> Model:
 
 def _long(*scenes: str) -> Model:
     return Model(
-        kind="video", scenes=scenes, price=Decimal("0.12"), durations=range(3, 16), said="a whole number from 3 to 15"
+        kind="video",
+        scenes=scenes,
+        price=Decimal("0.12"),
+        durations=range(3, 16),
+        expected="a whole number from 3 to 15",
     )
 
 

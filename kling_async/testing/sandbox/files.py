@@ -1,4 +1,4 @@
-"""Serves outputs the way object stores do: by address, without a key, whole or in ranges, until the address expires."""
+"""Serves outputs like an object store: by URL, without a key, complete or in ranges, until the URL expires."""
 
 from __future__ import annotations
 
@@ -10,57 +10,57 @@ from hashlib import sha256
 
 from attrs import evolve
 
-from .http import Answer, Ending, Request, page, text
-from .work import Task
+from .http import Delivery, Request, Response, html_response, text_response
+from .tasks import Task
 
-__all__ = ["address_of", "is_expired", "serve", "strike_file", "task_id_of"]
+__all__ = ["apply_file_fault", "is_expired", "serve", "task_id_of", "url_of"]
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _EXPIRES = re.compile(r"(?:^|&)expires=(-?\d{1,18})(?:&|$)")
 
 
-def address_of(name: str, task: Task, *, origin: str, now: float, outputs_for: float | None) -> str:
-    """Return the address of a file; it expires where the sandbox or the task says so."""
-    lives_for = _lives_for(task, outputs_for)
-    query = "" if lives_for is None else f"?expires={int((now + lives_for) * 1000)}"
+def url_of(name: str, task: Task, *, origin: str, now: float, output_ttl: float | None) -> str:
+    """Return the URL of a file; it expires if the sandbox or the task has a time to live."""
+    ttl = _ttl_of(task, output_ttl)
+    query = "" if ttl is None else f"?expires={int((now + ttl) * 1000)}"
     return f"{origin}/files/{name}{query}"
 
 
 def task_id_of(path: str) -> str:
-    """Return the id of the task that a file's path belongs to."""
+    """Return the id of the task of a file's path."""
     return path.removeprefix("/files/").rpartition("-")[0]
 
 
-def is_expired(task: Task, request: Request, *, outputs_for: float | None) -> bool:
-    """Tell whether an address is too old. One without its date is, where addresses have dates."""
-    if _lives_for(task, outputs_for) is None:
+def is_expired(task: Task, request: Request, *, output_ttl: float | None) -> bool:
+    """Return whether a URL has expired; one without its date has, where URLs have dates."""
+    if _ttl_of(task, output_ttl) is None:
         return False
     match = _EXPIRES.search(request.query)
     return match is None or request.now * 1000 >= int(match[1])
 
 
-def _lives_for(task: Task, outputs_for: float | None) -> float | None:
-    return float(task.faults["gone"] or 0) if "gone" in task.faults else outputs_for
+def _ttl_of(task: Task, output_ttl: float | None) -> float | None:
+    return float(task.faults["gone"] or 0) if "gone" in task.faults else output_ttl
 
 
-def serve(request: Request, *, media_type: str, content: bytes, changed_at: datetime) -> Answer:
+def serve(request: Request, *, media_type: str, content: bytes, changed_at: datetime) -> Response:
     """Answer GET and HEAD, with Range and If-Range (RFC 9110, 13 and 14)."""
     etag = f'"{sha256(content).hexdigest()[:32]}"'
     changed = format_datetime(changed_at, usegmt=True)
     headers = {"content-type": media_type, "etag": etag, "last-modified": changed, "accept-ranges": "bytes"}
     if request.method == "HEAD":
-        return Answer(status=200, headers=headers, length=len(content))
-    wanted = _range_of(request.headers, len(content), etag, changed)
-    if wanted is None:
-        return Answer(status=200, headers=headers, body=content)
-    if not wanted:
-        return Answer(status=416, headers={"content-range": f"bytes */{len(content)}"})
-    headers["content-range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{len(content)}"
-    return Answer(status=206, headers=headers, body=content[wanted.start : wanted.stop])
+        return Response(status=200, headers=headers, length=len(content))
+    requested = _range_of(request.headers, len(content), etag, changed)
+    if requested is None:
+        return Response(status=200, headers=headers, body=content)
+    if not requested:
+        return Response(status=416, headers={"content-range": f"bytes */{len(content)}"})
+    headers["content-range"] = f"bytes {requested.start}-{requested.stop - 1}/{len(content)}"
+    return Response(status=206, headers=headers, body=content[requested.start : requested.stop])
 
 
 def _range_of(headers: Mapping[str, str], size: int, etag: str, changed: str) -> range | None:
-    """Return the bytes wanted, an empty range when there are none such, or None for all of them."""
+    """Return the requested bytes, an empty range if there are none such, or None for all."""
     match = _RANGE.fullmatch(headers.get("range", "").strip())
     if match is None or match[0] == "bytes=-":
         return None
@@ -75,17 +75,17 @@ def _range_of(headers: Mapping[str, str], size: int, etag: str, changed: str) ->
     return range(first, last + 1)
 
 
-def strike_file(name: str, good: Answer, *, retry_after: str | None) -> Answer:
-    """Return what is sent in place of a file; `name` is a fault of a download without ``file_``."""
+def apply_file_fault(name: str, good: Response, *, retry_after: str | None) -> Response:
+    """Return the response in place of a file; `name` is a fault of a download without ``file_``."""
     if name == "lost":
-        return good.ending_in(Ending.CUT)
+        return good.with_delivery(Delivery.CUT)
     if name == "hang":
-        return good.ending_in(Ending.NEVER)
+        return good.with_delivery(Delivery.NEVER)
     if name == "html":
-        return page(200, "Please sign in")
+        return html_response(200, "Please sign in")
     if name == "gone":
-        return text("The file is gone.\n", status=410)
+        return text_response("The file is gone.\n", status=410)
     if name == "rate_limited":
-        answer = text("Slow down.\n", status=429)
+        answer = text_response("Slow down.\n", status=429)
         return answer if retry_after is None else evolve(answer, headers={**answer.headers, "retry-after": retry_after})
-    return text("The store failed.\n", status=int(name.removeprefix("error_")))
+    return text_response("The store failed.\n", status=int(name.removeprefix("error_")))

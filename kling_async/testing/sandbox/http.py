@@ -1,4 +1,4 @@
-"""Requests and answers as the sandbox sees them, and the answers that belong to no provider."""
+"""Requests and responses of the sandbox, and the responses that belong to no provider."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from enum import StrEnum
 
 from attrs import evolve, field, frozen
 
-from ...prediction import Json
+from ...types.prediction import Json
 
-__all__ = ["Answer", "Ending", "Request", "json_answer", "json_of", "page", "text"]
+__all__ = ["Delivery", "Request", "Response", "html_response", "json_response", "parse_json", "text_response"]
 
 
 @frozen(kw_only=True)
 class Request:
-    """One request, whole.
+    """One complete request.
 
     Attributes:
         path: decoded, without the query.
         headers: by lower-case name.
-        origin: scheme and host that the caller used; addresses in answers begin with it.
-        now: the clock's seconds when it came.
-        utc: the calendar time of the same moment.
+        origin: scheme and host that the caller used; URLs in responses begin with it.
+        now: time of arrival in seconds of the clock.
+        utc: the same time as a date.
     """
 
     method: str
@@ -36,39 +36,40 @@ class Request:
     utc: datetime
 
 
-class Ending(StrEnum):
-    """How an answer ends."""
+class Delivery(StrEnum):
+    """How much of a response is sent."""
 
-    WHOLE = "whole"
+    COMPLETE = "complete"
     CUT = "cut"
-    """The connection breaks before the answer is complete."""
+    """The connection breaks before the response is complete."""
     NEVER = "never"
     """Nothing is ever sent."""
 
 
 @frozen(kw_only=True)
-class Answer:
-    """What goes back.
+class Response:
+    """One response.
 
     Attributes:
-        at: the clock's seconds at which to send it, or None for at once.
-        length: what Content-Length claims, for answers without a body (HEAD); None counts the body.
+        delivery: how much of it is sent.
+        at: time to send it, in seconds of the clock; None for at once.
+        length: Content-Length of a response without a body (HEAD); None is the length of the body.
     """
 
     status: int
     headers: Mapping[str, str] = field(factory=dict[str, str])
     body: bytes = b""
-    ending: Ending = Ending.WHOLE
+    delivery: Delivery = Delivery.COMPLETE
     at: float | None = None
     length: int | None = None
 
-    def ending_in(self, ending: Ending) -> Answer:
-        """Return the same answer with another ending."""
-        return evolve(self, ending=ending)
+    def with_delivery(self, delivery: Delivery) -> Response:
+        """Return the same response with another delivery."""
+        return evolve(self, delivery=delivery)
 
 
-def json_of(body: bytes) -> Json:
-    """Read JSON strictly; raise ValueError when it is not."""
+def parse_json(body: bytes) -> Json:
+    """Parse JSON strictly. Raises ValueError if it is malformed."""
     read: Json = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     return read
 
@@ -77,18 +78,18 @@ def _refuse_constant(word: str) -> Json:
     raise ValueError(f"{word} is not JSON")
 
 
-def json_answer(value: Json, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-    """Make an answer of a JSON value."""
+def json_response(value: Json, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response with a JSON body."""
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    return Answer(status=status, headers={"content-type": "application/json", **(headers or {})}, body=body)
+    return Response(status=status, headers={"content-type": "application/json", **(headers or {})}, body=body)
 
 
-def page(status: int, title: str) -> Answer:
-    """Make an HTML page, as proxies and web frameworks do."""
+def html_response(status: int, title: str) -> Response:
+    """Return an HTML page, as proxies and web frameworks send it."""
     body = f"<!DOCTYPE html><html><head><title>{status} {title}</title></head><body><h1>{title}</h1></body></html>\n"
-    return Answer(status=status, headers={"content-type": "text/html; charset=utf-8"}, body=body.encode())
+    return Response(status=status, headers={"content-type": "text/html; charset=utf-8"}, body=body.encode())
 
 
-def text(body: str, *, status: int = 200) -> Answer:
-    """Make a plain text answer."""
-    return Answer(status=status, headers={"content-type": "text/plain; charset=utf-8"}, body=body.encode())
+def text_response(body: str, *, status: int = 200) -> Response:
+    """Return a response in plain text."""
+    return Response(status=status, headers={"content-type": "text/plain; charset=utf-8"}, body=body.encode())

@@ -1,4 +1,4 @@
-"""The books: what was charged for, and what was asked."""
+"""The ledger: charges, and the log of requests."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Literal, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
-from ...prediction import Json
+from ...types.prediction import Json
 
-__all__ = ["Entry", "Kind", "Ledger", "Seen"]
+__all__ = ["Charge", "Kind", "Ledger", "LoggedRequest"]
 
 Kind: TypeAlias = Literal["submit", "poll", "download", "other"]
 
 
 @frozen(kw_only=True)
-class Entry:
-    """One submission that was charged for.
+class Charge:
+    """One charge for a submission.
 
     Attributes:
         id: the id of the task at the provider.
-        at: when, in the clock's seconds.
+        at: its time, in seconds of the clock.
         amount: US dollars.
-        answered: whether the caller was told the id; False when the answer was lost on purpose.
-        refunded: whether the money was given back since the work failed.
+        answered: whether the caller got the id; False if a fault lost the answer.
+        refunded: whether it was refunded since the task failed.
     """
 
     id: str
@@ -38,17 +38,17 @@ class Entry:
 
 
 @frozen(kw_only=True)
-class Seen:
-    """One request as it came; it holds no key.
+class LoggedRequest:
+    """One request as received; it holds no key.
 
     Attributes:
-        at: when, in the clock's seconds.
-        status: the HTTP status it was answered with, or None where no whole answer was sent.
-        fault: the fault it was answered with, or None.
-        prompt: of the submission it is about, or empty.
-        id: of the task it is about, or empty.
+        at: its time, in seconds of the clock.
+        status: the HTTP status of the response; None where no complete response was sent.
+        fault: the injected fault, or None.
+        prompt: of its submission, or empty.
+        id: of its task, or empty.
         with_key: whether it had an Authorization header.
-        sent: the body of a submission, read; None where it could not be.
+        sent: the parsed body of a submission; None where it is malformed.
     """
 
     kind: Kind
@@ -66,45 +66,45 @@ class Seen:
 
 @define(eq=False)
 class Ledger:
-    """Charges, in order, and what was asked."""
+    """Charges in order, and the log of requests."""
 
-    _entries: dict[str, Entry] = field(factory=dict[str, Entry], init=False)
+    _entries: dict[str, Charge] = field(factory=dict[str, Charge], init=False)
     _charges: Counter[str] = field(factory=Counter[str], init=False)
     _requests: Counter[str] = field(factory=Counter[str], init=False)
-    log: deque[Seen] = field(factory=lambda: deque(maxlen=100_000), init=False)
-    """The latest 100,000 requests; the counts know all of them."""
+    log: deque[LoggedRequest] = field(factory=lambda: deque(maxlen=100_000), init=False)
+    """The latest 100,000 requests; the counts include all."""
 
     @property
-    def entries(self) -> list[Entry]:
-        """Every charge, in the order they were made."""
+    def entries(self) -> list[Charge]:
+        """All charges, in order."""
         return list(self._entries.values())
 
     @property
     def spent(self) -> Decimal:
-        """What all charges come to, without those given back, in US dollars."""
+        """The sum of all charges that were not refunded, in US dollars."""
         return sum((entry.amount for entry in self.entries if not entry.refunded), Decimal(0))
 
     def billed(self, prompt: str | None = None) -> int:
-        """Count the charges for a prompt, or all; those given back do not count."""
+        """Return the number of charges for a prompt, or of all; refunded ones do not count."""
         return self._charges.total() if prompt is None else self._charges[prompt]
 
     def count(self, kind: Kind) -> int:
-        """Count the requests of a kind, whatever they were answered."""
+        """Return the number of requests of a kind, whatever the response."""
         return self._requests[kind]
 
-    def charge(self, entry: Entry) -> None:
-        """Enter a charge."""
+    def charge(self, entry: Charge) -> None:
+        """Add a charge."""
         self._entries[entry.id] = entry
         self._charges[entry.prompt] += 1
 
     def refund(self, id: str) -> Decimal:
-        """Give a charge back; return its amount."""
+        """Refund a charge, and return its amount."""
         entry = self._entries[id]
         self._entries[id] = evolve(entry, refunded=True)
         self._charges[entry.prompt] -= 1
         return entry.amount
 
-    def see(self, seen: Seen) -> None:
-        """Write a request down."""
-        self._requests[seen.kind] += 1
-        self.log.append(seen)
+    def log_request(self, request: LoggedRequest) -> None:
+        """Log a request."""
+        self._requests[request.kind] += 1
+        self.log.append(request)

@@ -1,7 +1,7 @@
-"""Real pictures and films, a little different for every prompt, made without any drawing library.
+"""Real images and videos, different for every prompt, made without a drawing library.
 
-A picture is a slanting ramp between two colours with discs on it. Every row is one slice of a longer ramp,
-and a disc is one slice assignment per row, so that nothing is done per pixel.
+An image is a diagonal gradient of two colours with discs on it. Every row is one slice of a longer gradient, and a disc
+is one slice assignment per row, so that no work is done per pixel.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from math import sqrt
 
 from attrs import frozen
 
-from .chance import digest_of
-from .work import Task
+from .randomness import digest_of
+from .tasks import Task
 
 __all__ = ["Assets", "draw_png", "mark_jpeg", "mark_mp4", "size_of"]
 
@@ -34,7 +34,7 @@ def size_of(aspect_ratio: str, resolution: str) -> tuple[int, int]:
 
 @lru_cache(maxsize=64)
 def draw_png(name: str, *, width: int, height: int) -> bytes:
-    """Draw a picture that depends on the name and on nothing else."""
+    """Draw an image that depends on the name alone."""
     seed = digest_of("picture", name)
     slope = 1 + seed[6] % 2
     ramp = _ramp(tuple(seed[0:3]), tuple(seed[3:6]), width + slope * height)
@@ -68,9 +68,9 @@ class _Disc:
 
     def paint(self, row: bytearray, y: int) -> None:
         for radius, colour in ((self.radius, self.colour), (self.radius * 2 // 3, self.core)):
-            away = abs(y - self.y)
-            if away < radius:
-                half = int(sqrt(radius * radius - away * away))
+            distance = abs(y - self.y)
+            if distance < radius:
+                half = int(sqrt(radius * radius - distance * distance))
                 left, right = max(0, self.x - half), min(self.width, self.x + half)
                 if left < right:
                     row[3 * left : 3 * right] = colour * (right - left)
@@ -92,31 +92,31 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def mark_mp4(clip: bytes, name: str) -> bytes:
-    """Return the film with the name's hash in a box of its own, which players skip (ISO 14496-12, `free`)."""
+    """Return the video with the name's hash in a box of its own, which players skip (ISO 14496-12, `free`)."""
     payload = digest_of("film", name)
     return clip + struct.pack(">I4s", 8 + len(payload), b"free") + payload
 
 
 def mark_jpeg(still: bytes, name: str) -> bytes:
-    """Return the picture with the name's hash as its comment segment, which viewers skip."""
+    """Return the image with the name's hash as its comment segment, which viewers skip."""
     payload = digest_of("still", name)
     return still[:2] + b"\xff\xfe" + struct.pack(">H", 2 + len(payload)) + payload + still[2:]
 
 
 @frozen(kw_only=True)
 class Assets:
-    """What cannot be drawn here: a short film (MP4) and a small picture (JPEG), in bytes."""
+    """The files that cannot be drawn here: a short video (MP4) and a small image (JPEG), in bytes."""
 
     clip: bytes
     still: bytes
 
     def render(self, task: Task, name: str) -> tuple[str, bytes]:
         """Return the media type and the bytes of one of a task's files."""
-        order = task.order
-        # The place in the task belongs to the picture, its id does not: the same prompt looks the same in every run.
-        subject = f"{order.prompt}\0{name.rpartition('-')[2]}"
-        if order.kind == "video":
+        spec = task.spec
+        # It depends on the position in the task, not on the id: the same prompt gives the same image in every run.
+        subject = f"{spec.prompt}\0{name.rpartition('-')[2]}"
+        if spec.kind == "video":
             return "video/mp4", mark_mp4(self.clip, subject)
         if "jpeg" in task.faults:
             return "image/jpeg", mark_jpeg(self.still, subject)
-        return "image/png", draw_png(subject, width=order.width, height=order.height)
+        return "image/png", draw_png(subject, width=spec.width, height=spec.height)

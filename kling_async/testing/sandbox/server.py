@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 __all__ = ["SandboxServer", "serve_forever"]
 
-_STARTED_WITHIN = 10.0
-_STOPPED_WITHIN = 10.0
+_START_TIMEOUT = 10.0
+_STOP_TIMEOUT = 10.0
 
 
 class SandboxServer:
-    """Serve a sandbox on 127.0.0.1 from a thread of its own; use it with ``with``, also inside asyncio or trio.
+    """Serves a sandbox on 127.0.0.1 from its own thread; use it with ``with``, also inside asyncio or trio.
 
     Attributes:
-        sandbox: what is served; read its books while it runs.
-        url: where: ``http://127.0.0.1:PORT``, without a path.
+        sandbox: the sandbox; its ledger may be read while it runs.
+        url: its origin, ``http://127.0.0.1:PORT``.
 
     Args:
-        sandbox: what to serve; a new `Sandbox` when left out.
-        port: which port; 0 takes any free one.
+        sandbox: the sandbox; None makes a new one.
+        port: the port; 0 is any free one.
 
     Raises:
-        RuntimeError: when uvicorn is not installed, or the server is not up within 10 seconds.
-        OSError: when the port is taken.
+        RuntimeError: uvicorn is not installed, or the server did not start within 10 seconds.
+        OSError: the port is in use.
     """
 
     def __init__(self, sandbox: Sandbox | None = None, *, port: int = 0) -> None:
@@ -60,9 +60,9 @@ class SandboxServer:
         self._thread = threading.Thread(target=self._run, args=(server, listener), name="kling-sandbox", daemon=True)
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self._thread.start()
-        if not self._up.wait(_STARTED_WITHIN) or not server.started:
+        if not self._up.wait(_START_TIMEOUT) or not server.started:
             self._stop()
-            raise RuntimeError(f"the sandbox did not start within {_STARTED_WITHIN:g} s") from self._error
+            raise RuntimeError(f"the sandbox did not start within {_START_TIMEOUT:g} s") from self._error
         return self
 
     def __exit__(
@@ -79,7 +79,7 @@ class SandboxServer:
         try:
             asyncio.run(self._serve(server, listener))
         except BaseException as error:  # noqa: BLE001
-            # A thread has nobody to raise to; whoever waits for the start finds it here.
+            # Raised from `__enter__`, which waits for the start.
             self._error = error
         finally:
             listener.close()
@@ -88,7 +88,7 @@ class SandboxServer:
     async def _serve(self, server: uvicorn.Server, listener: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started and not serving.done():  # noqa: ASYNC110  uvicorn tells nobody that it is up
+        while not server.started and not serving.done():  # noqa: ASYNC110  uvicorn has no event for its start
             await asyncio.sleep(0.002)
         if server.started:
             self._up.set()
@@ -101,16 +101,16 @@ class SandboxServer:
         if self._server is not None:
             self._server.should_exit = True
         if self._loop is not None and thread.is_alive():
-            # The loop may have closed by itself between the two lines.
+            # The loop may have closed between the two lines.
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._hang_up)
-        thread.join(_STOPPED_WITHIN)
+        thread.join(_STOP_TIMEOUT)
         if thread.is_alive():
-            raise RuntimeError(f"the sandbox did not stop within {_STOPPED_WITHIN:g} s")
+            raise RuntimeError(f"the sandbox did not stop within {_STOP_TIMEOUT:g} s")
         self._loop = self._server = None
 
     def _hang_up(self, client: object = None) -> None:
-        """Break one client's connection, or all: uvicorn itself would wait for answers that never come."""
+        """Break one client's connection, or all: uvicorn itself would wait for responses that never end."""
         if self._server is not None:
             for connection in list(self._server.server_state.connections):
                 transport: asyncio.Transport | None = getattr(connection, "transport", None)
@@ -127,9 +127,9 @@ async def serve_forever(
     """Serve a sandbox on 127.0.0.1 until cancelled, on asyncio or trio. It prints nothing.
 
     Args:
-        sandbox: what to serve; a new `Sandbox` when left out.
-        port: which port; 0 takes any free one.
-        on_ready: is called with the URL once connections are accepted.
+        sandbox: the sandbox; None makes a new one.
+        port: the port; 0 is any free one.
+        on_ready: called with the URL once connections are accepted.
     """
     with SandboxServer(sandbox, port=port) as server:
         if on_ready is not None:

@@ -1,4 +1,4 @@
-"""Both providers behind their doors: tasks, money, limits and faults. Time is an argument, chance is a seed."""
+"""The state of the sandbox: tasks, money, limits and faults. Time is an argument, and randomness has a seed."""
 
 from __future__ import annotations
 
@@ -11,42 +11,66 @@ from decimal import Decimal
 from attrs import define, field
 from attrs.validators import gt, in_, optional
 
-from .chance import Latency, LogNormal, digest_of, draw
-from .faults import RESULT_SHAPES, Moment
-from .ledger import Entry, Kind, Ledger, Seen
-from .meter import Meter
-from .mischief import Mischief
-from .work import Order, Task
+from .faults import RESULT_SHAPES, FaultInjector, FaultStage
+from .ledger import Charge, Kind, Ledger, LoggedRequest
+from .randomness import Latency, LogNormal, digest_of, draw
+from .tasks import Task, TaskSpec
 
-__all__ = ["Sandbox"]
+__all__ = ["Sandbox", "TokenBucket"]
 
 _IMAGE, _VIDEO = LogNormal(8.0), LogNormal(90.0)
 
 
+_ROUNDING = 1e-9
+"""Rounding error of float sums in seconds: a shorter wait is none."""
+
+
+@define
+class TokenBucket:
+    """A bucket of `burst` requests that refills at `per_second`; None is no limit."""
+
+    per_second: float | None
+    burst: int = 1
+    _full_at: float = float("-inf")
+
+    def acquire(self, now: float) -> float:
+        """Take one token; return 0 if the request is allowed, else the seconds until one would be."""
+        if self.per_second is None:
+            return 0.0
+        cost = 1 / self.per_second
+        # Generic cell rate algorithm: a bucket that is full again at `_full_at` lacks one token per `cost` until then.
+        filled_at = max(self._full_at, now) + cost
+        wait = filled_at - self.burst * cost - now
+        if wait > _ROUNDING:
+            return wait
+        self._full_at = filled_at
+        return 0.0
+
+
 @define(kw_only=True, eq=False)
 class Sandbox:
-    """Two providers that cost nothing, as one state machine.
+    """Two emulated providers, free of charge, as one state machine.
 
-    One sandbox keeps one time: serve it by one app. Reading it from another thread is safe while it serves.
+    A sandbox has one time: serve it by one app. Reading it from another thread is safe while it serves.
 
     Attributes:
         key: the API key that it accepts, at both providers.
-        balance: US dollars left.
-        seed: what latencies and ids are drawn from. The same prompts take the same time, in whatever order they come.
-        time_scale: what generation times are multiplied by; 0.01 is a hundred times faster.
-        image_latency: how long an image takes, in seconds before scaling.
-        video_latency: how long a video takes.
-        submit_per_second: submissions allowed per second; more are answered 429. None is no limit.
-        submit_burst: how many of them may come at once.
-        poll_per_second: polls allowed per second; None is no limit.
-        poll_burst: how many of them may come at once.
-        max_open: submissions are answered 429 while so many tasks are unfinished; None is no limit.
-        slots: so many tasks run at the same time, and more wait for their turn; None is no limit.
-        retry_after: the Retry-After header of the fault ``rate_limited``, as written; None leaves it out.
-        sync_for: seconds that a submission with ``enable_sync_mode`` waits before it is told to poll.
-        outputs_for: seconds that the address of an output lives after the poll that told it; None is for ever.
-        result_shape: which shape API in One's finished body has, one of `RESULT_SHAPES`.
-        strict: whether a parameter that no document names is refused, and not ignored.
+        balance: remaining US dollars.
+        seed: of latencies and ids. The same prompts take the same time, in any order.
+        time_scale: factor of generation times; 0.01 is a hundred times faster.
+        image_latency: generation time of an image, in seconds before scaling.
+        video_latency: generation time of a video, in seconds before scaling.
+        submit_per_second: submissions allowed per second; more get 429. None is no limit.
+        submit_burst: submissions allowed at once.
+        poll_per_second: polls allowed per second; more get 429. None is no limit.
+        poll_burst: polls allowed at once.
+        max_open: maximum number of unfinished tasks; further submissions get 429. None is no limit.
+        slots: maximum number of tasks that run at once; more are queued. None is no limit.
+        retry_after: the Retry-After header of the fault ``rate_limited``; None leaves it out.
+        sync_seconds: seconds that a submission with ``enable_sync_mode`` waits before its response asks for polls.
+        output_ttl: seconds that the URL of an output lives after the poll that returned it; None is for ever.
+        result_shape: shape of API in One's finished body, one of `RESULT_SHAPES`.
+        strict: whether an undocumented parameter is refused instead of ignored.
     """
 
     key: str = "sk-sandbox"
@@ -62,108 +86,108 @@ class Sandbox:
     max_open: int | None = field(default=None, validator=optional(gt(0)))
     slots: int | None = field(default=None, validator=optional(gt(0)))
     retry_after: str | None = "1"
-    sync_for: float = 90.0
-    outputs_for: float | None = None
+    sync_seconds: float = 90.0
+    output_ttl: float | None = None
     result_shape: str = field(default="data.output", validator=in_(RESULT_SHAPES))
     strict: bool = False
     ledger: Ledger = field(factory=Ledger, init=False)
     tasks: dict[str, Task] = field(factory=dict[str, Task], init=False)
-    """Every accepted task by its id."""
-    mischief: Mischief = field(factory=Mischief, init=False)
-    _meters: dict[Moment, Meter] = field(init=False)
+    """All accepted tasks by id."""
+    fault_injector: FaultInjector = field(factory=FaultInjector, init=False)
+    _token_buckets: dict[FaultStage, TokenBucket] = field(init=False)
     _repeats: Counter[str] = field(factory=Counter[str], init=False)
-    _busy_until: list[float] = field(factory=list[float], init=False)
+    _open_until: list[float] = field(factory=list[float], init=False)
     _slots_until: list[float] = field(factory=list[float], init=False)
     _refunds: list[tuple[float, str]] = field(factory=list[tuple[float, str]], init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._meters = {
-            Moment.SUBMIT: Meter(self.submit_per_second, self.submit_burst),
-            Moment.POLL: Meter(self.poll_per_second, self.poll_burst),
+        self._token_buckets = {
+            FaultStage.SUBMIT: TokenBucket(self.submit_per_second, self.submit_burst),
+            FaultStage.POLL: TokenBucket(self.poll_per_second, self.poll_burst),
         }
 
     @property
-    def entries(self) -> list[Entry]:
-        """Every charge, in the order they were made."""
+    def entries(self) -> list[Charge]:
+        """All charges, in order."""
         return self.ledger.entries
 
     @property
     def spent(self) -> Decimal:
-        """What all charges come to, without those given back, in US dollars."""
+        """The sum of all charges that were not refunded, in US dollars."""
         return self.ledger.spent
 
     @property
-    def log(self) -> list[Seen]:
-        """The latest 100,000 requests, in the order they came."""
+    def log(self) -> list[LoggedRequest]:
+        """The latest 100,000 requests, in order."""
         return list(self.ledger.log)
 
     @property
     def submits(self) -> int:
-        """How many submissions came, whatever they were answered."""
+        """The number of submissions, whatever the response."""
         return self.ledger.count("submit")
 
     @property
     def polls(self) -> int:
-        """How many polls came, whatever they were answered."""
+        """The number of polls, whatever the response."""
         return self.ledger.count("poll")
 
     @property
     def downloads(self) -> int:
-        """How many requests for files came, whatever they were answered."""
+        """The number of requests for files, whatever the response."""
         return self.ledger.count("download")
 
     def billed(self, prompt: str | None = None) -> int:
-        """Count the charges for a prompt, or all; those given back do not count."""
+        """Return the number of charges for a prompt, or of all; refunded ones do not count."""
         return self.ledger.billed(prompt)
 
     def count(self, kind: Kind) -> int:
-        """Count the requests of a kind, whatever they were answered."""
+        """Return the number of requests of a kind, whatever the response."""
         return self.ledger.count(kind)
 
-    # What tests arrange.
+    # For tests.
 
     def script(self, faults: Iterable[str | None]) -> None:
-        """Throw these at the next submissions, one each; None throws nothing. Raises ValueError for an unknown name."""
-        self.mischief.script(Moment.SUBMIT, faults)
+        """Inject faults into the next submissions, one each; None is none. Raises ValueError for an unknown name."""
+        self.fault_injector.script(FaultStage.SUBMIT, faults)
 
     def script_polls(self, faults: Iterable[str | None]) -> None:
-        """Throw these at the next polls, one each, named with or without ``poll_``."""
-        self.mischief.script(Moment.POLL, faults)
+        """Inject faults into the next polls, one each, named with or without ``poll_``."""
+        self.fault_injector.script(FaultStage.POLL, faults)
 
     def script_downloads(self, faults: Iterable[str | None]) -> None:
-        """Throw these at the next downloads, one each, named with or without ``file_``."""
-        self.mischief.script(Moment.FILE, faults)
+        """Inject faults into the next downloads, one each, named with or without ``file_``."""
+        self.fault_injector.script(FaultStage.FILE, faults)
 
-    # What the wires ask.
+    # For the handler.
 
-    def wait_for(self, moment: Moment, *, now: float) -> float:
-        """Count one request against its limit; return 0, or the seconds until one would be allowed."""
-        return self._meters[moment].take(now)
+    def wait_for(self, stage: FaultStage, *, now: float) -> float:
+        """Count a request against its rate limit; return 0, or the seconds until one would be allowed."""
+        return self._token_buckets[stage].acquire(now)
 
     def is_full(self, *, now: float) -> bool:
-        """Tell whether no further task may be open."""
-        while self._busy_until and self._busy_until[0] <= now:
-            heapq.heappop(self._busy_until)
-        return self.max_open is not None and len(self._busy_until) >= self.max_open
+        """Return whether the maximum number of open tasks is reached."""
+        while self._open_until and self._open_until[0] <= now:
+            heapq.heappop(self._open_until)
+        return self.max_open is not None and len(self._open_until) >= self.max_open
 
     def settle(self, *, now: float) -> None:
-        """Give back what is due back by now."""
+        """Make the refunds that are due by now."""
         while self._refunds and self._refunds[0][0] <= now:
             self.balance += self.ledger.refund(heapq.heappop(self._refunds)[1])
 
     def accept(
-        self, order: Order, *, now: float, utc: datetime, faults: Mapping[str, str | None], answered: bool = True
+        self, spec: TaskSpec, *, now: float, utc: datetime, faults: Mapping[str, str | None], answered: bool = True
     ) -> Task:
-        """Start a task and charge for it; `answered` tells whether the caller will learn its id."""
+        """Start a task and charge for it; `answered` is whether the caller gets its id."""
         started_at = self._start_of(now)
-        done_at = started_at + self._work_for(order, faults)
+        done_at = started_at + self._generation_seconds(spec, faults)
         if self.slots is not None:
             heapq.heappush(self._slots_until, done_at)
-        heapq.heappush(self._busy_until, done_at)
+        heapq.heappush(self._open_until, done_at)
         number = digest_of(self.seed, "id", len(self.tasks)).hex()[:32]
         task = Task(
-            id=order.id_form.format(number),
-            order=order,
+            id=spec.id_form.format(number),
+            spec=spec,
             at=now,
             utc=utc,
             started_at=started_at,
@@ -171,19 +195,19 @@ class Sandbox:
             faults=dict(faults),
         )
         self.tasks[task.id] = task
-        self.balance -= order.price
+        self.balance -= spec.price
         self.ledger.charge(
-            Entry(
+            Charge(
                 id=task.id,
-                provider=order.provider,
-                model=order.model,
-                prompt=order.prompt,
+                provider=spec.provider,
+                model=spec.model,
+                prompt=spec.prompt,
                 at=now,
-                amount=order.price,
+                amount=spec.price,
                 answered=answered,
             )
         )
-        if order.refunds and not task.files:
+        if spec.refunds and not task.files:
             heapq.heappush(self._refunds, (done_at, task.id))
         return task
 
@@ -192,8 +216,8 @@ class Sandbox:
             return now
         return max(now, heapq.heappop(self._slots_until))
 
-    def _work_for(self, order: Order, faults: Mapping[str, str | None]) -> float:
-        self._repeats[order.prompt] += 1
-        latency = self.image_latency if order.kind == "image" else self.video_latency
+    def _generation_seconds(self, spec: TaskSpec, faults: Mapping[str, str | None]) -> float:
+        self._repeats[spec.prompt] += 1
+        latency = self.image_latency if spec.kind == "image" else self.video_latency
         factor = float(faults["slow"] or 10) if "slow" in faults else 1.0
-        return factor * self.time_scale * latency.at(draw(self.seed, order.prompt, self._repeats[order.prompt]))
+        return factor * self.time_scale * latency.at(draw(self.seed, spec.prompt, self._repeats[spec.prompt]))

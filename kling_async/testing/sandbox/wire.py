@@ -1,4 +1,4 @@
-"""What a provider's wire format has to say."""
+"""The interface of a provider's wire format."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Literal, Protocol
 
 from attrs import frozen
 
-from ...prediction import Json
-from .http import Answer, Request
+from ...types.prediction import Json
+from .http import Request, Response
 from .state import Sandbox
-from .work import Order, Task
+from .tasks import Task, TaskSpec
 
-__all__ = ["Action", "View", "Wire"]
+__all__ = ["Route", "TaskView", "WireFormat"]
 
 
 @frozen(kw_only=True)
-class Action:
-    """What a path means: a submission to a model, or a poll of an id, and the method that it needs."""
+class Route:
+    """The meaning of a path: a submission to a model, or a poll of an id, and its method."""
 
     kind: Literal["submit", "poll"]
     method: str
@@ -27,13 +27,13 @@ class Action:
 
 
 @frozen(kw_only=True)
-class View:
-    """How a task looks at a moment.
+class TaskView:
+    """A task at one moment.
 
     Attributes:
-        now: the moment, in the clock's seconds.
-        outputs: addresses, or base64 where that was asked for; empty until it has completed.
-        late: whether a submission waited for it in vain.
+        now: the time, in seconds of the clock.
+        outputs: URLs, or base64 on request; empty until it is completed.
+        late: whether a submission in sync mode waited without a result.
     """
 
     task: Task
@@ -42,35 +42,35 @@ class View:
     late: bool = False
 
 
-class Wire(Protocol):
-    """One provider's way of saying things. It reads and writes, and decides nothing."""
+class WireFormat(Protocol):
+    """One provider's wire format: it parses requests and builds responses, and has no state."""
 
     name: str
 
     def key_of(self, authorization: str) -> str:
-        """Return the key that an Authorization header holds, or an empty string."""
+        """Return the API key of an Authorization header, or an empty string."""
         ...
 
-    def route(self, request: Request) -> Action | None:
-        """Tell what a path means, or None when it is not this provider's."""
+    def route(self, request: Request) -> Route | None:
+        """Return the route of a path; None if it is not this provider's."""
         ...
 
-    def read(self, action: Action, body: Mapping[str, Json], sandbox: Sandbox) -> Order:
-        """Check a submission; raise `reader.Invalid` with all that is wrong."""
+    def read(self, route: Route, body: Mapping[str, Json], sandbox: Sandbox) -> TaskSpec:
+        """Parse a submission. Raises `Invalid` with all its errors."""
         ...
 
-    def refuse(self, reason: str, message: str = "") -> Answer:
-        """Say no, for a reason that is a name in `FAULTS` or ``not_found``."""
+    def refuse(self, reason: str, message: str = "") -> Response:
+        """Return the error response for a reason: a name in `FAULTS`, or ``not_found``."""
         ...
 
-    def accept(self, task: Task, request: Request, sandbox: Sandbox) -> Answer:
-        """Tell the id of a task that was accepted."""
+    def accept(self, task: Task, request: Request, sandbox: Sandbox) -> Response:
+        """Return the response that accepts a task."""
         ...
 
     def without_id(self, answer: Json) -> Json:
-        """Take the id out of an acceptance."""
+        """Return an acceptance without its id."""
         ...
 
-    def report(self, view: View, request: Request, sandbox: Sandbox) -> Answer:
-        """Tell how a task stands."""
+    def report(self, view: TaskView, request: Request, sandbox: Sandbox) -> Response:
+        """Return the response to a poll."""
         ...

@@ -1,0 +1,5 @@
+"""The public API: `Client`."""
+
+from .client import Client
+
+__all__ = ["Client"]

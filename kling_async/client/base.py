@@ -1,0 +1,150 @@
+"""What every call of a client needs: its parts, and their opening and closing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Self
+
+from ..journal import Journal, SqliteJournal
+from ..journal.writer import JournalWriter
+from ..providers import DEFAULT_PROVIDER, Provider
+from ..runtime.admission import AdmissionRules
+from ..runtime.api_keys import ApiKeys
+from ..runtime.dispatcher import Dispatcher
+from ..runtime.downloader import Downloader
+from ..runtime.routing import Router
+from ..runtime.scheduler import Scheduler
+from ..runtime.settings import Settings, parse_price
+from ..scheduling.polling.durations import DurationModel
+from ..scheduling.priority import RESUMED
+from ..system.background import Background
+from ..system.clock import Clock, SystemClock
+from ..system.interrupts import apply_protection, defer_interrupts, is_interrupt
+from ..transport.connections import HttpTransport, LazySSLContext
+from ..transport.fetcher import OutputFetcher
+from ..types.events import Listener
+from ..types.limits import Limits
+from ..types.noncopyable import NonCopyable
+from ..types.prediction import Json
+
+__all__ = ["BaseClient"]
+
+
+class BaseClient(NonCopyable):
+    """Opens and closes the parts of a client; `Client` describes the arguments."""
+
+    def __init__(
+        self,
+        provider: str = DEFAULT_PROVIDER,
+        *,
+        api_key: str | None = None,
+        api_keys: Mapping[str, str] | None = None,
+        base_url: str | None = None,
+        base_urls: Mapping[str, str] | None = None,
+        limits: Limits | Mapping[str, Limits] | None = None,
+        request_timeout: float = 30.0,
+        transport: HttpTransport | None = None,
+        journal: str | Path | Journal | None = None,
+        timings: Json = None,
+        auth_schemes: Mapping[str, str] | None = None,
+        allow_http: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        hidden = ApiKeys(api_keys, provider=provider, key=api_key)
+        api_key = api_keys = None  # a traceback that prints locals must not print them
+        self._settings = Settings(
+            provider,
+            api_keys=hidden,
+            base_url=base_url,
+            base_urls=base_urls,
+            auth_schemes=auth_schemes,
+            limits=limits,
+            request_timeout=request_timeout,
+            allow_http=allow_http,
+        )
+        self._clock = clock or SystemClock()
+        durations = DurationModel() if timings is None else DurationModel.load(timings)
+        tls = LazySSLContext()
+        self._scheduler = Scheduler(self._settings, clock=self._clock, durations=durations, tls=tls, shared=transport)
+        self._fetcher = OutputFetcher(clock=self._clock, tls=tls, shared=transport)
+        self._journal = self._writer(journal)
+        self._dispatcher = Dispatcher(scheduler=self._scheduler, journal=self._journal)
+        self._downloader = self._downloader_for(self._dispatcher)
+        self._rules = AdmissionRules(router=self._router([self._settings.provider(None)]))
+        self._background: Background | None = None
+        apply_protection()
+
+    def _writer(self, journal: str | Path | Journal | None) -> JournalWriter | None:
+        if journal is None:
+            return None
+        return JournalWriter(SqliteJournal(journal) if isinstance(journal, (str, Path)) else journal, clock=self._clock)
+
+    def _router(self, providers: Sequence[Provider], prices: Mapping[str, Decimal | float] | None = None) -> Router:
+        parsed = {model: parse_price(model, price) for model, price in (prices or {}).items()}
+        return Router(providers=providers, scheduler=self._scheduler, prices=parsed)
+
+    def _downloader_for(self, dispatcher: Dispatcher) -> Downloader:
+        return Downloader(fetcher=self._fetcher, dispatcher=dispatcher, settings=self._settings)
+
+    # Opening and closing.
+
+    @defer_interrupts
+    async def __aenter__(self) -> Self:
+        """Open the client; see `open`."""
+        return await self.open()
+
+    @defer_interrupts
+    async def open(self) -> Self:
+        """Open the client and return it; for notebooks, where `async with` is not at hand. Close it with `aclose`.
+
+        Raises:
+            MissingAPIKey: there is no API key for the default provider.
+            JournalError: the journal cannot be used.
+            RuntimeError: the client was opened before.
+        """
+        if self._background is not None:
+            raise RuntimeError("A client is opened once, and this one was opened before: make a new one with Client()")
+        self._settings.credential(self._settings.provider(None))
+        self._background = Background(self._running, cut_off=self._scheduler.cut_off)
+        await self._background.open()
+        return self
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            accepted = [] if self._journal is None else await stack.enter_async_context(self._journal.opened())
+            await stack.enter_async_context(self._scheduler.running())
+            self._dispatcher.resume(accepted, priority=RESUMED)
+            yield
+
+    @defer_interrupts
+    async def __aexit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        await self._close(interrupts=is_interrupt(error), ending=error)
+
+    @defer_interrupts
+    async def aclose(self) -> None:
+        """Finish the requests in flight, each by its own deadline, and close every connection and the journal.
+
+        Any task of the event loop may call it; a client that is closed already stays as it is. It runs to its end, also
+        if it is cancelled meanwhile, which is raised then. A second Ctrl-C gives requests in flight only a moment.
+        """
+        await self._close()
+
+    async def _close(self, *, interrupts: int = 0, ending: BaseException | None = None) -> None:
+        if self._background is not None:
+            interrupts = 2 if self._scheduler.hurried else interrupts
+            await self._background.aclose(interrupts=interrupts, ending=ending)
+
+    def export_timings(self) -> Json:
+        """Return what was learned of how long predictions take, as JSON; `Client(timings=...)` starts with it."""
+        return self._scheduler.durations.save()
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call a function with each `Event` of each job, immediately and in the event loop; it must be quick.
+
+        Jobs of batches are included. A job that several calls have joined has one last event for each of them.
+        """
+        self._scheduler.listeners.add(listener)

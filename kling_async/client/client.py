@@ -1,0 +1,365 @@
+"""The public API: one client for every provider that there is an API key for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, Unpack
+
+from ..journal import Journal
+from ..journal.submission import Decision, Submission
+from ..journal.writer import JournalWriter
+from ..providers import Provider
+from ..providers.codec.fields import parse_id
+from ..providers.pricing import Estimate, estimate
+from ..providers.spec import Price
+from ..runtime.admission import AdmissionRules
+from ..runtime.batch import Batch
+from ..runtime.batch_options import BatchOptions, BatchSettings
+from ..runtime.completion import prediction_of
+from ..runtime.dispatcher import Dispatcher
+from ..runtime.job_source import Jobs, iterate_jobs
+from ..runtime.routing import Router
+from ..runtime.settings import positive_float, positive_int
+from ..scheduling.budget import Budget
+from ..scheduling.priority import INTERACTIVE
+from ..system.interrupts import defer_interrupts
+from ..types.errors import InputError, InputFault, PredictionFailed
+from ..types.inputs import ImageInput, Input, VideoInput
+from ..types.jobs import Job, Outcome, unique_key
+from ..types.prediction import Prediction
+from .base import BaseClient
+
+__all__ = ["Client"]
+
+_WAIT_TIMEOUT: Final = 600.0
+
+
+class Client(BaseClient):
+    """Generate images and videos, through one or several providers.
+
+    Use it inside `async with`, once; one per event loop is enough for any number of concurrent calls. It holds keys and
+    connections, so it can neither be pickled nor copied.
+
+    Args:
+        provider: the default provider, for inputs and jobs that name none.
+        api_key: the default provider's API key; else its environment variable, such as GPTPROTO_API_KEY.
+        api_keys: API keys by provider, for several.
+        base_url: the default provider's origin, such as "https://gptproto.com"; else its environment variable, such as
+            GPTPROTO_BASE_URL.
+        base_urls: origins by provider, for several.
+        limits: rates and open jobs of the default provider, or by provider; every call shares them.
+        request_timeout: seconds that one exchange with an API may take.
+        transport: any `httpx.AsyncBaseTransport`, which then carries everything, downloads too. It is closed with the
+            client.
+        journal: a file, or a `Journal`: each submission is written down under its key before it is sent, so that it is
+            never paid twice, in this process or a later one. A job that is asked for again under its key is resumed.
+            Without a journal a key names a job only while it is running.
+        timings: what `export_timings` of an earlier client returned, so that polls are well timed from the start.
+        auth_schemes: by provider, how the API key is sent in the Authorization header, such as "bearer".
+        allow_http: let a key travel over http to another machine.
+        clock: source of time and randomness; see `kling_async.testing.VirtualClock` for tests.
+
+    Raises:
+        InputError: a provider's name, an origin, a scheme or a number is wrong.
+    """
+
+    # One prediction.
+
+    @defer_interrupts
+    async def submit(
+        self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = _WAIT_TIMEOUT
+    ) -> Prediction:
+        """Submit an input and return once the provider has accepted it.
+
+        It waits in the account's queue under its limits. A submission that certainly did not start (no connection,
+        HTTP 429) is sent again for up to `wait_timeout` seconds; one that may have started never is.
+
+        Args:
+            input: the input.
+            provider: by default the client's.
+            key: the job's name. A call with a key that is running joins it, as `generate` does, until it is accepted.
+                Without a key every call creates a new job.
+            wait_timeout: maximum number of seconds to wait.
+
+        Raises:
+            InputError: the input is wrong, or another one is running under its key; nothing was sent.
+            NotSent: nothing reached the provider.
+            Refused: the provider refused it.
+            AnswerLost: it may have been accepted, and may be billed.
+        """
+        job, wait_for = self._job(input, provider, key), positive_float("wait_timeout", wait_timeout)
+        return prediction_of(await self._dispatcher.run(job, self._rules, wait_for=wait_for, only_submit=True))
+
+    @defer_interrupts
+    async def refresh(self, prediction: Prediction) -> Prediction:
+        """Poll a prediction once and return it as the provider describes it now; it is queued among the polls.
+
+        Raises:
+            KlingError: no answer could be read within `request_timeout`; the prediction itself goes on.
+        """
+        return await self._dispatcher.refresh(prediction, wait_for=self._settings.request_timeout)
+
+    @defer_interrupts
+    async def wait(self, prediction: Prediction, *, wait_timeout: float = _WAIT_TIMEOUT) -> Prediction:
+        """Wait until a prediction is finished, whatever its status, and return it.
+
+        Transient polling errors are retried. Calls that wait for one prediction share its polls.
+
+        Args:
+            prediction: what `submit` returned, in this process or another.
+            wait_timeout: maximum number of seconds to wait.
+
+        Raises:
+            WaitTimeout: it is still running; the error carries it, and the work goes on.
+            Refused: the provider refuses to describe it, for a reason that is not transient.
+        """
+        wait_for = positive_float("wait_timeout", wait_timeout)
+        if prediction.status.is_terminal:
+            return prediction
+        return prediction_of(await self._dispatcher.wait(prediction, wait_for=wait_for))
+
+    @defer_interrupts
+    async def generate(
+        self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = _WAIT_TIMEOUT
+    ) -> Prediction:
+        """Submit an input, wait, and return the prediction once it has succeeded.
+
+        Any number of calls may be awaited at once: they share the account's limits, its polls and its connections. A
+        caller that is cancelled only stops waiting; its submission in flight is finished, and its id is logged.
+
+        A call with a key that is running, in another call or a batch of this client, joins it if the input is the same:
+        there is one submission and one cost, and each caller gets the result, or waits no longer than its own
+        `wait_timeout`. With a journal a key also holds after the job has finished; without one, only while it is
+        running. Batches with a journal of their own are separate.
+
+        Args:
+            input: the input.
+            provider: by default the client's. A call that joins uses the provider of the first one.
+            key: the job's name, which names its files as well. Without a key every call creates a new job.
+            wait_timeout: maximum number of seconds to wait.
+
+        Raises:
+            PredictionFailed: it ended without success; the error carries it.
+            WaitTimeout: it is still running after `wait_timeout` seconds in all; the error carries it.
+            InputError, NotSent, Refused, AnswerLost: as `submit` does.
+        """
+        job, wait_for = self._job(input, provider, key), positive_float("wait_timeout", wait_timeout)
+        event = await self._dispatcher.run(job, self._rules, wait_for=wait_for, priority=INTERACTIVE)
+        prediction = prediction_of(event)
+        if not prediction.succeeded:
+            raise PredictionFailed(prediction)
+        return await self._downloader.with_fresh_urls(prediction)
+
+    def _job(self, input: object, provider: str | None, key: str | None) -> Job:
+        chosen = self._settings.provider(provider)
+        if not isinstance(input, (ImageInput, VideoInput)):
+            # Callers without a type checker get an error before money is spent, too.
+            fault = InputFault("input", input, "must be an ImageInput or a VideoInput")
+            raise InputError.of("Nothing to generate", [fault])
+        named = unique_key(input, random=self._clock.random()) if key is None else key
+        return Job(input, key=named, provider=chosen.name)
+
+    @defer_interrupts
+    async def download(self, prediction: Prediction, directory: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Save a prediction's outputs as `directory/KEY-0.png` and so on, and return their paths.
+
+        Names come from the prediction's key, suffixes from the content. A file appears under its name only when it is
+        complete. An interrupted download is continued where it stopped.
+
+        Args:
+            prediction: one that succeeded.
+            directory: created if missing.
+            overwrite: replace other files with these names.
+
+        Raises:
+            DownloadError: an output could not be saved, or the directory cannot be written; it can be tried again.
+        """
+        return await self._downloader.save(prediction, Path(directory), overwrite=overwrite)
+
+    # Many predictions.
+
+    @defer_interrupts
+    async def map(self, jobs: Jobs, **settings: Unpack[BatchSettings]) -> list[Outcome]:
+        """Generate all jobs and return the outcome of each, in their order; one failure stops no other.
+
+        Args:
+            jobs: jobs or inputs, as for `batch`; all of them are read and checked before the first is sent. Without a
+                `journal` of its own a call creates a new job for each input, as `generate` does.
+            settings: as for `batch`.
+
+        Raises:
+            InputError: a job is wrong; nothing at all was sent. Its text names the position.
+        """
+        router = self._router(self._settings.providers(settings.get("provider")))
+        checked: list[Job | Input] = []
+        async with aclosing(iterate_jobs(jobs, clock=self._clock)) as items:
+            async for item in items:
+                self._check(item, router, position=len(checked))
+                shared = settings.get("journal") is not None
+                checked.append(item if shared or isinstance(item, Job) else self._named(item, len(checked)))
+        if settings.get("max_open") is None:
+            settings["max_open"] = max(1, len(checked))
+        async with self.batch(checked, ordered=True, **settings) as batch:
+            return [outcome async for outcome in batch]
+
+    def _named(self, input: Input, position: int) -> Job:
+        return Job(input, key=f"{unique_key(input, random=self._clock.random())}-{position}")
+
+    def _check(self, item: object, router: Router, *, position: int) -> Provider:
+        """Return the first provider that takes an item. Raises InputError, which names its position, if none does."""
+        if not isinstance(item, (Job, ImageInput, VideoInput)):
+            fault = InputFault(f"jobs[{position}]", item, "must be Job, ImageInput or VideoInput")
+            raise InputError.of("Nothing to generate", [fault])
+        try:
+            return router.candidates(item if isinstance(item, Job) else Job(item))[0]
+        except InputError as error:
+            error.message = f"Job {position}: {error.message}"
+            raise
+
+    def batch(
+        self,
+        jobs: Jobs,
+        *,
+        provider: str | Sequence[str] | None = None,
+        journal: str | Path | Journal | None = None,
+        save_to: str | Path | None = None,
+        max_open: int | None = None,
+        max_cost: Decimal | float | None = None,
+        prices: Mapping[str, Decimal | float] | None = None,
+        ordered: bool = False,
+        wait_timeout: float = 3600.0,
+        stop_after: int = 3,
+        resubmit_changed: bool = False,
+        resubmit_failed: bool = False,
+        stop_on_signals: bool = False,
+    ) -> Batch:
+        """Start many jobs: use it inside `async with`, and iterate over the outcomes as they finish.
+
+        Jobs are pulled as there is capacity, so an iterator may be endless, and may wait. One failing job stops no
+        other. Pulling ends if the iterator raises, two jobs have one key, the budget is spent, the journal fails, or
+        the account is refused or unreachable `stop_after` times in a row. Jobs that are paid for are finished and
+        delivered, and then that error is raised. Leaving early stops submitting, and stops waiting for what was
+        submitted.
+
+        A job whose key is running in another call or batch joins that one, as `generate` says: it is submitted once,
+        has its outcome here too, and costs this batch nothing. Keys are names within a journal: with one of its own a
+        batch joins nothing outside, and without any journal only keys that were given are joined, not generated ones.
+
+        Args:
+            jobs: jobs or inputs, from anything that can be iterated over, also asynchronously.
+            provider: for jobs that name none; of several, the least loaded one.
+            journal: a file, or a `Journal`: with the same one, a later run resumes this one, however it ended, and
+                never pays twice. By default the client's, if it has one.
+            save_to: a directory for the files, named after the jobs' keys.
+            max_open: maximum number of jobs pulled and not yet delivered; by default twice the accounts' open jobs.
+            max_cost: US dollars that are never exceeded, including earlier runs with this `journal`. A job that is
+                joined counts where it was submitted first; if that call leaves before it is sent, it counts here.
+            prices: prices of models in US dollars, for those without a published price.
+            ordered: deliver outcomes in the order of the jobs.
+            wait_timeout: seconds that one job may take.
+            stop_after: refusals of the account (key, permission, balance) in a row after which to stop.
+            resubmit_changed: submit, and pay, a job whose key the journal knows with another input.
+            resubmit_failed: submit again, and pay again, what failed in an earlier run.
+            stop_on_signals: let the first Ctrl-C or SIGTERM stop submitting only, and the second one leave.
+
+        Raises:
+            InputError: a setting is wrong.
+        """
+        chosen = self._settings.providers(provider)
+        own = self._writer(journal)
+        dispatcher = self._dispatcher if own is None else Dispatcher(scheduler=self._scheduler, journal=own)
+        options = BatchOptions(
+            max_open=2 * self._settings.slots(chosen) if max_open is None else positive_int("max_open", max_open),
+            ordered=ordered,
+            wait_timeout=positive_float("wait_timeout", wait_timeout),
+            stop_after=positive_int("stop_after", stop_after),
+            save_to=None if save_to is None else Path(save_to),
+            stop_on_signals=stop_on_signals,
+        )
+        return Batch(
+            jobs,
+            options,
+            dispatcher=dispatcher,
+            rules=AdmissionRules(
+                router=self._router(chosen, prices), resubmit_changed=resubmit_changed, resubmit_failed=resubmit_failed
+            ),
+            budget=Budget(None if max_cost is None else Decimal(str(positive_float("max_cost", max_cost)))),
+            downloader=self._downloader_for(dispatcher),
+            owns_journal=own is not None,
+        )
+
+    def estimate(self, jobs: Iterable[Job | Input], *, provider: str | None = None) -> Estimate:
+        """Return what jobs or inputs will cost, before anything is sent; it needs no key.
+
+        Raises:
+            InputError: a job is wrong. Its text names the position.
+        """
+        router = self._router([self._settings.provider(provider)])
+        prices: list[tuple[str, Price | None]] = []
+        for position, item in enumerate(jobs):
+            chosen = self._check(item, router, position=position)
+            input = item.input if isinstance(item, Job) else item
+            prices.append((chosen.spec(input).name, chosen.spec(input).price(input)))
+        return estimate(prices)
+
+    # Unconfirmed submissions.
+
+    @defer_interrupts
+    async def unconfirmed(self) -> list[Submission]:
+        """Return submissions in the journal whose arrival at the provider is unknown.
+
+        `attach`, `resubmit` and `abandon` resolve them.
+
+        Raises:
+            InputError: the client has no journal.
+        """
+        return await self._require_journal.unconfirmed()
+
+    @defer_interrupts
+    async def attach(self, key: str, id: str) -> Prediction:
+        """Record the provider's id of an unconfirmed submission, and return its prediction.
+
+        Raises:
+            InputError: nothing under this key is unconfirmed, or the id is malformed.
+        """
+        if parse_id(id) is None:
+            raise InputError.of("Nothing to attach", [InputFault("id", id, "must be the provider's id")], key=key)
+        resolved = await self._require_journal.resolve(key, Decision.ATTACHED, id=id)
+        return resolved.prediction or Prediction(provider=resolved.provider, model=resolved.model, id=id, key=key)
+
+    @defer_interrupts
+    async def resubmit(
+        self, key: str, *, input: Input | None = None, wait_timeout: float = _WAIT_TIMEOUT
+    ) -> Prediction:
+        """Submit an unconfirmed job again, which may pay for it twice, and return once that is accepted.
+
+        Args:
+            key: the job's key.
+            input: the job's input; needed where it holds data URIs or signed URLs, which a journal does not keep.
+            wait_timeout: as for `submit`.
+
+        Raises:
+            InputError: nothing under this key is unconfirmed, or the journal does not hold all of its input.
+            NotSent, Refused, AnswerLost: as `submit` does.
+        """
+        wait_for, journal = positive_float("wait_timeout", wait_timeout), self._require_journal
+        return prediction_of(await self._dispatcher.resubmit(key, input, self._rules, journal, wait_for=wait_for))
+
+    @defer_interrupts
+    async def abandon(self, key: str) -> None:
+        """Give up an unconfirmed submission: it is not listed any more, and never submitted again.
+
+        Raises:
+            InputError: nothing under this key is unconfirmed.
+        """
+        await self._require_journal.resolve(key, Decision.ABANDONED)
+
+    @property
+    def _require_journal(self) -> JournalWriter:
+        if self._journal is None:
+            fault = InputFault("journal", None, "must be the file that the submissions were written to")
+            raise InputError.of("The client has no journal", [fault])
+        return self._journal

@@ -1,0 +1,35 @@
+"""Migration of journals from earlier versions, in one transaction, without a change of their contents."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from .schema import SCHEMA, VERSION, WRITE, check_index, row_of, submissions_of_version_1
+
+__all__ = ["migrate"]
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Migrate a journal from version 1 to the present version.
+
+    The version mark changes in the same transaction as the rows: until the commit the file is of version 1, however the
+    process ends.
+
+    Raises:
+        ValueError: it is damaged; it is unchanged.
+        sqlite3.Error: it cannot be written; it is unchanged.
+    """
+    check_index(connection)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("ALTER TABLE submissions RENAME TO version_1")
+        connection.execute(SCHEMA)
+        rows = (row_of(one, 0) for one in submissions_of_version_1(connection, "version_1"))
+        connection.executemany(WRITE, rows)
+        connection.execute("DROP TABLE version_1")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,256 @@
+"""The journal's record of a submission.
+
+Theory of operation. A journal holds one `Submission` per attempt at a job. Each step is a function from one value to
+the next; the newest attempt has the job's status. The file may be read by others, so it holds no data URI and no query
+of a URL, which may be a signature. Whether something was removed is recorded: such outputs are polled again before they
+are downloaded, and such an input cannot be submitted from the journal alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final, cast
+
+from attrs import asdict, evolve, field, frozen
+
+from ..types import errors
+from ..types.errors import AnswerLost, KlingError, PredictionFailed
+from ..types.inputs import ImageInput, Input, Shot, VideoInput
+from ..types.jobs import Job, fingerprint
+from ..types.prediction import Json, Prediction
+from ..types.status import JobStatus, status_of
+from .redaction import redact
+
+__all__ = ["Decision", "StoredError", "Submission", "input_from", "new_submission"]
+
+
+class Decision(Enum):
+    """A user's decision about an unconfirmed submission."""
+
+    ATTACHED = "attached"
+    RESUBMITTED = "resubmitted"
+    ABANDONED = "abandoned"
+
+
+@frozen
+class StoredError:
+    """An error as the journal stores it.
+
+    Attributes:
+        kind: the name of its class.
+        message: what happened.
+        may_be_billed: whether money may have been spent.
+    """
+
+    kind: str
+    message: str
+    http_status: int | None = None
+    code: str | None = None
+    may_be_billed: bool = False
+
+    @classmethod
+    def from_error(cls, error: KlingError) -> StoredError:
+        """Make the stored form of an error."""
+        message = cast("str", redact(error.message))
+        return cls(type(error).__name__, message, error.http_status, error.code, error.may_be_billed)
+
+    def to_error(self) -> KlingError:
+        """Return the error; `KlingError` for an unknown class."""
+        kind: object = getattr(errors, self.kind, None)
+        plain = isinstance(kind, type) and issubclass(kind, KlingError) and self.kind in _PLAIN
+        error_type = cast("type[KlingError]", kind) if plain else KlingError
+        return error_type(self.message, http_status=self.http_status, code=self.code, may_be_billed=self.may_be_billed)
+
+
+_PLAIN: Final = frozenset(errors.__all__) - {"PredictionFailed", "WaitTimeout", "InputFault"}
+"""Errors that can be made from a message and facts alone."""
+
+
+@frozen(kw_only=True)
+class Submission:
+    """One attempt at a job, as the journal stores it.
+
+    Times are seconds since 1970.
+
+    Attributes:
+        key: the job's key.
+        attempt: 1 for the first submission of the job; a further one costs again.
+        provider: the provider's name.
+        model: the requested model.
+        fingerprint: a hash of the input.
+        input: the input's fields, without secrets.
+        labels: the job's labels.
+        input_complete: whether nothing had to be redacted in `input`.
+        price: the maximum cost in US dollars; None where no price is known.
+        status: the job's status after this attempt.
+        prediction: the provider's record, with the queries of output URLs removed.
+        urls_complete: whether nothing had to be redacted in the outputs' URLs.
+        stored_error: the error of a refusal or of a lost answer.
+        files: names of the saved files; None until all are saved.
+        decision: the decision about it, if it was unconfirmed.
+        planned_at: time of its first entry.
+        sent_at: time of its submission.
+        accepted_at: time of the provider's acceptance.
+        finished_at: time when it was found terminal, or was refused.
+        saved_at: time when all its files were saved.
+    """
+
+    key: str
+    attempt: int = 1
+    provider: str
+    model: str
+    fingerprint: str
+    input: Mapping[str, Json] = field(repr=False)
+    labels: Mapping[str, str] = field(factory=dict[str, str])
+    input_complete: bool = True
+    price: Decimal | None = None
+    status: JobStatus = JobStatus.PLANNED
+    prediction: Prediction | None = None
+    urls_complete: bool = True
+    stored_error: StoredError | None = None
+    files: tuple[str, ...] | None = None
+    decision: Decision | None = None
+    planned_at: float = 0.0
+    sent_at: float | None = None
+    accepted_at: float | None = None
+    finished_at: float | None = None
+    saved_at: float | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether its prediction succeeded."""
+        return self.prediction is not None and self.prediction.succeeded
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether its prediction succeeded, and its files are not saved."""
+        return self.succeeded and self.files is None
+
+    @property
+    def is_unpaid(self) -> bool:
+        """Whether it certainly cost nothing: it was not sent, or the provider refused it."""
+        refused = self.status is JobStatus.FAILED and self.prediction is None
+        return refused or self.status is JobStatus.PLANNED
+
+    @property
+    def max_cost(self) -> Decimal:
+        """Its maximum cost in US dollars: the provider's figure, else the price; 0 where neither is known."""
+        if self.is_unpaid:
+            return Decimal(0)
+        known = self.prediction.cost if self.prediction is not None else None
+        return (self.price if known is None else known) or Decimal(0)
+
+    def sent(self, at: float) -> Submission:
+        """Return it as submitting: from now on it may cost."""
+        return evolve(self, status=JobStatus.SUBMITTING, sent_at=at, stored_error=None)
+
+    def accepted(self, prediction: Prediction, at: float) -> Submission:
+        """Return it as accepted, or as finished if the prediction is terminal."""
+        if prediction.status.is_terminal:
+            return evolve(self, accepted_at=at).finished(prediction, at)
+        redacted, complete = _redacted(prediction)
+        return evolve(self, status=JobStatus.ACCEPTED, prediction=redacted, urls_complete=complete, accepted_at=at)
+
+    def finished(self, prediction: Prediction, at: float) -> Submission:
+        """Return it as terminal, with the prediction's status."""
+        redacted, complete = _redacted(prediction)
+        return evolve(self, status=status_of(prediction), prediction=redacted, urls_complete=complete, finished_at=at)
+
+    def failed(self, error: KlingError, *, at: float) -> Submission:
+        """Return it as refused or deferred, or as unconfirmed after a lost answer."""
+        stored = StoredError.from_error(error)
+        if isinstance(error, AnswerLost):
+            return evolve(self, status=JobStatus.UNCONFIRMED, stored_error=stored)
+        return evolve(self, status=status_of(None, error), stored_error=stored, finished_at=at)
+
+    def interrupted(self) -> Submission:
+        """Return it as unconfirmed: its process ended before an answer came."""
+        error = AnswerLost("The process ended before an answer came")
+        return evolve(self, status=JobStatus.UNCONFIRMED, stored_error=StoredError.from_error(error))
+
+    def saved(self, files: tuple[str, ...], at: float) -> Submission:
+        """Return it with the names of its saved files."""
+        return evolve(self, files=files, saved_at=at)
+
+    def decided(self, decision: Decision) -> Submission:
+        """Return it with a decision."""
+        status = JobStatus.ABANDONED if decision is Decision.ABANDONED else self.status
+        return evolve(self, status=status, decision=decision)
+
+    def attached(self, id: str, at: float) -> Submission:
+        """Return it as accepted under an id that the user found at the provider."""
+        prediction = Prediction(provider=self.provider, model=self.model, id=id, key=self.key)
+        accepted = self.accepted(prediction, self.sent_at or at)
+        return evolve(accepted, decision=Decision.ATTACHED, stored_error=None)
+
+    def job(self) -> Job:
+        """Return its job, with redacted secrets in the input."""
+        return Job(input_from(self.input), key=self.key, provider=self.provider, labels=self.labels)
+
+    def error(self) -> KlingError | None:
+        """Return its error, or None."""
+        if self.status in (JobStatus.SUBMITTING, JobStatus.UNCONFIRMED, JobStatus.ABANDONED):
+            return self._unconfirmed()
+        if self.status.is_terminal and self.prediction is not None and not self.succeeded:
+            return PredictionFailed(self.prediction)
+        failed = self.status is JobStatus.FAILED and self.stored_error is not None
+        error = self.stored_error.to_error() if failed and self.stored_error is not None else None
+        if error is not None:
+            error.provider, error.key = self.provider, self.key
+        return error
+
+    def _unconfirmed(self) -> AnswerLost:
+        reason = self.stored_error.message if self.stored_error is not None else "No answer came"
+        error = AnswerLost(reason, provider=self.provider, key=self.key, status="unconfirmed", advice=_ADVICE)
+        if self.status is JobStatus.ABANDONED:
+            error.message, error.status = f"{reason}; it was abandoned", "abandoned"
+            error.advice = "Submit it under another key."
+        return error
+
+
+_ADVICE: Final = (
+    "It was not sent again, since the provider may have started it. Check the provider's own history, then "
+    "resolve it: client.attach(key, id), client.resubmit(key), which may pay twice, or client.abandon(key)."
+)
+
+
+def _listed(_: object, __: object, value: object) -> object:
+    return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
+
+
+def new_submission(job: Job, *, provider: str, price: Decimal | None, at: float, attempt: int = 1) -> Submission:
+    """Return the first form of a submission: planned, with its input redacted."""
+    fields: Mapping[str, object] = {"kind": job.input.kind} | asdict(job.input, value_serializer=_listed)
+    given = cast("Json", {name: value for name, value in fields.items() if value not in (None, [], {})})
+    stored = cast("Mapping[str, Json]", redact(given))
+    return Submission(
+        key=job.key or "",
+        attempt=attempt,
+        provider=provider,
+        model=job.input.model or "",
+        fingerprint=fingerprint(job.input),
+        input=stored,
+        labels=dict(job.labels),
+        input_complete=stored == given,
+        price=price,
+        planned_at=at,
+    )
+
+
+def input_from(fields: Mapping[str, Json]) -> Input:
+    """Return the input of a submission, with redacted secrets."""
+    given = cast("dict[str, Any]", dict(fields))
+    kind = ImageInput if given.pop("kind") == "image" else VideoInput
+    if "shots" in given:
+        given["shots"] = [Shot(**shot) for shot in given["shots"]]
+    return kind(**given)
+
+
+def _redacted(prediction: Prediction) -> tuple[Prediction, bool]:
+    outputs = tuple(evolve(output, url=cast("str", redact(output.url))) for output in prediction.outputs)
+    failure = prediction.failure
+    if failure is not None:
+        failure = evolve(failure, message=cast("str", redact(failure.message)))
+    return evolve(prediction, outputs=outputs, failure=failure, raw=None), outputs == prediction.outputs

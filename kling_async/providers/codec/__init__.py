@@ -1,0 +1,1 @@
+"""Decoding of responses, shared by all providers: JSON, envelopes, lenient fields, errors."""

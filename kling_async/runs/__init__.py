@@ -1,0 +1,1 @@
+"""Job files, run directories, progress displays and reports."""

@@ -1,0 +1,266 @@
+"""Collect what a display shows of a batch from its events, and format it as one line of text.
+
+Theory of operation. A batch counts its own jobs. This module adds what the batch does not count: the same counts per
+provider, what keeps a provider from being used, and the last few results. Its size does not grow with the number of
+jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from math import ceil
+from typing import Final
+
+from attrs import frozen
+
+from ...providers.pricing import Estimate
+from ...scheduling.progress import Progress, ProgressTracker
+from ...types.events import Event, EventKind
+from ...types.formatting import format_clock, format_duration, format_money, format_rate
+from ...types.prediction import Status
+from ...types.status import JobStatus
+
+__all__ = [
+    "EventAggregator",
+    "JobGroup",
+    "ProviderView",
+    "RecentResult",
+    "Snapshot",
+    "apportion",
+    "format_cost",
+    "format_line",
+    "format_speed",
+]
+
+_MAX_RECENT: Final = 3
+"""Results that are kept: enough to show progress."""
+
+
+class JobGroup(StrEnum):
+    """A segment of the progress bar, in the order in which the bar shows them."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNCONFIRMED = "unconfirmed"
+    ACCEPTED = "accepted"
+    SUBMITTING = "submitting"
+    PLANNED = "planned"
+
+
+@frozen
+class RecentResult:
+    """The result of one job.
+
+    Attributes:
+        key: the job's key.
+        group: the segment of the bar that counts it.
+        text: its files, its error or its prompt, whichever is known.
+        is_path: whether `text` names files.
+    """
+
+    key: str
+    group: JobGroup
+    text: str
+    is_path: bool = False
+
+
+@frozen(kw_only=True)
+class ProviderView:
+    """The counts of one provider.
+
+    Attributes:
+        trouble: why no submission is sent to it now, or "".
+        trouble_seconds: how long this will last, in seconds.
+    """
+
+    name: str
+    accepted: int
+    submitting: int
+    finished: int
+    throttled: int
+    per_second: float | None
+    trouble: str = ""
+    trouble_seconds: float = 0.0
+
+
+@frozen(kw_only=True)
+class Snapshot:
+    """The state of a batch at one moment, as displays show it.
+
+    Attributes:
+        progress: the counts of the batch.
+        total: number of jobs, or None while it is unknown.
+        providers: the counts of each provider.
+        recent: the last results, the newest last.
+        estimate: the expected cost of the batch, or None.
+    """
+
+    progress: Progress
+    total: int | None
+    providers: tuple[ProviderView, ...] = ()
+    recent: tuple[RecentResult, ...] = ()
+    estimate: Estimate | None = None
+
+    @property
+    def counts(self) -> dict[JobGroup, int]:
+        """Number of jobs in each group; jobs that were not read yet count as planned."""
+        counted = {group: int(getattr(self.progress, group.value)) for group in JobGroup}
+        if self.total is not None:
+            counted[JobGroup.PLANNED] += max(0, self.total - self.progress.pulled)
+        return counted
+
+    @property
+    def share(self) -> float:
+        """Fraction of the jobs that are done, from 0 to 1."""
+        return self.progress.done / max(1, sum(self.counts.values()))
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds to the end at the current rate, or None while either is unknown."""
+        if self.total is None or self.progress.per_second is None:
+            return None
+        return max(0, self.total - self.progress.done) / self.progress.per_second
+
+
+class EventAggregator:
+    """Aggregates events per provider, and keeps the last results.
+
+    Args:
+        total: number of jobs, where the batch cannot know it.
+        estimate: the expected cost of the batch.
+    """
+
+    def __init__(self, *, total: int | None = None, estimate: Estimate | None = None) -> None:
+        self._total = total
+        self._estimate = estimate
+        self._trackers: dict[str, ProgressTracker] = {}
+        self._troubles: dict[str, tuple[str, float]] = {}
+        self._recent: dict[str, RecentResult] = {}
+
+    def on_event(self, event: Event, *, elapsed: float) -> None:
+        """Record an event.
+
+        Args:
+            event: what happened.
+            elapsed: seconds since the batch started.
+        """
+        tracker = self._trackers.setdefault(event.provider, ProgressTracker(now=event.at, total=None))
+        tracker.record(event, cost=None)
+        if event.kind in (EventKind.THROTTLED, EventKind.NOT_SENT):
+            trouble = "rate-limited" if event.kind is EventKind.THROTTLED else "unreachable"
+            self._troubles[event.provider] = trouble, elapsed + (event.retry_in or 0.0)
+        elif event.kind in (EventKind.FINISHED, EventKind.SAVED, EventKind.NOT_SAVED):
+            self._keep(_result_of(event))
+
+    def _keep(self, result: RecentResult) -> None:
+        self._recent.pop(result.key, None)
+        self._recent[result.key] = result
+        while len(self._recent) > _MAX_RECENT:
+            del self._recent[next(iter(self._recent))]
+
+    def snapshot(self, progress: Progress) -> Snapshot:
+        """Return the state at this moment, with the batch's own counts."""
+        return Snapshot(
+            progress=progress,
+            total=progress.total if progress.total is not None else self._total,
+            providers=tuple(
+                self._provider(name, tracker, progress.elapsed) for name, tracker in self._trackers.items()
+            ),
+            recent=tuple(self._recent.values()),
+            estimate=self._estimate,
+        )
+
+    def _provider(self, name: str, tracker: ProgressTracker, elapsed: float) -> ProviderView:
+        counts = tracker.snapshot(now=0.0)
+        trouble, ends_at = self._troubles.get(name, ("", 0.0))
+        return ProviderView(
+            name=name,
+            # A listener that was added late receives ends of jobs without their beginnings.
+            accepted=max(0, counts.accepted),
+            submitting=max(0, counts.submitting),
+            finished=counts.done,
+            throttled=counts.throttled,
+            per_second=counts.per_second,
+            trouble=trouble if ends_at > elapsed else "",
+            trouble_seconds=max(0.0, ends_at - elapsed),
+        )
+
+
+def _result_of(event: Event) -> RecentResult:
+    prediction, key = event.prediction, event.key or ""
+    if event.status in (JobStatus.UNCONFIRMED, JobStatus.ABANDONED):
+        group = JobGroup.UNCONFIRMED
+    else:
+        succeeded = prediction is not None and prediction.status is Status.SUCCEEDED
+        group = JobGroup.SUCCEEDED if succeeded else JobGroup.FAILED
+    if event.files:
+        return RecentResult(key, group, ", ".join(map(str, event.files)), is_path=True)
+    failure = prediction.failure if prediction is not None else None
+    return RecentResult(
+        key, group, event.error.message if event.error else failure.message if failure else event.prompt
+    )
+
+
+def apportion(counts: Sequence[int], width: int) -> list[int]:
+    """Divide `width` cells in proportion to counts. Each count above zero gets a cell, if there are enough."""
+    total = sum(counts)
+    if total == 0:
+        return [0] * len(counts)
+    least = [min(1, count) for count in counts] if sum(map(bool, counts)) <= width else [0] * len(counts)
+    exact = [count * width / total for count in counts]
+    cells = [max(int(share), few) for share, few in zip(exact, least, strict=True)]
+    while (over := sum(cells) - width) != 0:
+        step = -1 if over > 0 else 1
+        able = [index for index, cell in enumerate(cells) if counts[index] and cell + step >= least[index]]
+        worst = max(able, key=lambda index: (exact[index] - cells[index]) * step)
+        cells[worst] += step
+    return cells
+
+
+def format_speed(per_second: float | None) -> str:
+    """Write how fast jobs finish; a dash while that is unknown."""
+    return "-/s" if per_second is None else format_rate(per_second)
+
+
+def format_cost(snapshot: Snapshot, *, room: int | None = None) -> str:
+    """Write the money spent, the expected cost, and the number of jobs without a price.
+
+    Args:
+        snapshot: the state of the batch.
+        room: characters at most. The expected cost is left out first, then the jobs without a price.
+    """
+    progress, estimate = snapshot.progress, snapshot.estimate
+    known = progress.spent or (estimate is not None and estimate.priced) or not progress.unpriced
+    spent = [format_money(progress.spent)] if known else []
+    unpriced = [f"{'+ ' if spent else ''}{progress.unpriced:,} without a price"] if progress.unpriced else []
+    forms = [[*spent, *_expected(estimate), *unpriced], [*spent, *unpriced], spent or unpriced]
+    texts = [" ".join(form) for form in forms]
+    return next((text for text in texts if room is None or len(text) <= room), texts[-1])
+
+
+def _expected(estimate: Estimate | None) -> list[str]:
+    if estimate is None or not estimate.priced:
+        return []
+    low, high = format_money(estimate.low), format_money(estimate.high)
+    return [f"of ~{high}" if low == high else f"of {low} to {high}"]
+
+
+def format_line(snapshot: Snapshot) -> str:
+    """Write a snapshot as one line for a log."""
+    progress = snapshot.progress
+    of = "" if snapshot.total is None else f" of {snapshot.total:,} ({snapshot.share:.0%})"
+    counts = [f"{count:,} {group}" for group, count in snapshot.counts.items() if count]
+    troubles = [
+        f"{one.name} {one.trouble} for {format_duration(ceil(one.trouble_seconds))}"
+        for one in snapshot.providers
+        if one.trouble
+    ]
+    parts = [
+        f"{progress.done:,}{of} done: {', '.join(counts) or 'nothing yet'}",
+        f"{format_speed(progress.per_second)}, elapsed {format_clock(progress.elapsed)}",
+        f"ETA {format_clock(snapshot.remaining)}" if snapshot.remaining else "",
+        format_cost(snapshot),
+        *troubles,
+    ]
+    return "; ".join(filter(None, parts))

@@ -1,0 +1,216 @@
+"""Rows of job files: convert a line of JSONL or a row of CSV into jobs, or into the list of its faults.
+
+Theory of operation. Lines are read one by one and not kept; only keys are kept, to find duplicates. Reading goes on
+after a fault, so one pass finds all of them. Every fault has its line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, cast
+
+from attrs import asdict, evolve, fields, frozen
+
+from ...providers import provider_named
+from ...types.errors import InputError, InputFault
+from ...types.inputs import ImageInput
+from ...types.jobs import Job
+from ...types.printable import escaped
+from ..matrix import Combination, Value, combinations, substitute
+from .columns import Fields, NameFault, is_fields, parse_input, read_settings
+from .formats import Format, RawRow, read_records
+
+__all__ = ["JobfileFault", "Row", "dump_job", "json_line", "read_jobfile"]
+
+_OF_THE_ROW: Final = frozenset({"key", "labels", "vars", "zip"})
+"""Columns about the row itself; a matrix substitutes values in the others."""
+_SHOWN: Final = 60
+"""Maximum characters of a wrong value in a fault."""
+
+
+@frozen
+class JobfileFault:
+    """One fault in a job file. Its text is `NAME:LINE: FIELD: PROBLEM`.
+
+    Attributes:
+        name: the job file's name.
+        line: the line, from 1.
+        field: the column or key with the fault.
+        problem: what is wrong.
+        is_complete: whether `problem` names the field itself, so that the text need not repeat it.
+    """
+
+    name: str
+    line: int
+    field: str
+    problem: str
+    is_complete: bool = False
+
+    def __str__(self) -> str:
+        place = f"{self.name}:{self.line}"
+        return f"{place}: {self.problem}" if self.is_complete else f"{place}: {self.field}: {self.problem}"
+
+
+@frozen
+class Row:
+    """A row of a job file: its jobs (several if it is a matrix) or its faults.
+
+    Attributes:
+        name: the job file's name.
+        line: the line where the row begins, from 1.
+        jobs: its jobs, with labels if it is a matrix; empty if it has faults.
+        faults: all its faults.
+    """
+
+    name: str
+    line: int
+    jobs: tuple[Job, ...] = ()
+    faults: tuple[JobfileFault, ...] = ()
+
+    def with_faults(self, faults: Iterable[InputFault]) -> Row:
+        """Return the row without jobs and with further faults."""
+        more = dict.fromkeys(
+            JobfileFault(self.name, self.line, one.field, _problem(one), isinstance(one, NameFault)) for one in faults
+        )
+        return Row(self.name, self.line, faults=(*self.faults, *more))
+
+
+def read_jobfile(
+    lines: Iterable[bytes] | Iterable[str],
+    *,
+    name: str,
+    format: Format | None = None,
+    settings: Iterable[str] = (),
+) -> Iterator[Row]:
+    """Read a job file row by row.
+
+    Args:
+        lines: the lines of the file, preferably as bytes, so that an encoding error is reported with its line.
+        name: the file's name in faults. Its suffix selects the format; without a suffix the first line does.
+        format: "jsonl" or "csv", whatever the name is.
+        settings: `NAME=VALUE` for all rows, which replaces the values in the file.
+
+    Raises:
+        InputError: a setting is invalid.
+    """
+    overrides = read_settings(settings)
+    return _rows(read_records(lines, name=name, format=format), name, overrides)
+
+
+def dump_job(job: Job) -> str:
+    """Return a job as a line of JSON, without a line end, from which `read_jobfile` makes the same job."""
+    defaults = {one.name: one.default for one in fields(type(job.input))}
+    fields_set = {name: value for name, value in asdict(job.input).items() if value not in (defaults[name], (), {})}
+    facts = {"key": job.key, "provider": job.provider, "labels": dict(job.labels)}
+    # The kind follows from the model, if there is one.
+    kind = {"kind": job.input.kind} if job.input.model is None else {"model": job.input.model}
+    return json_line({name: value for name, value in facts.items() if value} | kind | fields_set)
+
+
+def json_line(value: object, *, default: Callable[[object], object] | None = None) -> str:
+    """Return a value as one line of JSON, also for programs that end lines at U+2028 or U+0085.
+
+    Args:
+        value: a JSON-serializable value.
+        default: converts values that are not JSON-serializable.
+    """
+    return escaped(json.dumps(value, ensure_ascii=False, default=default))
+
+
+def _rows(records: Iterable[RawRow], name: str, overrides: Fields) -> Iterator[Row]:
+    seen: dict[str, int] = {}
+    for record in records:
+        parsed = _ParsedRow() if record.fields is None else _parse_row({**record.fields, **overrides})
+        faults = [*record.faults, *(_marked(fault, overrides) for fault in parsed.faults)]
+        keys = [job.key for job in parsed.jobs if job.key is not None]
+        faults += [
+            NameFault("key", key, f'duplicate key "{key}" (first used on line {first})')
+            for key in keys
+            if (first := seen.setdefault(key, record.line)) != record.line
+        ]
+        row = Row(name, record.line, parsed.jobs)
+        yield row.with_faults(faults) if faults else row
+
+
+def _marked(fault: InputFault, overrides: Fields) -> InputFault:
+    # The row itself does not have the value, so the fault says where it is from.
+    return fault._replace(allowed=f"{fault.allowed}; it is set for all rows") if fault.field in overrides else fault
+
+
+def _problem(fault: InputFault) -> str:
+    if fault.value is None or isinstance(fault, NameFault):
+        return fault.allowed
+    shown = repr(fault.value)
+    return f"{fault.allowed} (is {shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + '...'})"
+
+
+@frozen
+class _ParsedRow:
+    jobs: tuple[Job, ...] = ()
+    faults: tuple[InputFault, ...] = ()
+
+
+def _parse_row(given: Fields) -> _ParsedRow:
+    """Convert the fields of a row into its jobs and its faults."""
+    document = {name: value for name, value in given.items() if name not in _OF_THE_ROW}
+    key, faults = _key(given.get("key"))
+    try:
+        combined = _combinations(given, document, key)
+    except InputError as error:
+        return _ParsedRow(faults=(*faults, *error.faults))
+    labels, more = _labels(given.get("labels"))
+    faults += more
+    jobs: list[Job] = []
+    for one in combined:
+        filled = cast("Fields", substitute(document, one.values)) if one.values else document
+        job, more = _job(filled, one.key if one.values else key)
+        faults += more
+        if job is not None:
+            jobs.append(evolve(job, labels={**labels, **one.labels}))
+    return _ParsedRow(tuple(jobs), tuple(faults))
+
+
+def _combinations(given: Fields, document: Fields, prefix: str | None) -> list[Combination]:
+    axes, zipped = given.get("vars"), given.get("zip")
+    if not isinstance(zipped, (bool, type(None))):
+        raise InputError.of("Invalid matrix", [InputFault("zip", zipped, "must be true or false")])
+    if axes is None:
+        if zipped:
+            raise InputError.of("Invalid matrix", [InputFault("zip", None, "needs vars, the lists of values to pair")])
+        return [Combination({}, "")]
+    if not is_fields(axes):
+        raise InputError.of(
+            "Invalid matrix", [InputFault("vars", axes, 'must be an object of lists: {"NAME": ["a", "b"]}')]
+        )
+    return combinations(document, cast("Mapping[str, Iterable[Value]]", axes), zipped=bool(zipped), prefix=prefix)
+
+
+def _key(key: object) -> tuple[str | None, list[InputFault]]:
+    if isinstance(key, int) and not isinstance(key, bool):
+        return str(key), []
+    if key is None or isinstance(key, str):
+        return key, []
+    return None, [InputFault("key", key, "must be text")]
+
+
+def _labels(labels: object) -> tuple[Mapping[str, str], list[InputFault]]:
+    if labels is None:
+        return {}, []
+    if is_fields(labels) and all(isinstance(text, str) for text in labels.values()):
+        return cast("Mapping[str, str]", labels), []
+    return {}, [InputFault("labels", labels, 'must be an object of strings: {"NAME": "text"}')]
+
+
+def _job(given: Fields, key: str | None) -> tuple[Job | None, list[InputFault]]:
+    parsed = parse_input(given)
+    faults, provider = list(parsed.faults), given.get("provider")
+    if provider is not None and not isinstance(provider, str):
+        faults.append(InputFault("provider", provider, "must be text"))
+        provider = None
+    try:
+        # The key is checked also beside a wrong input, so that both faults are reported.
+        job = Job(parsed.input or ImageInput(""), key=key, provider=provider and provider_named(provider).name)
+    except InputError as error:
+        return None, [*faults, *error.faults]
+    return (None if faults else job), faults

@@ -1,0 +1,100 @@
+"""The texts, URLs and numbers on the card of a job, not yet escaped."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import frozen
+
+from ...types.formatting import format_duration, format_money
+from .formatting import relative_url, split_text
+from .rows import ReportRow, Tone, tone_of
+
+__all__ = ["Card", "Media", "build_card"]
+
+_VIDEO: Final = (".mp4", ".webm", ".mov", ".m4v")
+_IMAGE: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif")
+_MAX_PROMPT: Final = 200
+"""Characters of a prompt that are shown; the rest is folded, or a long prompt would stretch its whole row."""
+_ALT: Final = 40
+"""Characters of the prompt in the alternative text; a screen reader reads the prompt itself next."""
+
+
+@frozen
+class Media:
+    """One file of a job: its URL, and whether it is a video."""
+
+    url: str
+    is_video: bool
+
+
+@frozen(kw_only=True)
+class Card:
+    """The card of a job.
+
+    Attributes:
+        key: the job's key.
+        provider: the provider's name.
+        model: the model's name.
+        status: the job's status.
+        tone: what the status means; it chooses the colour.
+        alt: the alternative text of its media.
+        prompt: the first part of the prompt, which is always shown.
+        rest: the part of the prompt that is folded.
+        media: its files.
+        cause: why it did not succeed, or "".
+        advice: what to do about that, or "".
+        facts: its duration, cost and number of submissions, as one text.
+    """
+
+    key: str
+    provider: str
+    model: str
+    status: str
+    tone: Tone
+    alt: str
+    prompt: str
+    rest: str
+    media: tuple[Media, ...]
+    cause: str
+    advice: str
+    facts: str
+
+
+def build_card(row: ReportRow) -> Card:
+    """Build the card of a job."""
+    tone = tone_of(row.status)
+    alt, more = split_text(" ".join(row.prompt.split()), _ALT)
+    prompt, rest = split_text(row.prompt, _MAX_PROMPT)
+    return Card(
+        key=row.key,
+        provider=row.provider,
+        model=row.model,
+        status=row.status,
+        tone=tone,
+        alt=alt.rstrip(" ,.;:") + "…" if more else alt or row.key,
+        prompt=prompt,
+        rest=rest,
+        media=tuple(Media(relative_url(path), _is_video(path, row)) for path in row.files if path.strip("/")),
+        cause=row.cause or "",
+        advice=row.advice or "",
+        facts=" · ".join(_facts(row, tone)),
+    )
+
+
+def _is_video(path: str, row: ReportRow) -> bool:
+    name = path.lower()
+    return name.endswith(_VIDEO) or (row.kind == "video" and not name.endswith(_IMAGE))
+
+
+def _facts(row: ReportRow, tone: Tone) -> list[str]:
+    facts: list[str] = []
+    if row.took is not None:
+        facts.append(format_duration(row.took))
+    if row.cost is not None and tone is Tone.DOUBT:
+        facts.append(f"up to {format_money(row.cost)}")
+    elif row.cost is not None:
+        facts.append(format_money(row.cost))
+    if row.attempts > 1:
+        facts.append(f"sent {row.attempts} times")
+    return facts

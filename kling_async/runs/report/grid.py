@@ -1,0 +1,66 @@
+"""Arrange the jobs of a prompt matrix as tables: two variables span each table, the others distinguish the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from .rows import ReportRow
+
+__all__ = ["Grid", "layout_grids"]
+
+
+@frozen
+class Grid:
+    """A table of jobs.
+
+    Attributes:
+        labels: the values of the other variables by name; empty if only two variables vary.
+        down: the variable whose values name the rows.
+        across: the variable whose values name the columns.
+        columns: the values of `across`.
+        lines: for each row, its value of `down` and the jobs in each of its cells.
+    """
+
+    labels: Mapping[str, str]
+    down: str
+    across: str
+    columns: tuple[str, ...]
+    lines: tuple[tuple[str, tuple[tuple[ReportRow, ...], ...]], ...]
+
+
+def layout_grids(rows: Sequence[ReportRow]) -> tuple[list[Grid], list[ReportRow]]:
+    """Arrange jobs as tables; return the tables, and the jobs that belong in none, in the order given.
+
+    Variables are taken in the order of the prompt. The last two that vary span the tables. The one with fewer values
+    goes across, because pages grow downwards.
+    """
+    values: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for name, value in row.labels.items():
+            values.setdefault(name, {})[value] = None
+    varying = [name for name, seen in values.items() if len(seen) > 1]
+    if len(varying) < 2:
+        return [], list(rows)
+    down, across = sorted(varying[-2:], key=lambda name: -len(values[name]))
+    sections: dict[tuple[str, ...], list[ReportRow]] = {}
+    others: list[ReportRow] = []
+    for row in rows:
+        if row.labels.keys() >= set(varying):
+            sections.setdefault(tuple(row.labels[name] for name in varying[:-2]), []).append(row)
+        else:
+            others.append(row)
+    grids: list[Grid] = []
+    for section, members in sections.items():
+        cells: dict[tuple[str, str], list[ReportRow]] = {}
+        for row in members:
+            cells.setdefault((row.labels[down], row.labels[across]), []).append(row)
+        columns = tuple(values[across])  # the same in every table, so that they can be compared
+        lines = tuple(
+            (value, tuple(tuple(cells.get((value, column), ())) for column in columns))
+            for value in values[down]
+            if any((value, column) in cells for column in columns)
+        )
+        grids.append(Grid(dict(zip(varying[:-2], section, strict=True)), down, across, columns, lines))
+    return grids, others

@@ -1,0 +1,155 @@
+"""Render the report of a run: one HTML file that loads nothing from a network.
+
+The file has all jobs as HTML, so it can be read, searched and printed without its script. The script only removes the
+cards from the page and puts back, sixty at a time, those that match the filter.
+
+Text of users and providers is escaped by jinja2. It appears as text or in quoted attributes, never in the script, in
+the style or in a URL other than a relative path. The content security policy is the second defence: it allows one
+script and one style, by their hashes, and images and videos beside the file.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Final
+
+from jinja2 import DictLoader, Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from ...types.formatting import format_count, format_duration, format_money
+from .cards import build_card
+from .formatting import clean, format_moment
+from .grid import layout_grids
+from .rows import ReportRow, Tone, tone_of
+from .timeline import count_states, draw_timeline
+from .totals import count_causes, count_totals
+
+__all__ = ["render"]
+
+_FOLDER: Final = __name__.rpartition(".")[0]
+_DEFER_ABOVE: Final = 10_000
+"""Above this number of jobs, a browser that runs scripts lays out no card before the script has chosen which. Laying
+out all of 100,000 cards while they load takes 20 seconds instead of 6."""
+_CAUSES: Final = 8
+"""Number of causes that are listed. A provider that puts an id into each message would fill pages otherwise."""
+_SAMPLES: Final = 10
+"""Number of steps of the timeline's table."""
+
+
+def render(
+    rows: Iterable[ReportRow],
+    *,
+    title: str,
+    made_at: datetime,
+    version: str,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Return the report of a run as HTML, to be written as UTF-8 into the directory that has its files.
+
+    Args:
+        rows: the jobs, in any order.
+        title: the name of the run.
+        made_at: the time of the report. Times of day are shown in its time zone, so it must have one.
+        version: the version of this package.
+        settings: the settings of the run, by name.
+
+    Raises:
+        ValueError: `made_at` has no time zone.
+    """
+    if made_at.tzinfo is None:
+        raise ValueError("made_at has no time zone")
+    jobs = sorted(rows, key=lambda row: row.position)
+    totals, timeline = count_totals(jobs), count_states(jobs)
+    grids, others = layout_grids(jobs)
+    style, script = _read("page.css"), _read("page.js")
+    text = _template().render(
+        title=title,
+        made_at=format_moment(made_at),
+        version=version,
+        settings=settings,
+        policy=_policy(style, script),
+        style=Markup(style),  # noqa: S704 - both are files of this package
+        script=Markup(script),  # noqa: S704
+        totals=totals,
+        began_at=""
+        if totals.began_at is None
+        else format_moment(datetime.fromtimestamp(totals.began_at, made_at.tzinfo)),
+        providers={name: count_totals(members) for name, members in _by_provider(jobs).items()},
+        causes=count_causes(jobs),
+        causes_shown=_CAUSES,
+        timeline=timeline,
+        picture="" if timeline is None else Markup(draw_timeline(timeline)),  # noqa: S704 - it has numbers and our own words only
+        samples=() if timeline is None else _samples(timeline.moments),
+        grids=grids,
+        others=sorted(others, key=lambda row: tone_of(row.status) is not Tone.DOUBT),  # possible costs first
+        deferred=Markup(" data-deferred") if len(jobs) > _DEFER_ABOVE else "",
+        card=build_card,
+        count=format_count,
+        places=_columns_of(jobs),
+    )
+    return clean(text)
+
+
+def _by_provider(rows: Sequence[ReportRow]) -> dict[str, list[ReportRow]]:
+    providers: dict[str, list[ReportRow]] = {}
+    for row in sorted(rows, key=lambda row: row.provider):
+        if not row.provider:
+            continue  # no provider was chosen yet
+        providers.setdefault(row.provider, []).append(row)
+    return providers
+
+
+def _columns_of(rows: Sequence[ReportRow]) -> dict[str, dict[str, int]]:
+    """Number the values that a card can be filtered by; on 5,000 cards numbers take less space than names."""
+    return {
+        "status": {status: place for place, status in enumerate(count_totals(rows).statuses)},
+        "provider": {name: place for place, name in enumerate(sorted({row.provider for row in rows}))},
+        "model": {name: place for place, name in enumerate(sorted({row.model for row in rows}))},
+    }
+
+
+def _samples(moments: int) -> list[int]:
+    return [round(step * (moments - 1) / _SAMPLES) for step in range(_SAMPLES + 1)]
+
+
+def _policy(style: str, script: str) -> str:
+    """Return the content security policy: the browser may load nothing else. `file:` is for a page opened from disk."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "img-src 'self' file: data:",
+            "media-src 'self' file:",
+            f"style-src '{_hash(style)}'",
+            f"script-src '{_hash(script)}'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=DictLoader({name: _read(name) for name in ("page.html", "card.html")}),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(duration=format_duration, money=format_money)
+    return environment.get_template("page.html")
+
+
+@cache
+def _read(name: str) -> str:
+    return (files(_FOLDER) / name).read_text(encoding="utf-8")

@@ -1,0 +1,161 @@
+"""Chart the number of jobs in each state over a run: stacked areas, one SVG path per state.
+
+Every job starts as planned and ends in the area of its result. The lowest area is the succeeded jobs, so its upper edge
+rises during the run. The heights of the other areas are the jobs that wait, are under way, or failed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+from attrs import frozen
+
+from ...types.formatting import format_count, format_duration
+from .rows import ReportRow, Tone, tone_of
+
+__all__ = ["STATES", "Timeline", "count_states", "draw_timeline"]
+
+STATES: Final = ("succeeded", "failed", "unconfirmed", "saving", "accepted", "submitting", "planned")
+"""From the lowest area up."""
+
+_ENDS: Final = {Tone.GOOD: "succeeded", Tone.BAD: "failed", Tone.DOUBT: "unconfirmed"}
+_WIDE, _HIGH = 1000, 220
+"""The size of the areas in units of the SVG, which is scaled to the page."""
+_LEFT, _TOP, _BELOW = 48, 10, 26
+"""Margins for the numbers around them."""
+_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
+"""Distances between two marks of the time axis that are easy to read, in seconds; above them, whole days."""
+
+
+@frozen
+class Timeline:
+    """The number of jobs in each state at evenly spaced moments.
+
+    Attributes:
+        began_at: the first moment, in Unix seconds.
+        lasted: seconds from the first moment to the last.
+        counts: the number of jobs at each moment, by state, without the states that no job was ever in.
+        peak: the maximum number of jobs at the providers at once, which may have been between two moments.
+    """
+
+    began_at: float
+    lasted: float
+    counts: Mapping[str, tuple[int, ...]]
+    peak: int
+
+    @property
+    def jobs(self) -> int:
+        """Number of jobs."""
+        return sum(column[0] for column in self.counts.values())
+
+    @property
+    def moments(self) -> int:
+        """Number of moments."""
+        return len(next(iter(self.counts.values())))
+
+    def at(self, moment: int) -> float:
+        """Return the seconds from the first moment to this one."""
+        return self.lasted * moment / (self.moments - 1)
+
+
+def count_states(rows: Sequence[ReportRow], *, moments: int = 241) -> Timeline | None:
+    """Count the jobs in each state at `moments` moments; None if no job has a known time."""
+    times = [at for row in rows for at in row.times]
+    if not times:
+        return None
+    began_at, lasted = min(times), max(times) - min(times)
+    changes: list[tuple[float, str, str]] = []
+    current = Counter[str]()
+    for row in rows:
+        intervals = list(_intervals(row))
+        current[intervals[0][1]] += 1
+        changes += [(at, before, after) for (_, before), (at, after) in pairwise(intervals)]
+    changes.sort(reverse=True)
+    columns: dict[str, list[int]] = {state: [] for state in STATES}
+    peak = 0
+    for moment in range(moments):
+        # The last moment is exactly the last time, also where the sum is rounded.
+        now = began_at + lasted * moment / (moments - 1) if moment < moments - 1 else max(times)
+        while changes and changes[-1][0] <= now:
+            at, before, after = changes.pop()
+            current[before] -= 1
+            current[after] += 1
+            if not changes or changes[-1][0] > at:  # simultaneous changes have no order
+                peak = max(peak, current["submitting"] + current["accepted"])
+        for state, column in columns.items():
+            column.append(current[state])
+    counts = {state: tuple(column) for state, column in columns.items() if any(column)}
+    return Timeline(began_at, lasted, counts, peak)
+
+
+def _intervals(row: ReportRow) -> Iterator[tuple[float, str]]:
+    """Yield the states of a job, in order, with the time each began; a clock that was set back changes no order."""
+    times = row.times
+    end = _ENDS.get(tone_of(row.status))
+    if not times:  # never sent: rejected before submission, or still planned
+        yield 0.0, end or "planned"
+        return
+    yield 0.0, "planned"
+    latest = 0.0
+    for at, state in ((row.sent_at, "submitting"), (row.accepted_at, "accepted"), (row.finished_at, "saving")):
+        if at is not None and not (end and at == max(times)):
+            latest = max(latest, at)
+            yield latest, state
+    if end:
+        yield max(times), end
+
+
+def draw_timeline(timeline: Timeline) -> str:
+    """Draw the areas as SVG. Colours are the page's: each path has its state as its class."""
+    last = timeline.moments - 1
+    ended = ", ".join(f"{column[last]} {state}" for state, column in timeline.counts.items() if column[last])
+    label = f"{format_count(timeline.jobs, 'job')} over {format_duration(timeline.lasted)}; at the end: {ended}."
+    size = f"{-_LEFT} {-_TOP} {_LEFT + _WIDE + 12} {_TOP + _HIGH + _BELOW}"
+    parts = [f'<svg viewBox="{size}" role="img" aria-label="{label}">']
+    parts += _areas(timeline)
+    parts += _marks(timeline)
+    return "\n".join([*parts, "</svg>"])
+
+
+def _areas(timeline: Timeline) -> Iterator[str]:
+    lower = [0] * timeline.moments
+    for state, column in timeline.counts.items():
+        upper = [low + count for low, count in zip(lower, column, strict=True)]
+        outline = [*_line(upper, timeline), *reversed(_line(lower, timeline))]
+        yield f'<path class="{state}" d="M{"L".join(outline)}z"/>'
+        lower = upper
+
+
+def _line(heights: Sequence[int], timeline: Timeline) -> list[str]:
+    """Return the points of an edge, without those inside a level part."""
+    last = timeline.moments - 1
+    return [
+        f"{_WIDE * at / last:.0f} {_y(height, timeline):.1f}"
+        for at, height in enumerate(heights)
+        if at in (0, last) or not heights[at - 1] == height == heights[at + 1]
+    ]
+
+
+def _marks(timeline: Timeline) -> Iterator[str]:
+    for count in _steps(timeline.jobs):
+        y = _y(count, timeline)
+        yield f'<path class="line" d="M0 {y:.1f}H{_WIDE}"/><text x="-8" y="{y + 4:.1f}" class="count">{count:,}</text>'
+    days = 86_400 * (timeline.lasted // (6 * 86_400) + 1)
+    step = next((step for step in _STEPS if timeline.lasted / step <= 7), days)
+    at = 0.0
+    while timeline.lasted and at <= timeline.lasted:
+        yield f'<text x="{_WIDE * at / timeline.lasted:.1f}" y="{_HIGH + 20}">{format_duration(at)}</text>'
+        at += step
+
+
+def _steps(jobs: int) -> list[int]:
+    """Return the counts that get a line: zero, all, and round numbers between them that are far enough apart."""
+    step = next(size for power in range(12) for size in (10**power, 2 * 10**power, 5 * 10**power) if jobs <= size * 5)
+    return [*(count for count in range(0, jobs, step) if jobs - count >= step / 2), jobs]
+
+
+def _y(count: int, timeline: Timeline) -> float:
+    return _HIGH * (1 - count / timeline.jobs)

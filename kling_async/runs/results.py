@@ -1,0 +1,179 @@
+"""Rows of results: one per job, built from outcomes or from a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final, Literal, TypedDict
+
+from ..journal.submission import Decision, Submission
+from ..types.errors import InputError, KlingError
+from ..types.jobs import Job, Outcome
+from ..types.prediction import Prediction
+from ..types.status import JobStatus, status_of
+from .report import ReportRow
+
+__all__ = ["REFUSED", "row_from_job", "row_from_outcome", "rows", "to_dict"]
+
+
+REFUSED: Final = "refused"
+"""The failure kind of a job that no provider accepted."""
+
+
+class _JobFacts(TypedDict):
+    key: str
+    position: int
+    model: str
+    kind: Literal["image", "video"]
+    prompt: str
+    labels: Mapping[str, str]
+
+
+def rows(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
+    """Return one flat dict per outcome, all with the same keys, as `pandas.DataFrame` takes them.
+
+    The keys are `key`, `status`, `failure`, `provider`, `model`, `kind`, `prompt`, `id`, `files`, `outputs`, `error`,
+    `advice` and `cost` (US dollars), and `label.NAME` for each label of any job. Unknown values are None.
+    """
+    records = [to_dict(row_from_outcome(outcome, position)) for position, outcome in enumerate(outcomes)]
+    names = dict.fromkeys(name for record in records for name in record if name not in _ONLY_IN_JOURNAL)
+    return [{name: record.get(name) for name in names} for record in records]
+
+
+def row_from_outcome(outcome: Outcome, position: int = 0) -> ReportRow:
+    """Return the row of an outcome."""
+    job, prediction, error = outcome.job, outcome.prediction, outcome.error
+    return ReportRow(
+        **_job_facts(job, position, prediction),
+        provider=(prediction.provider if prediction is not None else None) or job.provider or "",
+        status=status_of(prediction, error),
+        failure=_failure_of(status_of(prediction, error), prediction),
+        cause=_error_text(error),
+        advice=error.advice or None if error is not None else None,
+        id=prediction.id if prediction is not None else None,
+        outputs=_urls(prediction),
+        files=tuple(path.as_posix() for path in outcome.files),
+        cost=prediction.cost if prediction is not None else None,
+    )
+
+
+def row_from_job(
+    job: Job, attempts: Sequence[Submission], *, position: int, folder: str = "", error: KlingError | None = None
+) -> ReportRow:
+    """Return the row of a job in a journal.
+
+    Args:
+        job: with its key.
+        attempts: its submissions, the oldest first; empty if there are none.
+        position: its index in the run.
+        folder: the directory of its files relative to the report, with a slash at the end.
+        error: its latest error, where the journal does not have it.
+    """
+    if not attempts:
+        status = status_of(None, error)
+        return ReportRow(
+            **_job_facts(job, position),
+            provider=job.provider or "",
+            status=status,
+            failure=_failure_of(status, None),
+            cause=_error_text(error),
+            attempts=0,
+        )
+    first, newest = attempts[0], attempts[-1]
+    status = _status_in(newest)
+    known = newest.error() or (newest.stored_error.to_error() if newest.stored_error is not None else None)
+    costs = [cost for cost in map(_cost, attempts) if cost is not None]
+    return ReportRow(
+        **_job_facts(job, position, newest.prediction, model=newest.model),
+        provider=newest.provider,
+        status=status,
+        failure=_failure_of(status, newest.prediction),
+        cause=_error_text(None if status is JobStatus.PLANNED and newest.decision else error or known),
+        advice=((error or known or KlingError("")).advice) or None,
+        id=newest.prediction.id if newest.prediction is not None else None,
+        outputs=_urls(newest.prediction),
+        files=tuple(f"{folder}{name}" for name in newest.files or ()),
+        sent_at=first.sent_at,
+        accepted_at=newest.accepted_at,
+        finished_at=newest.finished_at if newest.status is not JobStatus.PLANNED else None,
+        saved_at=newest.saved_at,
+        cost=sum(costs, Decimal(0)) if costs else None,
+        attempts=sum(one.sent_at is not None for one in attempts),
+    )
+
+
+def to_dict(row: ReportRow) -> dict[str, object]:
+    """Return a row as a flat, JSON-serializable dict; labels become `label.NAME`."""
+    return {
+        "key": row.key,
+        "status": row.status.value,
+        "failure": row.failure,
+        "provider": row.provider or None,
+        "model": row.model,
+        "kind": row.kind,
+        "prompt": row.prompt,
+        "id": row.id,
+        "files": list(row.files),
+        "outputs": list(row.outputs),
+        "error": row.cause,
+        "advice": row.advice,
+        "cost": None if row.cost is None else float(row.cost),
+        "attempts": row.attempts,
+        "sent_at": _moment(row.sent_at),
+        "finished_at": _moment(row.finished_at),
+        "took": None if row.took is None else round(row.took, 3),
+        **{f"label.{name}": text for name, text in row.labels.items()},
+    }
+
+
+_ONLY_IN_JOURNAL: Final = frozenset({"attempts", "sent_at", "finished_at", "took"})
+"""Columns that an outcome has no values for."""
+
+
+def _job_facts(job: Job, position: int, prediction: Prediction | None = None, *, model: str | None = None) -> _JobFacts:
+    """Return the facts of a job, with the model that was submitted, since the input may name none."""
+    submitted = prediction.model if prediction is not None else model
+    return {
+        "key": job.key or "",
+        "position": position,
+        "model": submitted or job.input.model or "",
+        "kind": job.input.kind,
+        "prompt": job.input.prompt,
+        "labels": job.labels,
+    }
+
+
+def _status_in(newest: Submission) -> JobStatus:
+    resubmitted = newest.status is JobStatus.UNCONFIRMED and newest.decision is Decision.RESUBMITTED
+    return JobStatus.PLANNED if resubmitted else newest.status
+
+
+def _failure_of(status: JobStatus, prediction: Prediction | None) -> str | None:
+    if prediction is None:
+        return REFUSED if status is JobStatus.FAILED else None
+    return None if prediction.failure is None else prediction.failure.kind.value
+
+
+def _cost(submission: Submission) -> Decimal | None:
+    if submission.is_unpaid:
+        return None
+    known = submission.prediction.cost if submission.prediction is not None else None
+    return submission.price if known is None else known
+
+
+def _error_text(error: KlingError | None) -> str | None:
+    if error is None:
+        return None
+    faults = error.faults if isinstance(error, InputError) else ()
+    return f"{error.message}: {'; '.join(map(str, faults))}" if faults else error.message
+
+
+def _urls(prediction: Prediction | None) -> tuple[str, ...]:
+    # An output may be a data URI of megabytes, which is too long for a row.
+    outputs = () if prediction is None else prediction.outputs
+    return tuple(output.url for output in outputs if not output.url.startswith("data:"))
+
+
+def _moment(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,1 @@
+"""The tasks of a client: they join scheduling, providers, journal and transport."""

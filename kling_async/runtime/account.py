@@ -1,0 +1,258 @@
+"""One provider account, shared by every call and every batch of a client: an engine decides, workers send.
+
+Theory of operation. The engine of an account knows what to do next. Workers are tasks that ask it, send one request
+under a shield, give it the result, and ask again. All of them live in one event loop, so nothing needs a lock. A worker
+without work is idle until another worker's result, a new job, or the one timer, which sleeps until the engine's next
+moment, wakes it. So a request costs no task, no scope and no hop of its own. No request in flight is ever cancelled;
+a cancelled caller only stops listening.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable
+from functools import partial
+from typing import Final
+
+import anyio
+from attrs import define, field
+
+from ..scheduling.engine import Engine
+from ..scheduling.notifications import Delivery
+from ..scheduling.polling.durations import WorkKind
+from ..scheduling.ticket import Entry, Subscription, Ticket
+from ..system.background import Tasks
+from ..system.clock import Clock
+from ..system.interrupts import defer_interrupts
+from ..types.events import Event, EventKind, Listener
+from ..types.inputs import ImageInput
+from ..types.jobs import Job
+from ..types.prediction import Prediction
+from .event_listeners import EventListeners
+from .provider_api import ProviderAPI
+from .requests import Requests
+from .work_kind import kind_of_input, kind_of_model
+from .worker_pool import WorkerPool
+
+__all__ = ["Account", "AccountTicket", "log_detached"]
+
+_log = logging.getLogger(__name__)
+
+_MAX_POLLS: Final = 64
+"""Polls in flight at once: enough for 600 a second at a tenth of a second each."""
+
+
+class Account:
+    """One provider account at work.
+
+    Args:
+        engine: decides what to do next.
+        api: reaches the provider.
+        clock: tells the time.
+        listeners: the client's, which get each event of each job.
+        max_submitting: submissions in flight at once.
+    """
+
+    def __init__(
+        self, *, engine: Engine, api: ProviderAPI, clock: Clock, listeners: EventListeners, max_submitting: int
+    ) -> None:
+        self.engine = engine
+        self.api = api
+        self._clock = clock
+        self._listeners = listeners
+        self._work_kinds: dict[WorkKind, WorkKind] = {}
+        """Each kind once: a hundred thousand jobs of one kind share it."""
+        submitters = WorkerPool(max_submitting, self._submit_next, on_idle=self._wake)
+        pollers = WorkerPool(_MAX_POLLS, self._poll_next, on_idle=self._wake)
+        self._pools = ((submitters, engine.submit_at), (pollers, engine.poll_at))
+        self._tasks: Tasks | None = None
+        self._requests = Requests(api)
+        self._timer = anyio.CancelScope()
+        self._timer_at = math.inf
+        self._publishing = False
+        self._withdrawn: list[tuple[Ticket, Listener]] = []
+
+    def open(self, tasks: Tasks) -> None:
+        """Begin to work, with tasks among these."""
+        self._tasks = tasks
+        tasks.start(self._run_timer)
+
+    def close(self) -> None:
+        """Take no more work, and begin no more requests."""
+        self._tasks = None
+
+    def cut_off(self) -> None:
+        """End the requests in flight at once."""
+        self._requests.cut_off()
+
+    def fail_waiters(self) -> None:
+        """End every wait: the client is closed."""
+        self._publish(self.engine.close(self._clock.now()))
+
+    # Jobs that come and go.
+
+    def submit(self, job: Job, subscription: Subscription, *, entry: Entry | None = None) -> AccountTicket:
+        """Queue a job for submission. Raises RuntimeError if the client is not open."""
+        self._check_open()
+        ticket = self._ticket(job, entry)
+        ticket.subscribe(subscription)
+        self.engine.add(ticket)
+        self._publish(self.engine.reject_queued(self._clock.now()))
+        self._wake()
+        return ticket
+
+    def resume(self, job: Job, prediction: Prediction, *, entry: Entry, priority: float, age: float) -> AccountTicket:
+        """Poll a job that was accepted `age` seconds ago, perhaps by another process; it has no listener yet."""
+        ticket = self._ticket(job, entry)
+        ticket.priority = priority
+        self._restore(ticket, prediction, age=max(0.0, age))
+        return ticket
+
+    def poll(
+        self, prediction: Prediction, subscription: Subscription, *, entry: Entry | None = None, once: bool = False
+    ) -> AccountTicket:
+        """Poll a prediction until it is finished, or once."""
+        work_kind = kind_of_model(prediction.model, self.api.provider)
+        ticket = AccountTicket(prediction.key, None, work_kind, account=self, slots=0 if once else 1, entry=entry)
+        ticket.single_poll = once
+        ticket.subscribe(subscription)
+        self._restore(ticket, prediction)
+        return ticket
+
+    def join(self, ticket: Ticket, subscription: Subscription) -> None:
+        """Listen to a job that is running. Raises RuntimeError if the client is not open."""
+        self._check_open()
+        self._publish(self.engine.join(ticket, subscription, now=self._clock.now()))
+        self._wake()
+
+    def withdraw(self, ticket: Ticket, listener: Listener) -> None:
+        """Detach a listener from a job that is still queued, and notify it, after the events in progress."""
+        self._withdrawn.append((ticket, listener))
+        if not self._publishing:
+            self._publish(())
+
+    def detach(self, ticket: Ticket, listener: Listener) -> None:
+        """Detach a listener; it gets no more events. A queued job without listeners is never submitted."""
+        self._publish(self.engine.detach(ticket, listener, now=self._clock.now()))
+
+    def _ticket(self, job: Job, entry: Entry | None) -> AccountTicket:
+        work_kind = kind_of_input(job.input, self.api.provider)
+        slots = job.input.n if isinstance(job.input, ImageInput) else 1
+        shared = self._work_kinds.setdefault(work_kind, work_kind)
+        return AccountTicket(job.key, job, shared, account=self, slots=slots, entry=entry)
+
+    def _restore(self, ticket: Ticket, prediction: Prediction, *, age: float = 0.0) -> None:
+        self._check_open()
+        self.engine.restore(ticket, prediction, now=self._clock.now(), age=age)
+        self._wake()
+
+    def _check_open(self) -> None:
+        if self._tasks is None:
+            raise RuntimeError("The client is not open: use it inside `async with Client() as client:`")
+
+    # Workers.
+
+    async def _submit_next(self) -> bool:
+        """Submit one job; return False if there was none."""
+        ticket = None if self._tasks is None else self.engine.take_submit(self._clock.now())
+        job = ticket.job if ticket is not None else None
+        if ticket is None or job is None:
+            return False
+        self._wake()
+        sent_at = self._clock.now()
+        result = await self._requests.submit(ticket, job, on_send=partial(self._on_send, ticket))
+        self._publish(self.engine.submitted(ticket, result, sent_at=sent_at, now=self._clock.now()))
+        self._wake()
+        return True
+
+    def _on_send(self, ticket: Ticket) -> None:
+        self._publish(self.engine.sending(ticket, self._clock.now()))
+
+    async def _poll_next(self) -> bool:
+        """Poll one prediction; return False if none was due."""
+        ticket = None if self._tasks is None else self.engine.take_poll(self._clock.now())
+        if ticket is None:
+            return False
+        self._wake()
+        known, asked_at = ticket.prediction, self._clock.now()
+        if known is not None:
+            result = await self._requests.poll(ticket, known)
+            if result is not None:
+                self._publish(self.engine.polled(ticket, result, asked_at=asked_at, now=self._clock.now()))
+            if ticket.closed:
+                self._wake()  # a slot is free
+        return True
+
+    # Events.
+
+    def _publish(self, deliveries: Iterable[Delivery]) -> None:
+        if self._publishing:  # a listener has called the account
+            self._deliver(deliveries)
+            return
+        self._publishing = True
+        try:
+            self._deliver(deliveries)
+            while self._withdrawn:
+                self._deliver(self.engine.withdraw(*self._withdrawn.pop(0), now=self._clock.now()))
+        finally:
+            self._publishing = False
+
+    def _deliver(self, deliveries: Iterable[Delivery]) -> None:
+        notified: Event | None = None
+        for event, listener in deliveries:
+            if listener is not None:
+                listener(event)
+            elif event.kind is EventKind.ACCEPTED and event.prediction is not None:
+                log_detached(event.prediction)
+            if event is not notified:  # each listener of a job gets the same event
+                notified = event
+                self._listeners.notify(event)
+
+    # Waking.
+
+    def _wake(self) -> None:
+        """Wake one more worker of each kind that has work now, and set the timer."""
+        tasks, now = self._tasks, self._clock.now()
+        if tasks is not None and self._wake_due(tasks, now) < self._timer_at:
+            self._timer.cancel()
+
+    def _wake_due(self, tasks: Tasks, now: float) -> float:
+        """Wake a worker where there is work now, and return the engine's next moment for which a worker is free.
+
+        A worker that is woken wakes the next one, or becomes idle and sets the timer: so the timer is not for it.
+        """
+        at = self.engine.deadline_at()
+        for pool, due_at in self._pools:
+            if pool.has_capacity:
+                due = due_at(now)
+                if due <= now:
+                    pool.wake_one(tasks)
+                else:
+                    at = min(at, due)
+        return at
+
+    @defer_interrupts
+    async def _run_timer(self) -> None:
+        while True:
+            now = self._clock.now()
+            self._timer_at = math.inf if self._tasks is None else self._wake_due(self._tasks, now)
+            with anyio.CancelScope() as self._timer:
+                if self._timer_at == math.inf:
+                    await anyio.sleep_forever()
+                await self._clock.sleep(self._timer_at - now)
+            self._timer_at = -math.inf  # it has run out, and needs no waking
+            self._publish(self.engine.expire(self._clock.now()))
+
+
+@define(eq=False, weakref_slot=False)
+class AccountTicket(Ticket):
+    """A ticket that knows its account."""
+
+    account: Account = field(kw_only=True)
+
+
+def log_detached(prediction: Prediction) -> None:
+    """Log the id of an accepted prediction whose caller was cancelled: no other trace of it is left."""
+    message = "accepted, and its caller was cancelled: provider=%s id=%s key=%s"
+    _log.warning(message, prediction.provider, prediction.id, prediction.key)

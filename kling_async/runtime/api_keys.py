@@ -1,0 +1,102 @@
+"""API keys and origins: read from arguments and the environment, checked before anything is sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from ..providers import Provider
+from ..transport.credentials import is_loopback
+from ..types.errors import InputError, InputFault, MissingAPIKey
+from ..types.noncopyable import NonCopyable
+
+__all__ = ["ApiKeys", "read_key", "read_origin"]
+
+
+class ApiKeys(NonCopyable):
+    """API keys by provider, as they were passed in. Its repr, which tracebacks with locals print, shows none.
+
+    Args:
+        given: keys by provider.
+        provider: the provider of a single key.
+        key: a single key.
+
+    Raises:
+        InputError: the single key's provider has one by provider, too.
+    """
+
+    __slots__ = ("_given",)
+
+    def __init__(self, given: Mapping[str, str] | None = None, *, provider: str = "", key: str | None = None) -> None:
+        self._given = dict(given or {})
+        if key is not None:
+            if provider in self._given:
+                fault = InputFault("api_key", "[masked]", f"is given twice: api_keys names {provider}, too")
+                raise InputError.of("Wrong setting", [fault], provider=provider)
+            self._given[provider] = key
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def get(self, provider: Provider) -> str:
+        """Return a provider's key from here or the environment; empty if there is none."""
+        return (self._given.get(provider.name) or os.environ.get(provider.api_key_env) or "").strip()
+
+    def __repr__(self) -> str:
+        return f"ApiKeys({', '.join(self._given)})"
+
+
+def read_key(provider: Provider, keys: ApiKeys) -> str:
+    """Return a provider's key from the arguments or the environment.
+
+    Raises:
+        MissingAPIKey: there is none.
+        InputError: it is malformed. The error never repeats it.
+    """
+    source = "api_key" if provider.name in keys else provider.api_key_env
+    key = keys.get(provider)
+    if not key:
+        advice = f"Set {provider.api_key_env}, or pass api_key=. Nothing was sent."
+        raise MissingAPIKey(
+            f"No API key for {provider.title}", env=provider.api_key_env, provider=provider.name, advice=advice
+        )
+    if not (key.isascii() and key.isprintable() and " " not in key) or len(key) < 4:
+        del key  # tracebacks may print locals
+        fault = InputFault(source, "[masked]", "must be a key: at least 4 printable ASCII characters without blanks")
+        raise InputError.of(f"Malformed API key for {provider.title}", [fault], provider=provider.name)
+    return key
+
+
+def read_origin(provider: Provider, base_urls: Mapping[str, str], *, allow_http: bool) -> str:
+    """Return a provider's origin from the mapping, the environment, or its own documentation.
+
+    Raises:
+        InputError: it is no origin, or it is plain http to another machine and that is not allowed.
+    """
+    url = base_urls.get(provider.name) or os.environ.get(provider.base_url_env) or provider.origin
+    field = f"base_urls[{provider.name!r}]" if provider.name in base_urls else provider.base_url_env
+    try:
+        parts = urlsplit(url.strip())
+        port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
+    except ValueError:
+        parts, port = urlsplit(""), ""
+    host = parts.hostname
+    plain = (parts.path.strip("/"), parts.query, parts.fragment, parts.username) == ("", "", "", None)
+    if parts.scheme not in ("http", "https") or not host or not plain or not _names_host(host):
+        allowed = f"must be an origin such as {provider.origin}, without a path"
+        fault = InputFault(field, url.rpartition("@")[2], allowed)
+        raise InputError.of("Malformed base URL", [fault], provider=provider.name)
+    if parts.scheme == "http" and not is_loopback(host) and not allow_http:
+        fault = InputFault(field, url, "must be https: over http anyone on the way reads your key (or allow_http=True)")
+        raise InputError.of("Insecure base URL", [fault], provider=provider.name)
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+
+
+_PORTS: Final = {"http": 80, "https": 443}
+"""Ports that go without saying, and that HTTP libraries therefore leave out of an origin."""
+
+
+def _names_host(host: str) -> bool:
+    return host.isascii() and all(char.isalnum() or char in ".-_:" for char in host)

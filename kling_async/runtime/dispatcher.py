@@ -1,0 +1,271 @@
+"""Decide whether a job is new, running or done, and submit, join, resume or replay it.
+
+A client has one dispatcher, and each batch with a journal of its own another one. A job that is running is joined: it
+is submitted once, and each caller waits as long as it likes. With a journal, a known job is resumed: an accepted one is
+polled at the provider that has it, the result of a finished one is replayed, and only what was never sent is submitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+
+from attrs import evolve
+
+from ..journal.resume import ResumeAction, resume_action
+from ..journal.submission import Decision, Submission
+from ..journal.writer import JournalEntry, JournalWriter
+from ..providers import provider_named
+from ..scheduling.priority import BATCH, INTERACTIVE
+from ..scheduling.ticket import Subscription
+from ..types.errors import InputError, InputFault
+from ..types.events import Event, EventKind, Listener
+from ..types.inputs import Input
+from ..types.jobs import Job, fingerprint
+from ..types.prediction import Prediction
+from ..types.status import JobStatus
+from .account import Account, AccountTicket
+from .admission import Admission, AdmissionRules
+from .completion import Completion, prediction_of
+from .registry import Registry
+from .routing import resolved
+from .scheduler import Scheduler
+
+__all__ = ["Dispatcher"]
+
+
+class Dispatcher:
+    """Starts and resumes jobs on a client's provider accounts.
+
+    Args:
+        scheduler: has the accounts.
+        journal: writes the journal; None without one.
+    """
+
+    def __init__(self, *, scheduler: Scheduler, journal: JournalWriter | None = None) -> None:
+        self.scheduler = scheduler
+        self.journal = journal
+        self._running = Registry()
+
+    def reserve_key(self, key: str | None) -> AbstractAsyncContextManager[None]:
+        """Keep other calls from starting the same job, from its admission until it is started."""
+        return self._running.reserve(key or "")
+
+    async def admit(self, job: Job, rules: AdmissionRules, *, shared: bool = True) -> Admission:
+        """Decide what to do about a job.
+
+        Args:
+            job: with a key.
+            rules: those of the client or the batch.
+            shared: whether the key names the job for other calls as well; a generated one, without a journal to keep
+                it, does not.
+
+        Raises:
+            InputError: no provider takes it, or the journal or a running call knows another input under its key.
+            JournalError: the journal cannot be read.
+        """
+        # Running jobs are searched before the journal is read: one may finish meanwhile.
+        joined = self._joined(job, rules) if shared else None
+        if joined is not None:
+            return joined
+        known = None if self.journal is None else await self.journal.find(job.key)
+        if known is None:
+            return self._billable(job, rules, action=ResumeAction.SUBMIT, known=None, shared=shared)
+        same = resolved(job, known.provider)
+        action = resume_action(
+            known, same, resubmit_changed=rules.resubmit_changed, resubmit_failed=rules.resubmit_failed
+        )
+        if action in (ResumeAction.SUBMIT, ResumeAction.RESUBMIT):
+            return self._billable(job, rules, action=action, known=known, shared=shared)
+        if self.journal is not None and action is ResumeAction.REPLAY:
+            self.journal.remember(JournalEntry(self.journal, known))
+        return Admission(job=same, action=action, known=known)
+
+    def _billable(
+        self, job: Job, rules: AdmissionRules, *, action: ResumeAction, known: Submission | None, shared: bool = True
+    ) -> Admission:
+        job = resolved(job, rules.router.select_provider(job).name)
+        return Admission(job=job, action=action, known=known, price=rules.router.max_price(job), shared=shared)
+
+    def _joined(self, job: Job, rules: AdmissionRules) -> Admission | None:
+        """Return the admission of a job that is running; None if it is not."""
+        ticket = self._running.find(job.key)
+        if ticket is None or ticket.job is None:
+            return None
+        known = ticket.entry.submission if isinstance(ticket.entry, JournalEntry) else None
+        job = resolved(job, ticket.job.provider or "")
+        if fingerprint(job.input) != (known.fingerprint if known else fingerprint(ticket.job.input)):
+            if known is not None and ticket.status is JobStatus.ACCEPTED and not ticket.subscriptions:
+                return None  # whether a changed input may be submitted is for the journal to decide
+            fault = InputFault("input", job.input.prompt, "differs from the one that is running under this key")
+            raise InputError.of("Another input is running", [fault], key=job.key, advice=_RUNNING)
+        price = rules.router.max_price(job)
+        return Admission(job=job, action=ResumeAction.ATTACH, known=known, price=price, ticket=ticket)
+
+    def start(self, admission: Admission, subscription: Subscription) -> AccountTicket | None:
+        """Do what was decided about a job, immediately after its admission, and tell a listener of its events.
+
+        Returns:
+            The job's ticket; None for one that has finished before, of which the listener has heard already.
+
+        Raises:
+            InputError: there is no key for its provider.
+            RuntimeError: the client was closed meanwhile.
+        """
+        ticket = admission.ticket
+        if ticket is None and admission.is_billable:
+            return self._submit(admission, subscription)
+        known = admission.known
+        follows = admission.action is ResumeAction.ATTACH and not subscription.only_submit
+        if ticket is None and known is not None and follows:
+            ticket = self._running.find(known.key) or self._resume(admission.job, known, subscription.priority)
+        if ticket is None:
+            self._replay(admission, subscription.listener)
+            return None
+        ticket.account.join(ticket, subscription)
+        return ticket
+
+    def _submit(self, admission: Admission, subscription: Subscription) -> AccountTicket:
+        job, entry = admission.job, None
+        account = self._account(job.provider)
+        if self.journal is not None:
+            before = admission.known if admission.action is ResumeAction.RESUBMIT else None
+            entry = self.journal.new_entry(job, provider=job.provider or "", price=admission.price, after=before)
+        ticket = account.submit(job, subscription, entry=entry)
+        if admission.shared and job.key is not None:
+            self._running.add(job.key, ticket)
+        return ticket
+
+    def _resume(self, job: Job, known: Submission, priority: float) -> AccountTicket | None:
+        """Poll a job that was accepted before; it has no listener yet."""
+        if known.prediction is None or self.journal is None:
+            return None
+        now = self.journal.now()
+        ticket = self._account(known.provider).resume(
+            job,
+            known.prediction,
+            entry=JournalEntry(self.journal, known),
+            priority=priority,
+            age=now - (known.accepted_at or now),
+        )
+        self._running.add(known.key, ticket)
+        return ticket
+
+    def _replay(self, admission: Admission, listener: Listener) -> None:
+        """Tell a listener the recorded result of a job that nothing is done for."""
+        job, known = admission.job, admission.known
+        if known is None:
+            raise RuntimeError("a finished job is in the journal")
+        failed_there = known.prediction is not None and known.status.is_terminal
+        event = Event(
+            kind=EventKind.FINISHED,
+            at=self.scheduler.clock.now(),
+            provider=job.provider or "",
+            key=known.key,
+            status=known.status,
+            previous=JobStatus.PLANNED,
+            prediction=known.prediction,
+            error=None if failed_there else known.error(),
+            prompt=job.input.prompt,
+            replayed=True,
+        )
+        listener(event)
+        self.scheduler.listeners.notify(event)
+
+    def _account(self, provider: str | None) -> Account:
+        return self.scheduler.account(provider_named(provider or ""))
+
+    # Calls that wait.
+
+    async def run(
+        self, job: Job, rules: AdmissionRules, *, wait_for: float, priority: float = BATCH, only_submit: bool = False
+    ) -> Event:
+        """Do what is to be done about a job, and return its last event."""
+        self.scheduler.check_open()
+        completion = Completion()
+        async with self.reserve_key(job.key):
+            admission = await self.admit(job, rules)
+            ticket = self.start(admission, self._subscription(completion, wait_for, priority, only_submit=only_submit))
+        return await self._finish(completion, ticket)
+
+    async def resubmit(
+        self, key: str, input: Input | None, rules: AdmissionRules, journal: JournalWriter, *, wait_for: float
+    ) -> Event:
+        """Submit an unconfirmed job again, and return once it is accepted."""
+        async with self.reserve_key(key):
+            known = await journal.find(key)
+            if known is not None and input is None and not known.input_complete:
+                fault = InputFault("input", None, "is needed: a journal keeps no data URIs and no signed URLs")
+                raise InputError.of("The journal does not hold all of the input", [fault], key=key)
+            known = await journal.resolve(key, Decision.RESUBMITTED)
+            job = known.job() if input is None else evolve(known.job(), input=input)
+            admission = self._billable(job, rules, action=ResumeAction.RESUBMIT, known=known)
+            completion = Completion()
+            ticket = self.start(admission, self._subscription(completion, wait_for, BATCH, only_submit=True))
+        return await self._finish(completion, ticket)
+
+    async def wait(self, prediction: Prediction, *, wait_for: float) -> Event:
+        """Poll a prediction until it is finished; calls that wait for the same one share its polls."""
+        self.scheduler.check_open()
+        entry = None if self.journal is None else await self.journal.entry_for(prediction)
+        completion = Completion()
+        subscription = self._subscription(completion, wait_for, INTERACTIVE)
+        ticket = self._running.find_polled(prediction)
+        if ticket is None and entry is not None and entry.submission.status is JobStatus.ACCEPTED:
+            ticket = self._resume(entry.submission.job(), entry.submission, INTERACTIVE)
+        if ticket is not None:
+            ticket.account.join(ticket, subscription)
+        else:
+            ticket = self._account(prediction.provider).poll(prediction, subscription, entry=entry)
+            self._running.add((prediction.provider, prediction.id), ticket)
+        return await self._finish(completion, ticket)
+
+    async def refresh(self, prediction: Prediction, *, wait_for: float) -> Prediction:
+        """Poll a prediction once, and return it as the provider describes it now."""
+        self.scheduler.check_open()
+        entry = None if self.journal is None else await self.journal.entry_for(prediction)
+        completion = Completion()
+        subscription = self._subscription(completion, wait_for, INTERACTIVE)
+        ticket = self._account(prediction.provider).poll(prediction, subscription, entry=entry, once=True)
+        seen = prediction_of(await self._finish(completion, ticket))
+        return prediction if prediction.status.is_terminal and not seen.status.is_terminal else seen
+
+    def _subscription(
+        self, completion: Completion, wait_for: float, priority: float, *, only_submit: bool = False
+    ) -> Subscription:
+        return Subscription(completion, self.scheduler.clock.now() + wait_for, priority, only_submit)
+
+    async def _finish(self, completion: Completion, ticket: AccountTicket | None) -> Event:
+        try:
+            return await completion.wait(ticket)
+        finally:
+            self.release(ticket)
+
+    # What an earlier run has left.
+
+    def resume(self, accepted: Sequence[Submission], *, priority: float) -> None:
+        """Poll what was accepted in an earlier run, whether or not a call asks for it."""
+        for known in accepted:
+            self._resume(known.job(), known, priority)
+
+    async def unfinished(self, keys: set[str], *, saving: bool) -> list[Admission]:
+        """Return what an earlier run has paid for and not finished, or not saved, beside the jobs of these keys."""
+        if self.journal is None:
+            return []
+        left = [known for known in await self.journal.unfinished(saving=saving) if known.key not in keys]
+        return [
+            Admission(
+                job=known.job(),
+                action=ResumeAction.ATTACH if known.status is JobStatus.ACCEPTED else ResumeAction.REPLAY,
+                known=known,
+            )
+            for known in left
+        ]
+
+    def release(self, ticket: AccountTicket | None) -> None:
+        """Keep no job that has ended: its input, and its reply, may be large."""
+        if ticket is not None:
+            self._running.drop(ticket)
+
+
+_RUNNING = "Nothing was sent for it. Wait until that one is finished, or give this one another key."

@@ -1,0 +1,90 @@
+"""Feed a batch: pull its jobs, name them, admit them, and reserve their price."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from ..scheduling.budget import Budget
+from ..types.errors import InputError, InputFault
+from ..types.inputs import ImageInput, VideoInput
+from ..types.jobs import Job, JobKeyGenerator, Outcome
+from .admission import Admission, AdmissionRules
+from .dispatcher import Dispatcher
+from .job_source import Jobs, iterate_jobs
+from .outcome_queue import OutcomeQueue
+
+__all__ = ["Feeder"]
+
+
+class Feeder:
+    """Turns the jobs of a batch into admissions, as fast as capacity and budget allow.
+
+    Args:
+        jobs: jobs or inputs, from anything that can be iterated over, also asynchronously.
+        dispatcher: admits jobs.
+        rules: by which jobs are admitted.
+        budget: in which the price of a billable job is reserved.
+        delivery: limits how many jobs are open.
+    """
+
+    def __init__(
+        self, jobs: Jobs, *, dispatcher: Dispatcher, rules: AdmissionRules, budget: Budget, outcomes: OutcomeQueue
+    ) -> None:
+        self._jobs = jobs
+        self._dispatcher = dispatcher
+        self._rules = rules
+        self._budget = budget
+        self._outcomes = outcomes
+        self._names = JobKeyGenerator()
+        self._keys: set[str] = set()
+
+    async def pull(self) -> AsyncGenerator[Admission | Outcome]:
+        """Yield an admission for each job, to be started at once, or the outcome of a job that was not admitted.
+
+        Raises:
+            InputError: an item is no job, or a second job has the same key.
+            BudgetExceeded: the budget has no room for a job, and no open job can free any.
+        """
+        async with aclosing(iterate_jobs(self._jobs, clock=self._dispatcher.scheduler.clock)) as items:
+            await self._outcomes.slot()
+            async for item in items:
+                job, shared = self._named(item)
+                async with aclosing(self._admit(job, shared=shared)) as admitted:
+                    async for one in admitted:
+                        yield one
+                await self._outcomes.slot()
+
+    async def unfinished(self, *, saving: bool) -> AsyncGenerator[Admission]:
+        """Yield what an earlier run has paid for and not finished, or not saved, and this batch was not asked for."""
+        for admission in await self._dispatcher.unfinished(self._keys, saving=saving):
+            await self._outcomes.slot()
+            yield admission
+
+    def _named(self, item: object) -> tuple[Job, bool]:
+        """Return a job with a key, and whether the key names it for other calls as well."""
+        if not isinstance(item, (Job, ImageInput, VideoInput)):
+            fault = InputFault("jobs", item, "must be Job, ImageInput or VideoInput")
+            raise InputError.of(f"The item at position {self._outcomes.taken} is not a job", [fault])
+        job = self._names.with_key(item)
+        if job.key in self._keys:
+            raise InputError("A second job has the same key; it was not sent", key=job.key)
+        self._keys.add(job.key or "")
+        # A generated key means something to a journal only.
+        return job, self._dispatcher.journal is not None or (isinstance(item, Job) and item.key is not None)
+
+    async def _admit(self, job: Job, *, shared: bool) -> AsyncGenerator[Admission | Outcome]:
+        """Yield the admission of a job once the budget has room for it, while its key is reserved."""
+        while True:
+            async with self._dispatcher.reserve_key(job.key):
+                try:
+                    admission = await self._dispatcher.admit(job, self._rules, shared=shared)
+                except InputError as error:
+                    yield Outcome(job=job, error=error)
+                    return
+                if not admission.is_billable or self._budget.reserve(admission.price):
+                    yield admission
+                    return
+            if not self._budget.reserved:
+                raise self._budget.exceeded(job.key, admission.price)
+            await self._outcomes.capacity()

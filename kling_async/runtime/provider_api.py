@@ -1,0 +1,104 @@
+"""Submit and poll at one provider: its codec above, the transport below."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from ..providers import Provider
+from ..scheduling.retry import may_have_started
+from ..transport.api import ApiTransport
+from ..types.errors import AnswerLost, KlingError
+from ..types.jobs import Job
+from ..types.prediction import Prediction, Status
+
+__all__ = ["ProviderAPI"]
+
+_log = logging.getLogger(__name__)
+
+_POLL_ADVICE: Final = "The prediction itself goes on at the provider; ask again with client.wait(prediction)."
+_MAX_LOGGED: Final = 100
+"""Unknown status words that are remembered, so that each is logged once."""
+
+
+class ProviderAPI:
+    """One provider, reached through one transport.
+
+    Args:
+        provider: builds requests and parses responses.
+        transport: carries them.
+    """
+
+    def __init__(self, *, provider: Provider, transport: ApiTransport) -> None:
+        self.provider = provider
+        self._transport = transport
+        self._unknown_statuses: set[str] = set()
+
+    async def submit(self, job: Job) -> Prediction:
+        """Submit a job, which the provider's `check` has passed, once, and return its prediction.
+
+        Raises:
+            NotSent: nothing reached the provider.
+            Refused: the provider refused it.
+            AnswerLost: it may have been accepted.
+        """
+        key = job.key
+        try:
+            # The response has no name here: see _drop_traceback.
+            prediction = self.provider.parse_submit(
+                await self._transport.submit(self.provider.build_submit(job.input)), input=job.input, key=key
+            )
+        except KlingError as error:
+            _drop_traceback(error).key = key
+            if isinstance(error, AnswerLost) or not may_have_started(error):
+                raise
+            raise AnswerLost(
+                f"No usable answer came to a submission: {error.message.removeprefix('The provider refused: ')}",
+                provider=self.provider.name,
+                key=key,
+                id=error.id,
+                http_status=error.http_status,
+                excerpt=getattr(error, "excerpt", ""),
+            ) from error
+        self._log_unknown_status(prediction)
+        return prediction
+
+    async def poll(self, prediction: Prediction) -> Prediction:
+        """Poll a prediction once, and return it as the provider describes it now.
+
+        Raises:
+            KlingError: no readable answer came; the prediction itself goes on.
+        """
+        try:
+            seen = self.provider.parse_poll(
+                await self._transport.poll(self.provider.build_poll(prediction)), prediction=prediction
+            )
+        except KlingError as error:
+            _drop_traceback(error).key, error.id = prediction.key, prediction.id
+            # The error's own advice goes first; the advice of its class is for submissions.
+            own = vars(error).get("advice", "")
+            error.may_be_billed, error.advice = True, f"{own} {_POLL_ADVICE}".lstrip()
+            raise
+        self._log_unknown_status(seen)
+        return seen
+
+    async def aclose(self) -> None:
+        """Close the idle connections."""
+        await self._transport.aclose()
+
+    def _log_unknown_status(self, prediction: Prediction) -> None:
+        word = prediction.native_status
+        known = prediction.status is not Status.RUNNING or word.strip().lower() in self.provider.statuses
+        if known or word in self._unknown_statuses or len(self._unknown_statuses) >= _MAX_LOGGED:
+            return
+        self._unknown_statuses.add(word)
+        _log.warning("%s uses an unknown status word %r; treated as still running", self.provider.title, word[:80])
+
+
+def _drop_traceback(error: KlingError) -> KlingError:
+    """Remove an error's traceback and context, which hold the response, of up to 4 MiB, as long as the error is kept.
+
+    The error of a poll is kept until the next one, so an outage with long pages would fill the memory.
+    """
+    error.__context__ = None
+    return error.with_traceback(None)

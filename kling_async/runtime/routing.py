@@ -1,0 +1,55 @@
+"""Choose the provider of a job, and say what the job can cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from attrs import evolve
+
+from ..providers import Provider, provider_named
+from ..providers.selection import accepting
+from ..types.jobs import Job
+from .scheduler import Scheduler
+
+__all__ = ["Router", "resolved"]
+
+
+class Router:
+    """Routes jobs to providers.
+
+    Args:
+        providers: candidates for jobs that name no provider themselves.
+        scheduler: knows the load of each account.
+        prices: US dollars by model, which go before published prices.
+    """
+
+    def __init__(
+        self, *, providers: Sequence[Provider], scheduler: Scheduler, prices: Mapping[str, Decimal] | None = None
+    ) -> None:
+        self._providers = providers
+        self._scheduler = scheduler
+        self._prices = prices or {}
+
+    def candidates(self, job: Job) -> list[Provider]:
+        """Return the providers that accept a job. Raises InputError, the first provider's, if none does."""
+        return accepting(job, self._providers)
+
+    def select_provider(self, job: Job) -> Provider:
+        """Return the least loaded provider among those that take a job. Raises InputError if none does."""
+        return min(self.candidates(job), key=lambda provider: self._scheduler.account(provider).engine.load)
+
+    def max_price(self, job: Job) -> Decimal | None:
+        """Return the most that a job, with provider and model, can cost in US dollars; None where no price is known."""
+        model = job.input.model or ""
+        if model in self._prices:
+            return self._prices[model]
+        # What was accepted in an earlier run may be of a model that the provider does not list any more.
+        spec = provider_named(job.provider or "").models.get(model)
+        price = None if spec is None else spec.price(job.input)
+        return None if price is None else price.high
+
+
+def resolved(job: Job, provider: str) -> Job:
+    """Return a job with a provider, and with the provider's default model if its input names none."""
+    return evolve(job, provider=provider, input=provider_named(provider).resolve(job.input))

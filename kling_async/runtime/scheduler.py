@@ -1,0 +1,149 @@
+"""The accounts of one client, and the learned durations that they share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.lowlevel
+from anyio.lowlevel import EventLoopToken
+
+from ..providers import Provider
+from ..scheduling.engine import Engine
+from ..scheduling.polling.durations import DurationModel
+from ..scheduling.polling.policy import PollPolicy
+from ..system.background import Tasks
+from ..system.clock import Clock
+from ..transport.api import ApiTransport
+from ..transport.connections import HttpTransport, LazySSLContext
+from .account import Account
+from .event_listeners import EventListeners
+from .provider_api import ProviderAPI
+from .settings import Settings
+
+__all__ = ["Scheduler"]
+
+
+class Scheduler:
+    """Opens an account at each provider that is used, and runs them all.
+
+    Args:
+        settings: keys, origins and limits by provider.
+        clock: time and randomness.
+        durations: knows how long each kind of work takes, and learns more.
+        tls: the context for https.
+        shared: a transport of the user's that carries everything, and is closed here.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock,
+        durations: DurationModel,
+        tls: LazySSLContext,
+        shared: HttpTransport | None,
+    ) -> None:
+        self.clock = clock
+        self.durations = durations
+        self.listeners = EventListeners()
+        self.hurried = False
+        """Whether Ctrl-C was pressed twice: closing then waits for requests in flight no longer than a moment."""
+        self._settings = settings
+        self._tls = tls
+        self._shared = shared
+        self._accounts: dict[str, Account] = {}
+        self._tasks: Tasks | None = None
+        self._loop: EventLoopToken | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Run the accounts as long as this is entered.
+
+        At the end no more work is taken, the requests in flight finish, each by its own deadline, and every connection
+        is closed.
+        """
+        self._loop = anyio.lowlevel.current_token()
+        try:
+            # Requests are shielded: only a worker that is idle, or between two requests, is cancelled at the end.
+            async with Tasks() as tasks:
+                self._open(tasks)
+                try:
+                    yield
+                finally:
+                    self._close()
+        finally:
+            for account in self._accounts.values():
+                account.fail_waiters()
+            self.listeners.close()
+            with anyio.CancelScope(shield=True):
+                try:
+                    for account in self._accounts.values():
+                        await account.api.aclose()
+                finally:
+                    if self._shared is not None:
+                        await self._shared.aclose()
+
+    def _open(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        for account in self._accounts.values():
+            account.open(tasks)
+
+    def _close(self) -> None:
+        self._tasks = None
+        for account in self._accounts.values():
+            account.close()
+
+    def cut_off(self) -> None:
+        """End the requests in flight at once, though what they pay for may be lost: a second Ctrl-C asks for that."""
+        for account in self._accounts.values():
+            account.cut_off()
+
+    def account(self, provider: Provider) -> Account:
+        """Return the account at a provider.
+
+        Raises:
+            InputError: there is no key for it.
+            RuntimeError: the client was opened in another event loop.
+        """
+        if self._tasks is not None:
+            self._check_loop()
+        account = self._accounts.get(provider.name)
+        if account is None:
+            account = self._accounts[provider.name] = self._connect(provider)
+            if self._tasks is not None:
+                account.open(self._tasks)
+        return account
+
+    def _connect(self, provider: Provider) -> Account:
+        limits = self._settings.limits(provider)
+        transport = ApiTransport(
+            provider=provider.name,
+            credential=self._settings.credential(provider),
+            timeout=self._settings.request_timeout,
+            tls=self._tls,
+            submit_connections=limits.max_submitting,
+            shared=self._shared,
+            clock=self.clock,
+        )
+        polling = PollPolicy(self.durations, random=self.clock.random)
+        engine = Engine(provider=provider.name, limits=limits, polling=polling, random=self.clock.random)
+        api = ProviderAPI(provider=provider, transport=transport)
+        return Account(
+            engine=engine,
+            api=api,
+            clock=self.clock,
+            listeners=self.listeners,
+            max_submitting=limits.max_submitting,
+        )
+
+    def check_open(self) -> None:
+        """Raise RuntimeError if the client is not open, or was opened in another event loop."""
+        if self._tasks is None:
+            raise RuntimeError("The client is not open: use it inside `async with Client() as client:`")
+        self._check_loop()
+
+    def _check_loop(self) -> None:
+        if self._loop != anyio.lowlevel.current_token():
+            raise RuntimeError("The client belongs to another event loop: make one in each")

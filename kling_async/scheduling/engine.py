@@ -1,0 +1,245 @@
+"""The engine of one provider account: which job to submit or poll next, and what follows from each result.
+
+Theory of operation. A job is a `Ticket` whose status changes by the table `TRANSITIONS` and in no other way. Idle
+workers ask for one action at a time (`take_submit`, `take_poll`) and report its result (`submitted`, `polled`), which
+yields events. All are plain functions of the tickets, the present time and a random number, with no task, clock or
+lock. `Submissions` holds the queued jobs and `PollPolicy` the predictions to poll; each has a rate limiter of its own,
+so that neither starves the other. `Listeners` has the rules for jobs with several listeners.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from attrs import evolve
+
+from ..types.errors import KlingError, RateLimited
+from ..types.events import EventKind, Listener
+from ..types.limits import Limits
+from ..types.prediction import Prediction
+from ..types.status import JobStatus
+from .deadlines import Deadlines
+from .listeners import Listeners
+from .notifications import Delivery, Notifier
+from .polling.policy import PollPolicy
+from .priority import DETACHED_SECONDS
+from .rate_limit import RateLimiter
+from .retry import backoff_delay, may_retry_poll
+from .submissions import Submissions
+from .ticket import Subscription, Ticket
+from .transitions import Trigger, transition
+
+__all__ = ["Engine"]
+
+_POLL_BURST: Final = 4
+"""Polls that may leave at once after a silence, so that those due together need not wait for each other."""
+_PRICE_INTERVAL: Final = 0.01
+"""Seconds between two changes of the shadow price where polls have no rate limit to set the pace."""
+_GRACE: Final = 0.5
+"""Seconds after which the deadline of a job that is being submitted is checked again."""
+
+
+class Engine:
+    """Decides for the jobs of one provider account.
+
+    Args:
+        provider: the name of the account's provider.
+        limits: how fast requests may leave, and how much may be open.
+        polling: says when to poll which prediction.
+        random: returns numbers drawn evenly from 0 up to 1.
+    """
+
+    def __init__(self, *, provider: str, limits: Limits, polling: PollPolicy, random: Callable[[], float]) -> None:
+        self.provider = provider
+        self._polls = RateLimiter(per_second=limits.poll_per_second, burst=_POLL_BURST)
+        self._polling = polling
+        self._deadlines = Deadlines()
+        self._notifier = Notifier(provider)
+        self._listeners = Listeners(
+            provider=provider, notifier=self._notifier, deadlines=self._deadlines, polling=polling
+        )
+        self._submissions = Submissions(
+            limits=limits, notifier=self._notifier, listeners=self._listeners, random=random
+        )
+        self.slots = self._submissions.slots
+        self._random = random
+
+    @property
+    def load(self) -> float:
+        """The slots in use and the jobs queued, as a share of the slots where these are limited."""
+        return (self.slots.in_use + len(self._submissions)) / (self.slots.limit or 1000)
+
+    # New jobs and their listeners.
+
+    def add(self, ticket: Ticket) -> None:
+        """Queue a job to be submitted."""
+        self._submissions.add(ticket)
+        self._deadlines.add(ticket, ticket.deadline)
+
+    def restore(self, ticket: Ticket, prediction: Prediction, *, now: float, age: float = 0.0) -> None:
+        """Add a prediction that was accepted before, `age` seconds ago as far as is known."""
+        ticket.status = JobStatus.ACCEPTED
+        ticket.prediction = _without_raw(prediction)
+        ticket.accepted_at = now - age
+        self.slots.acquire(ticket.slots)
+        self._deadlines.add(ticket, now + DETACHED_SECONDS if ticket.listener is None else ticket.deadline)
+        if ticket.single_poll:
+            ticket.poll_at = now
+            self._polling.requeue(ticket)
+        else:
+            self._polling.add(ticket)
+
+    def join(self, ticket: Ticket, subscription: Subscription, *, now: float) -> Iterator[Delivery]:
+        """Attach one more listener to a job that is not closed, and notify it at once of the job's progress."""
+        return self._listeners.join(ticket, subscription, now=now)
+
+    def detach(self, ticket: Ticket, listener: Listener, *, now: float) -> Iterator[Delivery]:
+        """Detach a listener; it receives nothing more."""
+        return self._listeners.detach(ticket, listener, now=now)
+
+    def withdraw(self, ticket: Ticket, listener: Listener, *, now: float) -> Iterator[Delivery]:
+        """Detach a listener from a job that is still queued, with a final event."""
+        return self._listeners.withdraw(ticket, listener, now=now)
+
+    def reject_queued(self, now: float) -> Iterator[Delivery]:
+        """Drop the queued jobs while the account is blocked, each with the provider's refusal."""
+        return self._submissions.reject_queued(now)
+
+    # The next action.
+
+    def take_submit(self, now: float) -> Ticket | None:
+        """Return a job to submit now, or None."""
+        return self._submissions.take(now)
+
+    def take_poll(self, now: float) -> Ticket | None:
+        """Return a job to poll now, or None."""
+        if self._polls.ready_at(now) > now:
+            return None
+        ticket = self._polling.take(now)
+        if ticket is not None:
+            self._polls.consume(now)
+        return ticket
+
+    def submit_at(self, now: float) -> float:
+        """Return the time at which to ask `take_submit` again; infinity if only a result or a new job changes that."""
+        return self._submissions.ready_at(now)
+
+    def poll_at(self, now: float) -> float:
+        """Return the time at which to ask `take_poll` again; infinity if only a result or a new job changes that."""
+        at = self._polling.wake_at(now, token_seconds=max(self._polls.interval, _PRICE_INTERVAL))
+        return math.inf if at is None else max(at, self._polls.ready_at(now))
+
+    def deadline_at(self) -> float:
+        """Return the time at which to call `expire`."""
+        return self._deadlines.next_at()
+
+    # Results of submissions.
+
+    def sending(self, ticket: Ticket, now: float) -> Iterator[Delivery]:
+        """Report that a submission is on its way."""
+        ticket.previous = JobStatus.SUBMITTING
+        yield from self._notifier.to_all(EventKind.SUBMITTED, ticket, now)
+
+    def submitted(
+        self, ticket: Ticket, result: Prediction | KlingError, *, sent_at: float, now: float
+    ) -> Iterator[Delivery]:
+        """Report the result of a submission. An answer that leaves its arrival unknown must be an `AnswerLost`."""
+        if isinstance(result, KlingError):
+            yield from self._submissions.failed(ticket, result, sent_at=sent_at, now=now)
+            return
+        self._submissions.accepted(ticket)
+        ticket.failures, ticket.last_error = 0, None
+        ticket.accepted_at, ticket.prediction = now, _without_raw(result)
+        yield from self._notifier.to_all(EventKind.ACCEPTED, ticket, now)
+        if result.status.is_terminal or ticket.only_submit:
+            yield from self._end(ticket, result, now)
+            return
+        self._polling.add(ticket)
+        yield from self._listeners.release_accepted(ticket, now)
+
+    # Results of polls.
+
+    def polled(
+        self, ticket: Ticket, result: Prediction | KlingError, *, asked_at: float, now: float
+    ) -> Iterator[Delivery]:
+        """Report the result of a poll."""
+        if ticket.closed:
+            return  # it was dropped while the poll was in flight
+        ticket.poll_at = None
+        if isinstance(result, KlingError):
+            yield from self._poll_failed(ticket, result, sent_at=asked_at, now=now)
+            return
+        ticket.failures, ticket.last_error = 0, None
+        if result.status.is_terminal or ticket.single_poll:
+            if not ticket.single_poll:
+                self._polling.completed(ticket, result, now=now)
+            yield from self._end(ticket, result, now)
+            return
+        transition(ticket, Trigger.STILL_RUNNING)
+        changed = ticket.prediction is None or result.native_status != ticket.prediction.native_status
+        self._polling.still_running(ticket, asked_at=asked_at)
+        if changed:
+            ticket.prediction = _without_raw(result)
+            yield from self._notifier.to_all(EventKind.STATUS, ticket, now)
+
+    def _poll_failed(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
+        if not may_retry_poll(error, age=now - ticket.accepted_at):
+            self._drop(ticket)
+            yield from self._notifier.finish(ticket, now, error=error)
+            return
+        ticket.failures, ticket.last_error = ticket.failures + 1, error
+        delay = backoff_delay(error, failures=ticket.failures, random=self._random())
+        if isinstance(error, RateLimited):
+            # A 429 to a poll means too many requests of any kind, so submissions pause, too. After a 429 to a
+            # submission polls continue, since they free slots.
+            self._polls.pause_until(now + delay, now=now, sent_at=sent_at)
+            self._submissions.pause_until(now + delay, now=now, sent_at=sent_at)
+            ticket.poll_at = now + delay if ticket.single_poll else None
+            yield from self._notifier.to_all(EventKind.THROTTLED, ticket, now, error=error, retry_in=delay)
+        else:
+            ticket.poll_at = now + delay
+            yield from self._notifier.to_all(EventKind.POLL_ERROR, ticket, now, error=error)
+        self._polling.requeue(ticket)
+
+    # The end of a job.
+
+    def _end(self, ticket: Ticket, prediction: Prediction, now: float) -> Iterator[Delivery]:
+        # A job that is polled once, or only submitted, may still be running.
+        finished = prediction.status.is_terminal
+        transition(ticket, Trigger(prediction.status.value) if finished else Trigger.DROPPED)
+        self.slots.release(ticket.slots)
+        ticket.prediction = prediction
+        yield from self._notifier.finish(ticket, now)
+
+    def _drop(self, ticket: Ticket) -> None:
+        """Stop polling an accepted job, and give its slots back."""
+        transition(ticket, Trigger.DROPPED)
+        self.slots.release(ticket.slots)
+        if not ticket.single_poll:
+            self._polling.discard(ticket)
+
+    def expire(self, now: float) -> Iterator[Delivery]:
+        """Detach the listeners whose deadline has passed; an accepted job is polled for the others, and for a while."""
+        while (ticket := self._deadlines.take(now)) is not None:
+            if ticket.status is JobStatus.SUBMITTING:
+                # A submission in flight is not given up: its listeners learn first whether it was accepted.
+                self._deadlines.add(ticket, now + _GRACE)
+            elif ticket.listener is None:
+                self._drop(ticket)
+            else:
+                yield from self._listeners.release_expired(ticket, now)
+
+    def close(self, now: float) -> Iterator[Delivery]:
+        """Detach all listeners, since the client is closed; accepted jobs continue at the provider."""
+        for ticket in self._deadlines.pending():
+            if ticket.listener is not None:
+                if ticket.queued:
+                    transition(ticket, Trigger.DROPPED)
+                yield from self._notifier.finish(ticket, now, error=self._notifier.closed_error(ticket, now))
+
+
+def _without_raw(prediction: Prediction) -> Prediction:
+    """Drop the raw reply of a running prediction: a hundred thousand of them would fill the memory."""
+    return prediction if prediction.status.is_terminal else evolve(prediction, raw=None)

@@ -1,0 +1,1 @@
+"""Decide when to poll which prediction, from durations that are learned while working."""

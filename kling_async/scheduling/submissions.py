@@ -1,0 +1,143 @@
+"""The submissions of one provider account: which job is submitted next, and what follows if one fails."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+from ..types.errors import AnswerLost, KlingError, RateLimited
+from ..types.events import EventKind
+from ..types.limits import Limits
+from ..types.status import ACCOUNT_ERRORS, is_deferred
+from .breaker import AccountBlock, CircuitBreaker
+from .listeners import Listeners
+from .notifications import Delivery, Notifier, copy_error
+from .retry import backoff_delay, max_submit_attempts
+from .submit_queue import SubmitQueue
+from .ticket import Ticket
+from .transitions import Trigger, transition
+
+__all__ = ["Submissions"]
+
+
+class Submissions:
+    """Submits the queued jobs of one account, and retries those that certainly did not start.
+
+    Args:
+        limits: how fast submissions may leave, and how many slots there are.
+        notifier: makes the events.
+        listeners: the listeners of the jobs, one of which must pay.
+        random: returns numbers drawn evenly from 0 up to 1.
+
+    Attributes:
+        slots: occupied by the jobs that are being submitted or running.
+    """
+
+    def __init__(
+        self, *, limits: Limits, notifier: Notifier, listeners: Listeners, random: Callable[[], float]
+    ) -> None:
+        self._queue = SubmitQueue(limits)
+        self.slots = self._queue.slots
+        self._notifier = notifier
+        self._listeners = listeners
+        self._random = random
+        self._breaker = CircuitBreaker(random=random)
+        self._block = AccountBlock()
+        self._rate_limited = 0
+        """Submissions answered with 429 since the last acceptance."""
+
+    def __len__(self) -> int:
+        """Return the number of queued jobs."""
+        return len(self._queue)
+
+    def add(self, ticket: Ticket) -> None:
+        """Queue a job."""
+        self._queue.add(ticket)
+
+    def take(self, now: float) -> Ticket | None:
+        """Return a job to submit now, or None."""
+        ticket = self._queue.take(now) if self._breaker.permits else None
+        if ticket is not None:
+            self._breaker.submission_started()
+            transition(ticket, Trigger.TAKEN)
+        return ticket
+
+    def ready_at(self, now: float) -> float:
+        """Return the time at which to `take` again; infinity if only a result or a new job changes that."""
+        return self._queue.ready_at(now) if self._breaker.permits else math.inf
+
+    def pause_until(self, at: float, *, now: float, sent_at: float) -> None:
+        """Submit no job before a time, after a 429 to a request that was sent at `sent_at`."""
+        self._queue.pause_until(at, now=now, sent_at=sent_at)
+
+    def accepted(self, ticket: Ticket) -> None:
+        """Record that a submission was accepted."""
+        self._breaker.submission_ended()
+        transition(ticket, Trigger.ACCEPTED)
+        self._breaker.record_acceptance()
+        self._rate_limited = 0
+
+    def failed(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
+        """Requeue a job whose submission failed, or close it."""
+        self._breaker.submission_ended()
+        retry_at = self._retry_at(ticket, error, now)
+        if retry_at is not None:
+            transition(ticket, Trigger.REQUEUED)
+            yield from self._requeue(ticket, error, retry_at, sent_at=sent_at, now=now)
+            yield from self._listeners.require_payer(ticket, now)
+            yield from self.reject_queued(now)
+            return
+        self.slots.release(ticket.slots)
+        transition(ticket, _final_trigger(error))
+        if isinstance(error, AnswerLost):
+            resume_at = self._breaker.record_lost_answer(error, now=now)
+            if resume_at is not None:
+                self._queue.pause_until(resume_at, now=now, sent_at=sent_at)
+        yield from self._notifier.finish(ticket, now, error=error)
+        if isinstance(error, ACCOUNT_ERRORS):
+            self._block.block(error, now=now)
+            yield from self.reject_queued(now)
+
+    def _retry_at(self, ticket: Ticket, error: KlingError, now: float) -> float | None:
+        """Count a failed attempt; return the time of the next one, or None if there is none."""
+        # While our own predictions are running they may be what the provider has too many of: that passes.
+        if not isinstance(error, RateLimited) or self.slots.in_use <= ticket.slots:
+            ticket.failures += 1
+        if ticket.failures >= max_submit_attempts(error) or ticket.listener is None:
+            return None
+        ticket.last_error = error
+        self._rate_limited += isinstance(error, RateLimited)
+        failures = max(ticket.failures, self._rate_limited, 1)
+        retry_at = now + backoff_delay(error, failures=failures, random=self._random())
+        latest = max(subscription.deadline for subscription in ticket.subscriptions)
+        return retry_at if retry_at <= latest else None
+
+    def _requeue(
+        self, ticket: Ticket, error: KlingError, retry_at: float, *, sent_at: float, now: float
+    ) -> Iterator[Delivery]:
+        if isinstance(error, RateLimited):
+            self._queue.requeue(ticket)
+            self._queue.pause_until(retry_at, now=now, sent_at=sent_at)
+            kind = EventKind.THROTTLED
+        else:
+            self._queue.requeue_at(ticket, retry_at)
+            kind = EventKind.NOT_SENT
+        yield from self._notifier.to_all(kind, ticket, now, error=error, retry_in=retry_at - now)
+
+    def reject_queued(self, now: float) -> Iterator[Delivery]:
+        """Drop the queued jobs while the account is blocked, each with the provider's refusal."""
+        refusal = self._block.error_at(now)
+        if refusal is None:
+            return
+        for ticket in self._queue.drain():
+            transition(ticket, Trigger.DROPPED)
+            error = copy_error(refusal)
+            error.key = ticket.key
+            yield from self._notifier.finish(ticket, now, error=error)
+
+
+def _final_trigger(error: KlingError) -> Trigger:
+    """Return the trigger of a submission that ends with this error; its type says whether it may have started."""
+    if isinstance(error, AnswerLost):
+        return Trigger.ANSWER_LOST
+    return Trigger.DEFERRED if is_deferred(error) else Trigger.REFUSED

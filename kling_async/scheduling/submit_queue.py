@@ -1,0 +1,82 @@
+"""Jobs that wait to be submitted: first in, first out, held back by slots and by a rate limiter."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Iterator
+from itertools import count
+
+from ..types.limits import Limits
+from .rate_limit import RateLimiter
+from .slots import Slots
+from .ticket import Ticket
+
+__all__ = ["SubmitQueue"]
+
+
+class SubmitQueue:
+    """The submit queue of one account.
+
+    A job that does not fit into the free slots blocks the jobs behind it: if they could overtake it, it might wait
+    forever.
+
+    Attributes:
+        slots: occupied by the jobs that have left the queue and have not finished.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.slots = Slots(limits.max_open)
+        self._limiter = RateLimiter(per_second=limits.submit_per_second, burst=limits.submit_burst)
+        self._ready: deque[Ticket] = deque()
+        self._delayed: list[tuple[float, int, Ticket]] = []
+        self._sequence = count()
+
+    def __len__(self) -> int:
+        return len(self._ready) + len(self._delayed)
+
+    def add(self, ticket: Ticket) -> None:
+        """Append a job."""
+        self._ready.append(ticket)
+
+    def requeue(self, ticket: Ticket) -> None:
+        """Put a job back at the head, and release its slots."""
+        self.slots.release(ticket.slots)
+        self._ready.appendleft(ticket)
+
+    def requeue_at(self, ticket: Ticket, at: float) -> None:
+        """Put a job back at the head from a time on, and release its slots now."""
+        self.slots.release(ticket.slots)
+        heapq.heappush(self._delayed, (at, next(self._sequence), ticket))
+
+    def take(self, now: float) -> Ticket | None:
+        """Remove and return the next job, and acquire its slots; None if no job may leave yet."""
+        while self._delayed and self._delayed[0][0] <= now:
+            self._ready.appendleft(heapq.heappop(self._delayed)[2])
+        if self.ready_at(now) > now:
+            return None
+        ticket = self._ready.popleft()
+        self._limiter.consume(now)
+        self.slots.acquire(ticket.slots)
+        return ticket
+
+    def ready_at(self, now: float) -> float:
+        """Return the time at which a job may leave; infinity if only a change, such as a free slot, makes that so."""
+        while self._ready and not self._ready[0].queued:
+            self._ready.popleft()
+        at = self._delayed[0][0] if self._delayed else math.inf
+        if self._ready and self.slots.fits(self._ready[0].slots):
+            at = min(at, self._limiter.ready_at(now))
+        return at
+
+    def pause_until(self, at: float, *, now: float, sent_at: float) -> None:
+        """Let no job leave before a time, after a 429 to a submission that was sent at `sent_at`."""
+        self._limiter.pause_until(at, now=now, sent_at=sent_at)
+
+    def drain(self) -> Iterator[Ticket]:
+        """Remove and yield all queued jobs."""
+        while self._ready or self._delayed:
+            ticket = self._ready.popleft() if self._ready else heapq.heappop(self._delayed)[2]
+            if ticket.queued:
+                yield ticket

@@ -1,0 +1,211 @@
+"""Handles requests: the order in which a provider checks, charges and fails. Pure: time comes with the request."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from math import ceil
+from typing import TypedDict, Unpack
+
+from attrs import evolve, frozen
+
+from ...types.prediction import Json
+from .apiinone import Apiinone
+from .faults import FAULTS, Fault, FaultStage
+from .files import apply_file_fault, is_expired, serve, task_id_of, url_of
+from .gptproto import Gptproto
+from .http import Delivery, Request, Response, html_response, json_response, parse_json, text_response
+from .ledger import Kind, LoggedRequest
+from .media import Assets
+from .pages import index_page, ledger_page
+from .parameters import Invalid
+from .state import Sandbox
+from .tasks import Phase, Task
+from .wire import Route, TaskView, WireFormat
+
+__all__ = ["RequestHandler"]
+
+_WIRES: tuple[WireFormat, ...] = (Gptproto(), Apiinone())
+_FAULT_HEADER = "x-sandbox-fault"
+_PAGES: Mapping[str, tuple[int, str]] = {
+    "error_502": (502, "Bad Gateway"),
+    "error_504": (504, "Gateway Time-out"),
+    "html": (200, "Please sign in"),
+}
+_GARBLED_BYTES = 8
+"""Bytes of JSON that a garbled response keeps: too few to hold an id."""
+
+
+class _LogFields(TypedDict, total=False):
+    provider: str
+    fault: str | None
+    prompt: str
+    id: str
+    sent: Json
+
+
+@frozen
+class RequestHandler:
+    """Handles the requests to one sandbox."""
+
+    sandbox: Sandbox
+    assets: Assets
+
+    def handle(self, request: Request) -> Response:
+        """Return the response to a request, and log the request."""
+        self.sandbox.settle(now=request.now)
+        for wire in _WIRES:
+            if route := wire.route(request):
+                if request.method != route.method:
+                    return self._log_request(
+                        "other", request, html_response(405, "Method Not Allowed"), provider=wire.name
+                    )
+                handle = self._submit if route.kind == "submit" else self._poll
+                return handle(wire, route, request)
+        if request.method in {"GET", "HEAD"}:
+            if request.path.startswith("/files/"):
+                return self._download(request)
+            if request.path == "/":
+                return self._log_request("other", request, index_page(request.origin))
+            if request.path == "/sandbox/ledger":
+                return self._log_request("other", request, ledger_page(self.sandbox))
+        return self._log_request("other", request, html_response(404, "Not Found"))
+
+    def _submit(self, wire: WireFormat, route: Route, request: Request) -> Response:
+        fields: _LogFields = {"provider": wire.name}
+        response = self._reject(wire, FaultStage.SUBMIT, request) or self._accept(wire, route, request, fields)
+        return self._log_request("submit", request, response, **fields)
+
+    def _accept(self, wire: WireFormat, route: Route, request: Request, fields: _LogFields) -> Response:
+        try:
+            body = parse_json(request.body)
+        except (ValueError, RecursionError):
+            return wire.refuse("bad_request", "The body is not JSON")
+        if not isinstance(body, Mapping):
+            return wire.refuse("bad_request", "The body is not a JSON object")
+        fields["sent"] = body
+        prompt = body.get("prompt")
+        fields["prompt"] = prompt if isinstance(prompt, str) else ""
+        try:
+            fault, task_faults = self._next_fault(FaultStage.SUBMIT, request, fields)
+            if fault and not FAULTS[fault.name].billed:
+                return self._apply_fault(fault.name, Response(status=200), wire)
+            spec = wire.read(route, body, self.sandbox)
+        except (Invalid, ValueError) as error:
+            return wire.refuse("bad_request", str(error))
+        fields["prompt"] = spec.prompt
+        if spec.price > self.sandbox.balance:
+            return wire.refuse("no_balance")
+        if self.sandbox.is_full(now=request.now):
+            return self._apply_fault("rate_limited", Response(status=200), wire)
+        task = self.sandbox.accept(spec, now=request.now, utc=request.utc, faults=task_faults, answered=fault is None)
+        fields["id"] = task.id
+        response = self._wait_for_result(wire, task, request) if spec.sync else wire.accept(task, request, self.sandbox)
+        return self._apply_fault(fault.name, response, wire) if fault else response
+
+    def _wait_for_result(self, wire: WireFormat, task: Task, request: Request) -> Response:
+        latest = request.now + self.sandbox.sync_seconds
+        if task.done_at > latest:
+            late = wire.report(TaskView(task=task, now=latest, late=True), request, self.sandbox)
+            return evolve(late, at=latest)
+        return evolve(self._report(wire, task, request, now=task.done_at), at=task.done_at)
+
+    def _poll(self, wire: WireFormat, route: Route, request: Request) -> Response:
+        fields: _LogFields = {"provider": wire.name, "id": route.id}
+        task = self.sandbox.tasks.get(route.id)
+        if task and task.spec.provider != wire.name:
+            task = None
+        fields["prompt"] = task.spec.prompt if task else ""
+        response = self._reject(wire, FaultStage.POLL, request)
+        if response is None:
+            response = self._report(wire, task, request, now=request.now) if task else wire.refuse("not_found")
+            try:
+                fault, _ = self._next_fault(FaultStage.POLL, request, fields)
+                response = self._apply_fault(fault.name.removeprefix("poll_"), response, wire) if fault else response
+            except ValueError as error:
+                response = wire.refuse("bad_request", str(error))
+        return self._log_request("poll", request, response, **fields)
+
+    def _download(self, request: Request) -> Response:
+        fields: _LogFields = {"id": task_id_of(request.path)}
+        name = request.path.removeprefix("/files/")
+        task = self.sandbox.tasks.get(fields["id"])
+        if task is None or name not in task.files or task.phase(request.now) is not Phase.COMPLETED:
+            return self._log_request("download", request, html_response(404, "Not Found"), **fields)
+        fields["prompt"] = task.spec.prompt
+        try:
+            fault, _ = self._next_fault(FaultStage.FILE, request, fields)
+        except ValueError as error:
+            return self._log_request("download", request, text_response(f"{error}\n", status=400), **fields)
+        if is_expired(task, request, output_ttl=self.sandbox.output_ttl):
+            return self._log_request("download", request, text_response("The URL has expired.\n", status=410), **fields)
+        media_type, content = self.assets.render(task, name)
+        response = serve(request, media_type=media_type, content=content, changed_at=task.done_utc)
+        if fault:
+            response = apply_file_fault(
+                fault.name.removeprefix("file_"), response, retry_after=self.sandbox.retry_after
+            )
+        return self._log_request("download", request, response, **fields)
+
+    def _reject(self, wire: WireFormat, stage: FaultStage, request: Request) -> Response | None:
+        if wire.key_of(request.headers.get("authorization", "")) != self.sandbox.key:
+            return wire.refuse("unauthorized")
+        wait = self.sandbox.wait_for(stage, now=request.now)
+        return _with_fault("rate_limited", Response(status=200), wire, retry_after=str(ceil(wait))) if wait else None
+
+    def _next_fault(
+        self, stage: FaultStage, request: Request, fields: _LogFields
+    ) -> tuple[Fault | None, dict[str, str | None]]:
+        header = request.headers.get(_FAULT_HEADER, "")
+        fault, task_faults = self.sandbox.fault_injector.next_fault(
+            stage, prompt=fields.get("prompt", ""), header=header
+        )
+        fields["fault"] = fault.name if fault else None
+        return fault, task_faults
+
+    def _report(self, wire: WireFormat, task: Task, request: Request, *, now: float) -> Response:
+        outputs: list[str] = []
+        if task.phase(now) is Phase.COMPLETED:
+            for name in task.files:
+                if task.spec.base64:
+                    outputs.append(b64encode(self.assets.render(task, name)[1]).decode())
+                else:
+                    ttl = self.sandbox.output_ttl
+                    outputs.append(url_of(name, task, origin=request.origin, now=now, output_ttl=ttl))
+        return wire.report(TaskView(task=task, now=now, outputs=outputs), request, self.sandbox)
+
+    def _apply_fault(self, name: str, response: Response, wire: WireFormat) -> Response:
+        return _with_fault(name, response, wire, retry_after=self.sandbox.retry_after)
+
+    def _log_request(self, kind: Kind, request: Request, response: Response, **fields: Unpack[_LogFields]) -> Response:
+        status = response.status if response.delivery is Delivery.COMPLETE else None
+        with_key = "authorization" in request.headers
+        logged = LoggedRequest(
+            kind=kind,
+            at=request.now,
+            method=request.method,
+            path=request.path,
+            status=status,
+            with_key=with_key,
+            **fields,
+        )
+        self.sandbox.ledger.log_request(logged)
+        return response
+
+
+def _with_fault(name: str, good: Response, wire: WireFormat, *, retry_after: str | None) -> Response:
+    """Return the response in place of a good one; a fault of a poll is named without ``poll_``."""
+    if name in {"lost", "dropped"}:
+        return evolve(good, body=b"", delivery=Delivery.CUT)
+    if name == "hang":
+        return evolve(good, delivery=Delivery.NEVER)
+    if name == "garbled":
+        return evolve(good, body=good.body[:_GARBLED_BYTES])
+    if name == "no_id":
+        return json_response(wire.without_id(parse_json(good.body)))
+    if name in _PAGES:
+        return html_response(*_PAGES[name])
+    refusal = wire.refuse(name)
+    if name == "rate_limited" and retry_after is not None:
+        return evolve(refusal, headers={**refusal.headers, "retry-after": retry_after})
+    return refusal

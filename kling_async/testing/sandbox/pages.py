@@ -1,0 +1,50 @@
+"""The sandbox's own pages: an index, and the ledger."""
+
+from __future__ import annotations
+
+from ...types.prediction import Json
+from .http import Response, json_response, text_response
+from .state import Sandbox
+
+__all__ = ["index_page", "ledger_page"]
+
+
+def index_page(origin: str) -> Response:
+    """Return the index page: a description and the routes."""
+    return text_response(
+        "This is the sandbox of kling_async. It emulates GPTProto and API in One. Nothing here costs money.\n\n"
+        f"GPTProto    POST {origin}/api/v3/kwaivgi/{{model}}/{{scene}}\n"
+        f"            GET  {origin}/api/v3/predictions/{{id}}/result\n"
+        f"API in One  POST {origin}/api/v1/images/generations\n"
+        f"            POST {origin}/api/v1/videos/generations\n"
+        f"            GET  {origin}/api/v1/tasks/{{task_id}}\n"
+        f"Ledger      GET  {origin}/sandbox/ledger\n"
+    )
+
+
+def ledger_page(sandbox: Sandbox) -> Response:
+    """Return the ledger as JSON; money is in strings, in US dollars."""
+    entries: list[Json] = [
+        {
+            "id": entry.id,
+            "provider": entry.provider,
+            "model": entry.model,
+            "prompt": entry.prompt,
+            "at": entry.at,
+            "amount": str(entry.amount),
+            "answered": entry.answered,
+            "refunded": entry.refunded,
+        }
+        for entry in sandbox.entries
+    ]
+    return json_response(
+        {
+            "balance": str(sandbox.balance),
+            "spent": str(sandbox.spent),
+            "billed": sandbox.billed(),
+            "submits": sandbox.submits,
+            "polls": sandbox.polls,
+            "downloads": sandbox.downloads,
+            "entries": entries,
+        }
+    )

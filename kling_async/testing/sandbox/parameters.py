@@ -1,0 +1,122 @@
+"""Reads the parameters of a request, and collects their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+
+from ...types.prediction import Json
+
+__all__ = ["Invalid", "ParameterReader"]
+
+
+class Invalid(Exception):
+    """Invalid parameters; the text names each, and what is allowed."""
+
+
+class ParameterReader:
+    """Reads a JSON object name by name. Nothing is coerced: a number in a string is a string."""
+
+    def __init__(self, body: Mapping[str, Json]) -> None:
+        self.body = body
+        self.errors: list[str] = []
+        self._known: set[str] = set()
+
+    def _get(self, name: str) -> Json:
+        self._known.add(name)
+        return self.body.get(name)
+
+    def add_error(self, error: str) -> None:
+        """Add an error."""
+        self.errors.append(error)
+
+    def string(self, name: str, *, required: bool = False, min_length: int = 1, max_length: int | None = None) -> str:
+        """Read a string."""
+        value = self._get(name)
+        if value is None:
+            if required:
+                self.add_error(f"{name} is required")
+            return ""
+        if not isinstance(value, str):
+            self.add_error(f"{name} must be a string")
+            return ""
+        if len(value.strip()) < min_length or (max_length is not None and len(value) > max_length):
+            self.add_error(f"{name} must have {min_length} to {max_length or 'any number of'} characters")
+        return value
+
+    def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
+        """Read one of the allowed strings."""
+        value = self._get(name)
+        if value is None:
+            return default
+        if not isinstance(value, str) or value not in allowed:
+            self.add_error(f"{name} must be one of {', '.join(allowed)}")
+            return default
+        return value
+
+    def integer(self, name: str, allowed: Container[int], default: int, *, expected: str) -> int:
+        """Read an integer; `expected` is the text for what is allowed."""
+        value = self._get(name)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
+            self.add_error(f"{name} must be {expected}")
+            return default
+        return value
+
+    def check_fraction(self, name: str) -> None:
+        """Check a number from 0 to 1."""
+        value = self._get(name)
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1
+        ):
+            self.add_error(f"{name} must be a number from 0 to 1")
+
+    def boolean(self, name: str, *, default: bool) -> bool:
+        """Read true or false."""
+        value = self._get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            self.add_error(f"{name} must be true or false")
+            return default
+        return value
+
+    def url(self, name: str, *, required: bool = False) -> str:
+        """Read an http or https URL."""
+        value = self.string(name, required=required)
+        if value and not _is_url(value):
+            self.add_error(f"{name} must be an http or https URL")
+        return value
+
+    def urls(self, name: str, *, max_items: int, suffix: str = "") -> list[str]:
+        """Read an array of URLs; `suffix` is appended to the error about `max_items`."""
+        items = self.array(name)
+        texts = [item for item in items if isinstance(item, str) and _is_url(item)]
+        if len(texts) != len(items):
+            self.add_error(f"{name} must hold http or https URLs")
+        if len(items) > max_items:
+            self.add_error(f"{name} must hold at most {max_items} URLs{suffix}")
+        return texts
+
+    def array(self, name: str) -> list[Json]:
+        """Read an array."""
+        value = self._get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.add_error(f"{name} must be an array")
+            return []
+        return value
+
+    def raise_errors(self, *, strict: bool) -> None:
+        """Raise Invalid if there are errors; with `strict`, also for names that were never read."""
+        if strict:
+            self.errors.extend(f"{name} is not a known parameter" for name in sorted(self.body.keys() - self._known))
+        if self.errors:
+            raise Invalid("; ".join(self.errors))
+
+
+def _is_url(value: str) -> bool:
+    # Both providers document URLs only: a client must not send data URIs or paths.
+    scheme, colon, rest = value.partition("://")
+    return scheme.lower() in {"http", "https"} and bool(colon) and bool(rest.strip("/"))

@@ -1,0 +1,277 @@
+"""Requests to a provider's API over httpcore: one origin per key, bounded responses, and proof that no byte left.
+
+Theory of operation. Submissions and polls have connections of their own, so neither waits for the other. Polls use
+aiohttp where it is installed and the event loop is asyncio's. Submissions never do: aiohttp cannot distinguish a server
+that closed the connection from one that was never reached.
+
+A submission may be repeated only if no byte of it left. httpcore reports the start of writing a request; before that
+event nothing left, after it the provider may have started. A transport that reports nothing proves nothing, and then a
+lost answer counts as lost.
+
+The key can reach no other origin: the target of each request is the key's own origin, parsed once, and a request
+carries only a path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+import httpcore
+import httpx
+import sniffio
+
+from ..system.clock import Clock, SystemClock
+from ..system.interrupts import interrupts_resent
+from ..types.errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, UnexpectedReply
+from ..types.wire import MAX_BODY_BYTES, HttpRequest, HttpResponse
+from .connections import ConnectionPool, HttpTransport, LazySSLContext, read_body
+from .credentials import Credential
+from .failures import describe, reason_of
+
+if TYPE_CHECKING:
+    from .aiohttp_polls import AiohttpPollTransport
+
+__all__ = ["ApiTransport"]
+
+_POLL_CONNECTIONS: Final = 64
+_SUBMIT_IDLE_SECONDS: Final = 2.0
+"""Seconds that an idle submit connection is kept: one that the server closes just as it is reused loses an answer."""
+_POLL_IDLE_SECONDS: Final = 30.0
+_HEADERS: Final = (
+    ("Accept", "application/json"),
+    ("Accept-Encoding", "identity"),
+    ("User-Agent", f"kling-async/{version('kling-async')}"),
+)
+
+
+class _SendTrace:
+    """The events that httpcore reported of one exchange."""
+
+    def __init__(self) -> None:
+        self.reported = False
+        self.sent = False
+
+    async def __call__(self, event: str, _: object) -> None:
+        self.reported = True
+        if event.endswith(".send_request_headers.started"):
+            self.sent = True
+
+    @property
+    def never_sent(self) -> bool:
+        """Whether it is proved that no byte of the request left."""
+        return self.reported and not self.sent
+
+
+class _BodyTooLarge(Exception):
+    """The response exceeds `MAX_BODY_BYTES`."""
+
+
+class _ResponseBody(bytearray):
+    """The body of a response, of bounded length."""
+
+    def add(self, piece: bytes) -> None:
+        self.extend(piece)
+        if len(self) > MAX_BODY_BYTES:
+            raise _BodyTooLarge(f"more than {MAX_BODY_BYTES} bytes")
+
+
+class ApiTransport:
+    """Sends requests to one provider's origin, and to no other.
+
+    Args:
+        provider: its name, for errors.
+        credential: the key and its origin.
+        timeout: seconds until an exchange must be complete.
+        tls: the context for https.
+        submit_connections: maximum number of submissions in flight, and so of those that a crash leaves unconfirmed.
+        shared: a transport of the user's that carries everything instead.
+        clock: source of the time that the Authorization header is made for.
+    """
+
+    def __init__(
+        self,
+        *,
+        provider: str,
+        credential: Credential,
+        timeout: float,
+        tls: LazySSLContext,
+        submit_connections: int,
+        shared: HttpTransport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._provider = provider
+        self._credential = credential
+        self._timeout = timeout
+        self._clock = clock or SystemClock()
+        origin = credential.origin
+        self._target, url = httpcore.URL(origin), httpx.URL(origin)
+        host = url.netloc.decode("ascii")
+        self._origin = f"{url.scheme}://{host}"
+        self._headers = [_encode(header) for header in (("Host", host), *_HEADERS)]
+        # Raises here, before anything is sent, if a library writes the key's origin in another way.
+        self._authorization()
+        self._submits = ConnectionPool(
+            submit_connections, origin=origin, idle_seconds=_SUBMIT_IDLE_SECONDS, tls=tls, shared=shared
+        )
+        self._polls = ConnectionPool(
+            _POLL_CONNECTIONS, origin=origin, idle_seconds=_POLL_IDLE_SECONDS, tls=tls, shared=shared
+        )
+        self._tls = tls
+        self._aiohttp: AiohttpPollTransport | None = None
+        self._aiohttp_tried = shared is not None
+        self._aiohttp_lock = anyio.Lock()
+
+    async def submit(self, request: HttpRequest) -> HttpResponse:
+        """Send a request that costs money, once.
+
+        Raises:
+            NotSent: no byte of it left.
+            AnswerLost: it may have arrived, and no complete response came by the deadline.
+        """
+        trace = _SendTrace()
+        try:
+            return await self._send(request, self._submits, trace)
+        except Exception as error:  # noqa: BLE001 - any error of a transport is classified in the same way
+            raise self._failure(error, trace) from self._strip_context(error)
+
+    async def poll(self, request: HttpRequest) -> HttpResponse:
+        """Send a request that changes nothing.
+
+        It may be repeated in any case, so it is not traced, which would cost a tenth of its CPU time.
+
+        Raises:
+            ProviderUnavailable: no complete response came by the deadline.
+            UnexpectedReply: the response is too long.
+        """
+        try:
+            aiohttp = await self._find_aiohttp()
+            if aiohttp is not None:
+                return await self._fetch(request, aiohttp)
+            return await self._send(request, self._polls, None)
+        except Exception as error:  # noqa: BLE001 - as above
+            kind = UnexpectedReply if isinstance(error, _BodyTooLarge) else ProviderUnavailable
+            raise kind(self._lost(error), provider=self._provider) from self._strip_context(error)
+
+    async def _send(self, request: HttpRequest, pool: ConnectionPool, trace: _SendTrace | None) -> HttpResponse:
+        async with pool.acquire() as connection:
+            # Read time-outs never fire on a trickle, nor on endless 1xx responses: the exchange has one deadline.
+            with anyio.fail_after(self._timeout), interrupts_resent():
+                response = await connection.handle_async_request(self._build_request(request, trace))
+                body = _ResponseBody()
+                await read_body(response, body.add)
+                return self._response(response.status, _by_name(response.headers), body)
+
+    async def _find_aiohttp(self) -> AiohttpPollTransport | None:
+        """Return the aiohttp transport, opened by the first poll; None on trio, without aiohttp, or if `shared`."""
+        if not self._aiohttp_tried:
+            async with self._aiohttp_lock:
+                if not self._aiohttp_tried:
+                    self._aiohttp = await self._open_aiohttp()
+                    self._aiohttp_tried = True
+        return self._aiohttp
+
+    async def _open_aiohttp(self) -> AiohttpPollTransport | None:
+        # Importing aiohttp takes as long as reading the certificates, so it, too, runs off the event loop.
+        on_asyncio = sniffio.current_async_library() == "asyncio"
+        kind = await anyio.to_thread.run_sync(_import_aiohttp) if on_asyncio else None
+        if kind is None:
+            return None
+        return kind(
+            credential=self._credential,
+            headers=_HEADERS,
+            timeout=self._timeout,
+            tls=await self._tls.get(self._credential.origin),
+            max_connections=_POLL_CONNECTIONS,
+            idle_seconds=_POLL_IDLE_SECONDS,
+        )
+
+    async def _fetch(self, request: HttpRequest, aiohttp: AiohttpPollTransport) -> HttpResponse:
+        body = _ResponseBody()
+        status, headers = await aiohttp.fetch(request.path, body.add, now=self._now())
+        return self._response(status, headers, body)
+
+    def _response(self, status: int, headers: Mapping[str, str], body: _ResponseBody) -> HttpResponse:
+        redact = self._credential.redact
+        # A compressed body is redacted after decompression: here that would only corrupt it.
+        plain = headers.get("content-encoding", "identity") == "identity"
+        return HttpResponse(
+            status=status,
+            headers={name: redact(text) for name, text in headers.items()},
+            body=self._credential.redact_bytes(bytes(body)) if plain else bytes(body),
+            redact=redact,
+        )
+
+    def _build_request(self, request: HttpRequest, trace: _SendTrace | None) -> httpcore.Request:
+        """Build a request to the key's own origin.
+
+        The key's header is made for each request, as a key may expire; the others are prepared once.
+        """
+        origin, path = self._target, request.path.encode("ascii")
+        url = httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=path)
+        headers = [*self._headers, self._authorization()]
+        if request.body:
+            headers += [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(request.body))]
+        extensions = {} if trace is None else {"trace": trace}
+        return httpcore.Request(
+            request.method, url, headers=headers, content=request.body or None, extensions=extensions
+        )
+
+    def _authorization(self) -> tuple[bytes, bytes]:
+        return _encode(self._credential.header_for(self._origin, now=self._now()))
+
+    def _now(self) -> float:
+        return self._clock.utc().timestamp()
+
+    def _failure(self, error: Exception, trace: _SendTrace) -> KlingError:
+        if trace.never_sent:
+            message = f"No connection to {self._credential.origin}: {describe(error, redact=self._credential.redact)}"
+            return NotSent(message, reason=reason_of(error), provider=self._provider)
+        return AnswerLost(self._lost(error), provider=self._provider)
+
+    def _lost(self, error: Exception) -> str:
+        origin = self._credential.origin
+        if isinstance(error, TimeoutError):
+            return f"No complete answer from {origin} within {self._timeout:g} s"
+        return f"The answer from {origin} was lost: {describe(error, redact=self._credential.redact)}"
+
+    def _strip_context(self, error: Exception) -> Exception | None:
+        """Remove an error's traceback and causes: frames below hold the request with its key.
+
+        None if the error repeats the key itself, and so must not be shown as a cause.
+        """
+        error.__traceback__ = None
+        error.__cause__ = error.__context__ = None
+        return error if self._credential.redact(shown := repr(error)) == shown else None
+
+    async def aclose(self) -> None:
+        """Close the idle connections."""
+        await self._submits.aclose()
+        await self._polls.aclose()
+        if self._aiohttp is not None:
+            await self._aiohttp.aclose()
+
+
+def _encode(header: tuple[str, str]) -> tuple[bytes, bytes]:
+    name, value = header
+    return name.encode("ascii"), value.encode("ascii")
+
+
+def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by lower-case name; repeated ones are joined (RFC 9110, 5.3)."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def _import_aiohttp() -> type[AiohttpPollTransport] | None:
+    try:
+        from .aiohttp_polls import AiohttpPollTransport  # noqa: PLC0415  an extra
+    except ImportError:
+        return None
+    return AiohttpPollTransport

@@ -1,0 +1,1 @@
+"""Values, errors and their text forms: the vocabulary of all layers. Pure."""

@@ -1,0 +1,55 @@
+"""Capabilities of a provider beyond submitting and polling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+from attrs import fields, frozen
+
+from .facts import Fact
+
+__all__ = ["Capabilities", "OverLimit", "Repeat"]
+
+Repeat: TypeAlias = Literal["buys_again", "rejected", "replayed"]
+"""Effect of submitting an input a second time: it is billed again, rejected by its client id, or answered with the
+first prediction by its idempotency key."""
+
+OverLimit: TypeAlias = Literal["queues", "refuses"]
+"""Effect of a submission over the account's limit: the provider queues it, or refuses it."""
+
+
+@frozen(kw_only=True)
+class Capabilities:
+    """What a provider can do, each fact with its source. An unknown capability counts as absent.
+
+    Attributes:
+        repeat: effect of submitting an input a second time.
+        cancel: whether a prediction can be cancelled.
+        upload: whether local media can be uploaded.
+        inline_media: whether media can be sent inside the request, in base64.
+        webhook: whether the provider calls a URL when a prediction finishes.
+        batch_poll: predictions that one poll can ask for.
+        balance: whether the account's balance can be read.
+        quote: whether the price of an input can be asked for.
+        over_limit: effect of a submission over the account's limit.
+        output_ttl: seconds that outputs are kept.
+        failures_are_free: whether failed predictions are not billed.
+    """
+
+    repeat: Fact[Repeat]
+    cancel: Fact[bool]
+    upload: Fact[bool]
+    inline_media: Fact[bool]
+    webhook: Fact[bool]
+    batch_poll: Fact[int]
+    balance: Fact[bool]
+    quote: Fact[bool]
+    over_limit: Fact[OverLimit]
+    output_ttl: Fact[float]
+    failures_are_free: Fact[bool]
+
+    def __iter__(self) -> Iterator[tuple[str, Fact[object]]]:
+        """Yield the name of each capability with its fact."""
+        for attribute in fields(type(self)):
+            yield attribute.name, getattr(self, attribute.name)

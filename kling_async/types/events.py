@@ -1,0 +1,75 @@
+"""Events: changes of a job as immutable facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import PurePath
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from .errors import KlingError
+from .prediction import Prediction
+from .status import JobStatus
+
+__all__ = ["Event", "EventKind", "Listener"]
+
+
+class EventKind(StrEnum):
+    """The kind of a change."""
+
+    SUBMITTED = "submitted"
+    """A submission is in flight."""
+    ACCEPTED = "accepted"
+    RESUMED = "resumed"
+    """The job was accepted before, in an earlier run or for another caller; its result is awaited from now on."""
+    STATUS = "status"
+    """The provider reports another status."""
+    THROTTLED = "throttled"
+    """The provider answered 429; the account pauses."""
+    POLL_ERROR = "poll_error"
+    NOT_SENT = "not_sent"
+    """The provider could not be reached; the submission is queued again."""
+    FINISHED = "finished"
+    """The job is terminal, with a prediction, an error or both."""
+    SAVED = "saved"
+    """Its files are saved."""
+    NOT_SAVED = "not_saved"
+    """Its files could not be saved; they can be downloaded again."""
+
+
+@frozen(eq=False, kw_only=True)
+class Event:
+    """A change of a job, or a failed attempt at one.
+
+    Attributes:
+        kind: the kind of change.
+        at: its time, in seconds of the client's clock.
+        provider: the name of the account's provider.
+        key: the job's key; None for a prediction that was submitted without one.
+        status: the job's status after the change.
+        previous: its status before.
+        prediction: the provider's last record, or None.
+        error: the error behind the change, or None.
+        files: the saved files of a `SAVED` event.
+        retry_in: seconds for which a throttled account pauses, or until the submission is retried.
+        prompt: the prompt of the job's input; empty for a prediction that is only polled.
+        replayed: whether the result is that of an earlier run, read from the journal.
+    """
+
+    kind: EventKind
+    at: float
+    provider: str
+    key: str | None
+    status: JobStatus
+    previous: JobStatus
+    prediction: Prediction | None = None
+    error: KlingError | None = None
+    files: tuple[PurePath, ...] = ()
+    retry_in: float | None = None
+    prompt: str = field(default="", repr=False)
+    replayed: bool = False
+
+
+Listener: TypeAlias = Callable[[Event], None]

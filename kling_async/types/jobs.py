@@ -1,0 +1,166 @@
+"""Jobs, their keys and fingerprints, and their outcomes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from html import escape
+from pathlib import PurePath
+from typing import Final, Self
+
+from attrs import asdict, evolve, field, frozen
+
+from .errors import InputError, InputFault, KlingError, PredictionFailed
+from .inputs import Input, is_str_map
+from .prediction import Prediction
+
+__all__ = ["Job", "JobKeyGenerator", "Outcome", "fingerprint", "unique_key"]
+
+
+@frozen
+class Job:
+    """An input with a key.
+
+    Attributes:
+        input: the image or video input.
+        key: names the job in messages and in its files; None derives it from the input and its position.
+        provider: the provider's name; None is the client's default.
+        labels: further facts, such as its value on each axis of a matrix; the journal and the report keep them.
+
+    Raises:
+        InputError: the key is empty, longer than 200 characters, or holds control characters, or a label is no str.
+    """
+
+    input: Input
+    key: str | None = field(default=None, kw_only=True)
+    provider: str | None = field(default=None, kw_only=True)
+    labels: Mapping[str, str] = field(factory=dict[str, str], kw_only=True, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not is_str_map(self.labels):
+            raise InputError.of("Invalid job", [InputFault("labels", self.labels, "must be a mapping of str to str")])
+        if self.key is not None and not _is_key(self.key):
+            fault = InputFault("key", self.key, "must be 1 to 200 printable characters")
+            raise InputError.of("Invalid job key", [fault])
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """The result of one job of a batch.
+
+    Attributes:
+        job: the job.
+        prediction: the provider's last record; None if nothing was accepted.
+        files: the saved files.
+        error: the error that ended the job or its download, or None.
+    """
+
+    job: Job
+    prediction: Prediction | None = None
+    files: tuple[PurePath, ...] = ()
+    error: KlingError | None = None
+
+    @classmethod
+    def from_job(cls, job: Job, prediction: Prediction | None, error: KlingError | None) -> Self:
+        """Make an outcome; a prediction that did not succeed becomes a `PredictionFailed`."""
+        if error is None and prediction is not None and not prediction.succeeded:
+            error = PredictionFailed(prediction)
+        return cls(job=job, prediction=prediction, error=error)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the prediction succeeded and no error followed."""
+        return self.error is None and self.prediction is not None and self.prediction.succeeded
+
+    def result(self) -> Prediction:
+        """Return the prediction of a job that is `ok`.
+
+        Raises:
+            KlingError: the job's error.
+            RuntimeError: there is neither a result nor an error.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.prediction is None or not self.prediction.succeeded:
+            raise RuntimeError(f"The job {self.job.key!r} has neither a result nor an error")
+        return self.prediction
+
+    def _repr_html_(self) -> str:
+        """Return HTML for a notebook: the prediction, and the job's key with its error."""
+        known = self.prediction
+        shown = known._repr_html_() if known else ""  # pyright: ignore[reportPrivateUsage] - the name is IPython's
+        text = "" if self.error is None else f"{self.job.key or self.job.input.prompt}: {self.error}"
+        return f"{shown}<p>{escape(text)}</p>" if text else shown
+
+
+class JobKeyGenerator:
+    """Default keys of jobs: from the input's fingerprint and the number of equal inputs before it."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def with_key(self, item: Job | Input) -> Job:
+        """Return a job with a key: its own, or a generated one."""
+        job = item if isinstance(item, Job) else Job(item)
+        if job.key is not None:
+            return job
+        digest = fingerprint(job.input)[:12]
+        self._seen[digest] += 1
+        return evolve(job, key=f"{digest}-{self._seen[digest] - 1}")
+
+
+def unique_key(input: Input, *, random: float) -> str:
+    """Return a key for one call: of a thousand calls with one input no two may have the same.
+
+    Args:
+        input: the call's input.
+        random: a random number from 0 up to 1.
+    """
+    return f"{input.kind}-{fingerprint(input)[:8]}-{int(random * 16**12):012x}"
+
+
+def fingerprint(input: Input) -> str:
+    """Return a hash of all fields of an input, the same on every machine.
+
+    Signatures in URLs are left out: they change daily while the input stays the same.
+    """
+    fields = {"kind": type(input).__name__} | asdict(input)
+    fields["model"] = input.model or _HASHED_MODELS[input.kind]
+    for name in ("image", "last_image", "video"):
+        if isinstance(fields.get(name), str):
+            fields[name] = _strip_signature(fields[name])
+    fields["images"] = [_strip_signature(url) for url in fields["images"]]
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+_HASHED_MODELS: Final = {"image": "kling-image-o1", "video": "kling-video-o1-std"}
+"""What is hashed for an input without a model: the defaults of 0.1, so that its keys and fingerprints stay the same."""
+
+_SIGNING: Final = frozenset(
+    {
+        *("awsaccesskeyid", "auth_key", "expires", "googleaccessid", "key-pair-id", "ossaccesskeyid", "policy"),
+        *("se", "security-token", "sig", "signature", "sip", "skoid", "sks", "skt", "ske", "sktid", "skv", "sp", "spr"),
+        *("sr", "st", "sv", "token"),
+    }
+)
+"""Query parameters of signed URLs at S3, Google, Azure, Alibaba and CloudFront, beside those of `_SIGNING_PREFIXES`."""
+_SIGNING_PREFIXES: Final = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "q-")
+
+
+def _strip_signature(url: str) -> str:
+    before, mark, query = url.partition("?")
+    if not mark or url.startswith("data:"):
+        return url
+    kept = [part for part in query.split("&") if not _is_signature(part.partition("=")[0].lower())]
+    return before + ("?" + "&".join(kept) if kept else "")
+
+
+def _is_signature(name: str) -> bool:
+    return name in _SIGNING or name.startswith(_SIGNING_PREFIXES)

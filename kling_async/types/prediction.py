@@ -1,0 +1,152 @@
+"""The provider's record of one submission, in one form for every provider. It holds no client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from html import escape
+from typing import Final, TypeAlias
+
+from attrs import field, frozen
+
+__all__ = ["Failure", "FailureKind", "Json", "Output", "OutputKind", "Prediction", "Status", "Timings"]
+
+Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
+"""Any JSON value."""
+
+
+class Status(StrEnum):
+    """The provider's view of a prediction. Its own word is kept in `Prediction.native_status`."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    UNCONFIRMED = "unconfirmed"
+    """Submitted, but the answer was lost: the provider may or may not have it."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the status is final at the provider."""
+        return self in _TERMINAL
+
+
+_MAX_SHOWN: Final = 24
+"""Maximum number of outputs that a notebook shows."""
+_TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
+
+
+class OutputKind(StrEnum):
+    """Image or video, by the output's URL or its model."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+
+
+@frozen(kw_only=True)
+class Output:
+    """One generated image or video.
+
+    Attributes:
+        url: an https URL, or a `data:` URI. URLs expire; control codes in them are percent-encoded.
+        kind: image or video.
+    """
+
+    url: str = field(repr=lambda url: repr(url if len(url) <= 100 else url[:97] + "..."))
+    kind: OutputKind
+
+
+class FailureKind(StrEnum):
+    """The cause of a failure."""
+
+    CONTENT_REJECTED = "content_rejected"
+    NO_OUTPUT = "no_output"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+@frozen(kw_only=True)
+class Failure:
+    """The reason why a prediction did not succeed.
+
+    Attributes:
+        kind: the cause, as far as the provider reports it.
+        code: the provider's own code, or None.
+        message: the provider's own text, as one printable line.
+    """
+
+    kind: FailureKind
+    code: str | None = None
+    message: str
+
+
+@frozen(kw_only=True)
+class Timings:
+    """Durations that the provider reports, in seconds; None where it reports none."""
+
+    inference_seconds: float | None = None
+    execution_seconds: float | None = None
+
+
+@frozen(kw_only=True, weakref_slot=False)
+class Prediction:
+    """The provider's record of one submission.
+
+    Provider, model and id suffice to poll one that was submitted earlier, or elsewhere.
+
+    Attributes:
+        provider: the provider's name.
+        model: the requested model.
+        id: its id at the provider.
+        key: our own name for the job, which also names its files.
+        status: its status.
+        native_status: the provider's own word for it, without control codes.
+        outputs: the generated files; empty until it succeeded. At most 8 more than the model can be asked for; where a
+            provider names more, they are in `raw`.
+        failure: why it did not succeed, or None.
+        nsfw: whether the provider marked an output as unsafe; None where it does not report it.
+        created_at: when the provider accepted it, in UTC, or None.
+        timings: durations that the provider reports.
+        cost: its price in US dollars at the published rate; None where no price is published.
+        raw: the response that it was parsed from, without the API key.
+    """
+
+    provider: str
+    model: str
+    id: str
+    key: str | None = None
+    status: Status = Status.QUEUED
+    native_status: str = ""
+    outputs: tuple[Output, ...] = ()
+    failure: Failure | None = None
+    nsfw: bool | None = None
+    created_at: datetime | None = None
+    timings: Timings = Timings()
+    cost: Decimal | None = None
+    raw: Json = field(default=None, repr=False, eq=False)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it finished with success."""
+        return self.status is Status.SUCCEEDED
+
+    def _repr_html_(self) -> str:
+        """Return HTML for a notebook: the first outputs, the number of the others, and no script."""
+        reason = self.failure.message if self.failure is not None else None
+        facts = [self.key, self.status.value, self.provider, self.model, self.id, reason]
+        shown = "".join(map(_output_html, self.outputs[:_MAX_SHOWN]))
+        more = f" and {len(self.outputs) - _MAX_SHOWN} more" if len(self.outputs) > _MAX_SHOWN else ""
+        return f"<figure>{shown}<figcaption>{escape(', '.join(filter(None, facts)) + more)}</figcaption></figure>"
+
+
+def _output_html(output: Output) -> str:
+    if not output.url.startswith(("https://", "http://", "data:image/", "data:video/")):
+        return escape(output.url[:100])
+    if output.kind is OutputKind.VIDEO:
+        return f'<video src="{escape(output.url)}" controls preload="metadata" height="180"></video>'
+    return f'<img src="{escape(output.url)}" alt="" loading="lazy" height="180">'

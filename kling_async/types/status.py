@@ -1,0 +1,77 @@
+"""The status of a job: one vocabulary for journal, events, results, report and command line."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from .errors import (
+    AnswerLost,
+    AuthenticationError,
+    InsufficientBalance,
+    JournalError,
+    KlingError,
+    NotSent,
+    PermissionDenied,
+    RateLimited,
+)
+from .prediction import Prediction, Status
+
+__all__ = ["ACCOUNT_ERRORS", "JobStatus", "is_deferred", "status_of"]
+
+ACCOUNT_ERRORS: Final = (AuthenticationError, PermissionDenied, InsufficientBalance)
+"""Refusals of the account: every further submission is refused as well."""
+
+_DEFERRED: Final = (NotSent, RateLimited, JournalError, *ACCOUNT_ERRORS)
+
+
+class JobStatus(StrEnum):
+    """The status of a job, as this package tracks it; `Status` is the provider's view of a prediction."""
+
+    PLANNED = "planned"
+    """Not submitted, or certainly not started; a later run submits it."""
+    SUBMITTING = "submitting"
+    """The submission is in flight."""
+    ACCEPTED = "accepted"
+    """Accepted by the provider, and running there."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """Refused by the provider, or accepted and failed there."""
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    UNCONFIRMED = "unconfirmed"
+    """The answer to its submission was lost, so it may be running and may be billed."""
+    ABANDONED = "abandoned"
+    """It was unconfirmed, and a user's decision gave it up."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a run is finished with it. An unconfirmed job waits for a decision, not for the run."""
+        return self in _TERMINAL
+
+
+_TERMINAL: Final = frozenset(JobStatus) - {JobStatus.PLANNED, JobStatus.SUBMITTING, JobStatus.ACCEPTED}
+
+_OF_PREDICTION: Final = {
+    Status.QUEUED: JobStatus.ACCEPTED,
+    Status.RUNNING: JobStatus.ACCEPTED,
+    Status.SUCCEEDED: JobStatus.SUCCEEDED,
+    Status.FAILED: JobStatus.FAILED,
+    Status.CANCELLED: JobStatus.CANCELLED,
+    Status.EXPIRED: JobStatus.EXPIRED,
+    Status.UNCONFIRMED: JobStatus.UNCONFIRMED,
+}
+
+
+def status_of(prediction: Prediction | None, error: KlingError | None = None) -> JobStatus:
+    """Return the status of a job by its prediction or, without one, by its error."""
+    if isinstance(error, AnswerLost):
+        return JobStatus.ABANDONED if error.status == JobStatus.ABANDONED else JobStatus.UNCONFIRMED
+    if prediction is not None:
+        return _OF_PREDICTION[prediction.status]
+    return JobStatus.PLANNED if error is None or is_deferred(error) else JobStatus.FAILED
+
+
+def is_deferred(error: KlingError) -> bool:
+    """Return whether a later run submits a job that has this error and no prediction."""
+    return isinstance(error, _DEFERRED)

@@ -1,0 +1,93 @@
+"""Read-only access to a journal without its lock."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import zlib
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from kling_async import ImageInput, Job, JobStatus, JournalError, Prediction, SqliteJournal, Status, Submission
+from kling_async.journal.reader import read_journal
+from kling_async.journal.submission import new_submission
+
+pytestmark = pytest.mark.anyio
+
+EMPTY = zlib.crc32(b"a\0001\0planned\0000\0000\0001\0{}")
+"""The checksum of a row whose text tells of no submission."""
+
+
+def submission(key: str) -> Submission:
+    """Return a submission of which nothing has left yet."""
+    return new_submission(Job(ImageInput("a cat"), key=key), provider="gptproto", price=Decimal("0.03"), at=1.0)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the files of a folder."""
+    return {entry.name: entry.read_bytes() for entry in folder.iterdir()}
+
+
+async def test_what_the_owner_has_written_is_read_while_it_writes(tmp_path: Path) -> None:
+    """A reader sees the durable submissions, in order, and the owner, whom it does not hinder."""
+    path = tmp_path / "journal.db"
+    journal = SqliteJournal(path)
+    await journal.open()
+    found = Prediction(provider="gptproto", model="kling-image-o1", id="id-1", key="b", status=Status.RUNNING)
+    for number, one in enumerate((submission("a").sent(2.0), submission("b").sent(2.0).accepted(found, 3.0)), 1):
+        await journal.write(one)
+        reading = read_journal(path)
+        assert number == len(reading.submissions)
+        assert one == reading.submissions[-1]
+        assert f"process {os.getpid()} on" in (reading.owner or "")
+    assert [JobStatus.SUBMITTING, JobStatus.ACCEPTED] == [one.status for one in read_journal(path).submissions]
+    await journal.aclose()
+    assert None is read_journal(path).owner
+
+
+async def test_reading_leaves_no_trace(tmp_path: Path) -> None:
+    """A journal without a writer is read without creating or changing a file."""
+    path = tmp_path / "journal.db"
+    journal = SqliteJournal(path)
+    await journal.open()
+    await journal.write(submission("a").sent(2.0))
+    await journal.aclose()
+    before = contents(tmp_path)
+    [left] = read_journal(path).submissions
+    assert before == contents(tmp_path)
+    # Its process is gone, so its outcome is unknown.
+    assert JobStatus.UNCONFIRMED is left.status
+
+
+def test_what_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    """A run that was just begun has no journal yet."""
+    assert () == read_journal(tmp_path / "journal.db").submissions
+
+
+async def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
+    """Nothing that the owner would refuse is taken for a journal."""
+    path = tmp_path / "journal.db"
+    journal = SqliteJournal(path)
+    await journal.open()
+    await journal.write(submission("a"))
+    await journal.aclose()
+    whole = path.read_bytes()
+    for statement, message in (
+        ("PRAGMA user_version = 99", "later kling_async"),
+        ("PRAGMA application_id = 1", "no journal"),
+        ("UPDATE submissions SET checksum = checksum + 1", "damaged"),
+        (f"UPDATE submissions SET checksum = {EMPTY}, body = '{{}}'", "no submission"),  # noqa: S608
+    ):
+        path.write_bytes(whole)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(statement)
+            connection.commit()
+        with pytest.raises(JournalError, match=message):
+            read_journal(path)
+    for contents in (b"not SQLite at all", b"", whole[: len(whole) // 2]):
+        path.write_bytes(contents)
+        with pytest.raises(JournalError, match="cannot be read"):
+            read_journal(path)

@@ -1,0 +1,60 @@
+"""Tickets, and the events made of them."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from attrs import evolve
+
+from kling_async.scheduling.ticket import Ticket
+from kling_async.types.events import EventKind
+from kling_async.types.status import JobStatus
+
+from .conftest import IMAGE, harness, prediction
+
+
+def test_the_words_are_their_own_text() -> None:
+    """Statuses and kinds can be logged and compared as text; the words are in the documentation, and are kept."""
+    engine = ["planned", "submitting", "accepted", "succeeded", "failed", "cancelled", "expired", "unconfirmed"]
+    assert [*engine, "abandoned"] == [*JobStatus]
+    assert [*engine[3:], "abandoned"] == [status for status in JobStatus if status.is_terminal]
+    kinds = {"submitted", "accepted", "resumed", "status", "throttled", "not_sent", "poll_error"}
+    assert kinds | {"finished", "saved", "not_saved"} == {*EventKind}
+
+
+def test_an_event_holds_facts_and_no_ticket() -> None:
+    """An event knows its job's key, does not change, and its text holds no ticket with all that hangs on it."""
+    at = harness()
+    at.add("cat-1")
+    at.submit(1.5)
+    [event] = at.events
+    assert (EventKind.SUBMITTED, 1.5, "gptproto", "cat-1") == (event.kind, event.at, event.provider, event.key)
+    assert (JobStatus.PLANNED, JobStatus.SUBMITTING) == (event.previous, event.status)
+    assert "Ticket" not in repr(event)
+    assert not hasattr(event, "ticket")
+    assert not hasattr(event, "__dict__")
+    assert "a secret wish" not in repr(evolve(event, prompt="a secret wish"))
+    with pytest.raises(AttributeError):
+        event.at = 2.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("status", JobStatus)
+def test_an_event_does_not_change_with_its_job(status: JobStatus) -> None:
+    """An event stays as its listener received it, whatever becomes of the job."""
+    at = harness()
+    ticket = at.add("cat-1")
+    at.submit(0.0)
+    [event] = at.events
+    ticket.status = status
+    ticket.prediction = prediction("cat-1")
+    assert (JobStatus.SUBMITTING, JobStatus.PLANNED, None) == (event.status, event.previous, event.prediction)
+
+
+def test_two_tickets_of_one_kind_are_two() -> None:
+    """Tickets are notified apart by being themselves, and carry no dictionary: there may be a hundred thousand."""
+    one, two = (Ticket(key="a", job=None, work_kind=IMAGE) for _ in range(2))
+    assert one != two
+    assert 2 == len({one, two})
+    assert not hasattr(one, "__dict__")
+    assert sys.getsizeof(one) < 256
