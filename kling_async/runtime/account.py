@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -25,13 +25,14 @@ from ..scheduling.ticket import Entry, Subscription, Ticket
 from ..system.background import Tasks
 from ..system.clock import Clock
 from ..system.interrupts import defer_interrupts
+from ..types.errors import KlingError
 from ..types.events import Event, EventKind, Listener
 from ..types.inputs import ImageInput
 from ..types.jobs import Job
 from ..types.prediction import Prediction
 from .event_listeners import EventListeners
+from .journaled import log_cut_off, poll_journaled, submit_journaled
 from .provider_api import ProviderAPI
-from .requests import Requests
 from .work_kind import kind_of_input, kind_of_model
 from .worker_pool import WorkerPool
 
@@ -67,7 +68,7 @@ class Account:
         pollers = WorkerPool(_MAX_POLLS, self._poll_next, on_idle=self._wake)
         self._pools = ((submitters, engine.submit_at), (pollers, engine.poll_at))
         self._tasks: Tasks | None = None
-        self._requests = Requests(api)
+        self._in_flight: set[anyio.CancelScope] = set()
         self._timer = anyio.CancelScope()
         self._timer_at = math.inf
         self._publishing = False
@@ -84,7 +85,8 @@ class Account:
 
     def cut_off(self) -> None:
         """End the requests in flight at once."""
-        self._requests.cut_off()
+        for scope in list(self._in_flight):
+            scope.cancel()
 
     def fail_waiters(self) -> None:
         """End every wait: the client is closed."""
@@ -161,7 +163,14 @@ class Account:
             return False
         self._wake()
         sent_at = self._clock.now()
-        result = await self._requests.submit(ticket, job, on_send=partial(self._on_send, ticket))
+        on_send = partial(self._on_send, ticket)
+        try:
+            result = await self._shielded(lambda: submit_journaled(self.api, ticket, job, on_send=on_send))
+        except BaseException:
+            # Cancellation by asyncio itself, as at the end of `asyncio.run`, passes a shield.
+            log_cut_off(self.engine.provider, ticket)
+            raise
+        result = log_cut_off(self.engine.provider, ticket) if result is None else result
         self._publish(self.engine.submitted(ticket, result, sent_at=sent_at, now=self._clock.now()))
         self._wake()
         return True
@@ -177,12 +186,25 @@ class Account:
         self._wake()
         known, asked_at = ticket.prediction, self._clock.now()
         if known is not None:
-            result = await self._requests.poll(ticket, known)
+            result = await self._shielded(lambda: poll_journaled(self.api, ticket, known))
             if result is not None:
                 self._publish(self.engine.polled(ticket, result, asked_at=asked_at, now=self._clock.now()))
             if ticket.closed:
                 self._wake()  # a slot is free
         return True
+
+    async def _shielded(self, request: Callable[[], Awaitable[Prediction]]) -> Prediction | KlingError | None:
+        """Send a request behind a shield, and return its result; None if it was cut off."""
+        scope = anyio.CancelScope(shield=True)
+        self._in_flight.add(scope)
+        try:
+            with scope:
+                return await request()
+        except KlingError as error:
+            return error
+        finally:
+            self._in_flight.discard(scope)
+        return None
 
     # Events.
 

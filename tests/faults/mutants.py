@@ -20,11 +20,11 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "reported before it is committed": (
         (
-            "runtime/requests.py",
-            "            await entry.accepted(prediction)\n",
+            "runtime/journaled.py",
+            "        await entry.accepted(prediction)\n",
             (
-                "            from ..system.loops import start_detached\n"
-                "            start_detached(lambda: entry.accepted(prediction), ended=lambda: None)\n"
+                "        from ..system.loops import start_detached\n"
+                "        start_detached(lambda: entry.accepted(prediction), ended=lambda: None)\n"
             ),
         ),
     ),
@@ -36,7 +36,7 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ),
         ("transport/partial_file.py", "            self._link(final)\n", "            pass\n"),
     ),
-    "no shield": (("runtime/requests.py", "anyio.CancelScope(shield=True)", "anyio.CancelScope(shield=False)"),),
+    "no shield": (("runtime/account.py", "anyio.CancelScope(shield=True)", "anyio.CancelScope(shield=False)"),),
     "repeated after a time-out": (("scheduling/retry.py", "    return 1\n", "    return 3\n"),),
     "columns without a checksum": (
         (
