@@ -12,7 +12,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.text import Text
 
 from ...types.formatting import format_clock, format_duration
-from .snapshot import JobGroup, RecentResult, Snapshot, apportion, format_cost, format_speed
+from ...types.status import JobStatus
+from .snapshot import GROUPS, RecentResult, Snapshot, apportion, format_cost, format_speed
 
 __all__ = ["render_snapshot"]
 
@@ -21,17 +22,17 @@ _MAX_WIDTH: Final = 100
 _KEY: Final = 24
 """Maximum width of a key, in cells."""
 
-_STYLES: Final[Mapping[JobGroup, str]] = {
-    JobGroup.SUCCEEDED: "green",
-    JobGroup.FAILED: "red",
-    JobGroup.UNCONFIRMED: "magenta",
-    JobGroup.ACCEPTED: "cyan",
-    JobGroup.SUBMITTING: "blue",
-    JobGroup.PLANNED: "dim",
+_STYLES: Final[Mapping[JobStatus, str]] = {
+    JobStatus.SUCCEEDED: "green",
+    JobStatus.FAILED: "red",
+    JobStatus.UNCONFIRMED: "magenta",
+    JobStatus.ACCEPTED: "cyan",
+    JobStatus.SUBMITTING: "blue",
+    JobStatus.PLANNED: "dim",
 }
 _GAP: Final = "   "
 """Separates the parts of a line."""
-_HIDDEN_IF_NONE: Final = frozenset({JobGroup.FAILED, JobGroup.UNCONFIRMED, JobGroup.SUBMITTING})
+_HIDDEN_IF_NONE: Final = frozenset({JobStatus.FAILED, JobStatus.UNCONFIRMED, JobStatus.SUBMITTING})
 """Groups that the legend leaves out while they are empty."""
 
 
@@ -39,7 +40,7 @@ _HIDDEN_IF_NONE: Final = frozenset({JobGroup.FAILED, JobGroup.UNCONFIRMED, JobGr
 class _Glyphs:
     """Characters to draw with. Each group has its own, so that the bar can be read without colours."""
 
-    shapes: Mapping[JobGroup, str]
+    shapes: Mapping[JobStatus, str]
     dots: str
     times: str
     ascii: bool
@@ -51,8 +52,8 @@ class _Glyphs:
         return shown.encode("ascii", "replace").decode("ascii") if self.ascii else shown
 
 
-_GLYPHS: Final = _Glyphs(dict(zip(JobGroup, "█x?▓▒░", strict=True)), "…", "×", ascii=False)  # noqa: RUF001 - the multiplication sign
-_ASCII: Final = _Glyphs(dict(zip(JobGroup, "#x?=-.", strict=True)), "~", "x", ascii=True)
+_GLYPHS: Final = _Glyphs(dict(zip(GROUPS, "█x?▓▒░", strict=True)), "…", "×", ascii=False)  # noqa: RUF001 - the multiplication sign
+_ASCII: Final = _Glyphs(dict(zip(GROUPS, "#x?=-.", strict=True)), "~", "x", ascii=True)
 
 
 def render_snapshot(snapshot: Snapshot) -> RenderableType:
@@ -94,7 +95,7 @@ def _bar(snapshot: Snapshot, width: int, glyphs: _Glyphs) -> Text:
 
 def _legend(snapshot: Snapshot, glyphs: _Glyphs) -> Iterator[Text]:
     # The last part is left out first, and few jobs are ever being submitted.
-    for group, count in sorted(snapshot.counts.items(), key=lambda item: item[0] is JobGroup.SUBMITTING):
+    for group, count in sorted(snapshot.counts.items(), key=lambda item: item[0] is JobStatus.SUBMITTING):
         if count or group not in _HIDDEN_IF_NONE:
             yield Text.assemble((f"{glyphs.shapes[group]} ", _STYLES[group]), f"{count:,} {group.value}")
 

@@ -8,7 +8,6 @@ jobs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from math import ceil
 from typing import Final
 
@@ -22,8 +21,8 @@ from ...types.prediction import Status
 from ...types.status import JobStatus
 
 __all__ = [
+    "GROUPS",
     "EventAggregator",
-    "JobGroup",
     "ProviderView",
     "RecentResult",
     "Snapshot",
@@ -37,15 +36,15 @@ _MAX_RECENT: Final = 3
 """Results that are kept: enough to show progress."""
 
 
-class JobGroup(StrEnum):
-    """A segment of the progress bar, in the order in which the bar shows them."""
-
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    UNCONFIRMED = "unconfirmed"
-    ACCEPTED = "accepted"
-    SUBMITTING = "submitting"
-    PLANNED = "planned"
+GROUPS: Final = (
+    JobStatus.SUCCEEDED,
+    JobStatus.FAILED,
+    JobStatus.UNCONFIRMED,
+    JobStatus.ACCEPTED,
+    JobStatus.SUBMITTING,
+    JobStatus.PLANNED,
+)
+"""The statuses by which jobs are counted, in the order of the bar; FAILED includes cancelled and expired jobs."""
 
 
 @frozen
@@ -60,7 +59,7 @@ class RecentResult:
     """
 
     key: str
-    group: JobGroup
+    group: JobStatus
     text: str
     is_path: bool = False
 
@@ -103,11 +102,11 @@ class Snapshot:
     estimate: Estimate | None = None
 
     @property
-    def counts(self) -> dict[JobGroup, int]:
+    def counts(self) -> dict[JobStatus, int]:
         """Number of jobs in each group; jobs that were not read yet count as planned."""
-        counted = {group: int(getattr(self.progress, group.value)) for group in JobGroup}
+        counted = {group: int(getattr(self.progress, group.value)) for group in GROUPS}
         if self.total is not None:
-            counted[JobGroup.PLANNED] += max(0, self.total - self.progress.pulled)
+            counted[JobStatus.PLANNED] += max(0, self.total - self.progress.pulled)
         return counted
 
     @property
@@ -190,10 +189,10 @@ class EventAggregator:
 def _result_of(event: Event) -> RecentResult:
     prediction, key = event.prediction, event.key or ""
     if event.status in (JobStatus.UNCONFIRMED, JobStatus.ABANDONED):
-        group = JobGroup.UNCONFIRMED
+        group = JobStatus.UNCONFIRMED
     else:
         succeeded = prediction is not None and prediction.status is Status.SUCCEEDED
-        group = JobGroup.SUCCEEDED if succeeded else JobGroup.FAILED
+        group = JobStatus.SUCCEEDED if succeeded else JobStatus.FAILED
     if event.files:
         return RecentResult(key, group, ", ".join(map(str, event.files)), is_path=True)
     failure = prediction.failure if prediction is not None else None

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from kling_async import Estimate
 from kling_async.runs.display.render import render_snapshot
-from kling_async.runs.display.snapshot import JobGroup, ProviderView, RecentResult, Snapshot
+from kling_async.runs.display.snapshot import GROUPS, ProviderView, RecentResult, Snapshot
+from kling_async.types.status import JobStatus
 
 from .test_snapshot import BUSY, STILL
 
@@ -33,8 +34,8 @@ PROVIDERS = (
     ),
 )
 RECENT = (
-    RecentResult("cat-rain", JobGroup.SUCCEEDED, "/home/somebody/pictures/of/animals/cat-rain-0.png", is_path=True),
-    RecentResult("狐狸-雪-" + "x" * 30 + "-17", JobGroup.FAILED, "内容被拒绝 \x1b[31m\r\n\u202e" + "!" * 200),
+    RecentResult("cat-rain", JobStatus.SUCCEEDED, "/home/somebody/pictures/of/animals/cat-rain-0.png", is_path=True),
+    RecentResult("狐狸-雪-" + "x" * 30 + "-17", JobStatus.FAILED, "内容被拒绝 \x1b[31m\r\n\u202e" + "!" * 200),
 )
 SNAPSHOT = Snapshot(progress=BUSY, total=1200, providers=PROVIDERS, recent=RECENT)
 
@@ -104,7 +105,7 @@ def test_a_terminal_of_ascii_gets_ascii() -> None:
 @pytest.mark.parametrize("width", [20, 41, 80])
 def test_a_path_keeps_its_end(width: int) -> None:
     """Of a long path the name of the file is shown, in any script."""
-    result = RecentResult("a", JobGroup.SUCCEEDED, "/图片/" + "狐狸" * 60 + "-0.png", is_path=True)
+    result = RecentResult("a", JobStatus.SUCCEEDED, "/图片/" + "狐狸" * 60 + "-0.png", is_path=True)
     last = lines(Snapshot(progress=BUSY, total=None, recent=(result,)), width)[-1]
     assert last.startswith("█ a  …")
     assert last.endswith("狸-0.png")
@@ -112,7 +113,7 @@ def test_a_path_keeps_its_end(width: int) -> None:
 
 
 @given(
-    st.builds(RecentResult, st.text(max_size=60), st.sampled_from(JobGroup), st.text(max_size=80), st.booleans()),
+    st.builds(RecentResult, st.text(max_size=60), st.sampled_from(GROUPS), st.text(max_size=80), st.booleans()),
     st.integers(1, 130),
     st.sampled_from(["utf-8", "ascii"]),
     st.integers(0, 10**7),

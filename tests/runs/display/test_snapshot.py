@@ -26,7 +26,6 @@ from kling_async import (
 )
 from kling_async.runs.display.snapshot import (
     EventAggregator,
-    JobGroup,
     RecentResult,
     Snapshot,
     apportion,
@@ -124,30 +123,30 @@ def test_trouble_is_shown_as_long_as_it_lasts(kind: EventKind, trouble: str) -> 
     assert ("", 0.0) == (after.trouble, after.trouble_seconds)
 
 
-RESULTS: dict[str, tuple[Event, JobGroup, str]] = {
-    "success": (finished("a"), JobGroup.SUCCEEDED, "prompt of a"),
+RESULTS: dict[str, tuple[Event, JobStatus, str]] = {
+    "success": (finished("a"), JobStatus.SUCCEEDED, "prompt of a"),
     "failure": (
         finished("a", Status.FAILED, failure=Failure(kind=FailureKind.FAILED, message="out of ink")),
-        JobGroup.FAILED,
+        JobStatus.FAILED,
         "out of ink",
     ),
     "lost answer": (
         event(
             EventKind.FINISHED, status=JobStatus.UNCONFIRMED, previous=JobStatus.SUBMITTING, error=AnswerLost("lost")
         ),
-        JobGroup.UNCONFIRMED,
+        JobStatus.UNCONFIRMED,
         "lost",
     ),
     "refused": (
         event(EventKind.FINISHED, status=JobStatus.FAILED, previous=JobStatus.SUBMITTING, error=RateLimited("no")),
-        JobGroup.FAILED,
+        JobStatus.FAILED,
         "no",
     ),
 }
 
 
 @pytest.mark.parametrize(("end", "group", "text"), RESULTS.values(), ids=RESULTS)
-def test_a_result_shows_what_is_known(end: Event, group: JobGroup, text: str) -> None:
+def test_a_result_shows_what_is_known(end: Event, group: JobStatus, text: str) -> None:
     """An error takes precedence over a failure, and a failure over the prompt."""
     aggregator = EventAggregator()
     aggregator.on_event(end, elapsed=0)
@@ -174,15 +173,15 @@ def test_files_are_shown_once_they_are_saved() -> None:
     ):
         aggregator.on_event(saved, elapsed=0)
     assert (
-        RecentResult("b", JobGroup.SUCCEEDED, "disk full"),
-        RecentResult("a", JobGroup.SUCCEEDED, "out/a-0.png, out/a-1.png", is_path=True),
+        RecentResult("b", JobStatus.SUCCEEDED, "disk full"),
+        RecentResult("a", JobStatus.SUCCEEDED, "out/a-0.png, out/a-1.png", is_path=True),
     ) == aggregator.snapshot(STILL).recent
 
 
 def test_a_job_that_was_not_read_is_planned() -> None:
     """With a total the counts add up to it; without one, to the jobs that were read."""
     view = Snapshot(progress=BUSY, total=1200)
-    assert (1200, 980) == (sum(view.counts.values()), view.counts[JobGroup.PLANNED])
+    assert (1200, 980) == (sum(view.counts.values()), view.counts[JobStatus.PLANNED])
     assert (0.1, 270.0) == (view.share, view.remaining)
     open_ended = Snapshot(progress=evolve(BUSY, total=None), total=None)
     assert (300, 0.4, None) == (sum(open_ended.counts.values()), open_ended.share, open_ended.remaining)

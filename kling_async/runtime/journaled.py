@@ -1,0 +1,65 @@
+"""Requests with a journal entry: what is durable before a request is sent, and before its result counts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from ..scheduling.ticket import Ticket
+from ..types.errors import AnswerLost, KlingError
+from ..types.jobs import Job
+from ..types.prediction import Prediction
+from .provider_api import ProviderAPI
+
+__all__ = ["log_cut_off", "poll_journaled", "submit_journaled"]
+
+_log = logging.getLogger(__name__)
+
+_WITHOUT_JOURNAL: Final = "Look for it in the provider's own history: it is written down nowhere here."
+_WITH_JOURNAL: Final = "Its journal has it as unconfirmed: look for it in the provider's own history, then decide."
+
+
+async def submit_journaled(api: ProviderAPI, ticket: Ticket, job: Job, *, on_send: Callable[[], None]) -> Prediction:
+    """Submit a job once, and return its prediction.
+
+    Args:
+        api: reaches the provider.
+        ticket: the job's. If it has a journal entry, the intent is durable before the submission is sent, and the
+            result before it is returned or raised.
+        job: the job.
+        on_send: is called before the submission is sent.
+
+    Raises:
+        KlingError: as `ProviderAPI.submit` does.
+        JournalError: nothing was sent, or, with an id, it was accepted and could not be written down.
+    """
+    entry = ticket.entry
+    if entry is None:
+        on_send()
+        return await api.submit(job)
+    async with entry.submitting():
+        try:
+            on_send()
+            prediction = await api.submit(job)
+        except KlingError as error:
+            await entry.failed(error)
+            raise
+        await entry.accepted(prediction)
+        return prediction
+
+
+async def poll_journaled(api: ProviderAPI, ticket: Ticket, known: Prediction) -> Prediction:
+    """Poll a prediction once, write down its end, and return it. Raises KlingError as `ProviderAPI.poll` does."""
+    prediction = await api.poll(known)
+    if prediction.status.is_terminal and ticket.entry is not None:
+        await ticket.entry.finished(prediction)
+    return prediction
+
+
+def log_cut_off(provider: str, ticket: Ticket) -> AnswerLost:
+    """Log a submission that was cut off, and return the error for it."""
+    advice = _WITHOUT_JOURNAL if ticket.entry is None else _WITH_JOURNAL
+    error = AnswerLost("It was cut off while it was being submitted", provider=provider, key=ticket.key, advice=advice)
+    _log.critical("cut off: provider=%s key=%s: it may be billed. %s", provider, ticket.key, advice)
+    return error
