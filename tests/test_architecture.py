@@ -312,7 +312,7 @@ RULES: Mapping[Rule, Mapping[str, Sources]] = {
         "inside a function": {"types/errors.py": "def f():\n    from ..client import Client"},
         "of a whole module": {"system/clock.py": "from .. import client", "client.py": ""},
         "of a whole package": {"providers/base.py": "from .. import runtime", "runtime/__init__.py": ""},
-        "by the full name": {"types/wire.py": "import kling_async.client"},
+        "by the full name": {"types/http.py": "import kling_async.client"},
         "of the command line by what it runs": {"runs/directory.py": "from ..cli.console import echo"},
         "of an integration by the client": {"client.py": "from .integrations.mcp import serve"},
         "of the command line by an integration": {"integrations/mcp.py": "from ..cli.console import echo"},
@@ -376,7 +376,7 @@ RULES: Mapping[Rule, Mapping[str, Sources]] = {
         "of a part": {"types/inputs.py": "from os.path import join"},
         "under another name": {"scheduling/a.py": "import time as t"},
         "inside a function": {"types/media.py": "def f():\n    from random import random"},
-        "for types only": {"types/wire.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import httpx"},
+        "for types only": {"types/http.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import httpx"},
     },
     clocks_read: {
         "now": {"providers/a.py": "from datetime import datetime\ndatetime.now()"},
@@ -464,7 +464,7 @@ WELL: Mapping[str, Sources] = {
         "runs/report/page.py": "from importlib.resources import files\n(files('a.b') / 'x.css').read_text()"
     },
     "as long as may be": {
-        "types/wire.py": "\n" * MAX_LINES,
+        "types/http.py": "\n" * MAX_LINES,
         "client/client.py": "\n" * LONGER["client/client.py"],
         "types/media.py": "def f():\n" + "    pass\n" * (MAX_FUNCTION_LINES - 1),
     },
@@ -527,7 +527,7 @@ def test_another_picture_is_noticed() -> None:
         ("providers/base.py", "from ..errors import KlingError", ".errors"),
         ("providers/base.py", "from . import validation", ".providers.validation"),
         ("providers/__init__.py", "from .base import Provider", ".providers.base"),
-        ("providers/codec/decode.py", "from ..base import Provider", ".providers.base"),
+        ("providers/codec/strict_json.py", "from ..base import Provider", ".providers.base"),
         ("testing/sandbox/app.py", "from ... import errors", ".errors"),
         ("testing/sandbox/app.py", "from ... import Client", "."),
         ("client.py", "import kling_async.errors as e", ".errors"),

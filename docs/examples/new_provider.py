@@ -9,9 +9,7 @@ from attrs import frozen
 from kling_async import ImageInput, Input, Prediction, Scene, Status
 from kling_async.providers import ModelSpec, Parameter, Price, Provider
 from kling_async.providers.base import json_body
-from kling_async.providers.codec.decode import decode
 from kling_async.providers.codec.envelope import (
-    COMMON_STATUSES,
     Envelope,
     Record,
     parse_envelope,
@@ -23,13 +21,15 @@ from kling_async.providers.codec.fields import (
     parse_outputs,
     register_fields,
 )
-from kling_async.providers.rules import OneOf, Range, Text
+from kling_async.providers.codec.statuses import COMMON_STATUSES
+from kling_async.providers.codec.strict_json import decode
+from kling_async.providers.parameter_rules import OneOf, Range, Text
 from kling_async.providers.validation import build_body
 from kling_async.types.capabilities import Capabilities
 from kling_async.types.converter import strict_converter
-from kling_async.types.facts import Certainty, Fact, Source
+from kling_async.types.http import HttpRequest, HttpResponse
 from kling_async.types.prediction import Json, OutputKind
-from kling_async.types.wire import HttpRequest, HttpResponse
+from kling_async.types.sources import Certainty, Fact, Source
 
 # Every fact has a source.
 _PAGE = Source(Certainty.DOCUMENTED, "https://example.com/docs/kling-image-o1")

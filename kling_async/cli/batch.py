@@ -16,8 +16,8 @@ from ..runtime.api_keys import ApiKeys, read_key
 from ..types.formatting import exact_amount, format_count
 from ..types.jobs import Job
 from .console import ExitCode, echo, escape, print_request, run, write_result
-from .directories import check_rows, check_second_run, directory_for
-from .earlier import EarlierRun
+from .default_directory import check_rows, check_second_run, directory_for
+from .earlier_run import EarlierRun
 from .options import DEFAULTS, Options
 from .plan import RunPlan, open_jobfile, raise_for_faults
 from .runner import RunMetadata, Runner

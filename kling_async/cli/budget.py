@@ -13,7 +13,7 @@ from ..runs.jobfile import JobfileSummary
 from ..types.errors import InputError
 from ..types.formatting import exact_amount, format_count, format_price
 from ..types.jobs import Job
-from .earlier import EarlierRun
+from .earlier_run import EarlierRun
 from .options import Options
 
 __all__ = ["Needed", "needed"]

@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 
-from ..providers.rules import suggestion
+from ..providers.parameter_rules import suggestion
 from ..testing import FAULTS
 from ..types import errors
 from ..types.errors import InputError, KlingError

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..providers import PROVIDERS, ModelSpec, Provider, Source, provider_named
-from ..providers.rules import suggestion
+from ..providers.parameter_rules import suggestion
 from ..runs.jobfile import json_line
 from ..types.errors import InputError, InputFault
 from ..types.formatting import format_price_range

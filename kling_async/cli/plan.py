@@ -19,7 +19,7 @@ from ..types.errors import InputError, InputFault
 from ..types.formatting import format_count
 from ..types.jobs import Job, JobKeyGenerator
 from .console import echo, escape
-from .earlier import EarlierRun
+from .earlier_run import EarlierRun
 from .options import Options
 
 __all__ = ["RunPlan", "open_jobfile", "raise_for_faults"]

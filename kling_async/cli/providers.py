@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..providers import PROVIDERS, Provider
 from ..runtime.api_keys import ApiKeys, read_key, read_origin
 from ..types.errors import KlingError
-from ..types.facts import Fact, Source
 from ..types.formatting import format_rate
+from ..types.sources import Fact, Source
 from .console import ExitCode, echo, escape, run, stdout, table_of
 
 __all__ = ["describe_key", "describe_origin", "providers"]

@@ -11,12 +11,12 @@ from typing import Self
 from ..journal import Journal, SqliteJournal
 from ..journal.writer import JournalWriter
 from ..providers import DEFAULT_PROVIDER, Provider
+from ..runtime.accounts import Accounts
 from ..runtime.admission import AdmissionRules
 from ..runtime.api_keys import ApiKeys
 from ..runtime.dispatcher import Dispatcher
 from ..runtime.downloader import Downloader
 from ..runtime.routing import Router
-from ..runtime.scheduler import Scheduler
 from ..runtime.settings import Settings, parse_price
 from ..scheduling.polling.durations import DurationModel
 from ..scheduling.priority import RESUMED
@@ -68,10 +68,10 @@ class BaseClient(NonCopyable):
         self._clock = clock or SystemClock()
         durations = DurationModel() if timings is None else DurationModel.load(timings)
         tls = LazySSLContext()
-        self._scheduler = Scheduler(self._settings, clock=self._clock, durations=durations, tls=tls, shared=transport)
+        self._accounts = Accounts(self._settings, clock=self._clock, durations=durations, tls=tls, shared=transport)
         self._fetcher = OutputFetcher(clock=self._clock, tls=tls, shared=transport)
         self._journal = self._writer(journal)
-        self._dispatcher = Dispatcher(scheduler=self._scheduler, journal=self._journal)
+        self._dispatcher = Dispatcher(accounts=self._accounts, journal=self._journal)
         self._downloader = self._downloader_for(self._dispatcher)
         self._rules = AdmissionRules(router=self._router([self._settings.provider(None)]))
         self._background: Background | None = None
@@ -84,7 +84,7 @@ class BaseClient(NonCopyable):
 
     def _router(self, providers: Sequence[Provider], prices: Mapping[str, Decimal | float] | None = None) -> Router:
         parsed = {model: parse_price(model, price) for model, price in (prices or {}).items()}
-        return Router(providers=providers, scheduler=self._scheduler, prices=parsed)
+        return Router(providers=providers, accounts=self._accounts, prices=parsed)
 
     def _downloader_for(self, dispatcher: Dispatcher) -> Downloader:
         return Downloader(fetcher=self._fetcher, dispatcher=dispatcher, settings=self._settings)
@@ -108,7 +108,7 @@ class BaseClient(NonCopyable):
         if self._background is not None:
             raise RuntimeError("A client is opened once, and this one was opened before: make a new one with Client()")
         self._settings.credential(self._settings.provider(None))
-        self._background = Background(self._running, cut_off=self._scheduler.cut_off)
+        self._background = Background(self._running, cut_off=self._accounts.cut_off)
         await self._background.open()
         return self
 
@@ -116,7 +116,7 @@ class BaseClient(NonCopyable):
     async def _running(self) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
             accepted = [] if self._journal is None else await stack.enter_async_context(self._journal.opened())
-            await stack.enter_async_context(self._scheduler.running())
+            await stack.enter_async_context(self._accounts.running())
             self._dispatcher.resume(accepted, priority=RESUMED)
             yield
 
@@ -135,16 +135,16 @@ class BaseClient(NonCopyable):
 
     async def _close(self, *, interrupts: int = 0, ending: BaseException | None = None) -> None:
         if self._background is not None:
-            interrupts = 2 if self._scheduler.hurried else interrupts
+            interrupts = 2 if self._accounts.hurried else interrupts
             await self._background.aclose(interrupts=interrupts, ending=ending)
 
     def export_timings(self) -> Json:
         """Return what was learned of how long predictions take, as JSON; `Client(timings=...)` starts with it."""
-        return self._scheduler.durations.save()
+        return self._accounts.durations.save()
 
     def add_listener(self, listener: Listener) -> None:
         """Call a function with each `Event` of each job, immediately and in the event loop; it must be quick.
 
         Jobs of batches are included. A job that several calls have joined has one last event for each of them.
         """
-        self._scheduler.listeners.add(listener)
+        self._accounts.listeners.add(listener)

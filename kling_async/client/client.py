@@ -270,7 +270,7 @@ class Client(BaseClient):
         """
         chosen = self._settings.providers(provider)
         own = self._writer(journal)
-        dispatcher = self._dispatcher if own is None else Dispatcher(scheduler=self._scheduler, journal=own)
+        dispatcher = self._dispatcher if own is None else Dispatcher(accounts=self._accounts, journal=own)
         options = BatchOptions(
             max_open=2 * self._settings.slots(chosen) if max_open is None else positive_int("max_open", max_open),
             ordered=ordered,

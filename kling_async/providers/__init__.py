@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..types.errors import InputError, InputFault
-from ..types.facts import Certainty, Source
 from ..types.limits import Limits
+from ..types.sources import Certainty, Source
 from .apiinone import APIInOne
 from .base import Provider
 from .gptproto import GPTProto
-from .rules import suggestion
+from .parameter_rules import suggestion
 from .spec import ModelSpec, Parameter, Price
 
 __all__ = [

@@ -18,16 +18,17 @@ from attrs import frozen
 
 from ..types.capabilities import Capabilities
 from ..types.converter import strict_converter
-from ..types.facts import Certainty, Fact, Source
+from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
 from ..types.prediction import Json, OutputKind, Prediction, Status
-from ..types.wire import HttpRequest, HttpResponse
+from ..types.sources import Certainty, Fact, Source
 from .base import Provider, json_body
-from .codec.decode import decode
-from .codec.envelope import COMMON_STATUSES, Envelope, Record, parse_envelope
+from .codec.envelope import Envelope, Record, parse_envelope
 from .codec.errors import BALANCE_MESSAGES, ErrorRules
 from .codec.fields import ErrorDetail, Timestamp, parse_outputs, register_fields
-from .rules import Boolean, OneOf, Range, Shots, Text, Unchecked, Url, UrlList
+from .codec.statuses import COMMON_STATUSES
+from .codec.strict_json import decode
+from .parameter_rules import Boolean, OneOf, Range, Shots, Text, Unchecked, Url, UrlList
 from .spec import CrossFieldRule, ModelSpec, Parameter, Price
 from .validation import build_body, infer_scene
 

@@ -20,16 +20,16 @@ from attrs import evolve
 from ..types.authorizer import Authorizer
 from ..types.capabilities import Capabilities, Repeat
 from ..types.errors import AnswerLost, InputError, InputFault, UnexpectedReply
-from ..types.facts import Fact
+from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
 from ..types.limits import Limits
 from ..types.prediction import Json, OutputKind, Prediction, Status
-from ..types.wire import HttpRequest, HttpResponse
+from ..types.sources import Fact
 from .authorizers import KeyAuthorizer
-from .codec.decode import excerpt, read_json
 from .codec.envelope import Envelope, Record, update_prediction
 from .codec.errors import ErrorRules, error_for
-from .rules import suggestion
+from .codec.strict_json import excerpt, read_json
+from .parameter_rules import suggestion
 from .spec import ModelSpec
 from .validation import validate
 

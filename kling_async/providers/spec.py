@@ -10,10 +10,10 @@ from decimal import Decimal
 
 from attrs import Factory, field, frozen
 
-from ..types.facts import Source
 from ..types.inputs import Input, Scene
 from ..types.prediction import Json, OutputKind
-from .rules import Range, Rule
+from ..types.sources import Source
+from .parameter_rules import Range, Rule
 
 __all__ = ["CrossFieldRule", "ModelSpec", "Parameter", "Price"]
 

@@ -10,7 +10,7 @@ from attrs import fields
 from ..types.errors import InputFault
 from ..types.inputs import Input, Scene, VideoInput, validate_common
 from ..types.prediction import Json, OutputKind
-from .rules import suggestion
+from .parameter_rules import suggestion
 from .spec import ModelSpec, Parameter
 
 __all__ = ["build_body", "infer_scene", "validate"]

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 from attrs import evolve, fields, frozen
 
-from ..providers.rules import suggestion
+from ..providers.parameter_rules import suggestion
 from ..types.errors import InputError, InputFault
 from ..types.inputs import Input, Shot
 from ..types.jobs import Job

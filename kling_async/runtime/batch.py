@@ -27,11 +27,11 @@ from ..types.jobs import Job, Outcome
 from ..types.noncopyable import NonCopyable
 from .account import AccountTicket
 from .admission import Admission, AdmissionRules
+from .batch_downloads import BatchDownloads
 from .batch_options import BatchOptions
 from .charges import Charges
 from .dispatcher import Dispatcher
 from .downloader import Downloader
-from .downloads import BatchDownloads
 from .event_listeners import EventListeners
 from .feeder import Feeder
 from .job_source import Jobs, check_keys
@@ -61,7 +61,7 @@ class Batch(NonCopyable):
             check_keys(jobs)
         self._options = options
         self._dispatcher = dispatcher
-        self._clock = dispatcher.scheduler.clock
+        self._clock = dispatcher.accounts.clock
         self._budget = budget
         self._owns_journal = owns_journal
         self._listeners = EventListeners()
@@ -75,7 +75,7 @@ class Batch(NonCopyable):
         self._feeding = anyio.CancelScope()
         self._fatal: Exception | None = None
         self._tasks: Tasks | None = None
-        self._background = Background(self._running, cut_off=dispatcher.scheduler.cut_off)
+        self._background = Background(self._running, cut_off=dispatcher.accounts.cut_off)
         self.stopped = self._entered = self._interrupted = self._exhausted = False
 
     # Opening and leaving.
@@ -84,7 +84,7 @@ class Batch(NonCopyable):
     async def __aenter__(self) -> Self:
         if self._entered:
             raise RuntimeError("A batch is entered once: make a new one with client.batch(...)")
-        self._dispatcher.scheduler.check_open()
+        self._dispatcher.accounts.check_open()
         self._entered = True
         await self._background.open()
         return self
@@ -172,7 +172,7 @@ class Batch(NonCopyable):
             self.stop()
             return True
         self._interrupted = True
-        self._dispatcher.scheduler.hurried = True
+        self._dispatcher.accounts.hurried = True
         self._outcomes.notify()
         return False
 
@@ -289,7 +289,7 @@ class Batch(NonCopyable):
         saved = evolve(event, kind=kind, at=self._clock.now(), error=outcome.error, files=outcome.files)
         self._progress.record(saved, cost=None)
         self._listeners.notify(saved)
-        self._dispatcher.scheduler.listeners.notify(saved)
+        self._dispatcher.accounts.listeners.notify(saved)
         self._outcomes.put(position, outcome)
 
 

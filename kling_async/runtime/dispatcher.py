@@ -25,11 +25,11 @@ from ..types.jobs import Job, fingerprint
 from ..types.prediction import Prediction
 from ..types.status import JobStatus
 from .account import Account, AccountTicket
+from .accounts import Accounts
 from .admission import Admission, AdmissionRules
 from .completion import Completion, prediction_of
-from .registry import Registry
 from .routing import resolved
-from .scheduler import Scheduler
+from .running_jobs import RunningJobs
 
 __all__ = ["Dispatcher"]
 
@@ -38,14 +38,14 @@ class Dispatcher:
     """Starts and resumes jobs on a client's provider accounts.
 
     Args:
-        scheduler: has the accounts.
+        accounts: of the client, by provider.
         journal: writes the journal; None without one.
     """
 
-    def __init__(self, *, scheduler: Scheduler, journal: JournalWriter | None = None) -> None:
-        self.scheduler = scheduler
+    def __init__(self, *, accounts: Accounts, journal: JournalWriter | None = None) -> None:
+        self.accounts = accounts
         self.journal = journal
-        self._running = Registry()
+        self._running = RunningJobs()
 
     def reserve_key(self, key: str | None) -> AbstractAsyncContextManager[None]:
         """Keep other calls from starting the same job, from its admission until it is started."""
@@ -159,7 +159,7 @@ class Dispatcher:
         failed_there = known.prediction is not None and known.status.is_terminal
         event = Event(
             kind=EventKind.FINISHED,
-            at=self.scheduler.clock.now(),
+            at=self.accounts.clock.now(),
             provider=job.provider or "",
             key=known.key,
             status=known.status,
@@ -170,10 +170,10 @@ class Dispatcher:
             replayed=True,
         )
         listener(event)
-        self.scheduler.listeners.notify(event)
+        self.accounts.listeners.notify(event)
 
     def _account(self, provider: str | None) -> Account:
-        return self.scheduler.account(provider_named(provider or ""))
+        return self.accounts.account(provider_named(provider or ""))
 
     # Calls that wait.
 
@@ -181,7 +181,7 @@ class Dispatcher:
         self, job: Job, rules: AdmissionRules, *, wait_for: float, priority: float = BATCH, only_submit: bool = False
     ) -> Event:
         """Do what is to be done about a job, and return its last event."""
-        self.scheduler.check_open()
+        self.accounts.check_open()
         completion = Completion()
         async with self.reserve_key(job.key):
             admission = await self.admit(job, rules)
@@ -206,7 +206,7 @@ class Dispatcher:
 
     async def wait(self, prediction: Prediction, *, wait_for: float) -> Event:
         """Poll a prediction until it is finished; calls that wait for the same one share its polls."""
-        self.scheduler.check_open()
+        self.accounts.check_open()
         entry = None if self.journal is None else await self.journal.entry_for(prediction)
         completion = Completion()
         subscription = self._subscription(completion, wait_for, INTERACTIVE)
@@ -222,7 +222,7 @@ class Dispatcher:
 
     async def refresh(self, prediction: Prediction, *, wait_for: float) -> Prediction:
         """Poll a prediction once, and return it as the provider describes it now."""
-        self.scheduler.check_open()
+        self.accounts.check_open()
         entry = None if self.journal is None else await self.journal.entry_for(prediction)
         completion = Completion()
         subscription = self._subscription(completion, wait_for, INTERACTIVE)
@@ -233,7 +233,7 @@ class Dispatcher:
     def _subscription(
         self, completion: Completion, wait_for: float, priority: float, *, only_submit: bool = False
     ) -> Subscription:
-        return Subscription(completion, self.scheduler.clock.now() + wait_for, priority, only_submit)
+        return Subscription(completion, self.accounts.clock.now() + wait_for, priority, only_submit)
 
     async def _finish(self, completion: Completion, ticket: AccountTicket | None) -> Event:
         try:

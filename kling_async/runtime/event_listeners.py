@@ -43,7 +43,7 @@ class EventListeners:
             except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException:  # noqa: BLE001
-                # It runs inside the scheduler, where its mistake would stop all work. That holds for a cancellation,
+                # It runs inside a worker, where its mistake would stop all work. That holds for a cancellation,
                 # too: nothing can cancel a plain call, so it is that of something else, such as a cancelled future's.
                 _log.exception("a listener failed")
 

@@ -46,7 +46,7 @@ class Feeder:
             InputError: an item is no job, or a second job has the same key.
             BudgetExceeded: the budget has no room for a job, and no open job can free any.
         """
-        async with aclosing(iterate_jobs(self._jobs, clock=self._dispatcher.scheduler.clock)) as items:
+        async with aclosing(iterate_jobs(self._jobs, clock=self._dispatcher.accounts.clock)) as items:
             await self._outcomes.slot()
             async for item in items:
                 job, shared = self._named(item)

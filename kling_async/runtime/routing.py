@@ -10,7 +10,7 @@ from attrs import evolve
 from ..providers import Provider, provider_named
 from ..providers.selection import accepting
 from ..types.jobs import Job
-from .scheduler import Scheduler
+from .accounts import Accounts
 
 __all__ = ["Router", "resolved"]
 
@@ -20,15 +20,15 @@ class Router:
 
     Args:
         providers: candidates for jobs that name no provider themselves.
-        scheduler: knows the load of each account.
+        accounts: know the load of each provider.
         prices: US dollars by model, which go before published prices.
     """
 
     def __init__(
-        self, *, providers: Sequence[Provider], scheduler: Scheduler, prices: Mapping[str, Decimal] | None = None
+        self, *, providers: Sequence[Provider], accounts: Accounts, prices: Mapping[str, Decimal] | None = None
     ) -> None:
         self._providers = providers
-        self._scheduler = scheduler
+        self._accounts = accounts
         self._prices = prices or {}
 
     def candidates(self, job: Job) -> list[Provider]:
@@ -37,7 +37,7 @@ class Router:
 
     def select_provider(self, job: Job) -> Provider:
         """Return the least loaded provider among those that take a job. Raises InputError if none does."""
-        return min(self.candidates(job), key=lambda provider: self._scheduler.account(provider).engine.load)
+        return min(self.candidates(job), key=lambda provider: self._accounts.account(provider).engine.load)
 
     def max_price(self, job: Job) -> Decimal | None:
         """Return the most that a job, with provider and model, can cost in US dollars; None where no price is known."""

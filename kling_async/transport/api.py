@@ -27,7 +27,7 @@ import sniffio
 from ..system.clock import Clock, SystemClock
 from ..system.interrupts import interrupts_resent
 from ..types.errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, UnexpectedReply
-from ..types.wire import MAX_BODY_BYTES, HttpRequest, HttpResponse
+from ..types.http import MAX_BODY_BYTES, HttpRequest, HttpResponse
 from .connections import ConnectionPool, HttpTransport, LazySSLContext, read_body
 from .credentials import Credential
 from .failures import describe, reason_of

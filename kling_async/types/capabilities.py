@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from attrs import fields, frozen
 
-from .facts import Fact
+from .sources import Fact
 
 __all__ = ["Capabilities", "OverLimit", "Repeat"]
 

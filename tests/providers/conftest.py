@@ -10,8 +10,8 @@ from typing import TypeAlias
 import pytest
 
 from kling_async.errors import KlingError
+from kling_async.types.http import HttpResponse
 from kling_async.types.prediction import Prediction
-from kling_async.types.wire import HttpResponse
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 TYPES = {".json": "application/json", ".html": "text/html", ".txt": "text/plain"}

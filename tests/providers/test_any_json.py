@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from kling_async.errors import AnswerLost, KlingError, Refused, UnexpectedReply
 from kling_async.providers import PROVIDERS, Provider
+from kling_async.types.http import HttpResponse
 from kling_async.types.inputs import ImageInput, Input, VideoInput
 from kling_async.types.prediction import OutputKind, Prediction, Status
-from kling_async.types.wire import HttpResponse
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 NAMES = {"gptproto": ("id", "Id", "ID"), "apiinone": ("task_id", "taskId", "id")}

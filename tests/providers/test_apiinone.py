@@ -24,9 +24,9 @@ from kling_async.errors import (
     UnexpectedReply,
 )
 from kling_async.providers.apiinone import APIInOne
+from kling_async.types.http import HttpRequest, HttpResponse
 from kling_async.types.inputs import ImageInput, Input, Shot, VideoInput
 from kling_async.types.prediction import Failure, FailureKind, Output, OutputKind, Prediction, Status
-from kling_async.types.wire import HttpRequest, HttpResponse
 
 PROVIDER = APIInOne()
 TASK = "n49xxxx_kio1"

@@ -23,9 +23,9 @@ from kling_async.errors import (
     UnexpectedReply,
 )
 from kling_async.providers.gptproto import GPTProto
+from kling_async.types.http import HttpRequest, HttpResponse
 from kling_async.types.inputs import ImageInput, Input, Shot, VideoInput
 from kling_async.types.prediction import Failure, FailureKind, Output, OutputKind, Prediction, Status, Timings
-from kling_async.types.wire import HttpRequest, HttpResponse
 
 PROVIDER = GPTProto()
 INPUT = ImageInput("a cat")

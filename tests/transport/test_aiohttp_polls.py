@@ -15,7 +15,7 @@ from kling_async.providers.authorizers import KeyAuthorizer
 from kling_async.transport.api import ApiTransport
 from kling_async.transport.connections import LazySSLContext
 from kling_async.transport.credentials import Credential
-from kling_async.types.wire import HttpRequest
+from kling_async.types.http import HttpRequest
 
 from ..conftest import Serve, read_request, reply
 

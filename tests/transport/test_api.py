@@ -28,7 +28,7 @@ from kling_async.transport.api import ApiTransport
 from kling_async.transport.connections import Connection, ConnectionPool, LazySSLContext, read_body
 from kling_async.transport.credentials import Credential
 from kling_async.types.authorizer import Authorizer
-from kling_async.types.wire import MAX_BODY_BYTES, HttpRequest
+from kling_async.types.http import MAX_BODY_BYTES, HttpRequest
 
 from ..conftest import Serve, read_request, reply
 

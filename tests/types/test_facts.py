@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kling_async.types.facts import Certainty, Fact, Source
+from kling_async.types.sources import Certainty, Fact, Source
 
 PAGE = Source(Certainty.DOCUMENTED, "https://example.com/docs")
 NOWHERE = Source(Certainty.UNDOCUMENTED, "https://example.com/docs")

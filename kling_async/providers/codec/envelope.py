@@ -25,25 +25,7 @@ from .fields import (
     snake_case_keys,
 )
 
-__all__ = ["COMMON_STATUSES", "Envelope", "Record", "parse_envelope", "update_prediction"]
-
-COMMON_STATUSES: Final[Mapping[str, Status]] = {
-    "pending": Status.QUEUED,
-    "queued": Status.QUEUED,
-    "in_progress": Status.RUNNING,
-    "processing": Status.RUNNING,
-    "running": Status.RUNNING,
-    "completed": Status.SUCCEEDED,
-    "success": Status.SUCCEEDED,
-    "succeeded": Status.SUCCEEDED,
-    "failed": Status.FAILED,
-    "error": Status.FAILED,
-    "timeout": Status.FAILED,
-    "cancelled": Status.CANCELLED,
-    "canceled": Status.CANCELLED,
-    "expired": Status.EXPIRED,
-}
-"""Status words in lower case that have the same meaning in every API. Each provider says which ones it documents."""
+__all__ = ["Envelope", "Record", "parse_envelope", "update_prediction"]
 
 _OK_CODES: Final = frozenset({"200", "0", "ok", "success"})
 

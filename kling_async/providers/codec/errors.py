@@ -25,7 +25,7 @@ from ...types.errors import (
     RateLimited,
     Refused,
 )
-from ...types.wire import HttpResponse
+from ...types.http import HttpResponse
 from .fields import CONTENT_REJECTED_CODES
 
 __all__ = ["BALANCE_MESSAGES", "HTTP_ERRORS", "ErrorRules", "error_for", "retry_after"]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .display import Display, Mode, ProgressDisplay, mode_for, show_progress
+from .progress_display import Display, Mode, ProgressDisplay, mode_for, show_progress
 
 __all__ = ["Display", "Mode", "ProgressDisplay", "mode_for", "show_progress"]

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, TypeGuard, cast
 from attrs import fields, frozen
 
 from ...providers import PROVIDERS
-from ...providers.rules import suggestion
+from ...providers.parameter_rules import suggestion
 from ...types.errors import InputError, InputFault
 from ...types.inputs import ImageInput, Input, Shot, VideoInput
 from ...types.prediction import Json, OutputKind

@@ -7,8 +7,8 @@ from typing import Final
 from attrs import frozen
 
 from ...types.formatting import format_duration, format_money
-from .formatting import relative_url, split_text
 from .rows import ReportRow, Tone, tone_of
+from .text import relative_url, split_text
 
 __all__ = ["Card", "Media", "build_card"]
 

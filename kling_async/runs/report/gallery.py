@@ -12,8 +12,8 @@ from typing import Final
 
 from ...types.formatting import format_count
 from .cards import Card, Media, build_card
-from .formatting import clean
 from .rows import ReportRow
+from .text import clean
 from .totals import count_totals
 
 __all__ = ["gallery"]

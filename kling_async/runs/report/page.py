@@ -24,9 +24,9 @@ from markupsafe import Markup
 
 from ...types.formatting import format_count, format_duration, format_money
 from .cards import build_card
-from .formatting import clean, format_moment
 from .grid import layout_grids
 from .rows import ReportRow, Tone, tone_of
+from .text import clean, format_moment
 from .timeline import count_states, draw_timeline
 from .totals import count_causes, count_totals
 

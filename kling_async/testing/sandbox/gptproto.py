@@ -17,7 +17,7 @@ from .media import size_of
 from .parameters import ParameterReader
 from .state import Sandbox
 from .tasks import Phase, Task, TaskSpec
-from .wire import Route, TaskView
+from .wire_format import Route, TaskView
 
 __all__ = ["Gptproto"]
 

@@ -21,7 +21,7 @@ from .pages import index_page, ledger_page
 from .parameters import Invalid
 from .state import Sandbox
 from .tasks import Phase, Task
-from .wire import Route, TaskView, WireFormat
+from .wire_format import Route, TaskView, WireFormat
 
 __all__ = ["RequestHandler"]
 

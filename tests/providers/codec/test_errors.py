@@ -18,7 +18,7 @@ from kling_async.errors import (
 )
 from kling_async.providers import PROVIDERS
 from kling_async.providers.codec.errors import ErrorRules, error_for, retry_after
-from kling_async.types.wire import HttpResponse
+from kling_async.types.http import HttpResponse
 
 GUIDELINES = "Input may not meet the guidelines. Please adjust and try again."
 Row = tuple[int, str | None, str | None, type[Refused]]

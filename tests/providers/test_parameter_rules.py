@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from kling_async.providers.rules import Boolean, OneOf, Range, Rule, Shots, Text, Unchecked, Url, UrlList, suggestion
+from kling_async.providers.parameter_rules import (
+    Boolean,
+    OneOf,
+    Range,
+    Rule,
+    Shots,
+    Text,
+    Unchecked,
+    Url,
+    UrlList,
+    suggestion,
+)
 from kling_async.types.inputs import Shot
 
 URL = "https://x.test/a.png"

@@ -11,7 +11,7 @@ import anyio
 from ..types.prediction import Prediction
 from .account import AccountTicket
 
-__all__ = ["Name", "Registry"]
+__all__ = ["Name", "RunningJobs"]
 
 Name: TypeAlias = str | tuple[str, str]
 """A job's key, or the provider and the id of a prediction that was submitted elsewhere."""
@@ -20,7 +20,7 @@ _MIN_COMPACT: Final = 64
 """Tickets below which closed ones are not removed all at once."""
 
 
-class Registry:
+class RunningJobs:
     """The running jobs of one journal; without a journal, those of one client."""
 
     def __init__(self) -> None:

@@ -11,10 +11,10 @@ import pytest
 from attrs import evolve, field, frozen
 
 from kling_async.errors import UnexpectedReply
-from kling_async.providers.codec.decode import decode, excerpt, read_json
+from kling_async.providers.codec.strict_json import decode, excerpt, read_json
 from kling_async.types.converter import strict_converter
+from kling_async.types.http import MAX_BODY_BYTES, HttpResponse
 from kling_async.types.prediction import Json
-from kling_async.types.wire import MAX_BODY_BYTES, HttpResponse
 
 
 def reply(body: bytes, status: int = 200, **headers: str) -> HttpResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kling_async.types.wire import MAX_BODY_BYTES, HttpRequest, HttpResponse
+from kling_async.types.http import MAX_BODY_BYTES, HttpRequest, HttpResponse
 
 
 def test_headers_are_found_by_their_names_in_lower_case() -> None:

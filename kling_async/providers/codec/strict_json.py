@@ -15,9 +15,9 @@ from typing import Final, TypeVar, cast
 from cattrs import BaseValidationError, Converter, transform_error
 
 from ...types.errors import UnexpectedReply
+from ...types.http import MAX_BODY_BYTES, HttpResponse
 from ...types.prediction import Json
 from ...types.printable import printable
-from ...types.wire import MAX_BODY_BYTES, HttpResponse
 
 __all__ = ["decode", "excerpt", "read_json"]
 

@@ -37,7 +37,7 @@ from kling_async import (
 )
 from kling_async.journal import MemoryJournal
 from kling_async.journal.submission import Submission
-from kling_async.runtime.registry import Registry
+from kling_async.runtime.running_jobs import RunningJobs
 from kling_async.scheduling.ticket import Ticket
 from kling_async.testing import Fixed, Sandbox, SandboxServer, Uniform
 from kling_async.types.status import JobStatus
@@ -635,7 +635,7 @@ async def test_downloads_of_one_prediction_at_once_are_one_file(tmp_path: Path) 
 
 async def test_what_is_over_is_not_kept() -> None:
     """Tickets of jobs that are over are dropped as others come: as many stay as are under way, and some."""
-    registry = Registry()
+    registry = RunningJobs()
     for number in range(1000):
         ticket = Ticket(key=f"{number}", job=None, work_kind=())
         registry.add(f"{number}", ticket)
@@ -661,7 +661,7 @@ async def test_a_job_that_is_over_is_let_go(open_client: OpenClient, journal: Op
 
 async def test_a_claim_is_given_on() -> None:
     """One after another holds a key, and one that is cancelled while it holds or waits keeps nobody."""
-    registry, held = Registry(), list[int]()
+    registry, held = RunningJobs(), list[int]()
 
     async def hold(number: int) -> None:
         async with registry.reserve("cat"):

@@ -10,7 +10,7 @@ from typing import Final
 from ..runs.directory import RunDirectory
 from ..types.errors import InputError, InputFault
 from ..types.jobs import Job, fingerprint
-from .earlier import EarlierRun
+from .earlier_run import EarlierRun
 
 __all__ = ["check_rows", "check_second_run", "directory_for"]
 

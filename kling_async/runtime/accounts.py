@@ -22,10 +22,10 @@ from .event_listeners import EventListeners
 from .provider_api import ProviderAPI
 from .settings import Settings
 
-__all__ = ["Scheduler"]
+__all__ = ["Accounts"]
 
 
-class Scheduler:
+class Accounts:
     """Opens an account at each provider that is used, and runs them all.
 
     Args:

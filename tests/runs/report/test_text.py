@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_async.runs.report.formatting import clean, format_moment, relative_url, split_text
+from kling_async.runs.report.text import clean, format_moment, relative_url, split_text
 
 
 def test_moments() -> None:
