@@ -142,7 +142,8 @@ class ProgressTracker:
             self._counts[result] += 1  # it took no time in this run, so it does not count for the speed
         else:
             self._count_finished(result, event.at)
-        if (lost or prediction is not None) and not free:
+        billed = event.error is not None and event.error.may_be_billed
+        if (lost or billed or prediction is not None) and not free:
             known = prediction.cost if prediction is not None and prediction.cost is not None else cost
             self._spent += known or 0
             self._unpriced += known is None

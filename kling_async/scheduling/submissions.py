@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from ..types.errors import AnswerLost, KlingError, RateLimited
 from ..types.events import EventKind
 from ..types.limits import Limits
-from ..types.status import ACCOUNT_ERRORS, is_deferred
+from ..types.status import ACCOUNT_ERRORS, is_accepted, is_deferred
 from .breaker import AccountBlock, CircuitBreaker
 from .listeners import Listeners
 from .notifications import Delivery, Notifier, copy_error
@@ -140,4 +140,6 @@ def _final_trigger(error: KlingError) -> Trigger:
     """Return the trigger of a submission that ends with this error; its type says whether it may have started."""
     if isinstance(error, AnswerLost):
         return Trigger.ANSWER_LOST
+    if is_accepted(error):
+        return Trigger.UNRECORDED
     return Trigger.DEFERRED if is_deferred(error) else Trigger.REFUSED

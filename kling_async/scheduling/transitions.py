@@ -24,6 +24,8 @@ class Trigger(Enum):
     REFUSED = "refused"
     ANSWER_LOST = "answer lost"
     ACCEPTED = "accepted"
+    UNRECORDED = "unrecorded"
+    """The submission was accepted, and the journal could not record it; the error has the id."""
     STILL_RUNNING = "still running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -41,6 +43,7 @@ TRANSITIONS: Final[Mapping[tuple[JobStatus, Trigger], JobStatus]] = {
     (JobStatus.SUBMITTING, Trigger.REFUSED): JobStatus.FAILED,
     (JobStatus.SUBMITTING, Trigger.ANSWER_LOST): JobStatus.UNCONFIRMED,
     (JobStatus.SUBMITTING, Trigger.ACCEPTED): JobStatus.ACCEPTED,
+    (JobStatus.SUBMITTING, Trigger.UNRECORDED): JobStatus.ACCEPTED,
     (JobStatus.ACCEPTED, Trigger.STILL_RUNNING): JobStatus.ACCEPTED,
     (JobStatus.ACCEPTED, Trigger.SUCCEEDED): JobStatus.SUCCEEDED,
     (JobStatus.ACCEPTED, Trigger.FAILED): JobStatus.FAILED,

@@ -17,7 +17,7 @@ from .errors import (
 )
 from .prediction import Prediction, Status
 
-__all__ = ["ACCOUNT_ERRORS", "JobStatus", "is_deferred", "status_of"]
+__all__ = ["ACCOUNT_ERRORS", "JobStatus", "is_accepted", "is_deferred", "status_of"]
 
 ACCOUNT_ERRORS: Final = (AuthenticationError, PermissionDenied, InsufficientBalance)
 """Refusals of the account: every further submission is refused as well."""
@@ -69,9 +69,16 @@ def status_of(prediction: Prediction | None, error: KlingError | None = None) ->
         return JobStatus.ABANDONED if error.status == JobStatus.ABANDONED else JobStatus.UNCONFIRMED
     if prediction is not None:
         return _OF_PREDICTION[prediction.status]
+    if error is not None and is_accepted(error):
+        return JobStatus.ACCEPTED
     return JobStatus.PLANNED if error is None or is_deferred(error) else JobStatus.FAILED
 
 
 def is_deferred(error: KlingError) -> bool:
     """Return whether a later run submits a job that has this error and no prediction."""
-    return isinstance(error, _DEFERRED)
+    return isinstance(error, _DEFERRED) and not is_accepted(error)
+
+
+def is_accepted(error: KlingError) -> bool:
+    """Return whether an error carries the id of a job that was accepted, and that the journal could not record."""
+    return isinstance(error, JournalError) and error.id is not None

@@ -33,7 +33,10 @@ from .conftest import FREE, IMAGE, EngineHarness, harness, prediction
 
 DONE = prediction("a", Status.SUCCEEDED)
 FINAL = {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED, JobStatus.UNCONFIRMED}
-SUBMISSION_ENDS = {Trigger.REQUEUED, Trigger.DEFERRED, Trigger.REFUSED, Trigger.ANSWER_LOST, Trigger.ACCEPTED}
+SUBMISSION_ENDS = {
+    *(Trigger.REQUEUED, Trigger.DEFERRED, Trigger.REFUSED),
+    *(Trigger.ANSWER_LOST, Trigger.ACCEPTED, Trigger.UNRECORDED),
+}
 POLL_RESULTS = {Trigger.STILL_RUNNING, Trigger.SUCCEEDED, Trigger.FAILED, Trigger.CANCELLED, Trigger.EXPIRED}
 IMPOSSIBLE = {
     # a queued job was not sent, so no answer can come
@@ -76,12 +79,13 @@ def test_what_is_over_leads_nowhere() -> None:
 
 
 def test_a_trigger_that_leads_to_a_final_status_closes_the_ticket() -> None:
-    """A ticket is closed when its status is final, and in two more cases it keeps its status: deferred and dropped."""
+    """A ticket is closed when its status is final, and in three more cases: deferred, unrecorded and dropped."""
     closing = {trigger for (_, trigger), after in TRANSITIONS.items() if after.is_terminal}
-    assert closing | {Trigger.DEFERRED, Trigger.DROPPED} == CLOSING
+    assert closing | {Trigger.DEFERRED, Trigger.UNRECORDED, Trigger.DROPPED} == CLOSING
     kept = {(JobStatus.PLANNED, JobStatus.PLANNED), (JobStatus.ACCEPTED, JobStatus.ACCEPTED)}
     assert kept == {(status, after) for (status, trigger), after in TRANSITIONS.items() if trigger is Trigger.DROPPED}
     assert JobStatus.PLANNED is TRANSITIONS[JobStatus.SUBMITTING, Trigger.DEFERRED]
+    assert JobStatus.ACCEPTED is TRANSITIONS[JobStatus.SUBMITTING, Trigger.UNRECORDED]
 
 
 def test_no_way_leads_from_a_lost_answer_or_an_acceptance_to_another_post() -> None:

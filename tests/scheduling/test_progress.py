@@ -11,7 +11,7 @@ from kling_async.errors import AnswerLost, ContentRejected, JournalError, KlingE
 from kling_async.scheduling.progress import Progress, ProgressTracker
 from kling_async.types.events import Event, EventKind
 from kling_async.types.prediction import Status
-from kling_async.types.status import JobStatus
+from kling_async.types.status import JobStatus, status_of
 
 from .conftest import EngineHarness, harness, prediction
 
@@ -99,6 +99,18 @@ def test_what_never_left_was_never_counted_as_sent() -> None:
     assert ticket is not None
     at.answer_submit(ticket, JournalError("no room"), now=0.0)
     assert {"planned": 1, "failed": 1} == statuses(tracker)
+
+
+def test_an_acceptance_that_a_journal_could_not_record_is_spent() -> None:
+    """The provider has the job: it is accepted and closed, is not planned again, and counts at its price."""
+    at, tracker = counted(1)
+    ticket = at.submit(0.0)
+    error = JournalError("no room", id="pred-1", may_be_billed=True)
+    at.answer_submit(ticket, error, now=0.0)
+    assert (JobStatus.ACCEPTED, True) == (ticket.status, ticket.closed)
+    assert JobStatus.ACCEPTED is at.events[-1].status is status_of(None, error)
+    assert {"failed": 1} == statuses(tracker)
+    assert (Decimal("0.05"), 0) == (tracker.snapshot(now=0.0).spent, at.engine.slots.in_use)
 
 
 def test_what_another_call_pays_for_is_not_spent() -> None:
