@@ -1,6 +1,7 @@
 """Rows 49 and 50: what version 0.1 left on a disk opens, and what is in it is not paid again.
 
-The samples were written by 0.1 itself; `tests/samples/disk/0.1/record.py` says what they hold.
+The samples were written by 0.1 itself, and once more when journals had become of version 2;
+`tests/samples/disk/0.1/record.py` says what they hold.
 """
 
 from __future__ import annotations
@@ -34,15 +35,22 @@ from .promises import CANARY
 
 pytestmark = pytest.mark.anyio
 
-SAMPLES = Path(__file__).parents[1] / "samples" / "disk" / "0.1"
+DISK = Path(__file__).parents[1] / "samples" / "disk"
+SAMPLES = DISK / "0.1"
+VERSIONS = {"0.1": 1, "journal-2": 2}
+"""The versions of the journals in each folder of samples."""
 KNOWING = Script(poll=[poll_reply("completed", ["<<origin>>/files/<<id>>.png"]).for_ever])
 """A provider that knows every id."""
-JOURNALS = ("closed.db", "unconfirmed.db", "killed/journal.db", "run-ended/journal.db", "run-killed/journal.db")
+JOURNALS = [
+    f"{folder}/{name}"
+    for folder in VERSIONS
+    for name in ("closed.db", "unconfirmed.db", "killed/journal.db", "run-ended/journal.db", "run-killed/journal.db")
+]
 
 
 def taken(sample: str, folder: Path) -> Path:
     """Copy a journal's sample, with what lies beside it, and return the journal."""
-    source = SAMPLES / sample
+    source = DISK / sample
     folder.mkdir(exist_ok=True)
     for path in source.parent.glob(f"{source.name}*"):
         shutil.copy(path, folder)
@@ -99,8 +107,8 @@ async def test_row_50_journals_open(tmp_path: Path, sample: str) -> None:
     path = taken(sample, tmp_path / "run")
     told = [facts(one) for one in read_journal(path).submissions]  # a reader changes nothing
     assert len(expected) == len(told)
-    assert 1 == mark_of(path)
-    rescued = [("rescued", 1, "accepted", "id-rescued", "accepted")] if sample == "killed/journal.db" else []
+    assert VERSIONS[sample.partition("/")[0]] == mark_of(path) & ~OPEN
+    rescued = [("rescued", 1, "accepted", "id-rescued", "accepted")] if "/killed/" in sample else []
     for _ in range(2):
         found = list(map(facts, await everything(path)))
         assert VERSION == mark_of(path)
@@ -129,7 +137,7 @@ async def test_row_50_nothing_is_paid_again(site: OpenSite, tmp_path: Path, samp
 
 async def test_row_50_without_its_log(tmp_path: Path) -> None:
     """A journal that 0.1 had open, and whose log is missing, is refused, though 0.1 left no mark in it."""
-    path = taken("killed/journal.db", tmp_path)
+    path = taken("0.1/killed/journal.db", tmp_path)
     path.with_name("journal.db-wal").unlink()
     for _ in range(2):
         with pytest.raises(JournalError, match=r"its log journal\.db-wal is missing"):
@@ -148,7 +156,7 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 async def test_row_50_a_damaged_one_stays_as_it_is(tmp_path: Path, damage: str) -> None:
     """A column that says other than the text is damage; the journal is refused, and is of its own version still."""
-    path = taken("closed.db", tmp_path)
+    path = taken("0.1/closed.db", tmp_path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(DAMAGES[damage])
         connection.commit()
@@ -216,10 +224,11 @@ def media(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "media").iterdir()}
 
 
-def test_row_50_a_run_that_had_ended(site: OpenSite, tmp_path: Path) -> None:
+@pytest.mark.parametrize("samples", VERSIONS)
+def test_row_50_a_run_that_had_ended(site: OpenSite, tmp_path: Path, samples: str) -> None:
     """A folder of a finished run is read and gone on with: nothing is sent, and no file changes."""
     here, folder = site(), tmp_path / "run-ended"
-    shutil.copytree(SAMPLES / "run-ended", folder)
+    shutil.copytree(DISK / samples / "run-ended", folder)
     before = media(folder)
     for command in ("status", "resume", "status"):
         said = command_line(here, tmp_path, command, "run-ended")
