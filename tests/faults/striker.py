@@ -44,7 +44,9 @@ from kling_async.testing import Fixed, Sandbox, SandboxApp
 
 JOBS = 5
 SUSPENDING = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
-"""Frames that `sys.setprofile` calls left also where they only wait; Python delivers no signal there."""
+"""Frames that `sys.setprofile` reports also where they only wait and where they go on. Python delivers no signal there:
+it is raised inside of a frame, where `finally` holds, which an error of a profile function at those points passes by.
+"""
 CLOSES = Background._wait.__code__
 """A second strike comes after this: until a client closes, asyncio raises it in whatever line runs, also in its own."""
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -80,7 +82,8 @@ class Strike:
         sys.setprofile(self._saw)
 
     def _saw(self, frame: FrameType, event: str, _: object) -> None:
-        if event == "return" and frame.f_code.co_flags & SUSPENDING:
+        goes_on = event == "call" and frame.f_lineno != frame.f_code.co_firstlineno
+        if frame.f_code.co_flags & SUSPENDING and (goes_on or event == "return"):
             return
         if self.struck and not self.closing:
             self.closing = frame.f_code is CLOSES
