@@ -15,14 +15,14 @@ _PREFIXES: Final[Mapping[str, str]] = {"bearer": "Bearer ", "bare": ""}
 class KeyAuthorizer(NonCopyable):
     """Sends the API key itself, behind the prefix of a scheme: "bearer" or "bare"."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("_header",)
 
     def __init__(self, api_key: str, *, scheme: str) -> None:
-        self._value = f"{_PREFIXES[scheme]}{api_key}"
+        self._header = ("Authorization", f"{_PREFIXES[scheme]}{api_key}")
 
     def header(self, now: float) -> tuple[str, str]:
         """Return the Authorization header, which is the same at any time."""
-        return ("Authorization", self._value)
+        return self._header
 
     def __repr__(self) -> str:
         return "KeyAuthorizer([masked])"

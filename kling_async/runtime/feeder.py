@@ -50,9 +50,15 @@ class Feeder:
             await self._outcomes.slot()
             async for item in items:
                 job, shared = self._named(item)
-                async with aclosing(self._admit(job, shared=shared)) as admitted:
-                    async for one in admitted:
-                        yield one
+                while True:
+                    async with self._dispatcher.reserve_key(job.key):
+                        one = await self._admit(job, shared=shared)
+                        if isinstance(one, Outcome) or not one.is_billable or self._budget.reserve(one.price):
+                            yield one
+                            break
+                    if not self._budget.reserved:
+                        raise self._budget.exceeded(job.key, one.price)
+                    await self._outcomes.capacity()
                 await self._outcomes.slot()
 
     async def unfinished(self, *, saving: bool) -> AsyncGenerator[Admission]:
@@ -73,18 +79,9 @@ class Feeder:
         # A generated key means something to a journal only.
         return job, self._dispatcher.journal is not None or (isinstance(item, Job) and item.key is not None)
 
-    async def _admit(self, job: Job, *, shared: bool) -> AsyncGenerator[Admission | Outcome]:
-        """Yield the admission of a job once the budget has room for it, while its key is reserved."""
-        while True:
-            async with self._dispatcher.reserve_key(job.key):
-                try:
-                    admission = await self._dispatcher.admit(job, self._rules, shared=shared)
-                except InputError as error:
-                    yield Outcome(job=job, error=error)
-                    return
-                if not admission.is_billable or self._budget.reserve(admission.price):
-                    yield admission
-                    return
-            if not self._budget.reserved:
-                raise self._budget.exceeded(job.key, admission.price)
-            await self._outcomes.capacity()
+    async def _admit(self, job: Job, *, shared: bool) -> Admission | Outcome:
+        """Return the admission of a job, or the outcome of one that is not admitted."""
+        try:
+            return await self._dispatcher.admit(job, self._rules, shared=shared)
+        except InputError as error:
+            return Outcome(job=job, error=error)

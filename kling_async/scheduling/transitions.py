@@ -34,6 +34,8 @@ class Trigger(Enum):
     DROPPED = "dropped"
     """No listener is left, the account is blocked, or the provider refuses to report on it."""
 
+    __hash__ = object.__hash__  # that of enums is slower, and each transition looks one up
+
 
 TRANSITIONS: Final[Mapping[tuple[JobStatus, Trigger], JobStatus]] = {
     (JobStatus.PLANNED, Trigger.TAKEN): JobStatus.SUBMITTING,

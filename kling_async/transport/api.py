@@ -111,9 +111,10 @@ class ApiTransport:
         self._target, url = httpcore.URL(origin), httpx.URL(origin)
         host = url.netloc.decode("ascii")
         self._origin = f"{url.scheme}://{host}"
-        self._headers = [_encode(header) for header in (("Host", host), *_HEADERS)]
+        self._common_headers = [_encode(header) for header in (("Host", host), *_HEADERS)]
         # Raises here, before anything is sent, if a library writes the key's origin in another way.
-        self._authorization()
+        self._authorization = credential.header_for(self._origin, now=self._now())
+        self._encoded_headers = [*self._common_headers, _encode(self._authorization)]
         self._submits = ConnectionPool(
             submit_connections, origin=origin, idle_seconds=_SUBMIT_IDLE_SECONDS, tls=tls, shared=shared
         )
@@ -206,22 +207,24 @@ class ApiTransport:
         )
 
     def _build_request(self, request: HttpRequest, trace: _SendTrace | None) -> httpcore.Request:
-        """Build a request to the key's own origin.
-
-        The key's header is made for each request, as a key may expire; the others are prepared once.
-        """
+        """Build a request to the key's own origin."""
         origin, path = self._target, request.path.encode("ascii")
         url = httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=path)
-        headers = [*self._headers, self._authorization()]
+        headers = self._headers()
         if request.body:
-            headers += [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(request.body))]
+            headers = [*headers, (b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(request.body))]
         extensions = {} if trace is None else {"trace": trace}
         return httpcore.Request(
             request.method, url, headers=headers, content=request.body or None, extensions=extensions
         )
 
-    def _authorization(self) -> tuple[bytes, bytes]:
-        return _encode(self._credential.header_for(self._origin, now=self._now()))
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the encoded headers; they are made again when the key's header has changed, as a token may expire."""
+        authorization = self._credential.header_for(self._origin, now=self._now())
+        if authorization != self._authorization:
+            self._authorization = authorization
+            self._encoded_headers = [*self._common_headers, _encode(authorization)]
+        return self._encoded_headers
 
     def _now(self) -> float:
         return self._clock.utc().timestamp()

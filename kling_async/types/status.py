@@ -44,6 +44,8 @@ class JobStatus(StrEnum):
     ABANDONED = "abandoned"
     """It was unconfirmed, and a user's decision gave it up."""
 
+    __hash__ = str.__hash__  # that of enums is slower, and events are counted by status
+
     @property
     def is_terminal(self) -> bool:
         """Whether a run is finished with it. An unconfirmed job waits for a decision, not for the run."""
