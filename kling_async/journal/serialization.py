@@ -36,6 +36,7 @@ def _converter() -> Converter:
     for enum in enums:
         converter.register_structure_hook(enum, lambda text, kind: kind(_require_str(text)))
     as_is = override(struct_hook=_as_is, unstruct_hook=_as_is)
+    # Names on disk are those of 0.1, so that journals of every version can be read.
     fields: dict[type, dict[str, Any]] = {
         Submission: {
             "input": as_is,
@@ -54,7 +55,6 @@ def _converter() -> Converter:
             "inference_seconds": override(rename="inference_for"),
         },
     }
-    """Names on disk are those of 0.1, so that journals of every version can be read."""
     for kind in (Output, Failure, Timings, StoredError, Prediction, Submission):
         own = fields.get(kind, {})
         converter.register_unstructure_hook(
