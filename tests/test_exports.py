@@ -21,7 +21,7 @@ from kling_async.types import inputs, prediction
 from kling_async.types import jobs as outcome
 
 ROOT = Path(kling_async.__file__).parent
-NOT_SHOWN = {"JobKeyGenerator", "Json", "fingerprint", "is_str_map", "unique_key", "validate_common"}
+NOT_SHOWN = {"JobKeyGenerator", "Json", "as_job", "fingerprint", "is_str_map", "unique_key", "validate_common"}
 """Names that modules share with each other, and users have no use for."""
 
 ABSENT = {"aiohttp_polls.py"} if find_spec("aiohttp") is None else set[str]()

@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, Unpack
 
+from attrs import evolve
+
 from ..journal import Journal
 from ..journal.submission import Decision, Submission
 from ..journal.writer import JournalWriter
@@ -27,8 +29,8 @@ from ..scheduling.budget import Budget
 from ..scheduling.priority import INTERACTIVE
 from ..system.interrupts import defer_interrupts
 from ..types.errors import InputError, InputFault, PredictionFailed
-from ..types.inputs import ImageInput, Input, VideoInput
-from ..types.jobs import Job, Outcome, unique_key
+from ..types.inputs import Input
+from ..types.jobs import Job, Outcome, as_job, unique_key
 from ..types.prediction import Prediction
 from .base import BaseClient
 
@@ -153,14 +155,10 @@ class Client(BaseClient):
             raise PredictionFailed(prediction)
         return await self._downloader.with_fresh_urls(prediction)
 
-    def _job(self, input: object, provider: str | None, key: str | None) -> Job:
+    def _job(self, input: Input, provider: str | None, key: str | None) -> Job:
         chosen = self._settings.provider(provider)
-        if not isinstance(input, (ImageInput, VideoInput)):
-            # Callers without a type checker get an error before money is spent, too.
-            fault = InputFault("input", input, "must be an ImageInput or a VideoInput")
-            raise InputError.of("Nothing to generate", [fault])
-        named = unique_key(input, random=self._clock.random()) if key is None else key
-        return Job(input, key=named, provider=chosen.name)
+        job = Job(input, key=key, provider=chosen.name)
+        return job if key is not None else evolve(job, key=unique_key(input, random=self._clock.random()))
 
     @defer_interrupts
     async def download(self, prediction: Prediction, directory: str | Path, *, overwrite: bool = False) -> list[Path]:
@@ -194,12 +192,12 @@ class Client(BaseClient):
             InputError: a job is wrong; nothing at all was sent. Its text names the position.
         """
         router = self._router(self._settings.providers(settings.get("provider")))
-        checked: list[Job | Input] = []
+        checked: list[Job] = []
         async with aclosing(iterate_jobs(jobs, clock=self._clock)) as items:
             async for item in items:
-                self._check(item, router, position=len(checked))
-                shared = settings.get("journal") is not None
-                checked.append(item if shared or isinstance(item, Job) else self._named(item, len(checked)))
+                job, _ = self._checked(item, router, position=len(checked))
+                shared = settings.get("journal") is not None or isinstance(item, Job)
+                checked.append(job if shared else self._named(job.input, len(checked)))
         if settings.get("max_open") is None:
             settings["max_open"] = max(1, len(checked))
         async with self.batch(checked, ordered=True, **settings) as batch:
@@ -208,13 +206,11 @@ class Client(BaseClient):
     def _named(self, input: Input, position: int) -> Job:
         return Job(input, key=f"{unique_key(input, random=self._clock.random())}-{position}")
 
-    def _check(self, item: object, router: Router, *, position: int) -> Provider:
-        """Return the first provider that takes an item. Raises InputError, which names its position, if none does."""
-        if not isinstance(item, (Job, ImageInput, VideoInput)):
-            fault = InputFault(f"jobs[{position}]", item, "must be Job, ImageInput or VideoInput")
-            raise InputError.of("Nothing to generate", [fault])
+    def _checked(self, item: object, router: Router, *, position: int) -> tuple[Job, Provider]:
+        """Return a job, and the first provider that takes it. Raises InputError, which names its position."""
+        job = as_job(item, position=position)
         try:
-            return router.candidates(item if isinstance(item, Job) else Job(item))[0]
+            return job, router.candidates(job)[0]
         except InputError as error:
             error.message = f"Job {position}: {error.message}"
             raise
@@ -300,9 +296,9 @@ class Client(BaseClient):
         router = self._router([self._settings.provider(provider)])
         prices: list[tuple[str, Price | None]] = []
         for position, item in enumerate(jobs):
-            chosen = self._check(item, router, position=position)
-            input = item.input if isinstance(item, Job) else item
-            prices.append((chosen.spec(input).name, chosen.spec(input).price(input)))
+            job, chosen = self._checked(item, router, position=position)
+            spec = chosen.spec(job.input)
+            prices.append((spec.name, spec.price(job.input)))
         return estimate(prices)
 
     # Unconfirmed submissions.

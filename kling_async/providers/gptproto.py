@@ -272,11 +272,11 @@ class GPTProto(Provider):
         record = envelope.record
         body = decode(_converter, _Body, record, response, provider=self.name)
         error = body.error or envelope.error
+        code = parse_code(record.get("code"))  # newer bodies carry WaveSpeedAI's code beside the message
         return Record(
             status=body.status,
             outputs=body.outputs or parse_outputs(record),
-            # Newer bodies carry WaveSpeedAI's code beside the message.
-            error=evolve(error, code=parse_code(record.get("code")) or error.code),
+            error=error if code is None else evolve(error, code=code),
             nsfw=body.has_nsfw_contents,
             created_at=body.created_at,
             timings=Timings(

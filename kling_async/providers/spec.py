@@ -108,10 +108,16 @@ class ModelSpec:
     source: Source
     cross_field_rules: tuple[CrossFieldRule, ...] = field(default=(), kw_only=True)
     prices: tuple[Price, ...] = field(default=(), kw_only=True)
+    _by_name: Mapping[str, Parameter] = field(
+        default=Factory(lambda self: {one.name: one for one in self.parameters}, takes_self=True),
+        init=False,
+        repr=False,
+        eq=False,
+    )
 
     def parameter(self, name: str) -> Parameter | None:
         """Return the parameter with that name, if the model has it."""
-        return next((one for one in self.parameters if one.name == name), None)
+        return self._by_name.get(name)
 
     @property
     def max_outputs(self) -> int:

@@ -96,7 +96,6 @@ def _cross_field_faults(spec: ModelSpec, input: Input, scene: Scene) -> Iterator
 
 
 def _field_faults(spec: ModelSpec, input: Input, scene: Scene | None) -> Iterator[InputFault]:
-    accepted = [one.name for one in spec.parameters if not one.extra]
     for attribute in fields(type(input)):
         name, value = attribute.name, getattr(input, attribute.name)
         if name in _NOT_PARAMETERS:
@@ -104,7 +103,8 @@ def _field_faults(spec: ModelSpec, input: Input, scene: Scene | None) -> Iterato
         parameter = spec.parameter(name)
         if parameter is None or parameter.extra:
             if value != attribute.default:
-                yield InputFault(name, value, f"{spec.name} has no such field here; it takes {', '.join(accepted)}")
+                accepted = ", ".join(one.name for one in spec.parameters if not one.extra)
+                yield InputFault(name, value, f"{spec.name} has no such field here; it takes {accepted}")
         elif scene is not None and not parameter.applies_to(scene):
             if value != attribute.default:
                 yield InputFault(name, value, f"has no place in {scene.value}")

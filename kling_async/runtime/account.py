@@ -246,7 +246,7 @@ class Account:
         """
         at = self.engine.deadline_at()
         for pool, due_at in self._pools:
-            if pool.has_capacity:
+            if pool.free:
                 due = due_at(now)
                 if due <= now:
                     pool.wake_one(tasks)

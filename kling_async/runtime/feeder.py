@@ -6,9 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from ..scheduling.budget import Budget
-from ..types.errors import InputError, InputFault
-from ..types.inputs import ImageInput, VideoInput
-from ..types.jobs import Job, JobKeyGenerator, Outcome
+from ..types.errors import InputError
+from ..types.jobs import Job, JobKeyGenerator, Outcome, as_job
 from .admission import Admission, AdmissionRules
 from .dispatcher import Dispatcher
 from .job_source import Jobs, iterate_jobs
@@ -69,15 +68,13 @@ class Feeder:
 
     def _named(self, item: object) -> tuple[Job, bool]:
         """Return a job with a key, and whether the key names it for other calls as well."""
-        if not isinstance(item, (Job, ImageInput, VideoInput)):
-            fault = InputFault("jobs", item, "must be Job, ImageInput or VideoInput")
-            raise InputError.of(f"The item at position {self._outcomes.taken} is not a job", [fault])
-        job = self._names.with_key(item)
+        given = as_job(item, position=self._outcomes.taken)
+        job = self._names.with_key(given)
         if job.key in self._keys:
             raise InputError("A second job has the same key; it was not sent", key=job.key)
         self._keys.add(job.key or "")
         # A generated key means something to a journal only.
-        return job, self._dispatcher.journal is not None or (isinstance(item, Job) and item.key is not None)
+        return job, self._dispatcher.journal is not None or given.key is not None
 
     async def _admit(self, job: Job, *, shared: bool) -> Admission | Outcome:
         """Return the admission of a job, or the outcome of one that is not admitted."""

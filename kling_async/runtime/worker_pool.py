@@ -19,26 +19,23 @@ class WorkerPool:
         size: the maximum number of workers.
         work: does one piece of work, and returns False if there is none.
         on_idle: is called when a worker has found no work.
+
+    Attributes:
+        free: workers that could begin at once.
     """
 
     def __init__(self, size: int, work: Callable[[], Awaitable[bool]], *, on_idle: Callable[[], None]) -> None:
-        self._size = size
+        self.free = size
         self._work = work
         self._on_idle = on_idle
-        self._started = 0
         self._idle: list[anyio.Event] = []
 
-    @property
-    def has_capacity(self) -> bool:
-        """Whether a worker could begin at once."""
-        return bool(self._idle) or self._started < self._size
-
     def wake_one(self, tasks: Tasks) -> None:
-        """Let one more worker look for work."""
+        """Let one more worker, which must be free, look for work."""
+        self.free -= 1
         if self._idle:
             self._idle.pop().set()
-        elif self._started < self._size:
-            self._started += 1
+        else:
             tasks.start(self._run)
 
     @defer_interrupts
@@ -47,5 +44,6 @@ class WorkerPool:
             if not await self._work():
                 woken = anyio.Event()
                 self._idle.append(woken)
+                self.free += 1
                 self._on_idle()
                 await woken.wait()

@@ -35,9 +35,12 @@ class Deadlines:
 
     def next_at(self) -> float:
         """Return the earliest deadline; infinity if there is none."""
-        while self._heap and not self._is_current(self._heap[0]):
+        while self._heap:
+            deadline, ticket = self._heap[0]
+            if not ticket.closed and ticket.deadline == deadline:
+                return deadline
             heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else math.inf
+        return math.inf
 
     def take(self, now: float) -> Ticket | None:
         """Remove and return a job whose deadline has passed, or None."""

@@ -35,7 +35,7 @@ __all__ = ["Engine"]
 
 _POLL_BURST: Final = 4
 """Polls that may leave at once after a silence, so that those due together need not wait for each other."""
-_PRICE_INTERVAL: Final = 0.01
+_MIN_PRICE_INTERVAL: Final = 0.01
 """Seconds between two changes of the shadow price where polls have no rate limit to set the pace."""
 _GRACE: Final = 0.5
 """Seconds after which the deadline of a job that is being submitted is checked again."""
@@ -54,6 +54,7 @@ class Engine:
     def __init__(self, *, provider: str, limits: Limits, polling: PollPolicy, random: Callable[[], float]) -> None:
         self.provider = provider
         self._polls = RateLimiter(per_second=limits.poll_per_second, burst=_POLL_BURST)
+        self._price_interval = max(self._polls.interval, _MIN_PRICE_INTERVAL)
         self._polling = polling
         self._deadlines = Deadlines()
         self._notifier = Notifier(provider)
@@ -128,7 +129,7 @@ class Engine:
 
     def poll_at(self, now: float) -> float:
         """Return the time at which to ask `take_poll` again; infinity if only a result or a new job changes that."""
-        at = self._polling.wake_at(now, token_seconds=max(self._polls.interval, _PRICE_INTERVAL))
+        at = self._polling.wake_at(now, token_seconds=self._price_interval)
         return math.inf if at is None else max(at, self._polls.ready_at(now))
 
     def deadline_at(self) -> float:

@@ -47,7 +47,10 @@ class RateLimiter:
 
     def ready_at(self, now: float) -> float:
         """Return the time at which the next request may leave: now, or later."""
-        return max(now, self._since, self._time_of(self._tat - self._tolerance))
+        units = self._tat - self._tolerance
+        if self._speed == 1.0:  # the usual case: no 429 has slowed the clock
+            return max(now, self._since + max(0.0, units - self._units))
+        return max(now, self._since, self._time_of(units))
 
     def consume(self, now: float) -> None:
         """Count a request that leaves now."""

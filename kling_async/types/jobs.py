@@ -8,15 +8,15 @@ from collections import Counter
 from collections.abc import Mapping
 from html import escape
 from pathlib import PurePath
-from typing import Final, Self
+from typing import Final, Self, TypeGuard
 
 from attrs import asdict, evolve, field, frozen
 
 from .errors import InputError, InputFault, KlingError, PredictionFailed
-from .inputs import Input, is_str_map
+from .inputs import ImageInput, Input, VideoInput, is_str_map
 from .prediction import Prediction
 
-__all__ = ["Job", "JobKeyGenerator", "Outcome", "fingerprint", "unique_key"]
+__all__ = ["Job", "JobKeyGenerator", "Outcome", "as_job", "fingerprint", "unique_key"]
 
 
 @frozen
@@ -30,7 +30,8 @@ class Job:
         labels: further facts, such as its value on each axis of a matrix; the journal and the report keep them.
 
     Raises:
-        InputError: the key is empty, longer than 200 characters, or holds control characters, or a label is no str.
+        InputError: the input is neither an ImageInput nor a VideoInput; the key is empty, longer than 200 characters,
+            or holds control characters; or a label is no str.
     """
 
     input: Input
@@ -39,11 +40,29 @@ class Job:
     labels: Mapping[str, str] = field(factory=dict[str, str], kw_only=True, eq=False)
 
     def __attrs_post_init__(self) -> None:
+        # Callers without a type checker get an error before money is spent, too.
+        if not _is_input(self.input):
+            fault = InputFault("input", self.input, "must be an ImageInput or a VideoInput")
+            raise InputError.of("Invalid job", [fault])
         if not is_str_map(self.labels):
             raise InputError.of("Invalid job", [InputFault("labels", self.labels, "must be a mapping of str to str")])
         if self.key is not None and not _is_key(self.key):
             fault = InputFault("key", self.key, "must be 1 to 200 printable characters")
             raise InputError.of("Invalid job key", [fault])
+
+
+def as_job(item: object, *, position: int) -> Job:
+    """Return a job, or an input as a job. Raises InputError, which names the position, if the item is neither."""
+    if isinstance(item, Job):
+        return item
+    if _is_input(item):
+        return Job(item)
+    fault = InputFault(f"jobs[{position}]", item, "must be Job, ImageInput or VideoInput")
+    raise InputError.of(f"The item at position {position} is not a job", [fault])
+
+
+def _is_input(value: object) -> TypeGuard[Input]:
+    return isinstance(value, (ImageInput, VideoInput))
 
 
 def _is_key(value: object) -> bool:
@@ -105,9 +124,8 @@ class JobKeyGenerator:
     def __init__(self) -> None:
         self._seen: Counter[str] = Counter()
 
-    def with_key(self, item: Job | Input) -> Job:
+    def with_key(self, job: Job) -> Job:
         """Return a job with a key: its own, or a generated one."""
-        job = item if isinstance(item, Job) else Job(item)
         if job.key is not None:
             return job
         digest = fingerprint(job.input)[:12]

@@ -338,7 +338,7 @@ async def test_an_iterator_with_a_key_twice_stops_there(open_client: OpenClient)
 def test_the_same_input_many_times_is_no_clash() -> None:
     """Five thousand times the same input are five thousand jobs, in a list as in `map`."""
     names = JobKeyGenerator()
-    jobs = [names.with_key(ImageInput("a cat")) for _ in range(5000)]
+    jobs = [names.with_key(Job(ImageInput("a cat"))) for _ in range(5000)]
     assert 5000 == len({job.key for job in jobs})
 
 

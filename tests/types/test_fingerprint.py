@@ -15,9 +15,7 @@ URL = "https://x.test/a.png"
 def test_jobs_are_named_after_what_they_ask_for() -> None:
     """A job without a key gets one from its input and from how many of the same came before; its own key stays."""
     names = JobKeyGenerator()
-    found = [
-        names.with_key(one).key for one in (ImageInput("a"), Job(ImageInput("a")), ImageInput("b"), ImageInput("a"))
-    ]
+    found = [names.with_key(Job(ImageInput(prompt))).key for prompt in ("a", "a", "b", "a")]
     a, b = fingerprint(ImageInput("a"))[:12], fingerprint(ImageInput("b"))[:12]
     assert [f"{a}-0", f"{a}-1", f"{b}-0", f"{a}-2"] == found
     assert "mine" == names.with_key(Job(ImageInput("a"), key="mine")).key

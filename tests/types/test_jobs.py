@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import PurePath
+from typing import Any
 
 import pytest
 
-from kling_async.errors import DownloadError, KlingError, PredictionFailed, RateLimited
+from kling_async.errors import DownloadError, InputError, KlingError, PredictionFailed, RateLimited
 from kling_async.types.inputs import ImageInput
-from kling_async.types.jobs import Job, Outcome
+from kling_async.types.jobs import Job, Outcome, as_job
 from kling_async.types.prediction import Output, OutputKind, Prediction, Status
 
 JOB = Job(ImageInput("a cat"), key="cat")
@@ -90,3 +91,22 @@ def test_a_notebook_shows_outputs_and_nothing_that_runs() -> None:
     assert "the disk is full" in html
     assert "<script" not in html
     assert 'src="javascript' not in html
+
+
+@pytest.mark.parametrize("wrong", ["a cat", None, {"prompt": "a cat"}])
+def test_a_job_is_of_an_input(wrong: Any) -> None:
+    """A job of anything but an input is refused when it is made, not when it is to be sent."""
+    with pytest.raises(InputError, match="input=.*: must be an ImageInput or a VideoInput"):
+        Job(wrong, key="cat")
+
+
+def test_an_input_is_a_job_without_a_key() -> None:
+    """Lists of jobs may hold inputs, and a job stays the object that it is."""
+    assert Job(ImageInput("a cat")) == as_job(ImageInput("a cat"), position=0)
+    assert JOB is as_job(JOB, position=0)
+
+
+def test_an_item_that_is_no_job_is_named() -> None:
+    """The fault says at which position of the list the item stands."""
+    with pytest.raises(InputError, match=r"position 3 is not a job: jobs\[3\]='a cat': must be Job"):
+        as_job("a cat", position=3)

@@ -53,7 +53,7 @@ class PollPolicy:
     def add(self, ticket: Ticket) -> None:
         """Add a prediction that was just accepted."""
         self._durations.observe_start(ticket.work_kind)
-        first = self._planned_age(ticket, self._price.price)
+        first = self._planned_age(ticket)
         if self._probes[ticket.work_kind] < _PROBES:
             # A first poll planned from a mere guess may be far off. A few more polls, once, find a much quicker kind.
             self._probing.add(ticket)
@@ -75,7 +75,7 @@ class PollPolicy:
         self._durations.observe_running(ticket.work_kind, before=ticket.last_poll_age, age=age)
         ticket.last_poll_age = age
         if ticket in self._probing:
-            if 2.0 * age < self._planned_age(ticket, self._price.price):
+            if 2.0 * age < self._planned_age(ticket):
                 ticket.poll_at = ticket.accepted_at + 2.0 * age
             else:
                 self._probing.discard(ticket)
@@ -127,13 +127,12 @@ class PollPolicy:
             return None
         if ticket.poll_at is not None:
             return ticket.poll_at
-        tick = self._profile(ticket.work_kind).tick
-        return math.ceil((ticket.accepted_at + self._planned_age(ticket, price)) / tick) * tick
-
-    def _planned_age(self, ticket: Ticket, price: float) -> float:
-        """Return the age of the next planned poll at a price, or at the floor price of its kind if that is higher."""
         profile = self._profile(ticket.work_kind)
-        return profile.plan.next_check(ticket.last_poll_age, max(price, profile.floor) / ticket.priority)
+        return math.ceil((ticket.accepted_at + profile.planned_age(ticket, price)) / profile.tick) * profile.tick
+
+    def _planned_age(self, ticket: Ticket) -> float:
+        """Return the age of the next planned poll at the present price."""
+        return self._profile(ticket.work_kind).planned_age(ticket, self._price.price)
 
 
 @frozen
@@ -157,3 +156,7 @@ class _PollProfile:
     def of(cls, curve: SurvivalCurve) -> _PollProfile:
         floor = floor_for(curve.mean)
         return cls(PollPlan(curve), floor, 2.0 ** math.floor(math.log2(min(_TICK * floor, _MAX_TICK))))
+
+    def planned_age(self, ticket: Ticket, price: float) -> float:
+        """Return the age of the next planned poll at a price, or at the floor price of this kind if that is higher."""
+        return self.plan.next_check(ticket.last_poll_age, max(price, self.floor) / ticket.priority)
