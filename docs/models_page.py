@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from kling_async.providers import PROVIDERS, Certainty, ModelSpec, Parameter, Price, Provider, Source
-from kling_async.types.formatting import format_price_range
 
 __all__ = ["write_models_page"]
 
@@ -72,8 +71,11 @@ def _provider(provider: Provider) -> Iterator[str]:
         (f"`{name}`", _CAPABILITIES[name], str(fact), sources.link(fact.source)) for name, fact in provider.capabilities
     ]
     yield from _table(("Capability", "Meaning", "Value", "Source"), facts)
-    rows = [(f"[{spec.name}](#{_anchor(provider, spec)})", spec.kind, _prices_in_short(spec.prices)) for spec in models]
-    yield from _table(("Model", "Output", "Price in US dollars"), rows)
+    rows = [
+        (f"[{spec.canonical}](#{_anchor(provider, spec)})", f"`{spec.name}`", spec.kind, spec.price_text)
+        for spec in models
+    ]
+    yield from _table(("Model", "The provider's name", "Output", "Price in US dollars"), rows)
     for spec in models:
         yield from _model(provider, spec, sources)
     yield f"### Sources ({provider.title})\n"
@@ -96,10 +98,7 @@ def _model(provider: Provider, spec: ModelSpec, sources: _Sources) -> Iterator[s
         yield "Price: not published.\n"
         return
     yield "Price of one submission; the first line that fits counts:\n"
-    yield from (
-        f"- {format_price_range(price.low, price.high)}{_when(spec, price)}. {sources.link(price.source)}"
-        for price in spec.prices
-    )
+    yield from (f"- {price}{_when(spec, price)}. {sources.link(price.source)}" for price in spec.prices)
     yield ""
 
 
@@ -161,13 +160,6 @@ def _default(parameter: Parameter) -> str:
 def _when(spec: ModelSpec, price: Price) -> str:
     told = ", ".join(f"`{_given_as(spec.parameter(name), name)}={value!r}`" for name, value in price.when.items())
     return f" with {told}" if told else ""
-
-
-def _prices_in_short(prices: Sequence[Price]) -> str:
-    if not prices:
-        return "not published"
-    low, high = min(price.low for price in prices), max(price.high for price in prices)
-    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

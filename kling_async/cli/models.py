@@ -10,7 +10,6 @@ from ..providers import PROVIDERS, ModelSpec, Provider, Source, provider_named
 from ..providers.parameter_rules import suggestion
 from ..runs.jobfile import json_line
 from ..types.errors import InputError, InputFault
-from ..types.formatting import format_price_range
 from .console import ExitCode, echo, escape, run, stdout, table_of, write_result
 
 __all__ = ["models"]
@@ -35,9 +34,11 @@ def models(
 
 def _models(name: str | None, provider: str | None, *, as_json: bool) -> ExitCode:
     providers = [provider_named(provider)] if provider else list(PROVIDERS.values())
-    found = [(one, spec) for one in providers for spec in one.models.values() if name in (None, spec.name)]
+    found = [
+        (one, spec) for one in providers for spec in one.models.values() if name in (None, spec.name, spec.canonical)
+    ]
     if not found:
-        names = sorted({known for one in providers for known in one.models})
+        names = sorted({known for one in providers for known in one.model_names})
         allowed = f"must be one of {', '.join(names)}{suggestion(name or '', names)}"
         raise InputError.of("Unknown model", [InputFault("model", name, allowed)])
     if as_json:
@@ -50,10 +51,8 @@ def _models(name: str | None, provider: str | None, *, as_json: bool) -> ExitCod
     return ExitCode.DONE
 
 
-def _price(spec: ModelSpec) -> str:
-    if not spec.prices:
-        return "not published"
-    return format_price_range(min(price.low for price in spec.prices), max(price.high for price in spec.prices))
+def _names(spec: ModelSpec) -> tuple[str, ...]:
+    return (spec.canonical,) if spec.canonical == spec.name else (spec.canonical, spec.name)
 
 
 def _print_list(found: list[tuple[Provider, ModelSpec]]) -> None:
@@ -62,13 +61,16 @@ def _print_list(found: list[tuple[Provider, ModelSpec]]) -> None:
     for provider, spec in found:
         table.add_row(
             provider.name,
-            spec.name,
+            "\n".join(_names(spec)),
             "\n".join(spec.scenes),
-            _price(spec).replace(" to ", " to\n"),
+            spec.price_text.replace(" to ", " to\n"),
             spec.source.certainty,
         )
     stdout.print(table)
-    echo("[dim]Prices are in US dollars per submission. `kling-async models NAME` shows the parameters of a model.[/]")
+    echo(
+        "[dim]The second name of a model is the provider's. Prices are in US dollars, of one submission if no unit "
+        "is given. `kling-async models NAME` shows the parameters of a model.[/]"
+    )
 
 
 def _print_model(provider: Provider, spec: ModelSpec) -> None:
@@ -90,15 +92,14 @@ def _print_model(provider: Provider, spec: ModelSpec) -> None:
         table.add_row(field + (" *" if one.required else ""), wire, "; ".join(rules), default, numbered(one.source))
     for rule in spec.cross_field_rules:
         table.add_row(rule.name, "", rule.text, "", numbered(rule.source))
-    stdout.print(f"[bold]{spec.name}[/] at {provider.title}: {', '.join(spec.scenes)}", soft_wrap=True)
+    own = "" if spec.canonical == spec.name else f" ({spec.name})"
+    stdout.print(f"[bold]{spec.canonical}[/]{own} at {provider.title}: {', '.join(spec.scenes)}", soft_wrap=True)
     stdout.print(table)
     for number, source in enumerate(sources, 1):
         stdout.print(f"{number} {source.certainty}: {escape(source.where)}", soft_wrap=True)
     for price in spec.prices:
         when = ", ".join(f"{name}={value}" for name, value in price.when.items()) or "otherwise"
-        stdout.print(
-            f"price: {format_price_range(price.low, price.high)} ({when}; {escape(price.source.where)})", soft_wrap=True
-        )
+        stdout.print(f"price: {price} ({when}; {escape(price.source.where)})", soft_wrap=True)
     if not spec.prices:
         stdout.print("price: not published")
     stdout.print()
@@ -108,10 +109,11 @@ def _print_json(found: list[tuple[Provider, ModelSpec]]) -> None:
     for provider, spec in found:
         entry = {
             "provider": provider.name,
-            "model": spec.name,
+            "model": spec.canonical,
+            "own_name": spec.name,
             "makes": spec.kind.value,
             "scenes": list(spec.scenes),
-            "price": _price(spec),
+            "price": spec.price_text,
             "known_from": spec.source.certainty.value,
             "parameters": [
                 {

@@ -66,6 +66,56 @@ _CAPABILITIES = Capabilities(
 
 _RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "21:9", "auto")
 
+_KLING_3_RULES = (
+    CrossFieldRule(
+        "prompt",
+        "must be text, and not blank, unless shots are given",
+        lambda input, _: bool(input.prompt.strip()) or (isinstance(input, VideoInput) and bool(input.shots)),
+        _KLING_3,
+    ),
+    CrossFieldRule(
+        "extra",
+        "may not hold multi_shots, which follows from shots=",
+        lambda input, _: "multi_shots" not in input.extra,
+        _KLING_3,
+    ),
+)
+# 120 to 1,200 credits at the page's $0.01 a credit; only this one combination has a price of its own.
+_KLING_3_PRICES = (
+    Price(
+        low=Decimal("3.00"), high=Decimal("3.00"), when={"mode": "std", "duration": 5, "sound": True}, source=_KLING_3
+    ),
+    Price(low=Decimal("1.20"), high=Decimal("12.00"), source=_KLING_3),
+)
+_KLING_3_MODE = Parameter("mode", OneOf(("std", "pro")), _KLING_3, default="std", extra=True)
+
+
+def _kling_3(name: str, *, fixed: Mapping[str, Json]) -> ModelSpec:
+    """Return kling-3 by its own name, with a mode, or by the canonical name of a mode."""
+    return ModelSpec(
+        name,
+        OutputKind.VIDEO,
+        (Scene.TEXT_TO_VIDEO, Scene.IMAGE_TO_VIDEO),
+        (
+            # "Not required if multi_shots is true": blank is allowed here, and a rule below requires one of the two.
+            Parameter("prompt", Text(2500, 0), _KLING_3),
+            Parameter("image", Url(), _KLING_3),
+            Parameter("aspect_ratio", OneOf(("16:9", "1:1", "9:16")), _KLING_3, default="16:9"),
+            Parameter("duration", Range(3, 15), _KLING_3, default=5),
+            Parameter("shots", Shots(6), _SIX_SHOTS, wire_name="multi_prompt"),
+            *(() if fixed else (_KLING_3_MODE,)),
+            Parameter("sound", Boolean(), _KLING_3, default=True, also_extra=True),
+            Parameter("kling_elements", Unchecked("a list"), _KLING_3, extra=True),
+            Parameter("callback_url", Url(), _KLING_3, extra=True),
+        ),
+        _KLING_3,
+        cross_field_rules=_KLING_3_RULES,
+        prices=_KLING_3_PRICES,
+        wire_name="kling-3",
+        fixed=fixed,
+    )
+
+
 _MODELS = (
     ModelSpec(
         "kling-image-o1",
@@ -86,48 +136,9 @@ _MODELS = (
             Price(low=Decimal("0.012"), high=Decimal("0.012"), source=_IMAGE_O1),
         ),
     ),
-    ModelSpec(
-        "kling-3",
-        OutputKind.VIDEO,
-        (Scene.TEXT_TO_VIDEO, Scene.IMAGE_TO_VIDEO),
-        (
-            # "Not required if multi_shots is true": blank is allowed here, and the rule below requires one of the two.
-            Parameter("prompt", Text(2500, 0), _KLING_3),
-            Parameter("image", Url(), _KLING_3),
-            Parameter("aspect_ratio", OneOf(("16:9", "1:1", "9:16")), _KLING_3, default="16:9"),
-            Parameter("duration", Range(3, 15), _KLING_3, default=5),
-            Parameter("shots", Shots(6), _SIX_SHOTS, wire_name="multi_prompt"),
-            Parameter("mode", OneOf(("std", "pro")), _KLING_3, default="std", extra=True),
-            Parameter("sound", Boolean(), _KLING_3, default=True, extra=True),
-            Parameter("kling_elements", Unchecked("a list"), _KLING_3, extra=True),
-            Parameter("callback_url", Url(), _KLING_3, extra=True),
-        ),
-        _KLING_3,
-        cross_field_rules=(
-            CrossFieldRule(
-                "prompt",
-                "must be text, and not blank, unless shots are given",
-                lambda input, _: bool(input.prompt.strip()) or (isinstance(input, VideoInput) and bool(input.shots)),
-                _KLING_3,
-            ),
-            CrossFieldRule(
-                "extra",
-                "may not hold multi_shots, which follows from shots=",
-                lambda input, _: "multi_shots" not in input.extra,
-                _KLING_3,
-            ),
-        ),
-        # 120 to 1,200 credits at the page's $0.01 a credit; only this one combination has a price of its own.
-        prices=(
-            Price(
-                low=Decimal("3.00"),
-                high=Decimal("3.00"),
-                when={"mode": "std", "duration": 5, "sound": True},
-                source=_KLING_3,
-            ),
-            Price(low=Decimal("1.20"), high=Decimal("12.00"), source=_KLING_3),
-        ),
-    ),
+    _kling_3("kling-3", fixed={}),
+    _kling_3("kling-3.0-std", fixed={"mode": "std"}),
+    _kling_3("kling-3.0-pro", fixed={"mode": "pro"}),
 )
 
 
@@ -163,7 +174,7 @@ class APIInOne(Provider):
     def build_submit(self, input: Input) -> HttpRequest:
         spec = self.spec(input)
         scene = infer_scene(spec, input) or spec.scenes[0]
-        body: dict[str, Json] = {"model": spec.name, **build_body(spec, input, scene)}
+        body: dict[str, Json] = {"model": spec.wire_name, **build_body(spec, input, scene)}
         if isinstance(input, VideoInput):
             if not input.prompt.strip():
                 # Not required beside shots; a blank one might be taken as given, and rejected.

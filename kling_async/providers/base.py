@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
+from functools import cached_property
 from typing import ClassVar, Final
 
 from attrs import evolve
@@ -100,6 +101,19 @@ class Provider(ABC):
             raise InputError.of("No default model", [InputFault("model", None, allowed)], provider=self.name)
         return model
 
+    def find_model(self, name: str) -> ModelSpec | None:
+        """Return the model with that name, its own or its canonical one; None if there is none."""
+        return self._models_by_name.get(name)
+
+    @property
+    def model_names(self) -> Collection[str]:
+        """The names of its models, canonical ones and its own."""
+        return self._models_by_name.keys()
+
+    @cached_property
+    def _models_by_name(self) -> Mapping[str, ModelSpec]:
+        return {spec.canonical: spec for spec in self.models.values()} | dict(self.models)
+
     def resolve(self, input: Input) -> Input:
         """Return an input with its model: the one that it names, or the default of its kind."""
         return input if input.model is not None else evolve(input, model=self.default_model(OutputKind(input.kind)))
@@ -107,9 +121,9 @@ class Provider(ABC):
     def spec(self, input: Input) -> ModelSpec:
         """Return the model of an input. Raises InputError if this provider has none of that name."""
         name = input.model or self.default_model(OutputKind(input.kind))
-        spec = self.models.get(name)
+        spec = self.find_model(name)
         if spec is None:
-            allowed = f"{self.title} has {', '.join(self.models)}{suggestion(name, self.models)}"
+            allowed = f"{self.title} has {', '.join(self.models)}{suggestion(name, self.model_names)}"
             raise InputError.of("Unknown model", [InputFault("model", name, allowed)], provider=self.name)
         return spec
 
@@ -197,7 +211,7 @@ class Provider(ABC):
         )
 
     def _update(self, prediction: Prediction, envelope: Envelope, response: HttpResponse, document: Json) -> Prediction:
-        spec = self.models.get(prediction.model)
+        spec = self.find_model(prediction.model)
         return update_prediction(
             prediction,
             self.parse_record(envelope, response),

@@ -74,9 +74,9 @@ _LAST = Parameter("last_image", Url(), _VIDEO_O1)
 _RATIO = Parameter("aspect_ratio", OneOf(("16:9", "1:1", "9:16")), _VIDEO_O1, default="16:9")
 _SHOTS = Parameter("shots", Shots(6), _SIX_SHOTS, wire_name="multi_prompt")
 _KEEP_SOUND = Parameter("keep_original_sound", Boolean(), _VIDEO_O1, default=True)
-_NEGATIVE = Parameter("negative_prompt", Text(2500), _V30, extra=True)
+_NEGATIVE = Parameter("negative_prompt", Text(2500), _V30, also_extra=True)
 _GUIDANCE = Parameter("guidance_scale", Range(0, 1, integer=False), _V30, extra=True)
-_SOUND = Parameter("sound", Boolean(), _V26, default=True, extra=True)
+_SOUND = Parameter("sound", Boolean(), _V26, default=True, also_extra=True)
 _VOICES = Parameter("voice_list", Unchecked("at most 2 objects with a voice_id"), _V26, extra=True)
 
 _O1 = (
@@ -100,7 +100,7 @@ _O1_CROSS_FIELD_RULES = (
     CrossFieldRule(
         "images",
         "takes at most 4 when a video is given",
-        lambda input, _: not (isinstance(input, VideoInput) and input.video) or len(input.images) <= 4,
+        lambda input, _: not (isinstance(input, VideoInput) and input.all_videos) or len(input.images) <= 4,
         _VIDEO_O1,
     ),
 )
@@ -132,11 +132,15 @@ def _inferred_from(source: Source) -> Source:
     return Source(Certainty.INFERRED, f"as on the page of {source.where}") if documented else source
 
 
-def _video(name: str, scenes: tuple[Scene, ...], parameters: tuple[Parameter, ...], source: Source) -> ModelSpec:
+def _video(
+    name: str, canonical: str, scenes: tuple[Scene, ...], parameters: tuple[Parameter, ...], source: Source
+) -> ModelSpec:
     cross_field_rules = _O1_CROSS_FIELD_RULES if scenes == _O1_SCENES else ()
     if source is _LISTED:
         parameters = tuple(evolve(one, source=_inferred_from(one.source)) for one in parameters)
-    return ModelSpec(name, OutputKind.VIDEO, scenes, parameters, source, cross_field_rules=cross_field_rules)
+    return ModelSpec(
+        name, OutputKind.VIDEO, scenes, parameters, source, cross_field_rules=cross_field_rules, canonical=canonical
+    )
 
 
 _MODELS = (
@@ -153,19 +157,19 @@ _MODELS = (
         ),
         _IMAGE_O1,
     ),
-    _video("kling-video-o1-std", _O1_SCENES, _O1, _VIDEO_O1),
-    _video("kling-video-o1-pro", _O1_SCENES, _O1, _LISTED),
-    _video("kling-v2.1-standard", (_I2V,), _V21, _LISTED),
-    _video("kling-v2.1-pro", (_I2V, _START_END), _V21_ENDS, _LISTED),
-    _video("kling-v2.1-master", (_T2V, _I2V), (*_V21, _RATIO), _LISTED),
-    _video("kling-v2.5-turbo-std", (_T2V, _I2V), (*_V21, _RATIO), _V25),
-    _video("kling-v2.5-turbo-pro", (_T2V, _I2V, _START_END), (*_V21_ENDS, _RATIO), _LISTED),
-    _video("kling-v2.6-std", (_T2V, _I2V, _MOTION), _V26_ALL, _LISTED),
-    _video("kling-v2.6-pro", (_T2V, _I2V, _MOTION), _V26_ALL, _V26),
-    _video("kling-v3.0-std", (_T2V, _I2V, _MOTION), _V30_ALL, _V30),
-    _video("kling-v3.0-pro", (_T2V, _I2V, _MOTION), _V30_ALL, _LISTED),
-    _video("kling-v3-omni-std", _O1_SCENES, _O1, _LISTED),
-    _video("kling-v3-omni-pro", _O1_SCENES, _O1, _LISTED),
+    _video("kling-video-o1-std", "kling-o1-std", _O1_SCENES, _O1, _VIDEO_O1),
+    _video("kling-video-o1-pro", "kling-o1-pro", _O1_SCENES, _O1, _LISTED),
+    _video("kling-v2.1-standard", "kling-2.1-std", (_I2V,), _V21, _LISTED),
+    _video("kling-v2.1-pro", "kling-2.1-pro", (_I2V, _START_END), _V21_ENDS, _LISTED),
+    _video("kling-v2.1-master", "kling-2.1-master", (_T2V, _I2V), (*_V21, _RATIO), _LISTED),
+    _video("kling-v2.5-turbo-std", "kling-2.5-turbo-std", (_T2V, _I2V), (*_V21, _RATIO), _V25),
+    _video("kling-v2.5-turbo-pro", "kling-2.5-turbo-pro", (_T2V, _I2V, _START_END), (*_V21_ENDS, _RATIO), _LISTED),
+    _video("kling-v2.6-std", "kling-2.6-std", (_T2V, _I2V, _MOTION), _V26_ALL, _LISTED),
+    _video("kling-v2.6-pro", "kling-2.6-pro", (_T2V, _I2V, _MOTION), _V26_ALL, _V26),
+    _video("kling-v3.0-std", "kling-3.0-std", (_T2V, _I2V, _MOTION), _V30_ALL, _V30),
+    _video("kling-v3.0-pro", "kling-3.0-pro", (_T2V, _I2V, _MOTION), _V30_ALL, _LISTED),
+    _video("kling-v3-omni-std", "kling-3.0-omni-std", _O1_SCENES, _O1, _LISTED),
+    _video("kling-v3-omni-pro", "kling-3.0-omni-pro", _O1_SCENES, _O1, _LISTED),
 )
 
 _RATIO_REQUIRED = (_T2V, _R2V)
@@ -260,7 +264,7 @@ class GPTProto(Provider):
                     {"index": index, "prompt": shot.prompt, "duration": str(shot.duration)}
                     for index, shot in enumerate(input.shots, 1)
                 ]
-        return HttpRequest(method="POST", path=f"/api/v3/kwaivgi/{spec.name}/{scene}", body=json_body(body))
+        return HttpRequest(method="POST", path=f"/api/v3/kwaivgi/{spec.wire_name}/{scene}", body=json_body(body))
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return HttpRequest(method="GET", path=f"/api/v3/predictions/{prediction.id}/result")

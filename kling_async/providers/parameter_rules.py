@@ -6,10 +6,10 @@ import difflib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import TypeGuard
 
 from attrs import frozen
 
+from ..types.field_checks import is_tuple
 from ..types.inputs import Shot
 
 __all__ = ["Boolean", "OneOf", "Range", "Rule", "Shots", "Text", "Unchecked", "Url", "UrlList", "suggestion"]
@@ -33,10 +33,6 @@ def suggestion(unknown: str, known: Iterable[str]) -> str:
     # A lower cutoff suggests unrelated words, such as "shots" for "notes".
     near = difflib.get_close_matches(str(unknown).lower(), words, n=1, cutoff=0.65)
     return f"; did you mean {words[near[0]]}?" if near else ""
-
-
-def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
-    return isinstance(value, tuple)
 
 
 @frozen
@@ -134,13 +130,13 @@ class UrlList(Rule):
     max_items: int
 
     def allows(self, value: object) -> bool:
-        return _is_tuple(value) and len(value) <= self.max_items and all(Url().allows(one) for one in value)
+        return is_tuple(value) and len(value) <= self.max_items and all(Url().allows(one) for one in value)
 
     def __str__(self) -> str:
         return f"takes at most {self.max_items}, and each {Url()}"
 
     def hint(self, value: object) -> str:
-        return _NO_UPLOAD if _is_tuple(value) and not all(map(Url().allows, value)) else ""
+        return _NO_UPLOAD if is_tuple(value) and not all(map(Url().allows, value)) else ""
 
 
 @frozen
@@ -151,7 +147,7 @@ class Shots(Rule):
     prompt: Text = Text(512)
 
     def allows(self, value: object) -> bool:
-        if not _is_tuple(value) or len(value) > self.max_items:
+        if not is_tuple(value) or len(value) > self.max_items:
             return False
         return all(isinstance(shot, Shot) and self.prompt.allows(shot.prompt) for shot in value)
 

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Literal, TypeAlias
 
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 
-from ..types.inputs import Input, Scene
+from ..types.formatting import format_price_range
+from ..types.inputs import ImageInput, Input, Scene
 from ..types.prediction import Json, OutputKind
 from ..types.sources import Source
 from .parameter_rules import Range, Rule
 
-__all__ = ["CrossFieldRule", "ModelSpec", "Parameter", "Price"]
+__all__ = ["CrossFieldRule", "ModelSpec", "Parameter", "Price", "PriceUnit", "value_of"]
+
+PriceUnit: TypeAlias = Literal["submission", "second", "image"]
 
 
 @frozen
@@ -32,6 +36,7 @@ class Parameter:
         required: whether it must be given.
         default: the provider's value when it is left out.
         extra: whether it is given inside `extra`.
+        also_extra: whether it may be given inside `extra` as well, as in 0.1, which had no field for it.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Parameter:
     required: bool = field(default=False, kw_only=True)
     default: Json = field(default=None, kw_only=True)
     extra: bool = field(default=False, kw_only=True)
+    also_extra: bool = field(default=False, kw_only=True)
 
     def applies_to(self, scene: Scene) -> bool:
         """Return whether a scene has it."""
@@ -72,19 +78,32 @@ class CrossFieldRule:
 
 @frozen(kw_only=True)
 class Price:
-    """The price of one submission in US dollars: a range, whose ends are equal if it is known exactly.
+    """A price in US dollars: a range, whose ends are equal if it is known exactly.
 
     Attributes:
         low: the lowest price.
         high: the highest price.
+        per: the unit: a whole submission, a second of video, or an image.
         when: the fields, with their values, that an input must have for this price.
         source: where this was read.
     """
 
     low: Decimal
     high: Decimal
+    per: PriceUnit = "submission"
     when: Mapping[str, Json] = field(factory=dict[str, Json])
     source: Source
+
+    def __str__(self) -> str:
+        unit = "" if self.per == "submission" else f" per {self.per}"
+        return f"{format_price_range(self.low, self.high)}{unit}"
+
+    def of(self, input: Input) -> Price:
+        """Return the price of a whole submission."""
+        if self.per == "submission":
+            return self
+        units = input.n if isinstance(input, ImageInput) else input.duration
+        return evolve(self, low=self.low * units, high=self.high * units, per="submission")
 
 
 @frozen
@@ -92,7 +111,11 @@ class ModelSpec:
     """A model of a provider.
 
     Attributes:
-        name: its name at the provider.
+        name: its name in predictions and in the journal: the provider's, or the canonical one where the provider has
+            one name for several models.
+        canonical: Kling's own name with the tier, the same at every provider.
+        wire_name: the provider's name in requests.
+        fixed: fields of the request body that select the model, beside its name.
         kind: the kind of its outputs.
         scenes: its generation modes.
         parameters: its parameters.
@@ -108,6 +131,9 @@ class ModelSpec:
     source: Source
     cross_field_rules: tuple[CrossFieldRule, ...] = field(default=(), kw_only=True)
     prices: tuple[Price, ...] = field(default=(), kw_only=True)
+    canonical: str = field(default=Factory(lambda self: self.name, takes_self=True), kw_only=True)
+    wire_name: str = field(default=Factory(lambda self: self.name, takes_self=True), kw_only=True)
+    fixed: Mapping[str, Json] = field(factory=dict[str, Json], kw_only=True)
     _by_name: Mapping[str, Parameter] = field(
         default=Factory(lambda self: {one.name: one for one in self.parameters}, takes_self=True),
         init=False,
@@ -125,15 +151,42 @@ class ModelSpec:
         number = self.parameter("n")
         return int(number.rule.high) if number is not None and isinstance(number.rule, Range) else 1
 
+    @property
+    def price_text(self) -> str:
+        """The range of its prices; "not published" if there is none."""
+        if not self.prices:
+            return "not published"
+        units = {price.per for price in self.prices}
+        texts = [
+            str(evolve(of_unit[0], low=min(one.low for one in of_unit), high=max(one.high for one in of_unit)))
+            for unit in sorted(units)
+            if (of_unit := [price for price in self.prices if price.per == unit])
+        ]
+        return ", ".join(texts)
+
     def price(self, input: Input) -> Price | None:
         """Return the price of an input, or None if none is published."""
-        return next((price for price in self.prices if self._meets(input, price.when)), None)
+        return next((price.of(input) for price in self.prices if self._meets(input, price.when)), None)
 
     def _meets(self, input: Input, when: Mapping[str, Json]) -> bool:
         return all(self._value(input, name) == value for name, value in when.items())
 
     def _value(self, input: Input, name: str) -> object:
+        """Return the value that the provider takes for a field."""
+        if name in self.fixed:
+            return self.fixed[name]
         parameter = self.parameter(name)
-        if parameter is not None and parameter.extra:
-            return input.extra.get(name, parameter.default)
+        value = None if parameter is not None and parameter.extra else value_of(input, name)
+        if value is not None or parameter is None:
+            return value
+        return input.extra.get(parameter.wire_name, parameter.default)
+
+
+def value_of(input: Input, name: str) -> object:
+    """Return the value of a field of an input; `video` and `videos` are the same, whichever of them was given."""
+    if isinstance(input, ImageInput) or name not in ("video", "videos"):
         return getattr(input, name)
+    videos = input.all_videos
+    if name == "videos":
+        return videos
+    return videos[0] if videos else None

@@ -42,10 +42,11 @@ class Router:
     def max_price(self, job: Job) -> Decimal | None:
         """Return the most that a job, with provider and model, can cost in US dollars; None where no price is known."""
         model = job.input.model or ""
-        if model in self._prices:
-            return self._prices[model]
         # What was accepted in an earlier run may be of a model that the provider does not list any more.
-        spec = provider_named(job.provider or "").models.get(model)
+        spec = provider_named(job.provider or "").find_model(model)
+        for name in (model,) if spec is None else (model, spec.name, spec.canonical):
+            if name in self._prices:
+                return self._prices[name]
         price = None if spec is None else spec.price(job.input)
         return None if price is None else price.high
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import Literal, TypeAlias, TypeGuard
+from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
-from .errors import InputError, InputFault
+from .errors import InputFault
+from .field_checks import (
+    FieldChecks,
+    are_texts,
+    check_fields,
+    is_boolean,
+    is_json_object,
+    is_optional_boolean,
+    is_optional_text,
+    is_text,
+    is_tuple,
+    is_whole_number,
+)
 from .prediction import Json
 
-__all__ = ["ImageInput", "Input", "Scene", "Shot", "VideoInput", "is_str_map", "validate_common"]
+__all__ = ["ImageInput", "Input", "Scene", "Shot", "VideoInput", "validate_common"]
 
 
 class Scene(StrEnum):
@@ -26,6 +37,8 @@ class Scene(StrEnum):
     START_END_FRAME = "start-end-frame"
     REFERENCE_TO_VIDEO = "reference-to-video"
     VIDEO_TO_VIDEO = "video-to-video"
+    VIDEO_EDIT = "video-edit"
+    VIDEO_EXTEND = "video-extend"
     MOTION_CONTROL = "motion-control"
 
 
@@ -38,89 +51,40 @@ def _as_shots(values: Iterable[Shot]) -> tuple[Shot, ...]:
     return tuple(values) if isinstance(values, (list, tuple)) else values  # type: ignore[return-value]
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_str(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_optional_str(value: object) -> bool:
-    return value is None or isinstance(value, str)
-
-
-def _is_bool(value: object) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
-    return isinstance(value, tuple)
-
-
-def _are_str(value: object) -> bool:
-    return _is_tuple(value) and all(isinstance(item, str) for item in value)
-
-
 def _are_shots(value: object) -> bool:
-    return _is_tuple(value) and all(isinstance(item, Shot) for item in value)
+    return is_tuple(value) and all(isinstance(item, Shot) for item in value)
 
 
-def _is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
-    return isinstance(value, Mapping)
-
-
-def is_str_map(value: object) -> bool:
-    """Return whether a value is a mapping of str to str."""
-    return _is_mapping(value) and all(isinstance(text, str) for pair in value.items() for text in pair)
-
-
-def _is_json_object(value: object) -> bool:
-    if not _is_mapping(value) or not all(isinstance(name, str) for name in value):
-        return False
-    try:
-        json.dumps(dict(value), allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        return False
-    return True
-
-
-_FieldChecks: TypeAlias = Mapping[str, tuple[Callable[[object], bool], str]]
-
-_SHARED: _FieldChecks = {
-    "prompt": (_is_str, "must be text"),
-    "model": (_is_optional_str, "must be the name of a model, or None"),
-    "images": (_are_str, "must be a list of URLs"),
-    "aspect_ratio": (_is_optional_str, "must be text such as '16:9', or None"),
-    "extra": (_is_json_object, "must be a JSON-serializable mapping with str keys"),
+_SHARED: FieldChecks = {
+    "prompt": (is_text, "must be text"),
+    "model": (is_optional_text, "must be the name of a model, or None"),
+    "images": (are_texts, "must be a list of URLs"),
+    "aspect_ratio": (is_optional_text, "must be text such as '16:9', or None"),
+    "extra": (is_json_object, "must be a JSON-serializable mapping with str keys"),
 }
-_IMAGE: _FieldChecks = {
+_IMAGE: FieldChecks = {
     **_SHARED,
-    "resolution": (_is_str, "must be text such as '1k'"),
-    "n": (_is_int, "must be a whole number"),
-    "multi_shot": (_is_bool, "must be True or False"),
+    "resolution": (is_text, "must be text such as '1k'"),
+    "n": (is_whole_number, "must be a whole number"),
+    "multi_shot": (is_boolean, "must be True or False"),
 }
-_VIDEO: _FieldChecks = {
+_VIDEO: FieldChecks = {
     **_SHARED,
-    "image": (_is_optional_str, "must be a URL, or None"),
-    "last_image": (_is_optional_str, "must be a URL, or None"),
-    "video": (_is_optional_str, "must be a URL, or None"),
-    "duration": (_is_int, "must be a whole number of seconds"),
+    "image": (is_optional_text, "must be a URL, or None"),
+    "last_image": (is_optional_text, "must be a URL, or None"),
+    "video": (is_optional_text, "must be a URL, or None"),
+    "keyframes": (are_texts, "must be a list of URLs"),
+    "videos": (are_texts, "must be a list of URLs"),
+    "audios": (are_texts, "must be a list of URLs"),
+    "resolution": (is_optional_text, "must be text such as '1080p', or None"),
+    "sound": (is_optional_boolean, "must be True, False or None"),
+    "negative_prompt": (is_optional_text, "must be text, or None"),
+    "duration": (is_whole_number, "must be a whole number of seconds"),
     "shots": (_are_shots, "must be a list of Shot"),
-    "keep_original_sound": (_is_bool, "must be True or False"),
-    "scene": (_is_optional_str, "must be the name of a scene, or None"),
+    "keep_original_sound": (is_boolean, "must be True or False"),
+    "scene": (is_optional_text, "must be the name of a scene, or None"),
 }
-_SHOT: _FieldChecks = {"prompt": _SHARED["prompt"], "duration": _VIDEO["duration"]}
-
-
-def _validate(value: object, checks: _FieldChecks) -> None:
-    faults = [
-        InputFault(name, getattr(value, name), allowed)
-        for name, (is_valid, allowed) in checks.items()
-        if not is_valid(getattr(value, name))
-    ]
-    if faults:
-        raise InputError.of(f"Invalid {type(value).__name__}", faults)
+_SHOT: FieldChecks = {"prompt": _SHARED["prompt"], "duration": _VIDEO["duration"]}
 
 
 @frozen
@@ -131,7 +95,7 @@ class Shot:
     duration: int
 
     def __attrs_post_init__(self) -> None:
-        _validate(self, _SHOT)
+        check_fields(self, _SHOT)
 
 
 @frozen
@@ -162,7 +126,7 @@ class ImageInput:
     extra: Mapping[str, Json] = field(factory=dict[str, Json], kw_only=True, hash=False)
 
     def __attrs_post_init__(self) -> None:
-        _validate(self, _IMAGE)
+        check_fields(self, _IMAGE)
 
     @property
     def kind(self) -> Literal["image"]:
@@ -180,15 +144,21 @@ class VideoInput:
     """A request for a video.
 
     Attributes:
-        prompt: description of the video.
+        prompt: description of the video; may be empty where shots say enough.
         model: a model's name, as `kling-async models` lists them; None is the provider's default for the kind.
         image: URL of the first frame.
         last_image: URL of the last frame; needs `image`.
+        keyframes: URLs of the frames between the first and the last one, in order; they need `image`.
         images: URLs of reference images.
-        video: URL of a video to refer to or to edit.
+        video: URL of a video to refer to, to edit or to extend; shorthand for `videos` with one.
+        videos: URLs of several of them.
+        audios: URLs of reference audios.
         aspect_ratio: such as "16:9"; None is the provider's default.
         duration: seconds.
+        resolution: such as "1080p"; None is the provider's default.
         shots: parts of the video in order; their durations add up to `duration`.
+        sound: whether the video has sound; None is the provider's default.
+        negative_prompt: description of what the video must not show; None for nothing.
         keep_original_sound: keep the sound of `video`.
         scene: generation mode, as in `Scene`; None infers it from the other fields.
         extra: further fields of the request body, passed through unchanged.
@@ -197,21 +167,32 @@ class VideoInput:
         InputError: a field has the wrong type.
     """
 
-    prompt: str
+    prompt: str = ""
     model: str | None = field(default=None, kw_only=True)
     image: str | None = field(default=None, kw_only=True)
     last_image: str | None = field(default=None, kw_only=True)
+    keyframes: tuple[str, ...] = field(default=(), converter=_as_tuple, kw_only=True)
     images: tuple[str, ...] = field(default=(), converter=_as_tuple, kw_only=True)
     video: str | None = field(default=None, kw_only=True)
+    videos: tuple[str, ...] = field(default=(), converter=_as_tuple, kw_only=True)
+    audios: tuple[str, ...] = field(default=(), converter=_as_tuple, kw_only=True)
     aspect_ratio: str | None = field(default=None, kw_only=True)
     duration: int = field(default=5, kw_only=True)
+    resolution: str | None = field(default=None, kw_only=True)
     shots: tuple[Shot, ...] = field(default=(), converter=_as_shots, kw_only=True)
+    sound: bool | None = field(default=None, kw_only=True)
+    negative_prompt: str | None = field(default=None, kw_only=True)
     keep_original_sound: bool = field(default=True, kw_only=True)
     scene: str | None = field(default=None, kw_only=True)
     extra: Mapping[str, Json] = field(factory=dict[str, Json], kw_only=True, hash=False)
 
     def __attrs_post_init__(self) -> None:
-        _validate(self, _VIDEO)
+        check_fields(self, _VIDEO)
+
+    @property
+    def all_videos(self) -> tuple[str, ...]:
+        """The videos that are given, as `video` or as `videos`."""
+        return self.videos if self.video is None else (self.video, *self.videos)
 
     @property
     def kind(self) -> Literal["video"]:
@@ -229,10 +210,23 @@ Input: TypeAlias = ImageInput | VideoInput
 
 def validate_common(input: Input) -> Iterator[InputFault]:
     """Yield the faults of an input that are faults at every provider."""
-    if input.kind != "video":
-        return
-    if input.last_image is not None and input.image is None:
+    if input.kind == "video":
+        yield from _media_faults(input)
+        yield from _shot_faults(input)
+
+
+def _media_faults(input: VideoInput) -> Iterator[InputFault]:
+    if input.image is None and input.last_image is not None:
         yield InputFault("last_image", input.last_image, "needs image, the first frame")
+    if input.image is None and input.keyframes:
+        yield InputFault("keyframes", input.keyframes, "need image, the first frame")
+    if input.video is not None and input.videos:
+        yield InputFault("video", input.video, "is short for one of videos; give one of the two")
+    if input.audios and not (input.images or input.all_videos):
+        yield InputFault("audios", input.audios, "need images or videos to belong to")
+
+
+def _shot_faults(input: VideoInput) -> Iterator[InputFault]:
     for shot in input.shots:
         if not shot.prompt.strip():
             yield InputFault("shots", shot, "each shot needs a prompt")

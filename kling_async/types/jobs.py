@@ -13,7 +13,8 @@ from typing import Final, Self, TypeGuard
 from attrs import asdict, evolve, field, frozen
 
 from .errors import InputError, InputFault, KlingError, PredictionFailed
-from .inputs import ImageInput, Input, VideoInput, is_str_map
+from .field_checks import is_str_map
+from .inputs import ImageInput, Input, VideoInput
 from .prediction import Prediction
 
 __all__ = ["Job", "JobKeyGenerator", "Outcome", "as_job", "fingerprint", "unique_key"]
@@ -144,22 +145,32 @@ def unique_key(input: Input, *, random: float) -> str:
 
 
 def fingerprint(input: Input) -> str:
-    """Return a hash of all fields of an input, the same on every machine.
+    """Return a hash of all fields of an input, the same on every machine and in every version.
 
-    Signatures in URLs are left out: they change daily while the input stays the same.
+    Fields that 0.1 did not have are left out at their default, so that its inputs keep their fingerprints. Signatures
+    in URLs are left out: they change daily while the input stays the same.
     """
     fields = {"kind": type(input).__name__} | asdict(input)
     fields["model"] = input.model or _HASHED_MODELS[input.kind]
-    for name in ("image", "last_image", "video"):
-        if isinstance(fields.get(name), str):
-            fields[name] = _strip_signature(fields[name])
-    fields["images"] = [_strip_signature(url) for url in fields["images"]]
+    if isinstance(input, VideoInput):
+        for name in _LATER_FIELDS:
+            if getattr(input, name) in (None, ()):
+                del fields[name]
+        if len(input.all_videos) == 1:  # one video is the same one, whichever field has it
+            fields["video"] = input.all_videos[0]
+            fields.pop("videos", None)
+    for name in _URLS & fields.keys():
+        fields[name] = _strip_signatures(fields[name])
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 _HASHED_MODELS: Final = {"image": "kling-image-o1", "video": "kling-video-o1-std"}
 """What is hashed for an input without a model: the defaults of 0.1, so that its keys and fingerprints stay the same."""
+
+_LATER_FIELDS: Final = ("audios", "keyframes", "negative_prompt", "resolution", "sound", "videos")
+"""Fields of a VideoInput that 0.1 did not have."""
+_URLS: Final = frozenset({"audios", "image", "images", "keyframes", "last_image", "video", "videos"})
 
 _SIGNING: Final = frozenset(
     {
@@ -170,6 +181,12 @@ _SIGNING: Final = frozenset(
 )
 """Query parameters of signed URLs at S3, Google, Azure, Alibaba and CloudFront, beside those of `_SIGNING_PREFIXES`."""
 _SIGNING_PREFIXES: Final = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "q-")
+
+
+def _strip_signatures(urls: str | tuple[str, ...] | None) -> object:
+    if urls is None or isinstance(urls, str):
+        return urls and _strip_signature(urls)
+    return [_strip_signature(url) for url in urls]
 
 
 def _strip_signature(url: str) -> str:

@@ -213,7 +213,7 @@ def test_models_lists_every_model(run: Run) -> None:
     for word in ("multi_prompt", "keep_original_sound", "documented", "inferred", "not published"):
         assert word in one.stdout
     entries = [json.loads(line) for line in run("models", "--json", "-p", "apiinone").stdout.splitlines()]
-    assert {"kling-image-o1", "kling-3"} == {entry["model"] for entry in entries}
+    assert {"kling-image-o1", "kling-3", "kling-3.0-std", "kling-3.0-pro"} == {entry["model"] for entry in entries}
     wrong = run("models", "kling-4")
     assert 2 == wrong.returncode
     assert "did you mean kling-3?" in wrong.stderr

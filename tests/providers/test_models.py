@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from itertools import product
+from operator import attrgetter
 from typing import ClassVar
 
 import pytest
 from attrs import evolve
 
 from kling_async.errors import InputError
-from kling_async.providers import DEFAULT_PROVIDER, PROVIDERS, Certainty, ModelSpec, Provider, provider_named
+from kling_async.providers import (
+    DEFAULT_PROVIDER,
+    PROVIDERS,
+    Certainty,
+    ModelSpec,
+    Price,
+    Provider,
+    Source,
+    provider_named,
+)
 from kling_async.providers.apiinone import APIInOne
 from kling_async.providers.validation import infer_scene
 from kling_async.types.inputs import ImageInput, Input, Scene, VideoInput
@@ -33,6 +45,7 @@ MINIMAL: dict[Scene, Input] = {
 """The least that each scene needs, as its fields alone, from which the scene must follow."""
 
 MODELS = [(provider, spec) for provider in PROVIDERS.values() for spec in provider.models.values()]
+CANONICAL = re.compile(r"kling-(image-o1|o1-(std|pro)|3|[234]\.[0-9](-turbo|-omni)?-(std|pro|master))")
 SCENES = [(provider, spec, scene) for provider, spec in MODELS for scene in spec.scenes]
 
 every_model = pytest.mark.parametrize(("provider", "spec"), MODELS, ids=[f"{p.name} {s.name}" for p, s in MODELS])
@@ -50,7 +63,9 @@ def test_every_scene_is_reached_and_built(provider: Provider, spec: ModelSpec, s
     request = provider.build_submit(input)
     assert "POST" == request.method
     assert input.prompt == json.loads(request.body)["prompt"]
-    assert spec.name in request.path + request.body.decode()
+    assert spec.wire_name in request.path + request.body.decode()
+    body = json.loads(request.body)
+    assert spec.fixed == {name: body[name] for name in spec.fixed}
 
 
 @every_scene
@@ -176,3 +191,33 @@ def test_a_provider_that_is_no_text_is_refused() -> None:
     """Something else than a name is named as the fault, too."""
     with pytest.raises(InputError, match="provider=5"):
         provider_named(5)  # type: ignore[arg-type]
+
+
+@every_model
+def test_a_model_is_found_by_both_of_its_names(provider: Provider, spec: ModelSpec) -> None:
+    """Kling's own name, the same everywhere, and the provider's lead to the same model and to the same request."""
+    assert spec is provider.find_model(spec.name)
+    assert spec is provider.find_model(spec.canonical)
+    assert CANONICAL.fullmatch(spec.canonical)
+    inputs = [evolve(MINIMAL[spec.scenes[0]], model=name) for name in (spec.name, spec.canonical)]
+    assert 1 == len({provider.build_submit(input) for input in inputs})
+
+
+def test_one_idea_runs_at_each_provider() -> None:
+    """An input with a canonical name needs no other words for another provider."""
+    input = VideoInput("a dog", model="kling-3.0-pro", image=A, duration=7, sound=False)
+    gptproto, apiinone = (PROVIDERS[name].build_submit(input) for name in ("gptproto", "apiinone"))
+    assert "/api/v3/kwaivgi/kling-v3.0-pro/image-to-video" == gptproto.path
+    body = json.loads(apiinone.body)
+    assert ("kling-3", "pro", False, 7) == (body["model"], body["mode"], body["sound"], body["duration"])
+
+
+def test_a_price_by_the_second_is_that_of_the_whole_video() -> None:
+    """A price may be published per submission, per second of video or per image."""
+    source = Source(Certainty.DOCUMENTED, "a page")
+    second = Price(low=Decimal("0.084"), high=Decimal("0.112"), per="second", source=source)
+    image = Price(low=Decimal("0.028"), high=Decimal("0.028"), per="image", source=source)
+    assert (Decimal("0.840"), Decimal("1.120")) == attrgetter("low", "high")(second.of(VideoInput("a", duration=10)))
+    assert Decimal("0.112") == image.of(ImageInput("a", n=4)).high
+    whole = second.of(VideoInput("a"))
+    assert whole is whole.of(VideoInput("a", duration=10))

@@ -25,7 +25,9 @@ RATIOS = "must be one of 16:9, 9:16, 1:1, 4:3, 3:4, 3:2, 2:3, 2:1, auto"
 RATIOS_ONE = "must be one of 1:1, 16:9, 9:16, 4:3, 3:4, 3:2, 2:3, 21:9, auto"
 VIDEO_RATIOS = "must be one of 16:9, 1:1, 9:16"
 IMAGE_FIELDS = "prompt, aspect_ratio, n, resolution, images"
-KLING_3_FIELDS = "prompt, image, aspect_ratio, duration, shots"
+KLING_3_FIELDS = "prompt, image, aspect_ratio, duration, shots, sound"
+V25_FIELDS = "prompt, image, duration, negative_prompt, aspect_ratio"
+O1_FIELDS = "prompt, image, last_image, images, video, aspect_ratio, duration, shots, keep_original_sound"
 O1_SCENES = "text-to-video, image-to-video, reference-to-video, video-to-video"
 
 
@@ -147,7 +149,7 @@ AT_GPTPROTO: Mapping[str, tuple[Input, list[Fault]]] = {
             (
                 "last_image",
                 B,
-                "kling-v2.1-standard has no such field here; it takes prompt, image, duration",
+                "kling-v2.1-standard has no such field here; it takes prompt, image, duration, negative_prompt",
             )
         ],
     ),
@@ -175,7 +177,7 @@ AT_GPTPROTO: Mapping[str, tuple[Input, list[Fault]]] = {
             (
                 "images",
                 (A,),
-                "kling-v2.5-turbo-std has no such field here; it takes prompt, image, duration, aspect_ratio",
+                f"kling-v2.5-turbo-std has no such field here; it takes {V25_FIELDS}",
             ),
         ],
     ),
@@ -249,6 +251,42 @@ AT_GPTPROTO: Mapping[str, tuple[Input, list[Fault]]] = {
     "a known extra of another type": (
         video(model="kling-v2.6-pro", extra={"sound": "yes"}),
         [("extra['sound']", "yes", "must be True or False")],
+    ),
+    "a known extra beside its field": (
+        video(model="kling-v2.6-pro", sound=True, extra={"sound": False}),
+        [("extra['sound']", False, "may not replace a field; use sound=")],
+    ),
+    "two videos where one is taken": (
+        video(videos=(C, C)),
+        [("videos", (C, C), "kling-video-o1-std takes one video")],
+    ),
+    "the same video twice over": (
+        video(video=C, videos=(C,)),
+        [("video", C, "is short for one of videos; give one of the two")],
+    ),
+    "keyframes before the first": (
+        video(keyframes=(A,)),
+        [
+            ("keyframes", (A,), "need image, the first frame"),
+            ("image", None, "is needed for image-to-video"),
+            ("keyframes", (A,), f"kling-video-o1-std has no such field here; it takes {O1_FIELDS}"),
+        ],
+    ),
+    "a voice without a speaker": (
+        video(audios=(A,)),
+        [
+            ("audios", (A,), "need images or videos to belong to"),
+            ("images", (), "is needed for reference-to-video"),
+            ("audios", (A,), f"kling-video-o1-std has no such field here; it takes {O1_FIELDS}"),
+        ],
+    ),
+    "a resolution where there is none": (
+        video(resolution="4k"),
+        [("resolution", "4k", f"kling-video-o1-std has no such field here; it takes {O1_FIELDS}")],
+    ),
+    "sound where there is none": (
+        video(sound=True),
+        [("sound", True, f"kling-video-o1-std has no such field here; it takes {O1_FIELDS}")],
     ),
     "a known extra with a typo": (
         video(model="kling-v2.6-pro", image=A, video=C, extra={"character_orientation": "images"}),
@@ -392,6 +430,8 @@ ALLOWED: Mapping[str, tuple[str, Input]] = {
     "a port, a query and a name beyond ASCII": ("gptproto", video(image="http://x.test:81/ä.png?k=1#f")),
     "an extra that nobody knows": ("gptproto", image(extra={"enable_sync_mode": True, "x": {"y": [None, 1.5]}})),
     "a known extra at its bound": ("gptproto", video(model="kling-v3.0-std", extra={"guidance_scale": 1})),
+    "an extra of 0.1 that is a field now": ("gptproto", video(model="kling-v2.6-pro", extra={"sound": True})),
+    "one of several videos": ("gptproto", video(videos=(C,), images=(A,), scene="video-to-video")),
     "shots alone": ("apiinone", video(model="kling-3", prompt="", shots=shots(5))),
     "the shortest prompt": ("apiinone", image(prompt="cat")),
     "a ratio of its own": ("apiinone", image(aspect_ratio="21:9")),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,12 +75,45 @@ DIFFERENT: list[Input] = [
     VideoInput("a", shots=(Shot("b", 5),)),
     VideoInput("a", keep_original_sound=False),
     VideoInput("a", scene="text-to-video"),
+    VideoInput("a", videos=(URL, URL)),
+    VideoInput("a", keyframes=(URL,)),
+    VideoInput("a", audios=(URL,)),
+    VideoInput("a", resolution="4k"),
+    VideoInput("a", sound=True),
+    VideoInput("a", sound=False),
+    VideoInput("a", negative_prompt=""),
+    VideoInput("a", extra={"sound": True}),
 ]
 
 
 def test_every_field_counts_in_a_fingerprint() -> None:
     """Inputs that differ in any field have different hashes."""
     assert len(DIFFERENT) == len({fingerprint(input) for input in DIFFERENT})
+
+
+RECORDED = json.loads((Path(__file__).parents[1] / "samples/disk/0.1/fingerprints.json").read_text())
+"""Inputs of 0.1 with the fingerprints that its own code made of them."""
+
+
+@pytest.mark.parametrize("recorded", RECORDED, ids=range(len(RECORDED)))
+def test_an_input_of_0_1_keeps_its_fingerprint(recorded: Any) -> None:
+    """Fields that came after 0.1 count only where they are given, so no finished job seems to be another one."""
+    kind, fields = ImageInput if recorded["kind"] == "image" else VideoInput, recorded["fields"]
+    shots = {"shots": [Shot(*shot) for shot in fields["shots"]]} if "shots" in fields else {}
+    assert recorded["fingerprint"] == fingerprint(kind(**{**fields, **shots}))
+
+
+def test_one_video_is_the_same_video() -> None:
+    """`video` is short for `videos` with one."""
+    assert fingerprint(VideoInput("a", video=URL)) == fingerprint(VideoInput("a", videos=(URL,)))
+    assert (URL,) == VideoInput("a", video=URL).all_videos == VideoInput("a", videos=(URL,)).all_videos
+
+
+@pytest.mark.parametrize("name", ["keyframes", "videos", "audios"])
+def test_signatures_in_lists_do_not_count(name: str) -> None:
+    """A signed URL in any list is the same one when it is signed again."""
+    signed: dict[str, Any] = {name: (f"{URL}?Signature=1", URL)}
+    assert fingerprint(VideoInput("a", **{name: (URL, URL)})) == fingerprint(VideoInput("a", **signed))
 
 
 @given(st.text())

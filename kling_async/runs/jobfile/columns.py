@@ -57,10 +57,12 @@ class NameFault(InputFault):
 def kind_of(model: str) -> OutputKind:
     """Return the kind of output of a model. Raises InputError if no provider has the model."""
     for provider in PROVIDERS.values():
-        if model in provider.models:
-            return provider.models[model].kind
-    names = sorted({name for provider in PROVIDERS.values() for name in provider.models})
-    allowed = f"must be one of {', '.join(names)}{suggestion(model, names)}"
+        spec = provider.find_model(model)
+        if spec is not None:
+            return spec.kind
+    names = sorted({spec.canonical for provider in PROVIDERS.values() for spec in provider.models.values()})
+    known = {name for provider in PROVIDERS.values() for name in provider.model_names}
+    allowed = f"must be one of {', '.join(names)}{suggestion(model, known)}"
     raise InputError.of("Unknown model", [InputFault("model", model, allowed)])
 
 
@@ -138,7 +140,7 @@ def parse_input(given: Fields) -> ParsedInput:
         return ParsedInput(None, error.faults)
     kept: dict[str, object] = {"prompt": ""}
     extra: dict[str, object] = {}
-    faults: list[InputFault] = [] if "prompt" in values else [InputFault("prompt", None, "is missing")]
+    faults = [] if values.keys() & {"prompt", "shots"} else [InputFault("prompt", None, "is missing")]
     for name, value in values.items():
         fault = _misplaced(name, value, kind)
         if fault is not None:
@@ -252,18 +254,18 @@ def is_fields(value: object) -> TypeGuard[Fields]:
 
 
 _INTEGERS: Final = ("n", "duration")
+_BOOLEANS: Final = ("multi_shot", "sound", "keep_original_sound")
 _READ: Final[Mapping[str, Callable[[str], object]]] = {
     **dict.fromkeys(_INTEGERS, _read_int),
-    **dict.fromkeys(("multi_shot", "keep_original_sound"), _read_bool),
-    "images": _read_list,
+    **dict.fromkeys(_BOOLEANS, _read_bool),
+    **dict.fromkeys(("images", "keyframes", "videos", "audios"), _read_list),
     "shots": _read_shots,
     "extra": _read_object,
 }
 _EXPECTED: Final = {
     "n": "a whole number",
     "duration": "a whole number of seconds",
-    "multi_shot": "true or false",
-    "keep_original_sound": "true or false",
+    **dict.fromkeys(_BOOLEANS, "true or false"),
     "shots": "PROMPT=SECONDS|PROMPT=SECONDS",
     "extra": "a JSON object",
 }

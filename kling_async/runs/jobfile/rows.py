@@ -101,7 +101,8 @@ def read_jobfile(
 def dump_job(job: Job) -> str:
     """Return a job as a line of JSON, without a line end, from which `read_jobfile` makes the same job."""
     defaults = {one.name: one.default for one in fields(type(job.input))}
-    fields_set = {name: value for name, value in asdict(job.input).items() if value not in (defaults[name], (), {})}
+    fields_set = {name: value for name, value in asdict(job.input).items() if value not in (defaults[name], (), [], {})}
+    fields_set["prompt"] = job.input.prompt
     facts = {"key": job.key, "provider": job.provider, "labels": dict(job.labels)}
     # The kind follows from the model, if there is one.
     kind = {"kind": job.input.kind} if job.input.model is None else {"model": job.input.model}

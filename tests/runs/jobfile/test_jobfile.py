@@ -197,7 +197,7 @@ LINES = {
         '{"prompt": "a", "kind": "video", "model": "kling-image-o1"}',
         "kind: must be image, the kind of",
     ),
-    "model": ('{"prompt": "a", "model": "kling-image-01"}', "model: must be one of kling-3, "),
+    "model": ('{"prompt": "a", "model": "kling-image-01"}', "model: must be one of kling-2.1-master, "),
     "model, no text": ('{"prompt": "a", "model": 3}', "model: must be the name of a model, or None (is 3)"),
     "foreign": ('{"prompt": "a", "duration": 5}', "duration: is for videos only, but the model makes images (is 5)"),
     "foreign to videos": ('{"prompt": "a", "kind": "video", "n": 2}', "n: is for images only"),
@@ -380,8 +380,14 @@ VIDEO = st.builds(
     last_image=st.none() | WORD,
     images=st.lists(WORD, max_size=3),
     video=st.none() | WORD,
+    keyframes=st.lists(WORD, max_size=2),
+    videos=st.lists(WORD, max_size=2),
+    audios=st.lists(WORD, max_size=2),
     aspect_ratio=st.none() | WORD,
     duration=st.integers(-5, 20),
+    resolution=st.none() | WORD,
+    sound=st.none() | st.booleans(),
+    negative_prompt=st.none() | WORD,
     shots=st.lists(st.builds(Shot, TEXT.filter(lambda text: "|" not in text), st.integers(0, 20)), max_size=3),
     keep_original_sound=st.booleans(),
     scene=st.none() | WORD,
@@ -406,7 +412,8 @@ def test_what_is_written_as_csv_is_read(inputs: list[ImageInput | VideoInput]) -
     writer.writeheader()
     for input in inputs:
         cells = {field.name: getattr(input, field.name) for field in fields(type(input))}
-        cells["images"] = "|".join(input.images)
+        for name in {"images", "keyframes", "videos", "audios"} & cells.keys():
+            cells[name] = "|".join(cells[name])
         cells["extra"] = json.dumps(dict(input.extra)) if input.extra else ""
         if isinstance(input, VideoInput):
             cells["shots"] = "|".join(f"{shot.prompt}={shot.duration}" for shot in input.shots)
