@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Refused,
         Unconfirmed,
         UnexpectedReply,
+        Unsupported,
         WaitTimeout,
     )
     from .types.events import Event, EventKind
@@ -105,6 +106,7 @@ __all__ = [
     "Timings",
     "Unconfirmed",
     "UnexpectedReply",
+    "Unsupported",
     "VideoInput",
     "WaitTimeout",
     "gallery",

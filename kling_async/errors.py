@@ -18,6 +18,7 @@ The whole tree::
       UnexpectedReply            a response that cannot be parsed
       PredictionFailed           the prediction ended without success
       WaitTimeout                still running at the provider after the caller's time-out
+      Unsupported                the provider cannot do what was asked
       JournalError               the journal cannot be used
       BudgetExceeded             the next submission would exceed the budget
       DownloadError              an output could not be saved

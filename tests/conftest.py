@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 
 from kling_async import Client, Limits
 from kling_async.journal import Journal
+from kling_async.providers import PROVIDERS
 from kling_async.testing import Fixed, Sandbox, SandboxApp, VirtualClock
 
 NO_LIMITS = Limits(submit_per_second=None, poll_per_second=None, max_open=None)
@@ -55,9 +56,9 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the keys and origins of whoever runs the tests out of them, and the colours that they like."""
     monkeypatch.setenv("PYTHON_COLORS", "0")  # from 3.13 on, Python paints its tracebacks in any terminal
     monkeypatch.delenv("FORCE_COLOR", raising=False)
-    for provider in ("GPTPROTO", "APIINONE"):
-        monkeypatch.delenv(f"{provider}_API_KEY", raising=False)
-        monkeypatch.delenv(f"{provider}_BASE_URL", raising=False)
+    for provider in PROVIDERS.values():
+        monkeypatch.delenv(provider.api_key_env, raising=False)
+        monkeypatch.delenv(provider.base_url_env, raising=False)
 
 
 @define
@@ -89,11 +90,11 @@ def open_client() -> OpenClient:
         async with VirtualClock() as clock:
             client = Client(
                 provider,
-                api_keys=dict.fromkeys(("gptproto", "apiinone"), sandbox.key),
-                base_urls=dict.fromkeys(("gptproto", "apiinone"), ORIGIN),
+                api_keys={name: sandbox.key_for(name) for name in PROVIDERS},
+                base_urls=dict.fromkeys(PROVIDERS, ORIGIN),
                 transport=httpx.ASGITransport(SandboxApp(sandbox, clock)),
                 request_timeout=request_timeout,
-                limits=dict.fromkeys(("gptproto", "apiinone"), limits),
+                limits=dict.fromkeys(PROVIDERS, limits),
                 journal=journal,
                 clock=clock,
             )

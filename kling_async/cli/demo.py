@@ -92,17 +92,17 @@ def demo(*, output: Path = Path("kling-demo")) -> int:
             echo(f"A sandbox emulates both providers at {server.url}. No key, no cost.")
             results = [_Result(job) for job in _JOBS]
             with stderr.status(f"Running {len(_JOBS)} jobs"):
-                await _generate(results, server.url, sandbox.key, output)
+                await _generate(results, server.url, sandbox, output)
             stdout.print(_table(results, sandbox))
         return _conclude(results, sandbox, output)
 
     return run(command)
 
 
-async def _generate(results: list[_Result], url: str, key: str, output: Path) -> None:
-    everywhere = dict.fromkeys(PROVIDERS, url)
+async def _generate(results: list[_Result], url: str, sandbox: Sandbox, output: Path) -> None:
+    keys = {name: sandbox.key_for(name) for name in PROVIDERS}
     async with (
-        Client(api_keys=dict.fromkeys(PROVIDERS, key), base_urls=everywhere) as client,
+        Client(api_keys=keys, base_urls=dict.fromkeys(PROVIDERS, url)) as client,
         anyio.create_task_group() as group,
     ):
         for result in results:

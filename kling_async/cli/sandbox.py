@@ -1,4 +1,4 @@
-"""`kling-async sandbox`: serve both providers on this machine, for tests."""
+"""`kling-async sandbox`: serve the providers on this machine, for tests."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def sandbox(
     max_open: int | None = None,
     faults: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Serve both providers' APIs on 127.0.0.1 until interrupted, without any cost.
+    """Serve the providers' APIs on 127.0.0.1 until interrupted, without any cost.
 
     The first line on stdout is the base URL.
 
     Args:
         port: Port; 0 selects a free one.
-        key: The only API key that is accepted.
+        key: API key that is accepted, with the provider's name behind it at all but the first two.
         time_scale: Factor for generation times; 0.01 is a hundred times faster.
         seed: Seed of the random latencies.
         balance: Balance of the account in USD.
@@ -56,7 +56,7 @@ def sandbox(
             max_open=max_open,
         )
         try:
-            await serve_forever(app, port=port, on_ready=lambda url: _print_usage(url, key))
+            await serve_forever(app, port=port, on_ready=lambda url: _print_usage(url, app))
         except OSError as error:
             echo(f"[bold red]Cannot use port {port}[/]: {escape(str(error))}. --port 0 selects a free one.")
             return ExitCode.BAD_INPUT
@@ -65,12 +65,12 @@ def sandbox(
     return run(command)
 
 
-def _print_usage(url: str, key: str) -> None:
+def _print_usage(url: str, app: Sandbox) -> None:
     stdout.print(url, soft_wrap=True)
     stdout.file.flush()
-    echo("Serving both providers' APIs. In another terminal:")
+    echo("Serving the providers' APIs. In another terminal:")
     for provider in PROVIDERS.values():
-        echo(f"  export {provider.base_url_env}={url} {provider.api_key_env}={escape(key)}")
+        echo(f"  export {provider.base_url_env}={url} {provider.api_key_env}={escape(app.key_for(provider.name))}")
     echo("  kling-async generate 'a fox in the snow'")
     echo(f"All charges: {url}/sandbox/ledger. Press Ctrl-C to stop.")
 

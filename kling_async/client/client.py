@@ -124,6 +124,21 @@ class Client(BaseClient):
         return prediction_of(await self._dispatcher.wait(prediction, wait_for=wait_for))
 
     @defer_interrupts
+    async def cancel(self, prediction: Prediction) -> Prediction:
+        """Ask the provider to cancel a prediction, and return it as the provider describes it then.
+
+        It may still be running: a provider may need a moment, or it may be too late. Whether a cancelled prediction is
+        billed is for the provider to say. Calls that wait for it learn of its end by their own polls.
+
+        Raises:
+            Unsupported: the provider cannot cancel; `kling-async providers` lists those that can.
+            KlingError: no answer could be read within `request_timeout`; the prediction may go on.
+        """
+        if prediction.status.is_terminal:
+            return prediction
+        return await self._dispatcher.cancel(prediction, wait_for=self._settings.request_timeout)
+
+    @defer_interrupts
     async def generate(
         self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = _WAIT_TIMEOUT
     ) -> Prediction:

@@ -9,11 +9,11 @@ from ..types.noncopyable import NonCopyable
 
 __all__ = ["KeyAuthorizer"]
 
-_PREFIXES: Final[Mapping[str, str]] = {"bearer": "Bearer ", "bare": ""}
+_PREFIXES: Final[Mapping[str, str]] = {"bearer": "Bearer ", "bare": "", "key": "Key "}
 
 
 class KeyAuthorizer(NonCopyable):
-    """Sends the API key itself, behind the prefix of a scheme: "bearer" or "bare"."""
+    """Sends the API key itself, behind the prefix of a scheme: "bearer", "bare" or "key"."""
 
     __slots__ = ("_header",)
 

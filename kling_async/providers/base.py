@@ -76,6 +76,17 @@ class Provider(ABC):
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         """Build the request that polls a prediction. URLs in responses are never followed."""
 
+    def build_result(self, prediction: Prediction, response: HttpResponse) -> HttpRequest | None:
+        """Build the request for the result of a prediction, where the response to a poll says only that there is one.
+
+        None, as at most providers, if the response to a poll holds the result itself.
+        """
+        return None
+
+    def build_cancel(self, prediction: Prediction) -> HttpRequest | None:
+        """Build the request that cancels a prediction; None if this provider cannot."""
+        return None
+
     @abstractmethod
     def parse_envelope(self, document: Json) -> Envelope:
         """Find the id, the error and the record in a body."""
@@ -200,6 +211,12 @@ class Provider(ABC):
             return evolve(prediction, raw=document)
         return self._update(prediction, envelope, response, document)
 
+    def check_cancel(self, response: HttpResponse) -> None:
+        """Raise Refused if the provider refused to cancel; that it comes too late is no refusal."""
+        if not _is_success(response) and response.status not in _TOO_LATE:
+            envelope, _, decode_error = self._envelope(response)
+            raise self._error(response, envelope, decode_error, "The reply cannot be read")
+
     def _is_unchanged(self, prediction: Prediction, envelope: Envelope) -> bool:
         """Return whether a record repeats the known status, as most do: parsing it costs more than all the rest."""
         native_status = prediction.native_status
@@ -257,6 +274,8 @@ class Provider(ABC):
         )
 
 
+_TOO_LATE: Final = (400, 404, 409)
+"""HTTP statuses of a cancellation that comes too late: the prediction is finished, or its record is gone."""
 _EXTRA_OUTPUTS: Final = 8
 
 

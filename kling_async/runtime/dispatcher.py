@@ -230,6 +230,12 @@ class Dispatcher:
         seen = prediction_of(await self._finish(completion, ticket))
         return prediction if prediction.status.is_terminal and not seen.status.is_terminal else seen
 
+    async def cancel(self, prediction: Prediction, *, wait_for: float) -> Prediction:
+        """Cancel a prediction, and return it as the provider describes it then."""
+        self.accounts.check_open()
+        await self._account(prediction.provider).api.cancel(prediction)
+        return await self.refresh(prediction, wait_for=wait_for)
+
     def _subscription(
         self, completion: Completion, wait_for: float, priority: float, *, only_submit: bool = False
     ) -> Subscription:

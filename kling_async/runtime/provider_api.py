@@ -8,7 +8,8 @@ from typing import Final
 from ..providers import Provider
 from ..scheduling.retry import may_have_started
 from ..transport.api import ApiTransport
-from ..types.errors import AnswerLost, KlingError
+from ..types.errors import AnswerLost, KlingError, Unsupported
+from ..types.http import HttpResponse
 from ..types.jobs import Job
 from ..types.prediction import Prediction, Status
 
@@ -70,9 +71,7 @@ class ProviderAPI:
             KlingError: no readable answer came; the prediction itself goes on.
         """
         try:
-            seen = self.provider.parse_poll(
-                await self._transport.poll(self.provider.build_poll(prediction)), prediction=prediction
-            )
+            seen = self.provider.parse_poll(await self._poll(prediction), prediction=prediction)
         except KlingError as error:
             _drop_traceback(error).key, error.id = prediction.key, prediction.id
             # The error's own advice goes first; the advice of its class is for submissions.
@@ -81,6 +80,25 @@ class ProviderAPI:
             raise
         self._log_unknown_status(seen)
         return seen
+
+    async def _poll(self, prediction: Prediction) -> HttpResponse:
+        """Return the response that describes a prediction, for which some providers need a second request."""
+        response = await self._transport.poll(self.provider.build_poll(prediction))
+        result = self.provider.build_result(prediction, response)
+        return response if result is None else await self._transport.poll(result)
+
+    async def cancel(self, prediction: Prediction) -> None:
+        """Ask the provider to cancel a prediction. Raises Unsupported if it cannot, and KlingError."""
+        request = self.provider.build_cancel(prediction)
+        if request is None:
+            problem = f"{self.provider.title} cannot cancel"
+            raise Unsupported(problem, provider=prediction.provider, key=prediction.key, id=prediction.id)
+        try:
+            self.provider.check_cancel(await self._transport.poll(request))
+        except KlingError as error:
+            _drop_traceback(error).key, error.id = prediction.key, prediction.id
+            error.may_be_billed, error.advice = True, _POLL_ADVICE
+            raise
 
     async def aclose(self) -> None:
         """Close the idle connections."""

@@ -140,7 +140,7 @@ class ApiTransport:
             raise self._failure(error, trace) from self._strip_context(error)
 
     async def poll(self, request: HttpRequest) -> HttpResponse:
-        """Send a request that changes nothing.
+        """Send a request that costs nothing: a poll, or a cancellation.
 
         It may be repeated in any case, so it is not traced, which would cost a tenth of its CPU time.
 
@@ -150,7 +150,7 @@ class ApiTransport:
         """
         try:
             aiohttp = await self._find_aiohttp()
-            if aiohttp is not None:
+            if aiohttp is not None and request.method == "GET" and not request.headers:
                 return await self._fetch(request, aiohttp)
             return await self._send(request, self._polls, None)
         except Exception as error:  # noqa: BLE001 - as above
@@ -211,6 +211,8 @@ class ApiTransport:
         origin, path = self._target, request.path.encode("ascii")
         url = httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=path)
         headers = self._headers()
+        if request.headers:
+            headers = [*headers, *map(_encode, request.headers)]
         if request.body:
             headers = [*headers, (b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(request.body))]
         extensions = {} if trace is None else {"trace": trace}

@@ -32,6 +32,7 @@ __all__ = [
     "Refused",
     "Unconfirmed",
     "UnexpectedReply",
+    "Unsupported",
     "WaitTimeout",
 ]
 
@@ -241,6 +242,13 @@ class WaitTimeout(KlingError):
         super().__init__(f"Not finished after {waited_for:.0f} s", **context_of(prediction))
         self.prediction = prediction
         self.waited_for = waited_for
+
+
+class Unsupported(KlingError):
+    """The provider cannot do what was asked; nothing was sent."""
+
+    billing = "None was spent for this. The prediction goes on at the provider."
+    advice = "`kling-async providers` lists what each provider can do."
 
 
 class JournalError(KlingError):

@@ -25,14 +25,16 @@ class HttpRequest:
     """A request to a provider's API.
 
     Attributes:
-        method: GET or POST.
+        method: GET, POST or PUT.
         path: absolute path on the provider's origin, percent-encoded.
         body: the JSON body in bytes, or empty.
+        headers: further headers; the transport adds that of the API key.
     """
 
     method: str
     path: str
     body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def _unchanged(text: str) -> str:

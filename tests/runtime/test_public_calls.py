@@ -51,7 +51,7 @@ async def test_one_key_one_origin_and_bare_limits_are_the_default_provider_s() -
             VirtualClock() as clock,
             Client(
                 name,
-                api_key=sandbox.key,
+                api_key=sandbox.key_for(name),
                 base_url=ORIGIN,
                 limits=FREE,
                 transport=transport_of(sandbox, clock),

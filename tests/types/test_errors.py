@@ -31,6 +31,7 @@ from kling_async.errors import (
     Refused,
     Unconfirmed,
     UnexpectedReply,
+    Unsupported,
     WaitTimeout,
 )
 from kling_async.types.prediction import Failure, FailureKind, Prediction, Status
@@ -66,6 +67,7 @@ EXAMPLES: list[KlingError] = [
     UnexpectedReply("What?", path="$.data.id", excerpt="{}", id="abc", http_status=200),
     PredictionFailed(FAILED),
     WaitTimeout(RUNNING, waited_for=600.0),
+    Unsupported("GPTProto cannot cancel", provider="gptproto", id="abc"),
     JournalError("Another process holds it"),
     BudgetExceeded("That would be $3"),
     DownloadError("HTTP 404", url="https://x.test/a.png", path="out/cat-0.png", id="abc"),
@@ -91,6 +93,7 @@ TREE: dict[type[KlingError], type[BaseException]] = {
     UnexpectedReply: KlingError,
     PredictionFailed: KlingError,
     WaitTimeout: KlingError,
+    Unsupported: KlingError,
     JournalError: KlingError,
     BudgetExceeded: KlingError,
     DownloadError: KlingError,

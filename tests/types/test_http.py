@@ -19,8 +19,8 @@ def test_a_reply_may_be_empty() -> None:
 
 
 def test_a_request_holds_no_secret() -> None:
-    """A request has a method, a path and a body: no host, no headers, and so no key."""
-    assert "HttpRequest(method='GET', path='/a', body=b'')" == repr(HttpRequest(method="GET", path="/a"))
+    """A request has a method, a path, a body and headers of its own: no host and no Authorization, and so no key."""
+    assert "HttpRequest(method='GET', path='/a', body=b'', headers=())" == repr(HttpRequest(method="GET", path="/a"))
 
 
 def test_the_longest_reply() -> None:

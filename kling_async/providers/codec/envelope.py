@@ -65,6 +65,7 @@ class Record:
         nsfw: whether any output is marked as unsafe; None if unknown.
         created_at: the time at which the prediction was created.
         timings: the provider's own durations.
+        cost: the price in US dollars that the provider reports; None if it reports none.
     """
 
     status: str
@@ -73,6 +74,7 @@ class Record:
     nsfw: bool | None = None
     created_at: datetime | None = None
     timings: Timings = Timings()
+    cost: Decimal | None = None
 
 
 def parse_envelope(document: Json, *, id_name: str) -> Envelope:
@@ -141,7 +143,7 @@ def update_prediction(
         nsfw=record.nsfw,
         created_at=record.created_at or prediction.created_at,
         timings=record.timings,
-        cost=Decimal(0) if is_free else prediction.cost,
+        cost=Decimal(0) if is_free else prediction.cost if record.cost is None else record.cost,
         raw=raw,
     )
 

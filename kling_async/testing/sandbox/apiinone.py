@@ -14,7 +14,7 @@ from decimal import Decimal
 from ...types.prediction import Json
 from .http import Request, Response, json_response
 from .media import size_of
-from .parameters import Invalid, ParameterReader
+from .parameters import Invalid, ParameterReader, text_of
 from .state import Sandbox
 from .tasks import Phase, Task, TaskSpec
 from .wire_format import Route, TaskView
@@ -66,6 +66,10 @@ class Apiinone:
             return Route(kind="submit", method="POST", scene=scene)
         return None
 
+    def prompt_of(self, body: Mapping[str, Json]) -> str:
+        """Return the prompt of a submission, which may request faults."""
+        return text_of(body.get("prompt"))
+
     def read(self, route: Route, body: Mapping[str, Json], sandbox: Sandbox) -> TaskSpec:
         """Parse a submission. Raises Invalid with all its errors."""
         model = body.get("model")
@@ -108,6 +112,10 @@ class Apiinone:
         elif phase is Phase.COMPLETED:
             more = _result(shape, view.outputs, video=task.spec.kind == "video")
         return json_response(_flat(task, word, more) if shape == "flat" else _envelope(task, word, more))
+
+    def cancelled(self, view: TaskView, request: Request, sandbox: Sandbox, *, late: bool) -> Response:
+        """Never called: no document of this provider shows a cancellation, so no path means one."""
+        raise NotImplementedError
 
 
 def _shape_of(task: Task, sandbox: Sandbox) -> str:

@@ -14,7 +14,7 @@ from ...types.prediction import Json
 from .catalog import MODELS, Model
 from .http import Request, Response, json_response
 from .media import size_of
-from .parameters import ParameterReader
+from .parameters import ParameterReader, text_of
 from .state import Sandbox
 from .tasks import Phase, Task, TaskSpec
 from .wire_format import Route, TaskView
@@ -70,6 +70,10 @@ class Gptproto:
             return Route(kind="submit", method="POST", model=match[1], scene=match[2])
         return None
 
+    def prompt_of(self, body: Mapping[str, Json]) -> str:
+        """Return the prompt of a submission, which may request faults."""
+        return text_of(body.get("prompt"))
+
     def read(self, route: Route, body: Mapping[str, Json], sandbox: Sandbox) -> TaskSpec:
         """Parse a submission. Raises Invalid with all its errors."""
         return _parse_task(route.model, route.scene, body, strict=sandbox.strict)
@@ -111,6 +115,10 @@ class Gptproto:
         if phase is Phase.FAILED:
             more["error"] = task.faults.get("failed") or "The generation failed. Please try again."
         return json_response(_envelope(task, request, word, view.outputs, more))
+
+    def cancelled(self, view: TaskView, request: Request, sandbox: Sandbox, *, late: bool) -> Response:
+        """Never called: no document of this provider shows a cancellation, so no path means one."""
+        raise NotImplementedError
 
 
 def _envelope(task: Task, request: Request, word: str, outputs: Sequence[str], more: Mapping[str, Json]) -> Json:

@@ -54,14 +54,14 @@ class RequestHandler:
     def handle(self, request: Request) -> Response:
         """Return the response to a request, and log the request."""
         self.sandbox.settle(now=request.now)
-        for wire in _WIRES:
-            if route := wire.route(request):
-                if request.method != route.method:
-                    return self._log_request(
-                        "other", request, html_response(405, "Method Not Allowed"), provider=wire.name
-                    )
-                handle = self._submit if route.kind == "submit" else self._poll
-                return handle(wire, route, request)
+        known = [(wire, route) for wire in _WIRES if (route := wire.route(request))]
+        if known:
+            # Paths of two providers may be the same: then the key tells which is meant.
+            wire, route = next((one for one in known if self._has_key(one[0], request)), known[0])
+            if request.method != route.method:
+                return self._log_request("other", request, html_response(405, "Method Not Allowed"), provider=wire.name)
+            handle = {"submit": self._submit, "poll": self._poll, "cancel": self._cancel}[route.kind]
+            return handle(wire, route, request)
         if request.method in {"GET", "HEAD"}:
             if request.path.startswith("/files/"):
                 return self._download(request)
@@ -84,8 +84,7 @@ class RequestHandler:
         if not isinstance(body, Mapping):
             return wire.refuse("bad_request", "The body is not a JSON object")
         fields["sent"] = body
-        prompt = body.get("prompt")
-        fields["prompt"] = prompt if isinstance(prompt, str) else ""
+        fields["prompt"] = wire.prompt_of(body)
         try:
             fault, task_faults = self._next_fault(FaultStage.SUBMIT, request, fields)
             if fault and not FAULTS[fault.name].billed:
@@ -126,6 +125,18 @@ class RequestHandler:
                 response = wire.refuse("bad_request", str(error))
         return self._log_request("poll", request, response, **fields)
 
+    def _cancel(self, wire: WireFormat, route: Route, request: Request) -> Response:
+        fields: _LogFields = {"provider": wire.name, "id": route.id}
+        task = self.sandbox.tasks.get(route.id)
+        response = self._reject(wire, FaultStage.POLL, request)
+        if response is None and (task is None or task.spec.provider != wire.name):
+            response = wire.refuse("not_found")
+        if response is None:
+            late = not self.sandbox.cancel(route.id, now=request.now)
+            view = TaskView(task=self.sandbox.tasks[route.id], now=request.now)
+            response = wire.cancelled(view, request, self.sandbox, late=late)
+        return self._log_request("cancel", request, response, **fields)
+
     def _download(self, request: Request) -> Response:
         fields: _LogFields = {"id": task_id_of(request.path)}
         name = request.path.removeprefix("/files/")
@@ -147,8 +158,11 @@ class RequestHandler:
             )
         return self._log_request("download", request, response, **fields)
 
+    def _has_key(self, wire: WireFormat, request: Request) -> bool:
+        return wire.key_of(request.headers.get("authorization", "")) == self.sandbox.key_for(wire.name)
+
     def _reject(self, wire: WireFormat, stage: FaultStage, request: Request) -> Response | None:
-        if wire.key_of(request.headers.get("authorization", "")) != self.sandbox.key:
+        if not self._has_key(wire, request):
             return wire.refuse("unauthorized")
         wait = self.sandbox.wait_for(stage, now=request.now)
         return _with_fault("rate_limited", Response(status=200), wire, retry_after=str(ceil(wait))) if wait else None

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 
 from ...types.prediction import Json
 
-__all__ = ["Invalid", "ParameterReader"]
+__all__ = ["Invalid", "ParameterReader", "text_of"]
 
 
 class Invalid(Exception):
@@ -114,6 +114,11 @@ class ParameterReader:
             self.errors.extend(f"{name} is not a known parameter" for name in sorted(self.body.keys() - self._known))
         if self.errors:
             raise Invalid("; ".join(self.errors))
+
+
+def text_of(value: Json) -> str:
+    """Return a value that is a string, and an empty string in place of anything else."""
+    return value if isinstance(value, str) else ""
 
 
 def _is_url(value: str) -> bool:

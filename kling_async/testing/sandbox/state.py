@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from attrs import define, field
+from attrs import define, evolve, field
 from attrs.validators import gt, in_, optional
 
 from .faults import RESULT_SHAPES, FaultInjector, FaultStage
@@ -21,6 +21,8 @@ __all__ = ["Sandbox", "TokenBucket"]
 _IMAGE, _VIDEO = LogNormal(8.0), LogNormal(90.0)
 
 
+_WITHOUT_SUFFIX = frozenset({"gptproto", "apiinone"})
+"""Providers whose key is that of the sandbox itself."""
 _ROUNDING = 1e-9
 """Rounding error of float sums in seconds: a shorter wait is none."""
 
@@ -54,7 +56,8 @@ class Sandbox:
     A sandbox has one time: serve it by one app. Reading it from another thread is safe while it serves.
 
     Attributes:
-        key: the API key that it accepts, at both providers.
+        key: the API key that it accepts. Each provider but the first two, GPTProto and API in One, has one of its own:
+            this one with its name, as in `sk-sandbox-fal`.
         balance: remaining US dollars.
         seed: of latencies and ids. The same prompts take the same time, in any order.
         time_scale: factor of generation times; 0.01 is a hundred times faster.
@@ -144,6 +147,10 @@ class Sandbox:
         """Return the number of requests of a kind, whatever the response."""
         return self.ledger.count(kind)
 
+    def key_for(self, provider: str) -> str:
+        """Return the API key of a provider. The paths of some are the same, so their keys tell them apart."""
+        return self.key if provider in _WITHOUT_SUFFIX else f"{self.key}-{provider}"
+
     # For tests.
 
     def script(self, faults: Iterable[str | None]) -> None:
@@ -210,6 +217,14 @@ class Sandbox:
         if spec.refunds and not task.files:
             heapq.heappush(self._refunds, (done_at, task.id))
         return task
+
+    def cancel(self, id: str, *, now: float) -> bool:
+        """End a task as cancelled, now; return False if it had finished before. It stays charged."""
+        task = self.tasks[id]
+        if now >= task.done_at:
+            return False
+        self.tasks[id] = evolve(task, done_at=now, started_at=min(task.started_at, now), faults={"cancelled": None})
+        return True
 
     def _start_of(self, now: float) -> float:
         if self.slots is None or len(self._slots_until) < self.slots:

@@ -17,9 +17,9 @@ __all__ = ["Route", "TaskView", "WireFormat"]
 
 @frozen(kw_only=True)
 class Route:
-    """The meaning of a path: a submission to a model, or a poll of an id, and its method."""
+    """The meaning of a path: a submission to a model, or a poll or a cancellation of an id, and its method."""
 
-    kind: Literal["submit", "poll"]
+    kind: Literal["submit", "poll", "cancel"]
     method: str
     model: str = ""
     scene: str = ""
@@ -55,6 +55,10 @@ class WireFormat(Protocol):
         """Return the route of a path; None if it is not this provider's."""
         ...
 
+    def prompt_of(self, body: Mapping[str, Json]) -> str:
+        """Return the prompt of a submission, which may request faults; an empty string if there is none."""
+        ...
+
     def read(self, route: Route, body: Mapping[str, Json], sandbox: Sandbox) -> TaskSpec:
         """Parse a submission. Raises `Invalid` with all its errors."""
         ...
@@ -73,4 +77,8 @@ class WireFormat(Protocol):
 
     def report(self, view: TaskView, request: Request, sandbox: Sandbox) -> Response:
         """Return the response to a poll."""
+        ...
+
+    def cancelled(self, view: TaskView, request: Request, sandbox: Sandbox, *, late: bool) -> Response:
+        """Return the response to a cancellation; `late` is whether the task had finished before."""
         ...
