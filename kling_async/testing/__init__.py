@@ -1,9 +1,10 @@
-"""For tests, ours and yours: an auto-jumping clock, a sandbox of the providers, a conformance suite for journals."""
+"""For tests, ours and yours: an auto-jumping clock, a sandbox, and conformance suites for journals and providers."""
 
 from __future__ import annotations
 
 from .clock import VirtualClock
 from .journals import JournalSuite
+from .providers import ProviderSuite
 from .sandbox import (
     FAULTS,
     RESULT_SHAPES,
@@ -32,6 +33,7 @@ __all__ = [
     "Latency",
     "LogNormal",
     "LoggedRequest",
+    "ProviderSuite",
     "Sandbox",
     "SandboxApp",
     "SandboxServer",

@@ -1,0 +1,292 @@
+"""A conformance suite for providers: those of this package, and an adapter of your own.
+
+Each test is a method that pytest finds in a subclass. It knows nothing of the provider's wire format: it holds what is
+true of every provider, whatever its documents say. Recorded responses, and what each of them means, need tests of the
+adapter's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Final
+
+from attrs import evolve
+
+from ..providers import Provider
+from ..providers.spec import ModelSpec
+from ..providers.validation import infer_scene
+from ..types.errors import (
+    AnswerLost,
+    AuthenticationError,
+    InputError,
+    KlingError,
+    RateLimited,
+    Refused,
+    UnexpectedReply,
+)
+from ..types.http import HttpRequest, HttpResponse
+from ..types.inputs import ImageInput, Input, Scene, Shot, VideoInput
+from ..types.prediction import Json, OutputKind, Prediction, Status
+
+__all__ = ["ProviderSuite"]
+
+_IMAGE, _OTHER, _VIDEO = (f"https://media.example/{name}" for name in ("a.png", "b.png", "c.mp4"))
+_AUDIO: Final = "https://media.example/d.mp3"
+_KEY: Final = "secret-api-key"
+_DOCUMENTS: Final = 300
+"""Random responses that each test of responses reads."""
+
+_LEAST: Final[dict[Scene, Input]] = {
+    Scene.TEXT_TO_IMAGE: ImageInput("a cat"),
+    Scene.IMAGE_TO_IMAGE: ImageInput("a cat", images=(_IMAGE,)),
+    Scene.MULTI_SHOT: ImageInput("a cat", images=(_IMAGE,), multi_shot=True),
+    Scene.TEXT_TO_VIDEO: VideoInput("a dog"),
+    Scene.IMAGE_TO_VIDEO: VideoInput("a dog", image=_IMAGE),
+    Scene.START_END_FRAME: VideoInput("a dog", image=_IMAGE, last_image=_OTHER),
+    Scene.REFERENCE_TO_VIDEO: VideoInput("a dog", images=(_IMAGE,), scene="reference-to-video"),
+    Scene.VIDEO_TO_VIDEO: VideoInput("a dog", video=_VIDEO, scene="video-to-video"),
+    Scene.VIDEO_EDIT: VideoInput("a dog", video=_VIDEO, scene="video-edit"),
+    Scene.VIDEO_EXTEND: VideoInput("a dog", video=_VIDEO, scene="video-extend"),
+    Scene.MOTION_CONTROL: VideoInput("a dog", image=_IMAGE, video=_VIDEO, scene="motion-control"),
+}
+"""The least that a scene needs."""
+
+_CHANGES: Final[tuple[dict[str, object], ...]] = (
+    {"prompt": "another prompt"},
+    {"aspect_ratio": "9:16"},
+    {"aspect_ratio": "1:1"},
+    {"images": (_OTHER,)},
+    {"images": (_IMAGE, _OTHER)},
+    {"extra": {"field_of_the_user": 1}},
+    {"n": 2},
+    {"resolution": "2k"},
+    {"resolution": "4k"},
+    {"resolution": "1080p"},
+    {"multi_shot": True},
+    {"image": _OTHER},
+    {"last_image": _OTHER},
+    {"keyframes": (_OTHER,)},
+    {"keyframes": (_OTHER, _IMAGE)},
+    {"video": f"{_VIDEO}?other"},
+    {"videos": (_VIDEO, f"{_VIDEO}?other"), "video": None},
+    {"audios": (_AUDIO,)},
+    {"duration": 10},
+    {"duration": 7},
+    {"shots": (Shot("one", 2), Shot("two", 3))},
+    {"shots": (Shot("two", 3), Shot("one", 2))},
+    {"sound": True},
+    {"sound": False},
+    {"negative_prompt": "rain"},
+    {"keep_original_sound": False},
+)
+"""Changes to an input. A provider takes one of them, and then its request differs, or refuses it."""
+
+
+class ProviderSuite:
+    """Tests of a provider's adapter. Subclass it under a name that pytest finds, and add a fixture `provider`.
+
+    The fixture returns the adapter.
+    """
+
+    def test_the_least_of_each_scene_is_built(self, provider: Provider) -> None:
+        """The least that a scene needs passes the check, leads to that scene, and makes a request of JSON."""
+        for spec, scene in _scenes(provider):
+            input = _least(spec, scene)
+            provider.check(input)
+            assert scene is infer_scene(spec, input)
+            request = provider.build_submit(input)
+            assert request.method == "POST"
+            _check_request(request)
+            assert isinstance(json.loads(request.body), dict)
+
+    def test_a_model_is_found_by_each_of_its_names(self, provider: Provider) -> None:
+        """The canonical name of a model and the provider's own lead to the same request."""
+        for spec in provider.models.values():
+            assert provider.find_model(spec.name) is spec
+            found = provider.find_model(spec.canonical)
+            assert found is not None
+            assert found.canonical == spec.canonical
+
+    def test_nothing_is_dropped(self, provider: Provider) -> None:
+        """A field that passes the check changes the request; one that would be lost is an InputError."""
+        for spec, scene in _scenes(provider):
+            least = _least(spec, scene)
+            before = provider.build_submit(least)
+            for change in _changes(least):
+                changed = evolve(least, **change)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+                if changed == least or _is_refused(provider, changed) or _is_default(spec, change):
+                    continue
+                assert before != provider.build_submit(changed), f"{spec.name}, {scene}: {change} is dropped"
+
+    def test_a_default_model_is_one_of_its_models(self, provider: Provider) -> None:
+        """An input without a model gets a model of its kind, or an InputError where there is none."""
+        for kind, input in ((OutputKind.IMAGE, ImageInput("a cat")), (OutputKind.VIDEO, VideoInput("a dog"))):
+            if kind in provider.default_models:
+                spec = provider.find_model(provider.resolve(input).model or "")
+                assert spec is not None
+                assert spec.kind is kind
+            else:
+                assert _is_refused(provider, input)
+
+    def test_a_poll_names_the_prediction(self, provider: Provider) -> None:
+        """Requests about a prediction have its id in the path, as it is, and no body."""
+        for spec in provider.models.values():
+            prediction = _prediction(provider, spec)
+            for request in filter(None, (provider.build_poll(prediction), provider.build_cancel(prediction))):
+                _check_request(request)
+                assert f"/{prediction.id}" in request.path
+            assert provider.build_poll(prediction).method == "GET"
+            assert (provider.build_cancel(prediction) is not None) is (provider.capabilities.cancel.value is True)
+
+    def test_any_response_to_a_submission(self, provider: Provider) -> None:
+        """Any response is a prediction with a safe id, or an error; one that may have started is never a plain one."""
+        spec = next(iter(provider.models.values()))
+        input = _least(spec, spec.scenes[0])
+        for response in _responses(provider, seed=1):
+            found = _parsed(lambda: provider.parse_submit(response, input=input, key="cat"))  # noqa: B023
+            if isinstance(found, Prediction):
+                assert response.status // 100 == 2
+                assert (provider.name, "cat", spec.name) == (found.provider, found.key, found.model)
+                assert found.id.isascii()
+                assert "/" not in found.id
+                _check_prediction(found)
+            else:
+                assert isinstance(found, (Refused, UnexpectedReply, AnswerLost))
+                assert found.provider == provider.name
+
+    def test_any_response_to_a_poll(self, provider: Provider) -> None:
+        """Any response is the same prediction, or an error that says nothing about its end."""
+        for spec in provider.models.values():
+            known = _prediction(provider, spec)
+            for response in _responses(provider, seed=2, number=_DOCUMENTS // len(provider.models) + 10):
+                provider.build_result(known, response)
+                found = _parsed(lambda: provider.parse_poll(response, prediction=known))  # noqa: B023
+                if isinstance(found, Prediction):
+                    assert (known.id, known.key, known.model) == (found.id, found.key, found.model)
+                    _check_prediction(found)
+                else:
+                    assert isinstance(found, (Refused, UnexpectedReply))
+
+    def test_the_statuses_of_http_keep_their_meaning(self, provider: Provider) -> None:
+        """401 is the key's fault and 429 asks to wait, whatever the body; neither has an id."""
+        spec = next(iter(provider.models.values()))
+        input = _least(spec, spec.scenes[0])
+        for status, kind in ((401, AuthenticationError), (429, RateLimited)):
+            for body in (b"", b"{}", b"<html>"):
+                response = HttpResponse(status=status, headers={"Retry-After": "7"}, body=body)
+                found = _parsed(lambda: provider.parse_submit(response, input=input, key=None))  # noqa: B023
+                assert type(found) is kind
+                assert found.retry_after == 7.0
+
+    def test_the_key_is_in_the_header_only(self, provider: Provider) -> None:
+        """Each scheme puts the key into the Authorization header, and no text shows it."""
+        for scheme in provider.schemes:
+            authorizer = provider.authorizer(_KEY, scheme=scheme)
+            name, value = authorizer.header(1_800_000_000.0)
+            assert name == "Authorization"
+            assert value.isascii()
+            assert _KEY not in repr(authorizer)
+
+    def test_every_fact_has_a_source(self, provider: Provider) -> None:
+        """Models, parameters, rules, prices and capabilities say where they were read."""
+        sources = [fact.source for _, fact in provider.capabilities]
+        for spec in provider.models.values():
+            sources.append(spec.source)
+            sources += [parameter.source for parameter in spec.parameters]
+            sources += [price.source for price in spec.prices]
+            sources += [rule.source for rule in spec.cross_field_rules]
+        assert [source for source in sources if not source.where.strip()] == []
+
+
+def _scenes(provider: Provider) -> Iterator[tuple[ModelSpec, Scene]]:
+    for spec in provider.models.values():
+        for scene in spec.scenes:
+            yield spec, scene
+
+
+def _least(spec: ModelSpec, scene: Scene) -> Input:
+    least = evolve(_LEAST[scene], model=spec.name)
+    images = spec.parameter("images")
+    needs_images = images is not None and images.required and not least.images
+    return evolve(least, images=(_IMAGE,)) if needs_images else least
+
+
+def _changes(input: Input) -> Iterator[dict[str, object]]:
+    for change in _CHANGES:
+        if all(hasattr(input, name) for name in change):
+            yield change
+
+
+def _is_refused(provider: Provider, input: Input) -> bool:
+    try:
+        provider.check(input)
+    except InputError:
+        return True
+    return False
+
+
+def _is_default(spec: ModelSpec, change: dict[str, object]) -> bool:
+    """Return whether a change only spells out the provider's default, which a request may leave out."""
+    return all(
+        (parameter := spec.parameter(name)) is not None and parameter.default == value for name, value in change.items()
+    )
+
+
+def _prediction(provider: Provider, spec: ModelSpec) -> Prediction:
+    return Prediction(
+        provider=provider.name, model=spec.name, id="an-id_1.x", key="cat", status=Status.RUNNING, native_status="x"
+    )
+
+
+def _check_request(request: HttpRequest) -> None:
+    assert request.path.startswith("/")
+    assert not request.path.startswith("//")
+    assert request.path.isascii()
+    assert request.path.isprintable()
+    assert " " not in request.path
+    names = [name.lower() for name, _ in request.headers]
+    assert not {"authorization", "host", "content-length"} & set(names)
+
+
+def _check_prediction(prediction: Prediction) -> None:
+    assert (prediction.status is Status.SUCCEEDED) == bool(prediction.outputs)
+    assert (prediction.failure is None) == (prediction.status is Status.SUCCEEDED or not prediction.status.is_terminal)
+    assert all(output.url.startswith(("https://", "http://", "data:")) for output in prediction.outputs)
+
+
+def _parsed(parse: Callable[[], Prediction]) -> Prediction | KlingError:
+    try:
+        return parse()
+    except KlingError as error:
+        return error
+
+
+_NAMES: Final = (
+    *("data", "id", "task_id", "request_id", "status", "task_status", "output", "outputs", "error", "code", "message"),
+    *("detail", "title", "video", "images", "url", "urls", "get", "type", "usage", "cost", "unsigned_urls", "metrics"),
+    *("created_at", "timings", "task_result", "videos", "data_removed", "polling_url", "queue_position"),
+)
+_STATUSES: Final = (200, 200, 200, 200, 201, 202, 204, 301, 400, 401, 402, 403, 404, 409, 422, 429, 500, 502, 503, 504)
+
+
+def _responses(provider: Provider, *, seed: int, number: int = _DOCUMENTS) -> Iterator[HttpResponse]:
+    """Yield random responses, the same ones each time: JSON of familiar names, now and then cut short, and no JSON."""
+    random = Random(seed)
+    words = (*provider.statuses, *(word.upper() for word in provider.statuses), "an-id", "../../etc", "a b", "", _IMAGE)
+    for _ in range(number):
+        body = json.dumps(_document(random, words, depth=3)).encode()
+        if random.random() < 0.1:
+            body = random.choice((b"", b"<html>", body[: len(body) // 2], b"\xff\xfe", b"[]", b"null"))
+        yield HttpResponse(status=random.choice(_STATUSES), body=body)
+
+
+def _document(random: Random, words: tuple[str, ...], *, depth: int) -> Json:
+    kind = random.random()
+    if depth == 0 or kind < 0.3:
+        return random.choice((*words, None, True, 0, 200, 400, 1303, -1, 0.5, 10**30))
+    if kind < 0.45:
+        return [_document(random, words, depth=depth - 1) for _ in range(random.randrange(4))]
+    names = random.sample(_NAMES, random.randrange(1, 8))
+    return {name: _document(random, words, depth=depth - 1) for name in names}

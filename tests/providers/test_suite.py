@@ -1,0 +1,112 @@
+"""The conformance suite, run by every provider of the package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from attrs import evolve
+
+from kling_async.providers import PROVIDERS, Provider
+from kling_async.providers.codec.errors import ErrorRules
+from kling_async.providers.gptproto import GPTProto
+from kling_async.testing import ProviderSuite
+from kling_async.types.errors import BadRequest
+from kling_async.types.http import HttpRequest, HttpResponse
+from kling_async.types.inputs import Input
+from kling_async.types.prediction import Prediction
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+class TestProviders(ProviderSuite):
+    """Every provider passes the suite that an adapter of a user's own can run."""
+
+    @pytest.fixture(params=PROVIDERS.values(), ids=list(PROVIDERS))
+    def provider(self, request: pytest.FixtureRequest) -> Provider:
+        """Each provider in turn."""
+        provider: Provider = request.param
+        return provider
+
+
+class TestExample(ProviderSuite):
+    """So does the adapter that the documentation shows."""
+
+    @pytest.fixture
+    def provider(self) -> Provider:
+        """The provider of the page about adding one."""
+        spec = spec_from_file_location("new_provider", DOCS / "examples" / "new_provider.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        provider: Provider = module.Example()
+        return provider
+
+
+class DropsAField(GPTProto):
+    """An adapter that forgets a field which its table accepts."""
+
+    def build_submit(self, input: Input) -> HttpRequest:
+        request = super().build_submit(input)
+        body: dict[str, Any] = json.loads(request.body)
+        body.pop("negative_prompt", None)
+        return evolve(request, body=json.dumps(body).encode())
+
+
+class TakesAnyId(GPTProto):
+    """An adapter that believes whatever stands where the id should be."""
+
+    def parse_submit(self, response: HttpResponse, *, input: Input, key: str | None) -> Prediction:
+        return Prediction(
+            provider="gptproto",
+            model=self.spec(input).name,
+            id=str(json.loads(response.body).get("id")),
+            key=key,
+            status=self.statuses["created"],
+            native_status="created",
+        )
+
+
+class FailsOnItsOwn(GPTProto):
+    """An adapter whose parser raises what the package does not know."""
+
+    def parse_poll(self, response: HttpResponse, *, prediction: Prediction) -> Prediction:
+        json.loads(response.body)["data"]
+        return super().parse_poll(response, prediction=prediction)
+
+
+class RefusesAnyKey(GPTProto):
+    """An adapter to which a wrong key is a wrong request."""
+
+    error_rules: ClassVar[ErrorRules] = ErrorRules(errors={401: BadRequest})
+
+
+class PollsElsewhere(GPTProto):
+    """An adapter that polls another prediction."""
+
+    def build_poll(self, prediction: Prediction) -> HttpRequest:
+        return HttpRequest(method="GET", path="/api/v3/predictions/latest")
+
+
+@pytest.mark.parametrize(
+    ("broken", "test"),
+    [
+        (DropsAField, ProviderSuite.test_nothing_is_dropped),
+        (TakesAnyId, ProviderSuite.test_any_response_to_a_submission),
+        (FailsOnItsOwn, ProviderSuite.test_any_response_to_a_poll),
+        (RefusesAnyKey, ProviderSuite.test_the_statuses_of_http_keep_their_meaning),
+        (PollsElsewhere, ProviderSuite.test_a_poll_names_the_prediction),
+    ],
+)
+def test_the_suite_catches_a_broken_adapter(
+    broken: type[Provider], test: Callable[[ProviderSuite, Provider], None]
+) -> None:
+    """Each test fails for an adapter that breaks its rule, and passes for the one that does not."""
+    test(ProviderSuite(), GPTProto())
+    with pytest.raises((AssertionError, LookupError, TypeError, ValueError, AttributeError)):
+        test(ProviderSuite(), broken())
