@@ -1,26 +1,32 @@
-"""The providers that accept a job."""
+"""The providers that accept a job, and the nearest one that could."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from attrs import evolve
 
 from ..types.errors import InputError
+from ..types.inputs import Input
 from ..types.jobs import Job
-from . import provider_named
+from . import PROVIDERS, provider_named
 from .base import Provider
+from .spec import ModelSpec
+from .validation import validate
 
-__all__ = ["accepting"]
+__all__ = ["accepting", "nearest"]
 
 
 def accepting(job: Job, providers: Iterable[Provider]) -> list[Provider]:
     """Return the providers that accept a job: the one that it names, or those of the given ones.
 
     Raises:
-        InputError: none does; it is the first provider's.
+        InputError: none does; it is the first provider's, and names the nearest model that could.
     """
     refusals: list[InputError] = []
     found: list[Provider] = []
-    for provider in [provider_named(job.provider)] if job.provider else providers:
+    asked = [provider_named(job.provider)] if job.provider else list(providers)
+    for provider in asked:
         try:
             provider.check(job.input, key=job.key)
         except InputError as error:
@@ -28,5 +34,39 @@ def accepting(job: Job, providers: Iterable[Provider]) -> list[Provider]:
         else:
             found.append(provider)
     if not found:
+        hint = nearest(job.input, asked)
+        refusals[0].advice += f" {hint}" if hint else ""
         raise refusals[0]
     return found
+
+
+def nearest(input: Input, asked: Iterable[Provider]) -> str:
+    """Return a sentence about the nearest model that takes an input; an empty string if none does.
+
+    The same model at another provider is nearest, then another model at a provider that was asked, then any.
+    """
+    asked = list(asked)
+    wanted = {spec.canonical for provider in asked if (spec := _model_of(provider, input)) is not None}
+    wanted |= {input.model} if input.model else set()
+    able = [(provider, spec) for provider, spec in _models() if _takes(spec, input)]
+    if not able:
+        return ""
+    provider, spec = min(able, key=lambda one: (one[1].canonical not in wanted, one[0] not in asked))
+    return f"{spec.canonical} at {provider.name} takes it."
+
+
+def _models() -> Iterator[tuple[Provider, ModelSpec]]:
+    for provider in PROVIDERS.values():
+        for spec in provider.models.values():
+            yield provider, spec
+
+
+def _model_of(provider: Provider, input: Input) -> ModelSpec | None:
+    try:
+        return provider.spec(input)
+    except InputError:
+        return None
+
+
+def _takes(spec: ModelSpec, input: Input) -> bool:
+    return spec.kind == input.kind and next(validate(spec, evolve(input, model=spec.name)), None) is None
