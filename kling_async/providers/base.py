@@ -9,7 +9,6 @@ unreadable, which leaves the submission unconfirmed.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from decimal import Decimal
@@ -29,7 +28,7 @@ from ..types.sources import Fact
 from .authorizers import KeyAuthorizer
 from .codec.envelope import Envelope, Record, update_prediction
 from .codec.errors import ErrorRules, error_for
-from .codec.strict_json import excerpt, read_json
+from .codec.strict_json import excerpt, json_body, read_json
 from .parameter_rules import suggestion
 from .spec import ModelSpec
 from .validation import validate
@@ -86,6 +85,22 @@ class Provider(ABC):
     def build_cancel(self, prediction: Prediction) -> HttpRequest | None:
         """Build the request that cancels a prediction; None if this provider cannot."""
         return None
+
+    def add_client_id(self, request: HttpRequest, client_id: str) -> HttpRequest:
+        """Add the caller's own id to a submission, where `repeat` says that it is used; elsewhere it is left out."""
+        return request
+
+    def build_lookup(self, input: Input, client_id: str) -> HttpRequest | None:
+        """Build the request that looks up a submission by its client id; None if this provider cannot."""
+        return None
+
+    def parse_lookup(self, response: HttpResponse, *, input: Input, key: str | None) -> Prediction | None:
+        """Parse the response to a look-up; None if it finds nothing, which does not prove that there is nothing.
+
+        Raises:
+            Refused, UnexpectedReply: as `parse_submit`.
+        """
+        raise NotImplementedError(f"{self.title} has no look-up")
 
     @abstractmethod
     def parse_envelope(self, document: Json) -> Envelope:
@@ -159,7 +174,7 @@ class Provider(ABC):
             AnswerLost: the response is a refusal with an id, or a redirect.
         """
         envelope, document, decode_error = self._envelope(response)
-        if envelope.id is not None and not _is_success(response):
+        if envelope.id is not None and not response.is_success:
             raise AnswerLost(
                 f"{self.title} answered HTTP {response.status}, yet with an id",
                 provider=self.name,
@@ -168,7 +183,7 @@ class Provider(ABC):
                 http_status=response.status,
                 excerpt=excerpt(response),
             )
-        if _is_redirect(response):
+        if response.is_redirect:
             # It may have been accepted before (303 means so), or a proxy may have answered: that is no refusal.
             raise AnswerLost(
                 f"{self.title} answered {_describe_redirect(response)}",
@@ -205,7 +220,7 @@ class Provider(ABC):
         """
         envelope, document, decode_error = self._envelope(response)
         refused = envelope.refused and "status" not in envelope.record
-        if refused or decode_error is not None or not _is_success(response):
+        if refused or decode_error is not None or not response.is_success:
             raise self._error(response, envelope, decode_error, "The reply cannot be read")
         if self._is_unchanged(prediction, envelope):
             return evolve(prediction, raw=document)
@@ -213,7 +228,7 @@ class Provider(ABC):
 
     def check_cancel(self, response: HttpResponse) -> None:
         """Raise Refused if the provider refused to cancel; that it comes too late is no refusal."""
-        if not _is_success(response) and response.status not in _TOO_LATE:
+        if not response.is_success and response.status not in _TOO_LATE:
             envelope, _, decode_error = self._envelope(response)
             raise self._error(response, envelope, decode_error, "The reply cannot be read")
 
@@ -263,10 +278,10 @@ class Provider(ABC):
     def _error(
         self, response: HttpResponse, envelope: Envelope, decode_error: UnexpectedReply | None, fallback: str
     ) -> Exception:
-        if not _is_success(response) or envelope.refused:
-            message = envelope.message or (_describe_redirect(response) if _is_redirect(response) else None)
+        if not response.is_success or envelope.refused:
+            message = envelope.message or (_describe_redirect(response) if response.is_redirect else None)
             error = error_for(response, provider=self.name, rules=self.error_rules, code=envelope.code, message=message)
-            if _is_redirect(response):
+            if response.is_redirect:
                 error.advice = self._base_url_advice
             return error
         return decode_error or UnexpectedReply(
@@ -279,20 +294,6 @@ _TOO_LATE: Final = (400, 404, 409)
 _EXTRA_OUTPUTS: Final = 8
 
 
-def _is_success(response: HttpResponse) -> bool:
-    return 200 <= response.status < 300
-
-
-def _is_redirect(response: HttpResponse) -> bool:
-    """Return whether a response is a redirect or a protocol switch (RFC 9110, 15.2 and 15.4), and so not final."""
-    return response.status < 400 and not _is_success(response)
-
-
 def _describe_redirect(response: HttpResponse) -> str:
     location = response.headers.get("location", "").partition("?")[0][:200]
     return f"HTTP {response.status}" + (f", which leads to {location!r} and is not followed" if location else "")
-
-
-def json_body(body: Mapping[str, Json]) -> bytes:
-    """Encode a body as compact JSON."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")

@@ -56,3 +56,13 @@ class HttpResponse:
     headers: Mapping[str, str] = field(factory=dict[str, str], converter=_lower)
     body: bytes = field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
     redact: Callable[[str], str] = field(default=_unchanged, repr=False, eq=False)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether its status is 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether it is a redirect or a protocol switch (RFC 9110, 15.2 and 15.4), and so not final."""
+        return self.status < 400 and not self.is_success

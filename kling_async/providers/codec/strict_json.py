@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar, cast
 
 from cattrs import BaseValidationError, Converter, transform_error
@@ -19,7 +19,7 @@ from ...types.http import MAX_BODY_BYTES, HttpResponse
 from ...types.prediction import Json
 from ...types.printable import printable
 
-__all__ = ["decode", "excerpt", "read_json"]
+__all__ = ["decode", "excerpt", "json_body", "read_json"]
 
 T = TypeVar("T")
 
@@ -138,3 +138,8 @@ def decode(converter: Converter, kind: type[T], value: Json, response: HttpRespo
         raise UnexpectedReply(
             message, provider=provider, http_status=response.status, path=path, excerpt=excerpt(response)
         ) from None
+
+
+def json_body(body: Mapping[str, Json]) -> bytes:
+    """Encode a body as compact JSON."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
