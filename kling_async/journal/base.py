@@ -35,7 +35,7 @@ class Journal(Protocol):
         ...
 
     async def unfinished(self, *, saving: bool) -> list[Submission]:
-        """Return the accepted submissions and, if `saving`, those that succeeded and whose files are not saved."""
+        """Return the submissions that are accepted or looked up and, if `saving`, those whose files are missing."""
         ...
 
     async def spent(self) -> Decimal:

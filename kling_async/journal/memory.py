@@ -40,9 +40,8 @@ class MemoryJournal:
         return [one for one in self._submissions.values() if not statuses or one.status in statuses]
 
     async def unfinished(self, *, saving: bool) -> list[Submission]:
-        return [
-            one for one in self._submissions.values() if one.status is JobStatus.ACCEPTED or (saving and one.is_unsaved)
-        ]
+        running = (JobStatus.ACCEPTED, JobStatus.RESOLVING)
+        return [one for one in self._submissions.values() if one.status in running or (saving and one.is_unsaved)]
 
     async def spent(self) -> Decimal:
         return sum((one.max_cost for one in self._submissions.values()), Decimal(0))

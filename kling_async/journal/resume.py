@@ -20,7 +20,7 @@ class ResumeAction(Enum):
     RESUBMIT = "resubmit"
     """Submit it as a further attempt."""
     ATTACH = "follow"
-    """It is accepted: poll it until it is finished."""
+    """It is accepted, or may be: look it up if its answer was lost, and poll it until it is finished."""
     REPLAY = "done"
     """It is terminal: return its recorded result, and send nothing."""
 
@@ -48,7 +48,7 @@ def resume_action(
         raise InputError.of("The input was changed", [fault], key=known.key, advice=_CHANGED)
     if known.status is JobStatus.PLANNED:
         return ResumeAction.SUBMIT
-    if known.status is JobStatus.ACCEPTED:
+    if known.status in (JobStatus.ACCEPTED, JobStatus.RESOLVING):
         return ResumeAction.ATTACH
     failed = known.status in (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED)
     resubmitted = known.decision is Decision.RESUBMITTED

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from cattrs import BaseValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from ..types.client_id import ClientId
 from ..types.converter import strict_converter
 from ..types.prediction import Failure, FailureKind, Json, Output, OutputKind, Prediction, Status, Timings
 from ..types.status import JobStatus
@@ -55,7 +56,7 @@ def _converter() -> Converter:
             "inference_seconds": override(rename="inference_for"),
         },
     }
-    for kind in (Output, Failure, Timings, StoredError, Prediction, Submission):
+    for kind in (Output, Failure, Timings, StoredError, ClientId, Prediction, Submission):
         own = fields.get(kind, {})
         converter.register_unstructure_hook(
             kind, make_dict_unstructure_fn(kind, converter, _cattrs_omit_if_default=True, **own)
@@ -78,6 +79,7 @@ _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 _STATES: Final = {
     JobStatus.PLANNED: "planned",
     JobStatus.SUBMITTING: "sending",
+    JobStatus.RESOLVING: "resolving",
     JobStatus.ACCEPTED: "accepted",
     JobStatus.SUCCEEDED: "ended",
     JobStatus.FAILED: "failed",
@@ -86,7 +88,9 @@ _STATES: Final = {
     JobStatus.UNCONFIRMED: "unconfirmed",
     JobStatus.ABANDONED: "unconfirmed",
 }
-"""The words of 0.1 on disk. A terminal status is that of the prediction, and `abandoned` that of the decision."""
+"""The words on disk: those of 0.1, and "resolving".
+
+A terminal status is that of the prediction, and `abandoned` that of the decision."""
 
 
 def state_of(submission: Submission) -> str:

@@ -129,8 +129,9 @@ class SqliteJournal:
         return [one for one in found if one.status in statuses] if statuses else found
 
     async def unfinished(self, *, saving: bool) -> list[Submission]:
-        chosen = f"WHERE state = ? {'OR unsaved' if saving else ''} ORDER BY number"
-        return await self._in_thread("read", lambda: self._file.read(chosen, *states_of([JobStatus.ACCEPTED])))
+        chosen = f"WHERE state IN (?, ?) {'OR unsaved' if saving else ''} ORDER BY number"
+        states = states_of([JobStatus.ACCEPTED, JobStatus.RESOLVING])
+        return await self._in_thread("read", lambda: self._file.read(chosen, *sorted(states)))
 
     async def spent(self) -> Decimal:
         return await self._in_thread("read", self._file.spent)

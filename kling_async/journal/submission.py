@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 from attrs import asdict, evolve, field, frozen
 
 from ..types import errors
+from ..types.client_id import ClientId
 from ..types.errors import AnswerLost, KlingError, PredictionFailed
 from ..types.inputs import ImageInput, Input, Shot, VideoInput
 from ..types.jobs import Job, fingerprint
@@ -88,6 +89,7 @@ class Submission:
         prediction: the provider's record, with the queries of output URLs removed.
         urls_complete: whether nothing had to be redacted in the outputs' URLs.
         stored_error: the error of a refusal or of a lost answer.
+        client_id: the caller's own id of the submission, where the provider takes one.
         files: names of the saved files; None until all are saved.
         decision: the decision about it, if it was unconfirmed.
         planned_at: time of its first entry.
@@ -110,6 +112,7 @@ class Submission:
     prediction: Prediction | None = None
     urls_complete: bool = True
     stored_error: StoredError | None = None
+    client_id: ClientId | None = None
     files: tuple[str, ...] | None = None
     decision: Decision | None = None
     planned_at: float = 0.0
@@ -142,9 +145,9 @@ class Submission:
         known = self.prediction.cost if self.prediction is not None else None
         return (self.price if known is None else known) or Decimal(0)
 
-    def sent(self, at: float) -> Submission:
+    def sent(self, at: float, client_id: ClientId | None = None) -> Submission:
         """Return it as submitting: from now on it may cost."""
-        return evolve(self, status=JobStatus.SUBMITTING, sent_at=at, stored_error=None)
+        return evolve(self, status=JobStatus.SUBMITTING, sent_at=at, stored_error=None, client_id=client_id)
 
     def accepted(self, prediction: Prediction, at: float) -> Submission:
         """Return it as accepted, or as finished if the prediction is terminal."""
@@ -165,10 +168,14 @@ class Submission:
             return evolve(self, status=JobStatus.UNCONFIRMED, stored_error=stored)
         return evolve(self, status=status_of(None, error), stored_error=stored, finished_at=at)
 
+    def resolving(self, error: KlingError) -> Submission:
+        """Return it as looked up by its client id, after a lost answer."""
+        return evolve(self, status=JobStatus.RESOLVING, stored_error=StoredError.from_error(error))
+
     def interrupted(self) -> Submission:
-        """Return it as unconfirmed: its process ended before an answer came."""
+        """Return it as looked up by its client id, else as unconfirmed: its process ended before an answer came."""
         error = AnswerLost("The process ended before an answer came")
-        return evolve(self, status=JobStatus.UNCONFIRMED, stored_error=StoredError.from_error(error))
+        return self.failed(error, at=0.0) if self.client_id is None else self.resolving(error)
 
     def saved(self, files: tuple[str, ...], at: float) -> Submission:
         """Return it with the names of its saved files."""
@@ -191,7 +198,7 @@ class Submission:
 
     def error(self) -> KlingError | None:
         """Return its error, or None."""
-        if self.status in (JobStatus.SUBMITTING, JobStatus.UNCONFIRMED, JobStatus.ABANDONED):
+        if self.status in _WITHOUT_ANSWER:
             return self._unconfirmed()
         if self.status.is_terminal and self.prediction is not None and not self.succeeded:
             return PredictionFailed(self.prediction)
@@ -210,6 +217,12 @@ class Submission:
         return error
 
 
+_WITHOUT_ANSWER: Final = (
+    JobStatus.SUBMITTING,
+    JobStatus.RESOLVING,
+    JobStatus.UNCONFIRMED,
+    JobStatus.ABANDONED,
+)
 _ADVICE: Final = (
     "It was not sent again, since the provider may have started it. Check the provider's own history, then "
     "resolve it: client.attach(key, id), client.resubmit(key), which may pay twice, or client.abandon(key)."

@@ -3,7 +3,8 @@
 Theory of operation. Each job has an entry. The account writes each step to it, and waits for that, under the shield of
 the request: no submission leaves before its intent is durable, and no id is reported before it is durable. If the
 journal fails after an acceptance, the id goes to the emergency file and into the error, and nothing more is submitted.
-Submissions that a dead process left as submitting are unconfirmed from the next opening of the journal on.
+Submissions that a dead process left as submitting are unconfirmed from the next opening of the journal on; those with a
+client id are looked up first.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final
 import anyio
 
 from ..system.clock import Clock
+from ..types.client_id import ClientId
 from ..types.errors import InputError, JournalError, KlingError
 from ..types.jobs import Job
 from ..types.prediction import Prediction
@@ -48,7 +50,7 @@ class JournalWriter:
 
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[list[Submission]]:
-        """Hold the journal open; yields the accepted submissions. Raises JournalError."""
+        """Hold the journal open; yields the submissions to resume, as `open` returns them. Raises JournalError."""
         accepted = await self.open()
         try:
             yield accepted
@@ -56,7 +58,7 @@ class JournalWriter:
             await self.aclose()
 
     async def open(self) -> list[Submission]:
-        """Open the journal, and return the accepted submissions. Raises JournalError."""
+        """Open the journal, and return the submissions to poll or to look up. Raises JournalError."""
         opened = False
         try:
             await self._journal.open()
@@ -64,7 +66,7 @@ class JournalWriter:
             interrupted = await self._journal.submissions(JobStatus.SUBMITTING)
             if interrupted:
                 await self._journal.write(*(one.interrupted() for one in interrupted))
-            return await self._journal.submissions(JobStatus.ACCEPTED)
+            return await self._journal.submissions(JobStatus.ACCEPTED, JobStatus.RESOLVING)
         except BaseException as error:
             # A thread that opens it continues after a cancellation. A journal that refused to open is left alone.
             if opened or not isinstance(error, Exception):
@@ -232,6 +234,7 @@ def _why_not(known: Submission | None) -> str:
 
 _NOT_UNCONFIRMED: Final = {
     JobStatus.PLANNED: "it was not submitted",
+    JobStatus.RESOLVING: "it is being looked up at the provider",
     JobStatus.SUCCEEDED: "it has finished",
     JobStatus.FAILED: "it has failed",
 }
@@ -250,8 +253,8 @@ class JournalEntry:
         self.submission = submission
 
     @asynccontextmanager
-    async def submitting(self) -> AsyncGenerator[None]:
-        self.submission = self.submission.sent(self._writer.now())
+    async def submitting(self, client_id: ClientId | None) -> AsyncGenerator[None]:
+        self.submission = self.submission.sent(self._writer.now(), client_id)
         async with self._writer.submitting(self.submission):
             yield
 
@@ -260,6 +263,10 @@ class JournalEntry:
         if prediction.status.is_terminal:
             self._writer.remember(self)
         await self._writer.write_accepted(self.submission)
+
+    async def resolving(self, error: KlingError) -> None:
+        self.submission = self.submission.resolving(error)
+        await self._writer.write(self.submission)
 
     async def failed(self, error: KlingError) -> None:
         self.submission = self.submission.failed(error, at=self._writer.now())

@@ -42,6 +42,7 @@ _ADVICE: Final = {
         "Look for it in the provider's own history. Then: kling-async unconfirmed {directory} attach {key} ID, "
         "or resubmit {key}, or abandon {key}."
     ),
+    JobStatus.RESOLVING: "It is looked up at the provider when it is resumed: kling-async resume {directory}",
     JobStatus.ACCEPTED: "It is running at the provider. Resume with: kling-async resume {directory}",
     JobStatus.PLANNED: "It was not submitted. Resume with: kling-async resume {directory}",
     **dict.fromkeys(_FAILED, "Retry it (billed again) with: kling-async resume {directory} --retry-failed"),

@@ -9,7 +9,6 @@ a cancelled caller only stops listening.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
@@ -25,20 +24,20 @@ from ..scheduling.ticket import Entry, Subscription, Ticket
 from ..system.background import Tasks
 from ..system.clock import Clock
 from ..system.interrupts import defer_interrupts
-from ..types.errors import KlingError
+from ..types.client_id import ClientId
+from ..types.errors import AnswerLost, KlingError
 from ..types.events import Event, EventKind, Listener
 from ..types.inputs import ImageInput
 from ..types.jobs import Job
 from ..types.prediction import Prediction
+from ..types.status import JobStatus
 from .event_listeners import EventListeners
-from .journaled import log_cut_off, poll_journaled, submit_journaled
+from .journaled import log_cut_off, log_detached, look_up_journaled, poll_journaled, submit_journaled
 from .provider_api import ProviderAPI
 from .work_kind import kind_of_input, kind_of_model
 from .worker_pool import WorkerPool
 
-__all__ = ["Account", "AccountTicket", "log_detached"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["Account", "AccountTicket"]
 
 _MAX_POLLS: Final = 64
 """Polls in flight at once: enough for 600 a second at a tenth of a second each."""
@@ -111,6 +110,17 @@ class Account:
         self._restore(ticket, prediction, age=max(0.0, age))
         return ticket
 
+    def look_up(
+        self, job: Job, error: AnswerLost, client_id: ClientId, *, entry: Entry, priority: float
+    ) -> AccountTicket:
+        """Look up a job whose answer was lost in an earlier run, and poll it from then on; it has no listener yet."""
+        ticket = self._ticket(job, entry)
+        ticket.client_id, ticket.priority = client_id, priority
+        self._check_open()
+        self.engine.restore_lost(ticket, error, now=self._clock.now())
+        self._wake()
+        return ticket
+
     def poll(
         self, prediction: Prediction, subscription: Subscription, *, entry: Entry | None = None, once: bool = False
     ) -> AccountTicket:
@@ -162,7 +172,7 @@ class Account:
         if ticket is None or job is None:
             return False
         self._wake()
-        sent_at = self._clock.now()
+        sent_at, ticket.client_id = self._clock.now(), self.api.new_client_id(job.input)
         on_send = partial(self._on_send, ticket)
         try:
             result = await self._shielded(lambda: submit_journaled(self.api, ticket, job, on_send=on_send))
@@ -185,13 +195,22 @@ class Account:
             return False
         self._wake()
         known, asked_at = ticket.prediction, self._clock.now()
-        if known is not None:
+        if ticket.status is JobStatus.RESOLVING and ticket.job is not None:
+            await self._look_up(ticket, ticket.job)
+        elif known is not None:
             result = await self._shielded(lambda: poll_journaled(self.api, ticket, known))
             if result is not None:
                 self._publish(self.engine.polled(ticket, result, asked_at=asked_at, now=self._clock.now()))
             if ticket.closed:
                 self._wake()  # a slot is free
         return True
+
+    async def _look_up(self, ticket: Ticket, job: Job) -> None:
+        is_last = self.engine.is_last_lookup(ticket, self._clock.now())
+        result = await self._shielded(lambda: look_up_journaled(self.api, ticket, job, is_last=is_last))
+        if result is not None:
+            self._publish(self.engine.looked_up(ticket, result, is_last=is_last, now=self._clock.now()))
+            self._wake()
 
     async def _shielded(self, request: Callable[[], Awaitable[Prediction]]) -> Prediction | KlingError | None:
         """Send a request behind a shield, and return its result; None if it was cut off."""
@@ -272,9 +291,3 @@ class AccountTicket(Ticket):
     """A ticket that knows its account."""
 
     account: Account = field(kw_only=True)
-
-
-def log_detached(prediction: Prediction) -> None:
-    """Log the id of an accepted prediction whose caller was cancelled: no other trace of it is left."""
-    message = "accepted, and its caller was cancelled: provider=%s id=%s key=%s"
-    _log.warning(message, prediction.provider, prediction.id, prediction.key)

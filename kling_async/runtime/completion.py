@@ -6,7 +6,8 @@ import anyio
 
 from ..types.events import Event, EventKind
 from ..types.prediction import Prediction
-from .account import AccountTicket, log_detached
+from .account import AccountTicket
+from .journaled import log_detached
 
 __all__ = ["Completion", "prediction_of"]
 

@@ -18,7 +18,7 @@ from ..journal.writer import JournalEntry, JournalWriter
 from ..providers import provider_named
 from ..scheduling.priority import BATCH, INTERACTIVE
 from ..scheduling.ticket import Subscription
-from ..types.errors import InputError, InputFault
+from ..types.errors import AnswerLost, InputError, InputFault
 from ..types.events import Event, EventKind, Listener
 from ..types.inputs import Input
 from ..types.jobs import Job, fingerprint
@@ -137,7 +137,9 @@ class Dispatcher:
         return ticket
 
     def _resume(self, job: Job, known: Submission, priority: float) -> AccountTicket | None:
-        """Poll a job that was accepted before; it has no listener yet."""
+        """Poll or look up a job of an earlier run; it has no listener yet. None if nothing can be done for it."""
+        if known.status is JobStatus.RESOLVING:
+            return self._look_up(job, known, priority)
         if known.prediction is None or self.journal is None:
             return None
         now = self.journal.now()
@@ -148,6 +150,17 @@ class Dispatcher:
             priority=priority,
             age=now - (known.accepted_at or now),
         )
+        self._running.add(known.key, ticket)
+        return ticket
+
+    def _look_up(self, job: Job, known: Submission, priority: float) -> AccountTicket | None:
+        account, error = self._account(known.provider), known.error()
+        if self.journal is None or known.client_id is None or not isinstance(error, AnswerLost):
+            return None
+        if not account.api.can_look_up(known.client_id):
+            return None  # another key, or another origin: there it would never be found
+        entry = JournalEntry(self.journal, known)
+        ticket = account.look_up(job, error, known.client_id, entry=entry, priority=priority)
         self._running.add(known.key, ticket)
         return ticket
 
@@ -262,7 +275,7 @@ class Dispatcher:
         return [
             Admission(
                 job=known.job(),
-                action=ResumeAction.ATTACH if known.status is JobStatus.ACCEPTED else ResumeAction.REPLAY,
+                action=ResumeAction.REPLAY if known.status.is_terminal else ResumeAction.ATTACH,
                 known=known,
             )
             for known in left

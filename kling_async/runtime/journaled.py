@@ -12,7 +12,7 @@ from ..types.jobs import Job
 from ..types.prediction import Prediction
 from .provider_api import ProviderAPI
 
-__all__ = ["log_cut_off", "poll_journaled", "submit_journaled"]
+__all__ = ["log_cut_off", "log_detached", "look_up_journaled", "poll_journaled", "submit_journaled"]
 
 _log = logging.getLogger(__name__)
 
@@ -34,19 +34,41 @@ async def submit_journaled(api: ProviderAPI, ticket: Ticket, job: Job, *, on_sen
         KlingError: as `ProviderAPI.submit` does.
         JournalError: nothing was sent, or, with an id, it was accepted and could not be written down.
     """
-    entry = ticket.entry
+    entry, client_id = ticket.entry, ticket.client_id
     if entry is None:
         on_send()
-        return await api.submit(job)
-    async with entry.submitting():
+        return await api.submit(job, client_id)
+    async with entry.submitting(client_id):
         try:
             on_send()
-            prediction = await api.submit(job)
+            prediction = await api.submit(job, client_id)
         except KlingError as error:
-            await entry.failed(error)
+            may_be_found = isinstance(error, AnswerLost) and client_id is not None and error.id is None
+            await (entry.resolving(error) if may_be_found else entry.failed(error))
             raise
         await entry.accepted(prediction)
         return prediction
+
+
+async def look_up_journaled(api: ProviderAPI, ticket: Ticket, job: Job, *, is_last: bool) -> Prediction:
+    """Look up a submission whose answer was lost, write the result down, and return its prediction.
+
+    Raises:
+        KlingError: it was not found; if this is the last look-up, it is unconfirmed from now on.
+        JournalError: it was found, and that could not be written down; the error has the id.
+    """
+    entry, client_id, lost = ticket.entry, ticket.client_id, ticket.last_error
+    if client_id is None or lost is None:
+        raise RuntimeError("only a submission whose answer was lost is looked up, by its client id")
+    try:
+        prediction = await api.look_up(job, client_id)
+    except KlingError:
+        if is_last and entry is not None:
+            await entry.failed(lost)
+        raise
+    if entry is not None:
+        await entry.accepted(prediction)
+    return prediction
 
 
 async def poll_journaled(api: ProviderAPI, ticket: Ticket, known: Prediction) -> Prediction:
@@ -63,3 +85,9 @@ def log_cut_off(provider: str, ticket: Ticket) -> AnswerLost:
     error = AnswerLost("It was cut off while it was being submitted", provider=provider, key=ticket.key, advice=advice)
     _log.critical("cut off: provider=%s key=%s: it may be billed. %s", provider, ticket.key, advice)
     return error
+
+
+def log_detached(prediction: Prediction) -> None:
+    """Log the id of an accepted prediction whose caller was cancelled: no other trace of it is left."""
+    message = "accepted, and its caller was cancelled: provider=%s id=%s key=%s"
+    _log.warning(message, prediction.provider, prediction.id, prediction.key)

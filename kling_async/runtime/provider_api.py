@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from typing import Final
+from uuid import uuid4
 
 from ..providers import Provider
 from ..scheduling.retry import may_have_started
 from ..transport.api import ApiTransport
+from ..types.client_id import ClientId
 from ..types.errors import AnswerLost, KlingError, Unsupported
 from ..types.http import HttpResponse
+from ..types.inputs import Input
 from ..types.jobs import Job
 from ..types.prediction import Prediction, Status
 
@@ -35,7 +38,17 @@ class ProviderAPI:
         self._transport = transport
         self._unknown_statuses: set[str] = set()
 
-    async def submit(self, job: Job) -> Prediction:
+    def new_client_id(self, input: Input) -> ClientId | None:
+        """Return a fresh client id for a submission; None where the provider takes none."""
+        if self.provider.repeat(input).value == "buys_again":
+            return None
+        return ClientId(value=str(uuid4()), origin=self._transport.origin, key_hash=self._transport.key_hash)
+
+    def can_look_up(self, client_id: ClientId) -> bool:
+        """Return whether a client id was sent to this origin with this key."""
+        return client_id.is_of(self._transport.origin, self._transport.key_hash)
+
+    async def submit(self, job: Job, client_id: ClientId | None = None) -> Prediction:
         """Submit a job, which the provider's `check` has passed, once, and return its prediction.
 
         Raises:
@@ -43,12 +56,12 @@ class ProviderAPI:
             Refused: the provider refused it.
             AnswerLost: it may have been accepted.
         """
-        key = job.key
+        key, request = job.key, self.provider.build_submit(job.input)
+        if client_id is not None:
+            request = self.provider.add_client_id(request, client_id.value)
         try:
             # The response has no name here: see _drop_traceback.
-            prediction = self.provider.parse_submit(
-                await self._transport.submit(self.provider.build_submit(job.input)), input=job.input, key=key
-            )
+            prediction = self.provider.parse_submit(await self._transport.submit(request), input=job.input, key=key)
         except KlingError as error:
             _drop_traceback(error).key = key
             if isinstance(error, AnswerLost) or not may_have_started(error):
@@ -63,6 +76,25 @@ class ProviderAPI:
             ) from error
         self._log_unknown_status(prediction)
         return prediction
+
+    async def look_up(self, job: Job, client_id: ClientId) -> Prediction:
+        """Look up a submission by its client id, and return its prediction.
+
+        Raises:
+            AnswerLost: nothing was found, which proves nothing.
+            KlingError: no readable answer came.
+        """
+        request = self.provider.build_lookup(job.input, client_id.value)
+        found = None
+        if request is not None:
+            try:
+                found = self.provider.parse_lookup(await self._transport.poll(request), input=job.input, key=job.key)
+            except KlingError as error:
+                _drop_traceback(error).key = job.key
+                raise
+        if found is None:
+            raise AnswerLost("It was not found at the provider", provider=self.provider.name, key=job.key)
+        return found
 
     async def poll(self, prediction: Prediction) -> Prediction:
         """Poll a prediction once, and return it as the provider describes it now.

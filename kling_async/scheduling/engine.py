@@ -15,13 +15,14 @@ from typing import Final
 
 from attrs import evolve
 
-from ..types.errors import KlingError, RateLimited
+from ..types.errors import AnswerLost, KlingError, RateLimited
 from ..types.events import EventKind, Listener
 from ..types.limits import Limits
 from ..types.prediction import Prediction
-from ..types.status import JobStatus
+from ..types.status import JobStatus, is_accepted
 from .deadlines import Deadlines
 from .listeners import Listeners
+from .lookups import is_last_lookup, lookup_delay
 from .notifications import Delivery, Notifier
 from .polling.policy import PollPolicy
 from .priority import DETACHED_SECONDS
@@ -147,18 +148,65 @@ class Engine:
         self, ticket: Ticket, result: Prediction | KlingError, *, sent_at: float, now: float
     ) -> Iterator[Delivery]:
         """Report the result of a submission. An answer that leaves its arrival unknown must be an `AnswerLost`."""
+        if isinstance(result, AnswerLost) and ticket.client_id is not None and result.id is None:
+            self._submissions.looked_up(ticket, result, sent_at=sent_at, now=now)
+            self._look_up(ticket, result, now=now)
+            yield from self._notifier.to_all(EventKind.RESOLVING, ticket, now, error=result)
+            return
         if isinstance(result, KlingError):
             yield from self._submissions.failed(ticket, result, sent_at=sent_at, now=now)
             return
         self._submissions.accepted(ticket)
+        ticket.accepted_at = now
+        yield from self._accepted(ticket, result, now)
+
+    def _accepted(self, ticket: Ticket, result: Prediction, now: float) -> Iterator[Delivery]:
         ticket.failures, ticket.last_error = 0, None
-        ticket.accepted_at, ticket.prediction = now, _without_raw(result)
+        ticket.prediction = _without_raw(result)
         yield from self._notifier.to_all(EventKind.ACCEPTED, ticket, now)
         if result.status.is_terminal or ticket.only_submit:
             yield from self._end(ticket, result, now)
             return
         self._polling.add(ticket)
         yield from self._listeners.release_accepted(ticket, now)
+
+    # Results of look-ups, which are polls of a submission by its client id.
+
+    def restore_lost(self, ticket: Ticket, error: AnswerLost, *, now: float) -> None:
+        """Add a submission whose answer was lost in an earlier run, to be looked up."""
+        ticket.status, ticket.previous = JobStatus.RESOLVING, JobStatus.SUBMITTING
+        self.slots.acquire(ticket.slots)
+        self._deadlines.add(ticket, now + DETACHED_SECONDS if ticket.listener is None else ticket.deadline)
+        self._look_up(ticket, error, now=now)
+
+    def _look_up(self, ticket: Ticket, error: AnswerLost, *, now: float) -> None:
+        ticket.accepted_at, ticket.failures, ticket.last_error = now, 0, error
+        ticket.poll_at = now + lookup_delay(0, age=0.0)
+        self._polling.requeue(ticket)
+
+    def is_last_lookup(self, ticket: Ticket, now: float) -> bool:
+        """Return whether a look-up now is the last one."""
+        return is_last_lookup(now - ticket.accepted_at)
+
+    def looked_up(
+        self, ticket: Ticket, result: Prediction | KlingError, *, is_last: bool, now: float
+    ) -> Iterator[Delivery]:
+        """Report the result of a look-up; an error says that nothing was found, or that there was no answer."""
+        if ticket.closed:
+            return  # it was dropped meanwhile
+        ticket.poll_at = None
+        if isinstance(result, Prediction):
+            self._submissions.found(ticket)
+            yield from self._accepted(ticket, result, now)
+        elif is_accepted(result) or is_last:
+            recorded = not is_accepted(result)
+            transition(ticket, Trigger.ANSWER_LOST if recorded else Trigger.UNRECORDED)
+            self.slots.release(ticket.slots)
+            yield from self._notifier.finish(ticket, now, error=ticket.last_error if recorded else result)
+        else:
+            ticket.failures += 1
+            ticket.poll_at = now + lookup_delay(ticket.failures, age=now - ticket.accepted_at)
+            self._polling.requeue(ticket)
 
     # Results of polls.
 

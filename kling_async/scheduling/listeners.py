@@ -53,8 +53,11 @@ class Listeners:
         self._combine(ticket)
         if accepted and ticket.priority > priority:
             self._polling.reprioritize()
-        if accepted or ticket.posted:
+        resolving = ticket.status is JobStatus.RESOLVING
+        if accepted or resolving or ticket.posted:
             yield to_one(EventKind.RESUMED if accepted else EventKind.SUBMITTED, ticket, subscription, now)
+        if resolving:
+            yield to_one(EventKind.RESOLVING, ticket, subscription, now, error=ticket.last_error)
 
     def detach(self, ticket: Ticket, listener: Listener, *, now: float) -> Iterator[Delivery]:
         """Detach a listener; it receives nothing more."""

@@ -83,8 +83,10 @@ class Notifier:
         return self._unfinished_error(ticket, now, "Not submitted: the client was closed", reason="closed")
 
     def _unfinished_error(self, ticket: Ticket, now: float, message: str, *, reason: str) -> KlingError:
-        if ticket.single_poll and ticket.last_error is not None:
+        if ticket.last_error is not None and ticket.single_poll:
             return ticket.last_error
+        if ticket.last_error is not None and ticket.status is JobStatus.RESOLVING:
+            return copy_error(ticket.last_error)  # it is looked up on, and may end with this very error
         error: KlingError
         if ticket.prediction is not None:
             error = WaitTimeout(ticket.prediction, waited_for=now - ticket.accepted_at)

@@ -29,7 +29,7 @@ class Progress:
         total: all jobs, or None while the iterator has not ended.
         pulled: jobs taken from the iterator so far.
         planned: queued, or withdrawn from the queue by a stop.
-        submitting: submissions in flight.
+        submitting: submissions in flight, and those that are looked up since their answer was lost.
         accepted: accepted by a provider, and not finished.
         succeeded: finished with success.
         failed: refused, failed, cancelled, expired, or dropped.
@@ -111,8 +111,11 @@ class ProgressTracker:
         """
         if event.kind is EventKind.SUBMITTED:
             self._move(JobStatus.PLANNED, JobStatus.SUBMITTING)
+        elif event.kind is EventKind.RESOLVING:
+            self._move(JobStatus.SUBMITTING, JobStatus.RESOLVING)
         elif event.kind is EventKind.ACCEPTED:
-            self._move(JobStatus.SUBMITTING, JobStatus.ACCEPTED)
+            found = event.previous is JobStatus.RESOLVING
+            self._move(JobStatus.RESOLVING if found else JobStatus.SUBMITTING, JobStatus.ACCEPTED)
         elif event.kind is EventKind.RESUMED:
             self._move(JobStatus.PLANNED, JobStatus.ACCEPTED)
         elif event.kind is EventKind.NOT_SENT:
@@ -165,7 +168,7 @@ class ProgressTracker:
             total=self._total,
             pulled=counts["pulled"],
             planned=counts["planned"],
-            submitting=counts["submitting"],
+            submitting=counts["submitting"] + counts["resolving"],
             accepted=counts["accepted"],
             succeeded=counts["succeeded"],
             failed=counts["failed"],

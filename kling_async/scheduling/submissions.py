@@ -73,9 +73,25 @@ class Submissions:
     def accepted(self, ticket: Ticket) -> None:
         """Record that a submission was accepted."""
         self._breaker.submission_ended()
+        self.found(ticket)
+
+    def found(self, ticket: Ticket) -> None:
+        """Record that a submission was accepted, as a look-up says."""
         transition(ticket, Trigger.ACCEPTED)
         self._breaker.record_acceptance()
         self._rate_limited = 0
+
+    def lost(self, error: AnswerLost, *, sent_at: float, now: float) -> None:
+        """Record that the answer to a submission was lost."""
+        resume_at = self._breaker.record_lost_answer(error, now=now)
+        if resume_at is not None:
+            self._queue.pause_until(resume_at, now=now, sent_at=sent_at)
+
+    def looked_up(self, ticket: Ticket, error: AnswerLost, *, sent_at: float, now: float) -> None:
+        """Record that a submission whose answer was lost is looked up from now on; it keeps its slots."""
+        self._breaker.submission_ended()
+        self.lost(error, sent_at=sent_at, now=now)
+        transition(ticket, Trigger.LOOKED_UP)
 
     def failed(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
         """Requeue a job whose submission failed, or close it."""
@@ -90,9 +106,7 @@ class Submissions:
         self.slots.release(ticket.slots)
         transition(ticket, _final_trigger(error))
         if isinstance(error, AnswerLost):
-            resume_at = self._breaker.record_lost_answer(error, now=now)
-            if resume_at is not None:
-                self._queue.pause_until(resume_at, now=now, sent_at=sent_at)
+            self.lost(error, sent_at=sent_at, now=now)
         yield from self._notifier.finish(ticket, now, error=error)
         if isinstance(error, ACCOUNT_ERRORS):
             self._block.block(error, now=now)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from attrs import define, field
 
+from ..types.client_id import ClientId
 from ..types.errors import KlingError
 from ..types.events import Listener
 from ..types.jobs import Job
@@ -48,12 +49,16 @@ class Subscription:
 class Entry(Protocol):
     """The journal entry of a job. Each method returns once the change is durable."""
 
-    def submitting(self) -> AbstractAsyncContextManager[None]:
+    def submitting(self, client_id: ClientId | None) -> AbstractAsyncContextManager[None]:
         """Record that a submission is about to leave; it leaves inside. Raises JournalError: nothing may leave."""
         ...
 
     async def accepted(self, prediction: Prediction) -> None:
         """Record an acceptance. Raises JournalError, with the id, if that could only be saved elsewhere."""
+        ...
+
+    async def resolving(self, error: KlingError) -> None:
+        """Record that a submission may have been accepted, and is looked up."""
         ...
 
     async def failed(self, error: KlingError) -> None:
@@ -80,13 +85,14 @@ class Ticket:
         listener: receives its events; None without a listener. With several, and for one that joined, the
             subscriptions: most jobs have one listener all along, and need no memory for more.
         entry: its journal entry; None without a journal.
+        client_id: the caller's own id of the submission, where the provider takes one.
         only_submit: whether it is finished once it is accepted, since no listener wants more.
         single_poll: whether it is finished after one poll.
         status: its status; a job that this run drops or defers keeps the status it has.
         previous: the status before, as far as its listeners were notified; SUBMITTING while it is, once they were.
         closed: whether the engine does nothing more for it, whatever its status.
         prediction: the provider's last record of it.
-        accepted_at: the time at which the provider accepted it.
+        accepted_at: the time at which the provider accepted it, or at which its answer was lost.
         last_poll_age: its age, in seconds, at the last poll that found it running.
         poll_at: the time of the next poll, where it is not for the poll plan to say.
         failures: how often the present request has failed.
@@ -101,6 +107,7 @@ class Ticket:
     deadline: float = math.inf
     listener: Listener | tuple[Subscription, ...] | None = None
     entry: Entry | None = None
+    client_id: ClientId | None = None
     only_submit: bool = False
     single_poll: bool = False
     status: JobStatus = JobStatus.PLANNED

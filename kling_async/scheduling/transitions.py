@@ -23,6 +23,9 @@ class Trigger(Enum):
     """The submission certainly did not start; this run does not try again."""
     REFUSED = "refused"
     ANSWER_LOST = "answer lost"
+    """Neither a response nor a look-up says whether the submission was accepted."""
+    LOOKED_UP = "looked up"
+    """The answer is lost, and the provider is asked for the submission by its client id."""
     ACCEPTED = "accepted"
     UNRECORDED = "unrecorded"
     """The submission was accepted, and the journal could not record it; the error has the id."""
@@ -44,8 +47,13 @@ TRANSITIONS: Final[Mapping[tuple[JobStatus, Trigger], JobStatus]] = {
     (JobStatus.SUBMITTING, Trigger.DEFERRED): JobStatus.PLANNED,
     (JobStatus.SUBMITTING, Trigger.REFUSED): JobStatus.FAILED,
     (JobStatus.SUBMITTING, Trigger.ANSWER_LOST): JobStatus.UNCONFIRMED,
+    (JobStatus.SUBMITTING, Trigger.LOOKED_UP): JobStatus.RESOLVING,
     (JobStatus.SUBMITTING, Trigger.ACCEPTED): JobStatus.ACCEPTED,
     (JobStatus.SUBMITTING, Trigger.UNRECORDED): JobStatus.ACCEPTED,
+    (JobStatus.RESOLVING, Trigger.ACCEPTED): JobStatus.ACCEPTED,
+    (JobStatus.RESOLVING, Trigger.UNRECORDED): JobStatus.ACCEPTED,
+    (JobStatus.RESOLVING, Trigger.ANSWER_LOST): JobStatus.UNCONFIRMED,
+    (JobStatus.RESOLVING, Trigger.DROPPED): JobStatus.RESOLVING,
     (JobStatus.ACCEPTED, Trigger.STILL_RUNNING): JobStatus.ACCEPTED,
     (JobStatus.ACCEPTED, Trigger.SUCCEEDED): JobStatus.SUCCEEDED,
     (JobStatus.ACCEPTED, Trigger.FAILED): JobStatus.FAILED,
@@ -55,7 +63,10 @@ TRANSITIONS: Final[Mapping[tuple[JobStatus, Trigger], JobStatus]] = {
 }
 """Every transition there is, for a ticket that is not closed."""
 
-CLOSING: Final = frozenset(Trigger) - {Trigger.TAKEN, Trigger.REQUEUED, Trigger.ACCEPTED, Trigger.STILL_RUNNING}
+_GOING_ON: Final = frozenset(
+    {Trigger.TAKEN, Trigger.REQUEUED, Trigger.LOOKED_UP, Trigger.ACCEPTED, Trigger.STILL_RUNNING}
+)
+CLOSING: Final = frozenset(Trigger) - _GOING_ON
 """Triggers that close a ticket: the engine does nothing more for the job, whatever its status."""
 
 

@@ -15,7 +15,8 @@ from attrs import evolve
 
 from ..journal import Journal
 from ..journal.submission import Submission, new_submission
-from ..types.errors import JournalError
+from ..types.client_id import ClientId
+from ..types.errors import AnswerLost, JournalError
 from ..types.inputs import ImageInput
 from ..types.jobs import Job
 from ..types.prediction import Prediction, Status
@@ -78,6 +79,18 @@ class JournalSuite:
             assert [_accepted("a"), ended] == await journal.unfinished(saving=True)
             await journal.write(ended.saved(("b-0.png",), 6.0))
             assert [_accepted("a")] == await journal.unfinished(saving=True)
+
+    async def test_a_submission_that_is_looked_up(self, make: MakeJournal) -> None:
+        """One whose answer is lost keeps its client id and is unfinished; it may cost."""
+        client_id = ClientId(value="7d4", origin="https://api.example", key_hash="abc")
+        resolving = _new().sent(2.0, client_id).resolving(AnswerLost("lost"))
+        async with _opened(make) as journal:
+            await journal.write(resolving)
+        async with _opened(make) as journal:
+            assert [resolving] == await journal.unfinished(saving=False)
+            assert [resolving] == await journal.submissions(JobStatus.RESOLVING)
+            assert [] == await journal.submissions(JobStatus.ACCEPTED, JobStatus.UNCONFIRMED)
+            assert Decimal("0.03") == await journal.spent()
 
     async def test_the_sum_spent(self, make: MakeJournal) -> None:
         """The sum is exact, over every attempt that may cost, at its price or at the provider's own figure."""

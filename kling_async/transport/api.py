@@ -126,6 +126,16 @@ class ApiTransport:
         self._aiohttp_tried = shared is not None
         self._aiohttp_lock = anyio.Lock()
 
+    @property
+    def origin(self) -> str:
+        """The origin of each request."""
+        return self._credential.origin
+
+    @property
+    def key_hash(self) -> str:
+        """A hash of the API key."""
+        return self._credential.key_hash
+
     async def submit(self, request: HttpRequest) -> HttpResponse:
         """Send a request that costs money, once.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from ipaddress import ip_address
 
 from ..types.authorizer import Authorizer
@@ -35,6 +36,11 @@ class Credential(NonCopyable):
         if origin != self.origin:
             raise RuntimeError("a key was about to be sent to an origin that is not its own")
         return self._authorizer.header(now)
+
+    @property
+    def key_hash(self) -> str:
+        """A hash of the key, by which an account is recognised; the key cannot be found from it."""
+        return hashlib.sha256(f"kling_async {self._key}".encode()).hexdigest()[:32]
 
     def redact(self, text: str) -> str:
         """Replace the key in a text that repeats it."""

@@ -21,6 +21,8 @@ class EventKind(StrEnum):
 
     SUBMITTED = "submitted"
     """A submission is in flight."""
+    RESOLVING = "resolving"
+    """The answer to a submission was lost, and it is looked up at the provider by its client id."""
     ACCEPTED = "accepted"
     RESUMED = "resumed"
     """The job was accepted before, in an earlier run or for another caller; its result is awaited from now on."""

@@ -32,6 +32,8 @@ class JobStatus(StrEnum):
     """Not submitted, or certainly not started; a later run submits it."""
     SUBMITTING = "submitting"
     """The submission is in flight."""
+    RESOLVING = "resolving"
+    """The answer to its submission was lost, and it is looked up at the provider by its client id."""
     ACCEPTED = "accepted"
     """Accepted by the provider, and running there."""
     SUCCEEDED = "succeeded"
@@ -52,7 +54,8 @@ class JobStatus(StrEnum):
         return self in _TERMINAL
 
 
-_TERMINAL: Final = frozenset(JobStatus) - {JobStatus.PLANNED, JobStatus.SUBMITTING, JobStatus.ACCEPTED}
+_OPEN: Final = (JobStatus.PLANNED, JobStatus.SUBMITTING, JobStatus.RESOLVING, JobStatus.ACCEPTED)
+_TERMINAL: Final = frozenset(JobStatus) - frozenset(_OPEN)
 
 _OF_PREDICTION: Final = {
     Status.QUEUED: JobStatus.ACCEPTED,

@@ -36,6 +36,7 @@ from kling_async.journal.redaction import redact
 from kling_async.journal.resume import ResumeAction, resume_action
 from kling_async.journal.serialization import dump_submission, load_submission
 from kling_async.journal.submission import input_from, new_submission
+from kling_async.types.client_id import ClientId
 from kling_async.types.jobs import fingerprint
 from kling_async.types.prediction import Failure, FailureKind, Output, OutputKind, Timings
 
@@ -151,6 +152,7 @@ def test_no_signature_survives(before: str, secret: str) -> None:
 # What follows.
 
 
+MINE = ClientId(value="7d4", origin="https://api.example", key_hash="abc")
 ENDS = {
     "never sent": new(),
     "sent, and turned away": new().sent(2.0).failed(RateLimited("later"), at=3.0),
@@ -163,6 +165,8 @@ ENDS = {
     "lost": new().sent(2.0).failed(AnswerLost("gone"), at=3.0),
     "interrupted": new().sent(2.0).interrupted(),
     "sending": new().sent(2.0),
+    "looked up": new().sent(2.0, MINE).resolving(AnswerLost("gone")),
+    "interrupted, with a client id": new().sent(2.0, MINE).interrupted(),
 }
 STEPS = {
     "never sent": ResumeAction.SUBMIT,
@@ -176,6 +180,8 @@ STEPS = {
     "lost": ResumeAction.REPLAY,
     "interrupted": ResumeAction.REPLAY,
     "sending": ResumeAction.REPLAY,
+    "looked up": ResumeAction.ATTACH,
+    "interrupted, with a client id": ResumeAction.ATTACH,
 }
 
 
@@ -232,6 +238,8 @@ ERRORS: dict[str, type[KlingError] | None] = {
     "lost": AnswerLost,
     "interrupted": AnswerLost,
     "sending": AnswerLost,
+    "looked up": AnswerLost,
+    "interrupted, with a client id": AnswerLost,
 }
 
 

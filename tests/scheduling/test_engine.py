@@ -37,14 +37,18 @@ SUBMISSION_ENDS = {
     *(Trigger.REQUEUED, Trigger.DEFERRED, Trigger.REFUSED),
     *(Trigger.ANSWER_LOST, Trigger.ACCEPTED, Trigger.UNRECORDED),
 }
+LOOKUP_RESULTS = {Trigger.ACCEPTED, Trigger.UNRECORDED, Trigger.ANSWER_LOST}
 POLL_RESULTS = {Trigger.STILL_RUNNING, Trigger.SUCCEEDED, Trigger.FAILED, Trigger.CANCELLED, Trigger.EXPIRED}
 IMPOSSIBLE = {
     # a queued job was not sent, so no answer can come
-    *product([JobStatus.PLANNED], SUBMISSION_ENDS | POLL_RESULTS),
+    *product([JobStatus.PLANNED], SUBMISSION_ENDS | {Trigger.LOOKED_UP} | POLL_RESULTS),
     # a submission in flight is not taken twice, not dropped, and not polled
     *product([JobStatus.SUBMITTING], {Trigger.TAKEN, Trigger.DROPPED} | POLL_RESULTS),
+    # a submission that is looked up is never sent again, and is not polled before it is found
+    *product([JobStatus.RESOLVING], {Trigger.TAKEN, Trigger.LOOKED_UP} | (SUBMISSION_ENDS - LOOKUP_RESULTS)),
+    *product([JobStatus.RESOLVING], POLL_RESULTS),
     # an accepted job is never submitted again
-    *product([JobStatus.ACCEPTED], {Trigger.TAKEN} | SUBMISSION_ENDS),
+    *product([JobStatus.ACCEPTED], {Trigger.TAKEN, Trigger.LOOKED_UP} | SUBMISSION_ENDS),
     # a final status is final
     *product(FINAL | {JobStatus.ABANDONED}, Trigger),
 }
@@ -82,7 +86,7 @@ def test_a_trigger_that_leads_to_a_final_status_closes_the_ticket() -> None:
     """A ticket is closed when its status is final, and in three more cases: deferred, unrecorded and dropped."""
     closing = {trigger for (_, trigger), after in TRANSITIONS.items() if after.is_terminal}
     assert closing | {Trigger.DEFERRED, Trigger.UNRECORDED, Trigger.DROPPED} == CLOSING
-    kept = {(JobStatus.PLANNED, JobStatus.PLANNED), (JobStatus.ACCEPTED, JobStatus.ACCEPTED)}
+    kept = {(one, one) for one in (JobStatus.PLANNED, JobStatus.RESOLVING, JobStatus.ACCEPTED)}
     assert kept == {(status, after) for (status, trigger), after in TRANSITIONS.items() if trigger is Trigger.DROPPED}
     assert JobStatus.PLANNED is TRANSITIONS[JobStatus.SUBMITTING, Trigger.DEFERRED]
     assert JobStatus.ACCEPTED is TRANSITIONS[JobStatus.SUBMITTING, Trigger.UNRECORDED]
@@ -90,12 +94,12 @@ def test_a_trigger_that_leads_to_a_final_status_closes_the_ticket() -> None:
 
 def test_no_way_leads_from_a_lost_answer_or_an_acceptance_to_another_post() -> None:
     """What may have been paid for can never be sent again: no path of the table leads there."""
-    reached, todo = set[JobStatus](), [JobStatus.ACCEPTED, JobStatus.UNCONFIRMED]
+    reached, todo = set[JobStatus](), [JobStatus.RESOLVING, JobStatus.UNCONFIRMED]
     while todo:
         state = todo.pop()
         reached.add(state)
         todo += [to for (start, _), to in TRANSITIONS.items() if start is state and to not in reached]
-    assert {JobStatus.ACCEPTED, *FINAL} == reached
+    assert {JobStatus.RESOLVING, JobStatus.ACCEPTED, *FINAL} == reached
 
 
 def refused(kind: type[KlingError] = RateLimited, **facts: object) -> KlingError:

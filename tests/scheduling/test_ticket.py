@@ -16,10 +16,11 @@ from .conftest import IMAGE, harness, prediction
 
 def test_the_words_are_their_own_text() -> None:
     """Statuses and kinds can be logged and compared as text; the words are in the documentation, and are kept."""
-    engine = ["planned", "submitting", "accepted", "succeeded", "failed", "cancelled", "expired", "unconfirmed"]
-    assert [*engine, "abandoned"] == [*JobStatus]
-    assert [*engine[3:], "abandoned"] == [status for status in JobStatus if status.is_terminal]
-    kinds = {"submitted", "accepted", "resumed", "status", "throttled", "not_sent", "poll_error"}
+    running = ["planned", "submitting", "resolving", "accepted"]
+    final = ["succeeded", "failed", "cancelled", "expired", "unconfirmed", "abandoned"]
+    assert [*running, *final] == [*JobStatus]
+    assert final == [status for status in JobStatus if status.is_terminal]
+    kinds = {"submitted", "resolving", "accepted", "resumed", "status", "throttled", "not_sent", "poll_error"}
     assert kinds | {"finished", "saved", "not_saved"} == {*EventKind}
 
 

@@ -36,6 +36,7 @@ STATUSES: Final[Mapping[JobStatus, Tone]] = MappingProxyType(
         JobStatus.EXPIRED: Tone.BAD,
         JobStatus.CANCELLED: Tone.BAD,
         JobStatus.ABANDONED: Tone.BAD,
+        JobStatus.RESOLVING: Tone.DOUBT,
         JobStatus.SUBMITTING: Tone.OPEN,
         JobStatus.ACCEPTED: Tone.OPEN,
         JobStatus.PLANNED: Tone.OPEN,

@@ -14,7 +14,7 @@ from .rows import STATUSES, ReportRow, Tone, tone_of
 
 __all__ = ["Cause", "Totals", "count_causes", "count_totals"]
 
-_AT_RISK = frozenset({JobStatus.UNCONFIRMED, JobStatus.ABANDONED})
+_AT_RISK = frozenset({JobStatus.RESOLVING, JobStatus.UNCONFIRMED, JobStatus.ABANDONED})
 """Statuses of jobs that may have been charged."""
 
 
