@@ -10,12 +10,13 @@ from attrs import asdict, evolve, frozen
 from cyclopts import Parameter
 
 from ..providers import DEFAULT_PROVIDER, PROVIDERS
+from ..providers.selection import Prefer
 from ..types.errors import InputError, InputFault
 
 __all__ = ["DEFAULTS", "Options"]
 
 _PROVIDER: Final = (
-    f"Provider: {' or '.join(PROVIDERS)}. Repeat to spread jobs across providers by load. Default: {DEFAULT_PROVIDER}."
+    f"Provider: {' or '.join(PROVIDERS)}. Repeat to spread jobs across providers. Default: {DEFAULT_PROVIDER}."
 )
 
 
@@ -27,6 +28,7 @@ class Options:
     Attributes:
         max_open: Maximum number of jobs queued or running at once.
         max_cost: Spending limit in USD, including earlier runs in this directory.
+        prefer: Of several providers, use the least loaded or the cheapest one. [default: least_loaded]
         price: Price per job, for models without a published price (MODEL=USD). May be repeated.
         timeout: Per-job timeout in seconds, including time in the queue. [default: 3600]
         download: Save the files, or print output URLs instead of saving files. [default: --download]
@@ -44,6 +46,7 @@ class Options:
     )
     max_open: int | None = None
     max_cost: Decimal | None = None
+    prefer: Prefer | None = None
     price: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None
     timeout: float | None = None
     download: bool | None = None
@@ -90,7 +93,7 @@ class Options:
 
 
 DEFAULTS: Final = Options()
-_SETTINGS: Final = ("provider", "max_open", "max_cost", "price", "timeout", "download", "fail_fast")
+_SETTINGS: Final = ("provider", "prefer", "max_open", "max_cost", "price", "timeout", "download", "fail_fast")
 """Options of the whole run, which stay when it is resumed."""
 
 

@@ -104,6 +104,7 @@ class Runner:
             client.batch(
                 self.jobs,
                 provider=options.providers,
+                prefer=options.prefer or "least_loaded",
                 journal=SqliteJournal(self.directory.journal, accept_lost_log=options.accept_lost_log),
                 save_to=None if options.download is False else self.directory.media,
                 max_open=options.max_open,

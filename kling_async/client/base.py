@@ -11,6 +11,7 @@ from typing import Self
 from ..journal import Journal, SqliteJournal
 from ..journal.writer import JournalWriter
 from ..providers import DEFAULT_PROVIDER, Provider
+from ..providers.selection import Prefer
 from ..runtime.accounts import Accounts
 from ..runtime.admission import AdmissionRules
 from ..runtime.api_keys import ApiKeys
@@ -82,9 +83,14 @@ class BaseClient(NonCopyable):
             return None
         return JournalWriter(SqliteJournal(journal) if isinstance(journal, (str, Path)) else journal, clock=self._clock)
 
-    def _router(self, providers: Sequence[Provider], prices: Mapping[str, Decimal | float] | None = None) -> Router:
+    def _router(
+        self,
+        providers: Sequence[Provider],
+        prices: Mapping[str, Decimal | float] | None = None,
+        prefer: Prefer = "least_loaded",
+    ) -> Router:
         parsed = {model: parse_price(model, price) for model, price in (prices or {}).items()}
-        return Router(providers=providers, accounts=self._accounts, prices=parsed)
+        return Router(providers=providers, accounts=self._accounts, prices=parsed, prefer=prefer)
 
     def _downloader_for(self, dispatcher: Dispatcher) -> Downloader:
         return Downloader(fetcher=self._fetcher, dispatcher=dispatcher, settings=self._settings)

@@ -16,6 +16,7 @@ from ..journal.writer import JournalWriter
 from ..providers import Provider
 from ..providers.codec.fields import parse_id
 from ..providers.pricing import Estimate, estimate
+from ..providers.selection import Prefer
 from ..providers.spec import Price
 from ..runtime.admission import AdmissionRules
 from ..runtime.batch import Batch
@@ -240,6 +241,7 @@ class Client(BaseClient):
         max_open: int | None = None,
         max_cost: Decimal | float | None = None,
         prices: Mapping[str, Decimal | float] | None = None,
+        prefer: Prefer = "least_loaded",
         ordered: bool = False,
         wait_timeout: float = 3600.0,
         stop_after: int = 3,
@@ -261,7 +263,7 @@ class Client(BaseClient):
 
         Args:
             jobs: jobs or inputs, from anything that can be iterated over, also asynchronously.
-            provider: for jobs that name none; of several, the least loaded one.
+            provider: for jobs that name none; of several, the one that `prefer` says.
             journal: a file, or a `Journal`: with the same one, a later run resumes this one, however it ended, and
                 never pays twice. By default the client's, if it has one.
             save_to: a directory for the files, named after the jobs' keys.
@@ -269,6 +271,7 @@ class Client(BaseClient):
             max_cost: US dollars that are never exceeded, including earlier runs with this `journal`. A job that is
                 joined counts where it was submitted first; if that call leaves before it is sent, it counts here.
             prices: prices of models in US dollars, for those without a published price.
+            prefer: of several providers that take a job, the least loaded or the cheapest; an unknown price ranks last.
             ordered: deliver outcomes in the order of the jobs.
             wait_timeout: seconds that one job may take.
             stop_after: refusals of the account (key, permission, balance) in a row after which to stop.
@@ -280,7 +283,7 @@ class Client(BaseClient):
             InputError: a setting is wrong.
         """
         chosen = self._settings.providers(provider)
-        own = self._writer(journal)
+        router, own = self._router(chosen, prices, prefer), self._writer(journal)
         dispatcher = self._dispatcher if own is None else Dispatcher(accounts=self._accounts, journal=own)
         options = BatchOptions(
             max_open=2 * self._settings.slots(chosen) if max_open is None else positive_int("max_open", max_open),
@@ -294,9 +297,7 @@ class Client(BaseClient):
             jobs,
             options,
             dispatcher=dispatcher,
-            rules=AdmissionRules(
-                router=self._router(chosen, prices), resubmit_changed=resubmit_changed, resubmit_failed=resubmit_failed
-            ),
+            rules=AdmissionRules(router=router, resubmit_changed=resubmit_changed, resubmit_failed=resubmit_failed),
             budget=Budget(None if max_cost is None else Decimal(str(positive_float("max_cost", max_cost)))),
             downloader=self._downloader_for(dispatcher),
             owns_journal=own is not None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Literal, TypeAlias
 
 from attrs import evolve
 
@@ -14,7 +15,10 @@ from .base import Provider
 from .spec import ModelSpec
 from .validation import validate
 
-__all__ = ["accepting", "nearest"]
+__all__ = ["Prefer", "accepting", "nearest"]
+
+Prefer: TypeAlias = Literal["least_loaded", "cheapest"]
+"""Which of several providers a job goes to."""
 
 
 def accepting(job: Job, providers: Iterable[Provider]) -> list[Provider]:

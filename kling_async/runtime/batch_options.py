@@ -10,6 +10,7 @@ from typing import TypedDict
 from attrs import frozen
 
 from ..journal import Journal
+from ..providers.selection import Prefer
 
 __all__ = ["BatchOptions", "BatchSettings"]
 
@@ -23,6 +24,7 @@ class BatchSettings(TypedDict, total=False):
     max_open: int | None
     max_cost: Decimal | float | None
     prices: Mapping[str, Decimal | float] | None
+    prefer: Prefer
     wait_timeout: float
     stop_after: int
     resubmit_changed: bool

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import get_args
 
 from attrs import evolve
 
 from ..providers import Provider, provider_named
-from ..providers.selection import accepting
+from ..providers.selection import Prefer, accepting
+from ..types.errors import InputError, InputFault
 from ..types.jobs import Job
 from .accounts import Accounts
 
@@ -22,11 +24,24 @@ class Router:
         providers: candidates for jobs that name no provider themselves.
         accounts: know the load of each provider.
         prices: US dollars by model, which go before published prices.
+        prefer: which of several providers a job goes to.
+
+    Raises:
+        InputError: `prefer` is neither of its values.
     """
 
     def __init__(
-        self, *, providers: Sequence[Provider], accounts: Accounts, prices: Mapping[str, Decimal] | None = None
+        self,
+        *,
+        providers: Sequence[Provider],
+        accounts: Accounts,
+        prices: Mapping[str, Decimal] | None = None,
+        prefer: Prefer = "least_loaded",
     ) -> None:
+        if prefer not in get_args(Prefer):
+            fault = InputFault("prefer", prefer, f"must be one of {', '.join(get_args(Prefer))}")
+            raise InputError.of("Wrong setting", [fault])
+        self._prefer = prefer
         self._providers = providers
         self._accounts = accounts
         self._prices = prices or {}
@@ -36,8 +51,18 @@ class Router:
         return accepting(job, self._providers)
 
     def select_provider(self, job: Job) -> Provider:
-        """Return the least loaded provider among those that take a job. Raises InputError if none does."""
-        return min(self.candidates(job), key=lambda provider: self._accounts.account(provider).engine.load)
+        """Return the preferred provider among those that take a job. Raises InputError if none does.
+
+        An unknown price ranks last, and the least loaded of several with the same price is taken.
+        """
+        candidates = self.candidates(job)
+        if self._prefer == "least_loaded" or len(candidates) == 1:
+            return min(candidates, key=self._load)
+        prices = {provider.name: self.max_price(resolved(job, provider.name)) for provider in candidates}
+        return min(candidates, key=lambda one: (_rank(prices[one.name]), self._load(one)))
+
+    def _load(self, provider: Provider) -> float:
+        return self._accounts.account(provider).engine.load
 
     def max_price(self, job: Job) -> Decimal | None:
         """Return the most that a job, with provider and model, can cost in US dollars; None where no price is known."""
@@ -49,6 +74,10 @@ class Router:
                 return self._prices[name]
         price = None if spec is None else spec.price(job.input)
         return None if price is None else price.high
+
+
+def _rank(price: Decimal | None) -> Decimal:
+    return Decimal("Infinity") if price is None else price
 
 
 def resolved(job: Job, provider: str) -> Job:
