@@ -24,6 +24,7 @@ from kling_async.scheduling.polling.policy import PollPolicy
 from kling_async.scheduling.ticket import Subscription
 from kling_async.system.background import Tasks
 from kling_async.system.clock import SystemClock
+from kling_async.types.client_id import ClientId
 from kling_async.types.events import Event, EventKind
 from kling_async.types.inputs import ImageInput
 from kling_async.types.jobs import Job
@@ -39,7 +40,7 @@ class InstantAPI(ProviderAPI):
         self._serial = 0
         self.polls = 0
 
-    async def submit(self, job: Job) -> Prediction:
+    async def submit(self, job: Job, client_id: ClientId | None = None) -> Prediction:
         self._serial += 1
         id = f"pred-{self._serial:012}"
         model = job.input.model or ""
