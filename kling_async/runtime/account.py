@@ -67,6 +67,7 @@ class Account:
         pollers = WorkerPool(_MAX_POLLS, self._poll_next, on_idle=self._wake)
         self._pools = ((submitters, engine.submit_at), (pollers, engine.poll_at))
         self._tasks: Tasks | None = None
+        self._client_ids: dict[Ticket, ClientId] = {}  # of the few submissions that are looked up
         self._in_flight: set[anyio.CancelScope] = set()
         self._timer = anyio.CancelScope()
         self._timer_at = math.inf
@@ -115,7 +116,7 @@ class Account:
     ) -> AccountTicket:
         """Look up a job whose answer was lost in an earlier run, and poll it from then on; it has no listener yet."""
         ticket = self._ticket(job, entry)
-        ticket.client_id, ticket.priority = client_id, priority
+        ticket.priority, self._client_ids[ticket] = priority, client_id
         self._check_open()
         self.engine.restore_lost(ticket, error, now=self._clock.now())
         self._wake()
@@ -172,16 +173,19 @@ class Account:
         if ticket is None or job is None:
             return False
         self._wake()
-        sent_at, ticket.client_id = self._clock.now(), self.api.new_client_id(job.input)
-        on_send = partial(self._on_send, ticket)
+        sent_at, client_id = self._clock.now(), self.api.new_client_id(job.input)
+        submit = partial(submit_journaled, client_id=client_id, on_send=partial(self._on_send, ticket))
         try:
-            result = await self._shielded(lambda: submit_journaled(self.api, ticket, job, on_send=on_send))
+            result = await self._shielded(lambda: submit(self.api, ticket, job))
         except BaseException:
             # Cancellation by asyncio itself, as at the end of `asyncio.run`, passes a shield.
             log_cut_off(self.engine.provider, ticket)
             raise
         result = log_cut_off(self.engine.provider, ticket) if result is None else result
-        self._publish(self.engine.submitted(ticket, result, sent_at=sent_at, now=self._clock.now()))
+        now, lookup = self._clock.now(), client_id is not None
+        self._publish(self.engine.submitted(ticket, result, sent_at=sent_at, now=now, lookup=lookup))
+        if client_id is not None and ticket.status is JobStatus.RESOLVING:
+            self._client_ids[ticket] = client_id
         self._wake()
         return True
 
@@ -195,7 +199,7 @@ class Account:
             return False
         self._wake()
         known, asked_at = ticket.prediction, self._clock.now()
-        if ticket.status is JobStatus.RESOLVING and ticket.job is not None:
+        if ticket in self._client_ids and ticket.job is not None:
             await self._look_up(ticket, ticket.job)
         elif known is not None:
             result = await self._shielded(lambda: poll_journaled(self.api, ticket, known))
@@ -206,9 +210,12 @@ class Account:
         return True
 
     async def _look_up(self, ticket: Ticket, job: Job) -> None:
-        is_last = self.engine.is_last_lookup(ticket, self._clock.now())
-        result = await self._shielded(lambda: look_up_journaled(self.api, ticket, job, is_last=is_last))
+        client_id, is_last = self._client_ids[ticket], self.engine.is_last_lookup(ticket, self._clock.now())
+        look_up = partial(look_up_journaled, client_id=client_id, is_last=is_last)
+        result = await self._shielded(lambda: look_up(self.api, ticket, job))
         if result is not None:
+            if isinstance(result, Prediction) or is_last:
+                del self._client_ids[ticket]
             self._publish(self.engine.looked_up(ticket, result, is_last=is_last, now=self._clock.now()))
             self._wake()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..scheduling.ticket import Ticket
+from ..types.client_id import ClientId
 from ..types.errors import AnswerLost, KlingError
 from ..types.jobs import Job
 from ..types.prediction import Prediction
@@ -20,7 +21,9 @@ _WITHOUT_JOURNAL: Final = "Look for it in the provider's own history: it is writ
 _WITH_JOURNAL: Final = "Its journal has it as unconfirmed: look for it in the provider's own history, then decide."
 
 
-async def submit_journaled(api: ProviderAPI, ticket: Ticket, job: Job, *, on_send: Callable[[], None]) -> Prediction:
+async def submit_journaled(
+    api: ProviderAPI, ticket: Ticket, job: Job, *, client_id: ClientId | None, on_send: Callable[[], None]
+) -> Prediction:
     """Submit a job once, and return its prediction.
 
     Args:
@@ -28,13 +31,14 @@ async def submit_journaled(api: ProviderAPI, ticket: Ticket, job: Job, *, on_sen
         ticket: the job's. If it has a journal entry, the intent is durable before the submission is sent, and the
             result before it is returned or raised.
         job: the job.
+        client_id: a fresh one, where the provider takes any.
         on_send: is called before the submission is sent.
 
     Raises:
         KlingError: as `ProviderAPI.submit` does.
         JournalError: nothing was sent, or, with an id, it was accepted and could not be written down.
     """
-    entry, client_id = ticket.entry, ticket.client_id
+    entry = ticket.entry
     if entry is None:
         on_send()
         return await api.submit(job, client_id)
@@ -50,20 +54,20 @@ async def submit_journaled(api: ProviderAPI, ticket: Ticket, job: Job, *, on_sen
         return prediction
 
 
-async def look_up_journaled(api: ProviderAPI, ticket: Ticket, job: Job, *, is_last: bool) -> Prediction:
+async def look_up_journaled(
+    api: ProviderAPI, ticket: Ticket, job: Job, *, client_id: ClientId, is_last: bool
+) -> Prediction:
     """Look up a submission whose answer was lost, write the result down, and return its prediction.
 
     Raises:
         KlingError: it was not found; if this is the last look-up, it is unconfirmed from now on.
         JournalError: it was found, and that could not be written down; the error has the id.
     """
-    entry, client_id, lost = ticket.entry, ticket.client_id, ticket.last_error
-    if client_id is None or lost is None:
-        raise RuntimeError("only a submission whose answer was lost is looked up, by its client id")
+    entry, lost = ticket.entry, ticket.last_error
     try:
         prediction = await api.look_up(job, client_id)
     except KlingError:
-        if is_last and entry is not None:
+        if is_last and entry is not None and lost is not None:
             await entry.failed(lost)
         raise
     if entry is not None:

@@ -145,10 +145,16 @@ class Engine:
         yield from self._notifier.to_all(EventKind.SUBMITTED, ticket, now)
 
     def submitted(
-        self, ticket: Ticket, result: Prediction | KlingError, *, sent_at: float, now: float
+        self,
+        ticket: Ticket,
+        result: Prediction | KlingError,
+        *,
+        sent_at: float,
+        now: float,
+        lookup: bool = False,
     ) -> Iterator[Delivery]:
-        """Report the result of a submission. An answer that leaves its arrival unknown must be an `AnswerLost`."""
-        if isinstance(result, AnswerLost) and ticket.client_id is not None and result.id is None:
+        """Report the result of a submission, and whether it can be looked up if the answer is an `AnswerLost`."""
+        if isinstance(result, AnswerLost) and lookup and result.id is None:
             self._submissions.looked_up(ticket, result, sent_at=sent_at, now=now)
             self._look_up(ticket, result, now=now)
             yield from self._notifier.to_all(EventKind.RESOLVING, ticket, now, error=result)

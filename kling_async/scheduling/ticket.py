@@ -85,7 +85,6 @@ class Ticket:
         listener: receives its events; None without a listener. With several, and for one that joined, the
             subscriptions: most jobs have one listener all along, and need no memory for more.
         entry: its journal entry; None without a journal.
-        client_id: the caller's own id of the submission, where the provider takes one.
         only_submit: whether it is finished once it is accepted, since no listener wants more.
         single_poll: whether it is finished after one poll.
         status: its status; a job that this run drops or defers keeps the status it has.
@@ -107,7 +106,6 @@ class Ticket:
     deadline: float = math.inf
     listener: Listener | tuple[Subscription, ...] | None = None
     entry: Entry | None = None
-    client_id: ClientId | None = None
     only_submit: bool = False
     single_poll: bool = False
     status: JobStatus = JobStatus.PLANNED

@@ -88,11 +88,18 @@ class EngineHarness:
         return ticket
 
     def answer_submit(
-        self, ticket: Ticket, result: Prediction | KlingError, *, now: float, sent_at: float | None = None
+        self,
+        ticket: Ticket,
+        result: Prediction | KlingError,
+        *,
+        now: float,
+        sent_at: float | None = None,
+        lookup: bool = False,
     ) -> None:
         """Report the result of a submission, classified as the provider API does."""
         result = classified(result) if isinstance(result, KlingError) else result
-        self.deliver(self.engine.submitted(ticket, result, sent_at=now if sent_at is None else sent_at, now=now))
+        sent_at = now if sent_at is None else sent_at
+        self.deliver(self.engine.submitted(ticket, result, sent_at=sent_at, now=now, lookup=lookup))
 
     def accepted(self, key: str = "a", now: float = 0.0, **settings: object) -> Ticket:
         """Bring a job as far as being accepted."""

@@ -27,8 +27,7 @@ def lost(*, deadline: float = math.inf, **changes: object) -> tuple[EngineHarnes
     at = harness(**changes)  # type: ignore[arg-type]
     ticket = at.add(deadline=deadline)
     at.submit(9.0)
-    ticket.client_id = MINE
-    at.answer_submit(ticket, LOST, now=10.0)
+    at.answer_submit(ticket, LOST, now=10.0, lookup=True)
     return at, ticket
 
 
@@ -68,8 +67,7 @@ def test_an_answer_with_an_id_needs_no_look_up() -> None:
     at = harness()
     ticket = at.add()
     at.submit(0.0)
-    ticket.client_id = MINE
-    at.answer_submit(ticket, AnswerLost("HTTP 500, yet with an id", id="x"), now=1.0)
+    at.answer_submit(ticket, AnswerLost("HTTP 500, yet with an id", id="x"), now=1.0, lookup=True)
     assert JobStatus.UNCONFIRMED is ticket.status
 
 
@@ -127,7 +125,7 @@ def test_a_closing_client_leaves_it_to_the_next_run() -> None:
 def test_one_of_an_earlier_run_is_looked_up() -> None:
     """A submission that a dead process has left is looked up from the start, holding its slots."""
     at = harness(max_open=2)
-    ticket = Ticket(key="a", job=None, work_kind=("image",), slots=2, client_id=MINE)
+    ticket = Ticket(key="a", job=None, work_kind=("image",), slots=2)
     at.engine.restore_lost(ticket, LOST, now=100.0)
     assert 2 == at.engine.slots.in_use
     assert 100.5 == look(at, ticket, prediction("a"), now=100.0)
