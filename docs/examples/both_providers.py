@@ -1,4 +1,4 @@
-"""Use both providers from one client. It needs GPTPROTO_API_KEY and APIINONE_API_KEY."""
+"""Use two providers from one client. It needs GPTPROTO_API_KEY and APIINONE_API_KEY."""
 
 import asyncio
 

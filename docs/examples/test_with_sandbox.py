@@ -1,4 +1,4 @@
-"""Test your own code against both providers: no API key, no socket, no waiting."""
+"""Test your own code against two providers: no API key, no socket, no waiting."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

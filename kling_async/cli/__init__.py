@@ -58,7 +58,7 @@ _COMMANDS = (
     ("explain", "explain:explain", "Explain an error or a sandbox fault."),
     ("models", "models:models", "List models, parameters, prices and sources."),
     ("providers", "providers:providers", "List providers, keys, base URLs, limits and capabilities."),
-    ("sandbox", "sandbox:sandbox", "Serve both providers on this machine."),
+    ("sandbox", "sandbox:sandbox", "Serve the providers on this machine."),
     ("doctor", "doctor:doctor", "Show versions, keys and settings."),
 )
 """In the order in which a new user needs them. Each is imported when it is called."""

@@ -77,7 +77,7 @@ class _Result:
 
 
 def demo(*, output: Path = Path("kling-demo")) -> int:
-    """Generate a dozen images and videos through both providers at once, in a sandbox on this machine.
+    """Generate a dozen images and videos through several providers at once, in a sandbox on this machine.
 
     It needs no key, no network and no money, and takes a few seconds. Exit code 0: every job ended as expected.
 
@@ -89,7 +89,7 @@ def demo(*, output: Path = Path("kling-demo")) -> int:
         # Real providers take seconds to minutes; the demo takes a second or two.
         sandbox = Sandbox(image_latency=LogNormal(0.8), video_latency=LogNormal(2.0))
         with SandboxServer(sandbox) as server:
-            echo(f"A sandbox emulates both providers at {server.url}. No key, no cost.")
+            echo(f"A sandbox emulates the providers at {server.url}. No key, no cost.")
             results = [_Result(job) for job in _JOBS]
             with stderr.status(f"Running {len(_JOBS)} jobs"):
                 await _generate(results, server.url, sandbox, output)
@@ -156,7 +156,7 @@ def _conclude(results: list[_Result], sandbox: Sandbox, output: Path) -> ExitCod
     )
     echo(f"No job was charged more than {charges}; {format_money(sandbox.spent)} of play money spent.")
     echo("\nNext steps:")
-    echo("  kling-async sandbox                  serve the same two providers for your own code")
+    echo("  kling-async sandbox                  serve the same providers for your own code")
     echo("  kling-async models                   list models and prices")
     echo(f"  export {PROVIDERS[DEFAULT_PROVIDER].api_key_env}=sk-...       set your own key, then")
     echo("  kling-async generate 'a red fox'     generate a real image")
