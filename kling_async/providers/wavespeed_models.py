@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+from ..types.formatting import exact_amount
 from ..types.inputs import Scene
 from ..types.prediction import OutputKind
 from ..types.sources import Certainty, Source
@@ -82,7 +83,7 @@ def _old_video(source: Source, *scenes: Scene) -> tuple[Parameter, ...]:
 
 
 def _o1(name: str, tier: str, images: tuple[int, int], ratios: tuple[Scene, ...], prices: tuple[str, str]) -> ModelSpec:
-    """Return a tier of O1: its maxima of images, as references and for an edit, and its prices without and with a video."""
+    """Return a tier of O1, by its maxima of images (references, edits) and its prices (without a video, with one)."""
     source = listed(name)
     short = video_rule(
         "duration",
@@ -248,7 +249,7 @@ def _turbo(tier: str, price: str) -> ModelSpec:
         ),
         source,
         cross_field_rules=(prompt_rule(source, _I2V, shots=True), *shot_rules(source, shortest=1)),
-        prices=(Price(low=Decimal(price), high=15 * Decimal(price), source=unclear),),
+        prices=(Price(low=Decimal(price), high=exact_amount(15 * Decimal(price)), source=unclear),),
         canonical=f"kling-3.0-turbo-{tier}",
     )
 
