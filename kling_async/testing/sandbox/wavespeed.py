@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 
 from ...types.prediction import Json
 from .http import Request, Response, json_response
@@ -109,11 +110,17 @@ def _parse_task(path: str, scene: str, body: Mapping[str, Json], *, strict: bool
         count=count,
         width=size[0],
         height=size[1],
-        price=known.prices.get(resolution, known.price) * units,
+        price=_price(known, resolution, body) * units,
         refunds=True,
         sync=sync,
         base64=base64,
     )
+
+
+def _price(known: Endpoint, resolution: str, body: Mapping[str, Json]) -> Decimal:
+    if known.price_with_video is not None and body.get("video"):
+        return known.price_with_video
+    return known.prices.get(resolution, known.price)
 
 
 def _seconds(reader: ParameterReader, known: Endpoint) -> int:

@@ -28,6 +28,7 @@ class Endpoint:
         kind: the kind of its outputs.
         price: US dollars for an image, or for a second of video.
         prices: the same for resolutions that cost more.
+        price_with_video: the same beside a video; None is no other than `price`.
         prompt: whether the prompt is required, optional, or replaced by shots.
         max_prompt: its maximum length in characters; None is no maximum.
         image: whether a first frame is required.
@@ -53,6 +54,7 @@ class Endpoint:
     kind: Literal["image", "video"] = "video"
     price: Decimal
     prices: Mapping[str, Decimal] = MappingProxyType({})
+    price_with_video: Decimal | None = None
     prompt: Literal["required", "optional", "or shots"] = "required"
     max_prompt: int | None = None
     image: bool = False
@@ -91,7 +93,9 @@ def _images() -> dict[str, Endpoint]:
     }
 
 
-def _o1(model: str, price: str, *, images: int, edited: int, with_video: int | None) -> dict[str, Endpoint]:
+def _o1(
+    model: str, price: str, dearer: str, *, images: int, edited: int, with_video: int | None
+) -> dict[str, Endpoint]:
     seconds = tuple(range(3, 11))
     text = Endpoint(price=Decimal(price), ratios=_RATIOS, durations=_FIVE_OR_TEN)
     plain = Endpoint(price=Decimal(price), durations=seconds)
@@ -104,10 +108,13 @@ def _o1(model: str, price: str, *, images: int, edited: int, with_video: int | N
             images=images,
             video="optional",
             with_video=with_video,
+            price_with_video=Decimal(dearer),
             flags=keep,
             ratios=() if with_video is None else _RATIOS,
         ),
-        f"{model}/video-edit": evolve(plain, durations=(), images=edited, video="required", flags=keep),
+        f"{model}/video-edit": evolve(
+            plain, price=Decimal(dearer), durations=(), images=edited, video="required", flags=keep
+        ),
     }
 
 
@@ -224,8 +231,8 @@ def _v40() -> dict[str, Endpoint]:
 ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
     {
         **_images(),
-        **_o1("kling-video-o1-std", "0.084", images=10, edited=10, with_video=None),
-        **_o1("kling-video-o1", "0.112", images=7, edited=4, with_video=4),
+        **_o1("kling-video-o1-std", "0.084", "0.126", images=10, edited=10, with_video=None),
+        **_o1("kling-video-o1", "0.112", "0.168", images=7, edited=4, with_video=4),
         **_o3("std", "0.084"),
         **_o3("pro", "0.112"),
         **_o3("4k", "0.42"),
