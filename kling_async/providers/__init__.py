@@ -13,6 +13,7 @@ from .base import Provider
 from .gptproto import GPTProto
 from .parameter_rules import suggestion
 from .spec import ModelSpec, Parameter, Price
+from .wavespeed import WaveSpeed
 
 __all__ = [
     "DEFAULT_PROVIDER",
@@ -27,7 +28,7 @@ __all__ = [
     "provider_named",
 ]
 
-PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (GPTProto(), APIInOne())}
+PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (GPTProto(), APIInOne(), WaveSpeed())}
 """Every provider by its name."""
 
 DEFAULT_PROVIDER: Final = GPTProto.name

@@ -49,7 +49,7 @@ class Provider(ABC):
         capabilities: what it can do beyond submitting and polling.
         models: its models by name.
         default_models: the model of inputs that name none, by kind of output.
-        limits: default limits of an account; no provider documents any, so they are careful.
+        limits: default limits of an account: those of the lowest level that is documented, or careful ones.
         statuses: its status words in lower case. A word that is missing here means "still running".
         error_rules: the meaning of its error codes and messages, beyond that of HTTP statuses.
     """

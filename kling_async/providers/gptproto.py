@@ -12,33 +12,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Never
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from ..types.capabilities import Capabilities
-from ..types.converter import strict_converter
-from ..types.errors import BadRequest, ContentRejected, ProviderUnavailable
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
-from ..types.prediction import Json, OutputKind, Prediction, Status, Timings
+from ..types.prediction import Json, OutputKind, Prediction, Status
 from ..types.sources import Certainty, Fact, Source
 from .base import Provider, json_body
 from .codec.envelope import Envelope, Record, parse_envelope
-from .codec.errors import BALANCE_MESSAGES, HTTP_ERRORS, ErrorRules
-from .codec.fields import (
-    CONTENT_REJECTED_CODES,
-    ErrorDetail,
-    Milliseconds,
-    NsfwFlag,
-    Outputs,
-    Timestamp,
-    as_object,
-    parse_code,
-    parse_duration,
-    parse_outputs,
-    register_fields,
-)
-from .codec.statuses import COMMON_STATUSES
-from .codec.strict_json import decode
+from .codec.errors import BALANCE_MESSAGES, ErrorRules
+from .codec.fields import CONTENT_REJECTED_CODES
+from .codec.wavespeed_v3 import V3_ERRORS, V3_OUTAGE_CODES, V3_STATUSES, build_v3_poll, parse_v3_record
 from .parameter_rules import Boolean, OneOf, Range, Shots, Text, Unchecked, Url, UrlList
 from .spec import CrossFieldRule, ModelSpec, Parameter
 from .validation import build_body, infer_scene
@@ -176,28 +161,10 @@ _RATIO_REQUIRED = (_T2V, _R2V)
 """The page calls the ratio required without a first frame or a video to edit, and yet gives it a default."""
 
 
-@frozen
-class _Body:
-    status: str
-    outputs: Outputs = Outputs(())
-    error: ErrorDetail | None = None
-    has_nsfw_contents: NsfwFlag | None = None
-    created_at: Timestamp | None = None
-    execution_time: Milliseconds | None = None
-
-
 _ERRORS = ErrorRules(
-    # WaveSpeedAI's body codes (https://wavespeed.ai/docs/error-codes), since the envelope is the same.
-    errors={
-        **HTTP_ERRORS,
-        1200: ContentRejected,
-        1400: BadRequest,
-        1401: BadRequest,
-        1402: BadRequest,
-        1403: ProviderUnavailable,
-        1405: ProviderUnavailable,
-    },
-    outage_codes=(range(500, 1000), range(5000, 10_000)),
+    # WaveSpeedAI's, since the envelope is the same.
+    errors=V3_ERRORS,
+    outage_codes=V3_OUTAGE_CODES,
     # "503 Content policy violation (actual status code is 400)", on every page, with the message below on older ones.
     content_codes=CONTENT_REJECTED_CODES | {"503", "1200"},
     content_messages=("input may not meet the guidelines",),
@@ -224,8 +191,6 @@ _CAPABILITIES = Capabilities(
     failures_are_free=_UNKNOWN,
 )
 
-_converter = register_fields(strict_converter())
-
 
 class GPTProto(Provider):
     """GPTProto, as documented on 2026-11-20."""
@@ -244,11 +209,7 @@ class GPTProto(Provider):
         OutputKind.VIDEO: "kling-video-o1-std",
     }
     # "created" and "completed" are documented; the others are seen in clients, or are WaveSpeedAI's.
-    statuses: ClassVar[Mapping[str, Status]] = {
-        **COMMON_STATUSES,
-        "created": Status.QUEUED,
-        "deleted": Status.CANCELLED,
-    }
+    statuses: ClassVar[Mapping[str, Status]] = V3_STATUSES
     error_rules: ClassVar[ErrorRules] = _ERRORS
 
     def build_submit(self, input: Input) -> HttpRequest:
@@ -267,24 +228,10 @@ class GPTProto(Provider):
         return HttpRequest(method="POST", path=f"/api/v3/kwaivgi/{spec.wire_name}/{scene}", body=json_body(body))
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
-        return HttpRequest(method="GET", path=f"/api/v3/predictions/{prediction.id}/result")
+        return build_v3_poll(prediction)
 
     def parse_envelope(self, document: Json) -> Envelope:
         return parse_envelope(document, id_name="id")
 
     def parse_record(self, envelope: Envelope, response: HttpResponse) -> Record:
-        record = envelope.record
-        body = decode(_converter, _Body, record, response, provider=self.name)
-        error = body.error or envelope.error
-        code = parse_code(record.get("code"))  # newer bodies carry WaveSpeedAI's code beside the message
-        return Record(
-            status=body.status,
-            outputs=body.outputs or parse_outputs(record),
-            error=error if code is None else evolve(error, code=code),
-            nsfw=body.has_nsfw_contents,
-            created_at=body.created_at,
-            timings=Timings(
-                inference_seconds=parse_duration(as_object(record.get("timings")).get("inference")),
-                execution_seconds=body.execution_time,
-            ),
-        )
+        return parse_v3_record(envelope, response, provider=self.name)

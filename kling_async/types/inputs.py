@@ -147,7 +147,7 @@ class VideoInput:
         prompt: description of the video; may be empty where shots say enough.
         model: a model's name, as `kling-async models` lists them; None is the provider's default for the kind.
         image: URL of the first frame.
-        last_image: URL of the last frame; needs `image`.
+        last_image: URL of the last frame; needs `image`, or the scene `video-extend`.
         keyframes: URLs of the frames between the first and the last one, in order; they need `image`.
         images: URLs of reference images.
         video: URL of a video to refer to, to edit or to extend; shorthand for `videos` with one.
@@ -216,7 +216,7 @@ def validate_common(input: Input) -> Iterator[InputFault]:
 
 
 def _media_faults(input: VideoInput) -> Iterator[InputFault]:
-    if input.image is None and input.last_image is not None:
+    if input.image is None and input.last_image is not None and input.scene != Scene.VIDEO_EXTEND:
         yield InputFault("last_image", input.last_image, "needs image, the first frame")
     if input.image is None and input.keyframes:
         yield InputFault("keyframes", input.keyframes, "need image, the first frame")

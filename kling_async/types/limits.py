@@ -13,7 +13,7 @@ __all__ = ["Limits"]
 class Limits:
     """Rate and concurrency limits of one account.
 
-    No provider here documents its limits; the defaults are conservative.
+    The defaults are conservative. A provider that documents its limits has those of its lowest level.
 
     Attributes:
         submit_per_second: sustained submissions per second; None is no limit.

@@ -19,13 +19,17 @@ from kling_async.types.inputs import ImageInput, Input, VideoInput
 from kling_async.types.prediction import OutputKind, Prediction, Status
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-NAMES = {"gptproto": ("id", "Id", "ID"), "apiinone": ("task_id", "taskId", "id")}
+NAMES = {
+    "gptproto": ("id", "Id", "ID"),
+    "apiinone": ("task_id", "taskId", "id"),
+    "wavespeed": ("id", "Id", "ID"),
+}
 
 KEYS = st.sampled_from(
     [
         *("data", "id", "task_id", "taskId", "status", "outputs", "output", "error", "code", "message", "type"),
         *("urls", "get", "url", "result", "images", "video_url", "created_at", "createdAt", "executionTime"),
-        *("timings", "inference", "has_nsfw_contents", "hasNsfwContents", "model"),
+        *("timings", "inference", "has_nsfw_contents", "hasNsfwContents", "model", "error_code"),
     ]
 )
 WORDS = st.sampled_from(
@@ -94,6 +98,7 @@ REPLIES = st.builds(
 INPUTS: dict[str, list[Input]] = {
     "gptproto": [ImageInput("a cat"), VideoInput("a dog")],
     "apiinone": [ImageInput("a cat"), VideoInput("a dog", model="kling-3")],
+    "wavespeed": [ImageInput("a cat"), VideoInput("a dog")],
 }
 ASKED = Prediction(
     provider="gptproto",

@@ -8,21 +8,21 @@ WaveSpeed, which has the same envelope (the Kling pages do not list it among the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from ...types.prediction import Json
 from .catalog import MODELS, Model
 from .http import Request, Response, json_response
 from .media import size_of
-from .parameters import ParameterReader, text_of
+from .parameters import ParameterReader
 from .state import Sandbox
-from .tasks import Phase, Task, TaskSpec
-from .wire_format import Route, TaskView
+from .tasks import Task, TaskSpec
+from .wavespeed_v3 import WaveSpeedV3
+from .wire_format import Route
 
 __all__ = ["Gptproto"]
 
 _SUBMIT = re.compile(r"/api/v3/kwaivgi/([^/]+)/([^/]+)")
-_POLL = re.compile(r"/api/v3/predictions/([^/]+)/result")
 _CONTENT_POLICY = "Input may not meet the guidelines. Please adjust and try again."
 
 _Refusal = tuple[int, str, str, str | None]
@@ -38,20 +38,13 @@ _REFUSALS: Mapping[str, _Refusal] = {
     "error_503": (503, "Service temporarily unavailable", "server_error", "service_unavailable"),
     "not_found": (404, "Prediction not found", "invalid_request_error", "not_found"),
 }
-_WORDS = {
-    Phase.QUEUED: "created",
-    Phase.RUNNING: "processing",
-    Phase.COMPLETED: "completed",
-    Phase.FAILED: "failed",
-    Phase.CANCELLED: "cancelled",
-}
 _IMAGE_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "2:1", "auto")
 _VIDEO_RATIOS = ("16:9", "1:1", "9:16")
 _MAX_SHOTS = 6
 _MAX_SHOT_PROMPT = 512
 
 
-class Gptproto:
+class Gptproto(WaveSpeedV3):
     """GPTProto, by its documents."""
 
     name = "gptproto"
@@ -63,16 +56,12 @@ class Gptproto:
 
     def route(self, request: Request) -> Route | None:
         """Return the route of a path; None if it is not this provider's."""
-        if match := _POLL.fullmatch(request.path):
-            return Route(kind="poll", method="GET", id=match[1])
+        if poll := self.route_of_poll(request):
+            return poll
         match = _SUBMIT.fullmatch(request.path)
         if match and match[1] in MODELS and match[2] in MODELS[match[1]].scenes:
             return Route(kind="submit", method="POST", model=match[1], scene=match[2])
         return None
-
-    def prompt_of(self, body: Mapping[str, Json]) -> str:
-        """Return the prompt of a submission, which may request faults."""
-        return text_of(body.get("prompt"))
 
     def read(self, route: Route, body: Mapping[str, Json], sandbox: Sandbox) -> TaskSpec:
         """Parse a submission. Raises Invalid with all its errors."""
@@ -86,56 +75,17 @@ class Gptproto:
             error["code"] = code
         return json_response({"error": error}, status=status)
 
-    def accept(self, task: Task, request: Request, sandbox: Sandbox) -> Response:
-        """Return the response that accepts a task."""
-        return json_response(_envelope(task, request, "created", (), {}))
+    def describe(self, task: Task) -> Mapping[str, Json]:
+        """Return the fields of every record that WaveSpeedAI writes in another way."""
+        return {"error": None, "created_at": f"{task.utc:%Y-%m-%d %H:%M:%S}"}
 
-    def without_id(self, answer: Json) -> Json:
-        """Return an acceptance without its id."""
-        data = answer["data"] if isinstance(answer, Mapping) else None
-        if not isinstance(answer, Mapping) or not isinstance(data, Mapping):
-            raise TypeError("an acceptance holds an object named data")
-        return {**answer, "data": {name: value for name, value in data.items() if name not in {"id", "urls"}}}
+    def spent(self, milliseconds: int) -> Mapping[str, Json]:
+        """Return the fields about the duration of a generation."""
+        return {"executionTime": milliseconds, "timings": {"inference": milliseconds}}
 
-    def report(self, view: TaskView, request: Request, sandbox: Sandbox) -> Response:
-        """Return the response to a poll, or to a submission in sync mode."""
-        task = view.task
-        if view.late:
-            error = f"Sync mode timed out after {sandbox.sync_seconds:g} seconds. Query the result by id."
-            return json_response(_envelope(task, request, "processing", (), {"code": 5004, "error": error}))
-        phase = task.phase(view.now)
-        word = _WORDS[phase]
-        if phase in {Phase.QUEUED, Phase.RUNNING} and "unknown_status" in task.faults:
-            word = task.faults["unknown_status"] or "warming_up"
-        more: dict[str, Json] = {}
-        if phase not in {Phase.QUEUED, Phase.RUNNING}:
-            spent = round((task.done_at - task.started_at) * 1000)
-            more = {"executionTime": spent, "timings": {"inference": spent}}
-            more["has_nsfw_contents"] = ["flagged" in task.faults for _ in view.outputs]
-        if phase is Phase.FAILED:
-            more["error"] = task.faults.get("failed") or "The generation failed. Please try again."
-        return json_response(_envelope(task, request, word, view.outputs, more))
-
-    def cancelled(self, view: TaskView, request: Request, sandbox: Sandbox, *, late: bool) -> Response:
-        """Never called: no document of this provider shows a cancellation, so no path means one."""
-        raise NotImplementedError
-
-
-def _envelope(task: Task, request: Request, word: str, outputs: Sequence[str], more: Mapping[str, Json]) -> Json:
-    data: dict[str, Json] = {
-        "id": task.id,
-        "model": task.spec.model,
-        "outputs": list(outputs),
-        "urls": {"get": f"{request.origin}/api/v3/predictions/{task.id}/result"},
-        "status": word,
-        "error": None,
-        "executionTime": 0,
-        "timings": {"inference": 0},
-        "has_nsfw_contents": [],
-        "created_at": f"{task.utc:%Y-%m-%d %H:%M:%S}",
-        **more,
-    }
-    return {"data": data, "message": "success", "code": 200}
+    def fail(self, message: str) -> Mapping[str, Json]:
+        """Return the reason of a failed prediction, a text."""
+        return {"error": message}
 
 
 def _parse_task(model: str, scene: str, body: Mapping[str, Json], *, strict: bool) -> TaskSpec:

@@ -21,11 +21,13 @@ from .pages import index_page, ledger_page
 from .parameters import Invalid
 from .state import Sandbox
 from .tasks import Phase, Task
+from .wavespeed import Wavespeed
+from .wavespeed_v3 import WaveSpeedV3
 from .wire_format import Route, TaskView, WireFormat
 
 __all__ = ["RequestHandler"]
 
-_WIRES: tuple[WireFormat, ...] = (Gptproto(), Apiinone())
+_WIRES: tuple[WireFormat, ...] = (Gptproto(), Apiinone(), Wavespeed())
 _FAULT_HEADER = "x-sandbox-fault"
 _PAGES: Mapping[str, tuple[int, str]] = {
     "error_502": (502, "Bad Gateway"),
@@ -58,6 +60,8 @@ class RequestHandler:
         if known:
             # Paths of two providers may be the same: then the key tells which is meant.
             wire, route = next((one for one in known if self._has_key(one[0], request)), known[0])
+            if self._means_sibling(wire, request):
+                return self._log_request("other", request, html_response(404, "Not Found"))
             if request.method != route.method:
                 return self._log_request("other", request, html_response(405, "Method Not Allowed"), provider=wire.name)
             handle = {"submit": self._submit, "poll": self._poll, "cancel": self._cancel}[route.kind]
@@ -160,6 +164,12 @@ class RequestHandler:
 
     def _has_key(self, wire: WireFormat, request: Request) -> bool:
         return wire.key_of(request.headers.get("authorization", "")) == self.sandbox.key_for(wire.name)
+
+    def _means_sibling(self, wire: WireFormat, request: Request) -> bool:
+        """Return whether the key is that of another provider whose paths begin in the same way: it has not this one."""
+        if not isinstance(wire, WaveSpeedV3) or self._has_key(wire, request):
+            return False
+        return any(isinstance(one, WaveSpeedV3) and self._has_key(one, request) for one in _WIRES)
 
     def _reject(self, wire: WireFormat, stage: FaultStage, request: Request) -> Response | None:
         if not self._has_key(wire, request):

@@ -18,6 +18,9 @@ def index_page(origin: str) -> Response:
         f"API in One  POST {origin}/api/v1/images/generations\n"
         f"            POST {origin}/api/v1/videos/generations\n"
         f"            GET  {origin}/api/v1/tasks/{{task_id}}\n"
+        f"WaveSpeedAI POST {origin}/api/v3/kwaivgi/{{model}}/{{scene}}\n"
+        f"            GET  {origin}/api/v3/predictions/{{id}}/result\n"
+        "            by another key than GPTProto: that of the sandbox, -wavespeed behind it\n"
         f"Ledger      GET  {origin}/sandbox/ledger\n"
     )
 

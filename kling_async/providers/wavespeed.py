@@ -1,0 +1,125 @@
+"""WaveSpeedAI: its v3 API for Kling, of which GPTProto has the wire.
+
+    POST /api/v3/kwaivgi/{model}[/{scene}]        submit
+    GET  /api/v3/predictions/{id}/result          poll
+
+The pages are those below https://wavespeed.ai/docs. Where they are silent, WaveSpeedAI's own SDK for Python (2.0.5) and
+its MCP server decide. The address of a poll in `data.urls.get` is never followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Never
+
+from attrs import evolve
+
+from ..types.capabilities import Capabilities
+from ..types.http import HttpRequest, HttpResponse
+from ..types.inputs import Input, Scene, VideoInput
+from ..types.limits import Limits
+from ..types.prediction import Json, OutputKind, Prediction, Status
+from ..types.sources import Certainty, Fact, Source
+from .base import Provider, json_body
+from .codec.envelope import Envelope, Record, parse_envelope
+from .codec.errors import BALANCE_MESSAGES, ErrorRules
+from .codec.fields import CONTENT_REJECTED_CODES, as_object, parse_code
+from .codec.wavespeed_v3 import V3_ERRORS, V3_OUTAGE_CODES, V3_STATUSES, build_v3_poll, parse_v3_record
+from .spec import ModelSpec
+from .validation import build_body, infer_scene
+from .wavespeed_models import ENDPOINTS, MODELS
+
+__all__ = ["WaveSpeed"]
+
+_DOCS = "https://wavespeed.ai/docs"
+_SDK = "https://pypi.org/project/wavespeed/2.0.5/"
+_MCP = "https://github.com/WaveSpeedAI/mcp-server"
+
+
+def _page(name: str, more: str) -> Source:
+    return Source(Certainty.DOCUMENTED, f"{more}: {_DOCS}/{name}")
+
+
+def _unknown(what: str) -> Fact[Never]:
+    return Fact(None, Source(Certainty.UNDOCUMENTED, f"{what}: {_DOCS}"))
+
+
+_CAPABILITIES = Capabilities(
+    repeat=Fact(
+        "buys_again", Source(Certainty.INFERRED, f"no page and no SDK has an idempotency key or a client id: {_SDK}")
+    ),
+    cancel=_unknown("no page, SDK or tool of WaveSpeedAI's has a cancellation, though a status word means one"),
+    upload=Fact(True, _page("upload-files-api", "files, kept for 7 days")),
+    inline_media=_unknown("the schemas ask for URLs, and no page mentions base64 as input"),
+    webhook=Fact(True, _page("how-to-use-webhooks", "by ?webhook= of a submission")),
+    batch_poll=Fact(1, _page("get-result", "one id per request")),
+    balance=Fact(True, Source(Certainty.CLIENT, f"GET /api/v3/balance, in WaveSpeedAI's MCP server: {_MCP}")),
+    quote=Fact(True, Source(Certainty.CLIENT, f"POST /api/v3/model/price, in WaveSpeedAI's MCP server: {_MCP}")),
+    over_limit=Fact("queues", _page("account-levels", "a task too many waits; only the rate is refused, with 429")),
+    output_ttl=_unknown("no page says how long outputs are kept"),
+    failures_are_free=Fact(True, _page("troubleshooting-guide", "refunded automatically within 3 hours")),
+)
+
+
+class WaveSpeed(Provider):
+    """WaveSpeedAI, as documented in November 2026."""
+
+    name: ClassVar[str] = "wavespeed"
+    title: ClassVar[str] = "WaveSpeedAI"
+    origin: ClassVar[str] = "https://api.wavespeed.ai"
+    api_key_env: ClassVar[str] = "WAVESPEED_API_KEY"
+    base_url_env: ClassVar[str] = "WAVESPEED_BASE_URL"
+    capabilities: ClassVar[Capabilities] = _CAPABILITIES
+    models: ClassVar[Mapping[str, ModelSpec]] = {spec.name: spec for spec in MODELS}
+    default_models: ClassVar[Mapping[OutputKind, str]] = {
+        OutputKind.IMAGE: "kling-image-o1",
+        OutputKind.VIDEO: "kling-video-o1-std",
+    }
+    # The lowest level, Bronze: 2 images and 2 videos a minute, 2 at once. https://wavespeed.ai/docs/account-levels
+    limits: ClassVar[Limits] = Limits(submit_per_second=2 / 60, submit_burst=2, max_open=2, max_submitting=2)
+    # created, processing, completed and failed are documented; "pending" is seen in clients, the others in the SDK.
+    statuses: ClassVar[Mapping[str, Status]] = V3_STATUSES
+    # The pages document 401 and 429 without a body. An empty account may be 402 or 403: that is not documented.
+    error_rules: ClassVar[ErrorRules] = ErrorRules(
+        errors=V3_ERRORS,
+        outage_codes=V3_OUTAGE_CODES,
+        content_codes=CONTENT_REJECTED_CODES | {"1200"},
+        balance_messages=BALANCE_MESSAGES,
+    )
+
+    def build_submit(self, input: Input) -> HttpRequest:
+        spec = self.spec(input)
+        scene = infer_scene(spec, input) or spec.scenes[0]
+        body = build_body(spec, input, scene)
+        if isinstance(input, VideoInput):
+            _complete(body, input, scene)
+        endpoint = ENDPOINTS.get((spec.wire_name, scene), f"{spec.wire_name}/{scene}")
+        return HttpRequest(method="POST", path=f"/api/v3/kwaivgi/{endpoint}", body=json_body(body))
+
+    def build_poll(self, prediction: Prediction) -> HttpRequest:
+        return build_v3_poll(prediction)
+
+    def parse_envelope(self, document: Json) -> Envelope:
+        envelope = parse_envelope(document, id_name="id")
+        # Refusals outside HTTP 200 are {message, error_code}, as WaveSpeedAI's MCP server reads them.
+        code = parse_code(as_object(document).get("error_code"))
+        return envelope if code is None else evolve(envelope, code=code, refused=True)
+
+    def parse_record(self, envelope: Envelope, response: HttpResponse) -> Record:
+        return parse_v3_record(envelope, response, provider=self.name)
+
+
+def _complete(body: dict[str, Json], input: VideoInput, scene: Scene) -> None:
+    """Write what the fields of an input do not say as the schemas want it."""
+    if input.shots:
+        body["multi_prompt"] = [{"prompt": shot.prompt, "duration": shot.duration} for shot in input.shots]
+    if not input.prompt.strip():
+        # Optional where it may be blank, and exclusive with shots.
+        del body["prompt"]
+    videos = input.all_videos
+    if "videos" in body and scene is not Scene.REFERENCE_TO_VIDEO:
+        del body["videos"]
+        body["video"] = videos[0]
+    if not videos and input.keep_original_sound:
+        # It "requires videos", and its default here is true.
+        body.pop("keep_original_sound", None)
