@@ -95,8 +95,10 @@ def _scene_fault(spec: ModelSpec, input: Input, scene: Scene | None) -> InputFau
 
 
 def _media_faults(input: Input, scene: Scene) -> Iterator[InputFault]:
+    # A video, too, is a reference.
+    is_referred_to = scene is Scene.REFERENCE_TO_VIDEO and bool(value_of(input, "video"))
     for name in sorted(_REQUIRED_MEDIA.get(scene, set())):
-        if not value_of(input, name):
+        if not value_of(input, name) and not is_referred_to:
             yield InputFault(name, value_of(input, name), f"is needed for {scene.value}")
     if scene is Scene.TEXT_TO_VIDEO:
         for name in _MEDIA_FIELDS:

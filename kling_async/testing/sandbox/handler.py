@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 
 from ...types.prediction import Json
 from .apiinone import Apiinone
+from .fal import Fal
 from .faults import FAULTS, Fault, FaultStage
 from .files import apply_file_fault, is_expired, serve, task_id_of, url_of
 from .gptproto import Gptproto
@@ -25,7 +26,7 @@ from .wire_format import Route, TaskView, WireFormat
 
 __all__ = ["RequestHandler"]
 
-_WIRES: tuple[WireFormat, ...] = (Gptproto(), Apiinone())
+_WIRES: tuple[WireFormat, ...] = (Gptproto(), Apiinone(), Fal())
 _FAULT_HEADER = "x-sandbox-fault"
 _PAGES: Mapping[str, tuple[int, str]] = {
     "error_502": (502, "Bad Gateway"),
