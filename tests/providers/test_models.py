@@ -40,12 +40,15 @@ MINIMAL: dict[Scene, Input] = {
     Scene.START_END_FRAME: VideoInput("a dog", image=A, last_image=B),
     Scene.REFERENCE_TO_VIDEO: VideoInput("a dog", images=(A,)),
     Scene.VIDEO_TO_VIDEO: VideoInput("a dog", video=C),
+    Scene.VIDEO_EDIT: VideoInput("a dog", video=C, scene=Scene.VIDEO_EDIT.value),
     Scene.MOTION_CONTROL: VideoInput("a dog", image=A, video=C),
 }
-"""The least that each scene needs, as its fields alone, from which the scene must follow."""
+"""The least that each scene needs, as its fields alone, from which the scene must follow; an edit must be named."""
 
 MODELS = [(provider, spec) for provider in PROVIDERS.values() for spec in provider.models.values()]
-CANONICAL = re.compile(r"kling-(image-o1|o1-(std|pro)|3|[234]\.[0-9](-turbo|-omni)?-(std|pro|master))")
+CANONICAL = re.compile(
+    r"kling-(image-(o1|o3|3\.0)|o1-(std|pro)|3|4\.0|[234]\.[0-9](-turbo|-omni)?-(std|pro|master|4k))"
+)
 SCENES = [(provider, spec, scene) for provider, spec in MODELS for scene in spec.scenes]
 
 every_model = pytest.mark.parametrize(("provider", "spec"), MODELS, ids=[f"{p.name} {s.name}" for p, s in MODELS])
@@ -152,6 +155,7 @@ def test_default_models() -> None:
     assert {
         "gptproto": ("kling-image-o1", "kling-video-o1-std"),
         "apiinone": ("kling-image-o1", "kling-3"),
+        "fal": ("fal-ai/kling-image/o3", "fal-ai/kling-video/o3/standard"),
     } == defaults
 
 
@@ -172,19 +176,25 @@ def test_the_default_provider_exists() -> None:
 
 def test_a_provider_is_found_by_its_name() -> None:
     """Each provider is known by its own name."""
-    assert {"gptproto", "apiinone"} == set(PROVIDERS)
+    assert {"gptproto", "apiinone", "fal"} == set(PROVIDERS)
     assert list(PROVIDERS.values()) == [provider_named(name) for name in PROVIDERS]
 
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("gptprot", "; did you mean gptproto?"), ("APIinOne", "; did you mean apiinone?"), ("kling", ""), ("", "")],
+    [
+        ("gptprot", "; did you mean gptproto?"),
+        ("APIinOne", "; did you mean apiinone?"),
+        ("FAL", "; did you mean fal?"),
+        ("kling", ""),
+        ("", ""),
+    ],
 )
 def test_an_unknown_provider_is_refused(name: str, hint: str) -> None:
     """An unknown provider is named, with those that exist, and the one that was probably meant."""
     with pytest.raises(InputError) as caught:
         provider_named(name)
-    assert [("provider", name, f"must be one of gptproto, apiinone{hint}")] == list(caught.value.faults)
+    assert [("provider", name, f"must be one of gptproto, apiinone, fal{hint}")] == list(caught.value.faults)
 
 
 def test_a_provider_that_is_no_text_is_refused() -> None:
@@ -206,10 +216,12 @@ def test_a_model_is_found_by_both_of_its_names(provider: Provider, spec: ModelSp
 def test_one_idea_runs_at_each_provider() -> None:
     """An input with a canonical name needs no other words for another provider."""
     input = VideoInput("a dog", model="kling-3.0-pro", image=A, duration=7, sound=False)
-    gptproto, apiinone = (PROVIDERS[name].build_submit(input) for name in ("gptproto", "apiinone"))
+    gptproto, apiinone, fal = (PROVIDERS[name].build_submit(input) for name in ("gptproto", "apiinone", "fal"))
     assert "/api/v3/kwaivgi/kling-v3.0-pro/image-to-video" == gptproto.path
     body = json.loads(apiinone.body)
     assert ("kling-3", "pro", False, 7) == (body["model"], body["mode"], body["sound"], body["duration"])
+    assert "/fal-ai/kling-video/v3/pro/image-to-video" == fal.path
+    assert {"prompt": "a dog", "start_image_url": A, "duration": "7", "generate_audio": False} == json.loads(fal.body)
 
 
 def test_a_price_by_the_second_is_that_of_the_whole_video() -> None:

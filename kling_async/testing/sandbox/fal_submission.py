@@ -32,7 +32,8 @@ class Submission:
         """Return the task. Raises Invalid with all errors."""
         for name, values in self.endpoint.fields.items():
             self._read(name, values, required=name in self.endpoint.required)
-        prompt = text_of(self.reader.body.get("prompt")) or " / ".join(self._shots())
+        shots = self._shots()
+        prompt = text_of(self.reader.body.get("prompt")) or " / ".join(shots)
         self.reader.raise_errors(strict=strict)
         is_image = self.endpoint.kind == "image"
         width, height = size_of(self.choices.get("aspect_ratio", "1:1"), self.choices.get("resolution", "1K"))
