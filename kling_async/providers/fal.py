@@ -25,6 +25,8 @@ from .codec.envelope import Envelope, Record
 from .codec.errors import ErrorRules
 from .codec.fal_queue import (
     QUEUE_STATUSES,
+    QueueEnvelope,
+    as_queue_envelope,
     awaits_result,
     merge_result,
     parse_queue_envelope,
@@ -110,7 +112,7 @@ class Fal(Provider):
         return parse_queue_envelope(document)
 
     def parse_record(self, envelope: Envelope, response: HttpResponse) -> Record:
-        return parse_queue_record(envelope, response, provider=self.name)
+        return parse_queue_record(as_queue_envelope(envelope), response, provider=self.name)
 
     def _path(self, prediction: Prediction, action: str = "") -> str:
         """Return the path of a prediction's request; a model that is missing from the table is an endpoint."""
@@ -126,11 +128,10 @@ class Fal(Provider):
         known = self.statuses.get(word.strip().lower(), Status.RUNNING)
         return envelope.record.get("status") == word and prediction.status is known and not known.is_terminal
 
-    def _envelope(self, response: HttpResponse) -> tuple[Envelope, Json, UnexpectedReply | None]:
+    def _envelope(self, response: HttpResponse) -> tuple[QueueEnvelope, Json, UnexpectedReply | None]:
         envelope, document, error = super()._envelope(response)
-        if envelope.code is None and response.status >= 400:
-            envelope = evolve(envelope, code=parse_code(response.headers.get("x-fal-error-type")))
-        return envelope, document, error
+        header = parse_code(response.headers.get("x-fal-error-type")) if response.status >= 400 else None
+        return evolve(as_queue_envelope(envelope), code=envelope.code or header), document, error
 
 
 def _endpoint(spec: ModelSpec, input: Input, scene: Scene) -> str:

@@ -42,6 +42,8 @@ from .strict_json import decode, excerpt
 
 __all__ = [
     "QUEUE_STATUSES",
+    "QueueEnvelope",
+    "as_queue_envelope",
     "awaits_result",
     "merge_result",
     "parse_queue_envelope",
@@ -55,8 +57,6 @@ QUEUE_STATUSES: Final[Mapping[str, Status]] = {**COMMON_STATUSES, "in_queue": St
 _COMPLETED: Final = "completed"
 _FAILED: Final = "ERROR"
 """The word of webhooks for a request that failed, which as a status is COMPLETED like any other."""
-_RESULT: Final = "result"
-"""Our own name for the body of the result inside the record of a status."""
 _MEDIA: Final = ("video", "images")
 """Fields of a result, by which it is recognised: it has neither an envelope nor a status."""
 _NEVER_BILLED: Final = frozenset(
@@ -70,6 +70,19 @@ _NEVER_BILLED: Final = frozenset(
 _NOT_OF_THE_MODEL: Final = frozenset({401, 402, 403, 404, 405, 408, 425, 429})
 """HTTP statuses below 500 that are about the key, the account or the address, and not about the input."""
 _IN_PROGRESS: Final = "still in progress"
+
+
+@frozen(kw_only=True)
+class QueueEnvelope(Envelope):
+    """A status, with the result that was requested after it.
+
+    Attributes:
+        result: the body of the result; None if this is only a status.
+        never_billed: whether the request ended with an error of the model's server.
+    """
+
+    result: Json = None
+    never_billed: bool = False
 
 
 @frozen
@@ -90,24 +103,30 @@ def queue_path(endpoint: str, id: str, action: str = "") -> str:
     return f"/{quote(owner_and_app)}/requests/{id}{action}"
 
 
-def parse_queue_envelope(document: Json) -> Envelope:
+def parse_queue_envelope(document: Json) -> QueueEnvelope:
     """Parse a body: an acceptance, a status, a result, or an error as `{detail, error_type}` or `{detail: [...]}`."""
     body = {"detail": document} if isinstance(document, list) else as_object(document)
-    error = _parse_detail(body.get("detail"))
+    error, record, result = _parse_detail(body.get("detail")), body, None
     if "status" not in body:
         error = error or parse_error(body.get("error"))
         if error is None and any(name in body for name in _MEDIA):
-            body = {"status": _COMPLETED.upper(), _RESULT: body}
-    return Envelope(
+            record, result = {"status": _COMPLETED.upper()}, body
+    return QueueEnvelope(
         id=parse_id(body.get("request_id")),
         refused=error is not None,
         code=parse_code(body.get("error_type")) or (error.code if error else None),
         message=error.message if error else None,
-        record=body,
+        record=record,
+        result=result,
     )
 
 
-def parse_queue_record(envelope: Envelope, response: HttpResponse, *, provider: str) -> Record:
+def as_queue_envelope(envelope: Envelope) -> QueueEnvelope:
+    """Return an envelope of this protocol; any other one, as of a reply that is not JSON, has no result."""
+    return envelope if isinstance(envelope, QueueEnvelope) else QueueEnvelope(record=envelope.record)
+
+
+def parse_queue_record(envelope: QueueEnvelope, response: HttpResponse, *, provider: str) -> Record:
     """Read a status, with the result that `merge_result` put into it.
 
     Raises:
@@ -119,23 +138,23 @@ def parse_queue_record(envelope: Envelope, response: HttpResponse, *, provider: 
     if not _is_completed(record):
         return Record(status=status, error=error or ErrorDetail(), timings=timings)
     if error is not None:
-        never_billed = response.status >= 500 or error.code in _NEVER_BILLED
+        never_billed = envelope.never_billed or error.code in _NEVER_BILLED
         return Record(status=_FAILED, error=error, timings=timings, cost=Decimal(0) if never_billed else None)
-    if _RESULT not in record:
+    if envelope.result is None:
         problem = "The request is completed, and this reply holds no result"
         raise UnexpectedReply(
             problem, provider=provider, http_status=response.status, path="$.status", excerpt=excerpt(response)
         )
-    return Record(status=status, outputs=_parse_media(record[_RESULT]), timings=timings)
+    return Record(status=status, outputs=_parse_media(envelope.result), timings=timings)
 
 
-def awaits_result(envelope: Envelope) -> bool:
+def awaits_result(envelope: QueueEnvelope) -> bool:
     """Return whether a status says that there is a result, or an error whose cause only the result has."""
     record = envelope.record
-    return _is_completed(record) and _RESULT not in record and parse_code(record.get("error_type")) is None
+    return _is_completed(record) and envelope.result is None and parse_code(record.get("error_type")) is None
 
 
-def merge_result(status: Envelope, result: Envelope | None, response: HttpResponse) -> Envelope | None:
+def merge_result(status: QueueEnvelope, result: QueueEnvelope | None, response: HttpResponse) -> QueueEnvelope | None:
     """Return the status with its result, or with the error that the request for the result was answered with.
 
     None if that answer is not final, such as an outage or a refused key: then the poll as a whole has failed.
@@ -147,11 +166,13 @@ def merge_result(status: Envelope, result: Envelope | None, response: HttpRespon
     """
     record = status.record
     if result is not None and 200 <= response.status < 300 and not result.refused:
-        if "status" in result.record and _RESULT not in result.record:
+        if result.result is None and "status" in result.record:
             return None
-        return evolve(status, record={**record, _RESULT: result.record.get(_RESULT, result.record)})
+        return evolve(status, result=result.record if result.result is None else result.result)
     if result is not None and _is_model_error(result, response):
-        return evolve(status, record={**record, "error": result.message, "error_type": result.code or "unknown"})
+        message = result.message or (None if result.code else f"HTTP {response.status}")
+        error: Mapping[str, Json] = {**record, "error": message, "error_type": result.code}
+        return evolve(status, record=error, never_billed=response.status >= 500)
     return status if _status_error(record) is not None else None
 
 
@@ -160,7 +181,7 @@ def _is_completed(record: Mapping[str, Json]) -> bool:
     return isinstance(word, str) and word.strip().lower() == _COMPLETED
 
 
-def _is_model_error(result: Envelope, response: HttpResponse) -> bool:
+def _is_model_error(result: QueueEnvelope, response: HttpResponse) -> bool:
     """Return whether an answer is the model's own, and so the end of the request."""
     if not result.refused or _IN_PROGRESS in (result.message or "").lower():
         return False
