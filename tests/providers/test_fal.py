@@ -198,6 +198,7 @@ RESULTS = {
     **UNREADABLE,
     # None of these is the end of the request: the poll is repeated, and a finished video is not lost.
     **REFUSED,
+    "still-in-progress.400.json": RUNNING,
 }
 
 

@@ -169,6 +169,9 @@ def merge_result(status: QueueEnvelope, result: QueueEnvelope | None, response: 
         if result.result is None and "status" in result.record:
             return None
         return evolve(status, result=result.record if result.result is None else result.result)
+    if result is not None and _IN_PROGRESS in (result.message or "").lower():
+        # The answer of one that does not know the status yet; an error of the model would be the end.
+        return evolve(status, record={"status": "IN_PROGRESS"})
     if result is not None and _is_model_error(result, response):
         message = result.message or (None if result.code else f"HTTP {response.status}")
         error: Mapping[str, Json] = {**record, "error": message, "error_type": result.code}
@@ -183,7 +186,7 @@ def _is_completed(record: Mapping[str, Json]) -> bool:
 
 def _is_model_error(result: QueueEnvelope, response: HttpResponse) -> bool:
     """Return whether an answer is the model's own, and so the end of the request."""
-    if not result.refused or _IN_PROGRESS in (result.message or "").lower():
+    if not result.refused:
         return False
     is_list = bool(as_list(result.record.get("detail")))
     if response.status >= 500:
