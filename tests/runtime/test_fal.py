@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
+from attrs import evolve
 
 from kling_async import (
     AnswerLost,
@@ -23,7 +24,9 @@ from kling_async import (
     WaitTimeout,
 )
 from kling_async.errors import AuthenticationError, ContentRejected, InsufficientBalance
+from kling_async.providers import PROVIDERS
 from kling_async.testing import Fixed, Sandbox, SandboxApp, SandboxServer, VirtualClock
+from kling_async.types.inputs import Scene
 
 from ..conftest import ORIGIN, OpenClient
 
@@ -47,6 +50,29 @@ async def test_a_video_is_two_requests_at_the_end(open_client: OpenClient) -> No
     assert 90.0 == prediction.timings.inference_seconds
     assert [OutputKind.VIDEO] == [one.kind for one in prediction.outputs]
     assert Decimal("0.420") == at.sandbox.spent
+
+
+A, C = "https://example.com/a.png", "https://example.com/c.mp4"
+LEAST: dict[Scene, ImageInput | VideoInput] = {
+    Scene.TEXT_TO_IMAGE: CAT,
+    Scene.IMAGE_TO_IMAGE: ImageInput("a cat", images=(A,)),
+    Scene.TEXT_TO_VIDEO: DOG,
+    Scene.IMAGE_TO_VIDEO: VideoInput("a dog", image=A),
+    Scene.REFERENCE_TO_VIDEO: VideoInput("a dog", images=(A,)),
+    Scene.VIDEO_EDIT: VideoInput("a dog", video=C, scene="video-edit"),
+    Scene.MOTION_CONTROL: VideoInput("a dog", image=A, video=C),
+}
+SCENES = [(spec.canonical, scene) for spec in PROVIDERS["fal"].models.values() for scene in spec.scenes]
+
+
+@pytest.mark.parametrize(("model", "scene"), SCENES)
+async def test_every_scene_of_every_model(open_client: OpenClient, model: str, scene: Scene) -> None:
+    """The strict sandbox, which knows each endpoint's fields from the documents, takes it, at the expected price."""
+    async with open_client(provider="fal") as at:
+        prediction = await at.client.generate(evolve(LEAST[scene], model=model))
+        assert Status.SUCCEEDED is prediction.status
+        assert prediction.cost in (None, at.sandbox.spent)
+        assert 1 == at.sandbox.billed()
 
 
 async def test_a_batch_becomes_files(open_client: OpenClient, tmp_path: Path) -> None:
