@@ -57,7 +57,7 @@ def _documented(what: str, page: str) -> Source:
 
 _PLATFORM = Source(
     Certainty.CLIENT,
-    "the platform API at https://api.fal.ai, as clients use it: https://skills.sh/fal-ai-community/skills/fal-platform",
+    "the platform API on another host, api.fal.ai, as clients use it: https://skills.sh/fal-ai-community/skills/fal-platform",
 )
 _UNKNOWN: Fact[Never] = Fact(
     None, Source(Certainty.UNDOCUMENTED, f"per account and request, without a stated default: {_DOCS}/media-expiration")
