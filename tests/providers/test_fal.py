@@ -102,6 +102,7 @@ REFUSED = {
     "timed-out.504.html": no(ProviderUnavailable, "HTTP 504"),
     "wrong-path.404.html": no(BadRequest, "HTTP 404"),
     "blocked.422.html": no(BadRequest, "HTTP 422"),
+    "no-detail.422.json": no(BadRequest, "Blocked by a rule of the gateway"),
     "still-in-progress.400.json": no(BadRequest, "Request is still in progress"),
 }
 REJECTED = {

@@ -115,7 +115,7 @@ def parse_queue_envelope(document: Json) -> QueueEnvelope:
         id=parse_id(body.get("request_id")),
         refused=error is not None,
         code=parse_code(body.get("error_type")) or (error.code if error else None),
-        message=error.message if error else None,
+        message=error.message if error else parse_message(body.get("message")),
         record=record,
         result=result,
     )
