@@ -216,7 +216,7 @@ def test_models_lists_every_model(run: Run) -> None:
     assert {"kling-image-o1", "kling-3", "kling-3.0-std", "kling-3.0-pro"} == {entry["model"] for entry in entries}
     wrong = run("models", "kling-4")
     assert 2 == wrong.returncode
-    assert "did you mean kling-3?" in wrong.stderr
+    assert "did you mean kling-4.0?" in wrong.stderr
 
 
 def test_providers_show_capabilities_with_their_sources(run: Run) -> None:
