@@ -65,6 +65,24 @@ OPERATIONS = {
     "apiinone multi-shot": ("apiinone", ImageInput("a cat", images=[REFERENCE], multi_shot=True)),
     "apiinone video": ("apiinone", VideoInput("a cat", model="kling-3", duration=15)),
     "apiinone shots": ("apiinone", VideoInput("", model="kling-3", duration=5, shots=[Shot("a", 2), Shot("b", 3)])),
+    "fal text-to-image": ("fal", ImageInput("a cat", n=2, resolution="4k", aspect_ratio="21:9")),
+    "fal image-to-image": ("fal", ImageInput("a cat", images=[REFERENCE] * 10, model="kling-image-o1")),
+    "fal one image": ("fal", ImageInput("a cat", images=[REFERENCE], model="kling-image-3.0")),
+    "fal text-to-video": ("fal", VideoInput("a cat", duration=15, sound=True, aspect_ratio="1:1")),
+    "fal image-to-video": ("fal", VideoInput("a cat", image=REFERENCE, last_image=REFERENCE, model="kling-3.0-pro")),
+    "fal image-to-video of O3": ("fal", VideoInput("a cat", image=REFERENCE, model="kling-3.0-omni-pro")),
+    "fal image-to-video of turbo": ("fal", VideoInput("a cat", image=REFERENCE, model="kling-3.0-turbo-std")),
+    "fal references": ("fal", VideoInput("a cat", images=[REFERENCE], model="kling-o1-std", duration=3)),
+    "fal references and a video": ("fal", VideoInput("a cat", images=[REFERENCE], video=REFERENCE)),
+    "fal video-edit": ("fal", VideoInput("a cat", video=REFERENCE, scene="video-edit", keep_original_sound=False)),
+    "fal motion-control": ("fal", VideoInput(image=REFERENCE, video=REFERENCE, model="kling-2.6-std")),
+    "fal shots": ("fal", VideoInput(duration=5, shots=[Shot("a", 2), Shot("b", 3)])),
+    "fal keyframes": (
+        "fal",
+        VideoInput("a cat", image=REFERENCE, keyframes=[REFERENCE] * 8, model="kling-4.0", resolution="1080p"),
+    ),
+    "fal shots of 4.0": ("fal", VideoInput("a", duration=5, shots=[Shot("a", 2), Shot("b", 3)], model="kling-4.0")),
+    "fal edit of 4.0": ("fal", VideoInput("a cat", videos=[REFERENCE], scene="video-edit", model="kling-4.0")),
 }
 
 
@@ -167,7 +185,7 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("provider", ["gptproto", "apiinone"])
+@pytest.mark.parametrize("provider", ["gptproto", "apiinone", "fal"])
 @pytest.mark.parametrize(("fault", "kind"), REFUSALS.items())
 async def test_a_refusal_is_told_as_what_it_is(
     open_client: OpenClient, provider: str, fault: str, kind: type[KlingError]
@@ -183,7 +201,7 @@ async def test_a_refusal_is_told_as_what_it_is(
 LOST = ["lost", "garbled", "no_id", "html", "dropped", "error_500", "error_502", "error_503", "error_504"]
 
 
-@pytest.mark.parametrize("provider", ["gptproto", "apiinone"])
+@pytest.mark.parametrize("provider", ["gptproto", "apiinone", "fal"])
 @pytest.mark.parametrize("fault", LOST)
 async def test_a_lost_answer_is_unconfirmed_and_never_sent_again(
     open_client: OpenClient, provider: str, fault: str

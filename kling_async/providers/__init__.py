@@ -10,6 +10,7 @@ from ..types.limits import Limits
 from ..types.sources import Certainty, Source
 from .apiinone import APIInOne
 from .base import Provider
+from .fal import Fal
 from .gptproto import GPTProto
 from .parameter_rules import suggestion
 from .spec import ModelSpec, Parameter, Price
@@ -28,7 +29,9 @@ __all__ = [
     "provider_named",
 ]
 
-PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (GPTProto(), APIInOne(), WaveSpeed())}
+PROVIDERS: Mapping[str, Provider] = {
+    provider.name: provider for provider in (GPTProto(), APIInOne(), WaveSpeed(), Fal())
+}
 """Every provider by its name."""
 
 DEFAULT_PROVIDER: Final = GPTProto.name

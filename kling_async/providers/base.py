@@ -76,10 +76,7 @@ class Provider(ABC):
         """Build the request that polls a prediction. URLs in responses are never followed."""
 
     def build_result(self, prediction: Prediction, response: HttpResponse) -> HttpRequest | None:
-        """Build the request for the result of a prediction, where the response to a poll says only that there is one.
-
-        None, as at most providers, if the response to a poll holds the result itself.
-        """
+        """Build the request for the result where a poll says only that there is one; None if the poll holds it."""
         return None
 
     def build_cancel(self, prediction: Prediction) -> HttpRequest | None:
@@ -225,6 +222,10 @@ class Provider(ABC):
         if self._is_unchanged(prediction, envelope):
             return evolve(prediction, raw=document)
         return self._update(prediction, envelope, response, document)
+
+    def parse_result(self, response: HttpResponse, *, prediction: Prediction, polled: HttpResponse) -> Prediction:
+        """Parse the response to `build_result`'s request; `polled` is that to the poll. Raises as `parse_poll` does."""
+        return self.parse_poll(response, prediction=prediction)
 
     def check_cancel(self, response: HttpResponse) -> None:
         """Raise Refused if the provider refused to cancel; that it comes too late is no refusal."""

@@ -78,7 +78,7 @@ def validate(spec: ModelSpec, input: Input) -> Iterator[InputFault]:
     if scene is None or scene not in spec.scenes:
         yield _scene_fault(spec, input, scene)
     else:
-        yield from _media_faults(spec, input, scene)
+        yield from _media_faults(input, scene)
         yield from _cross_field_faults(spec, input, scene)
     yield from _field_faults(spec, input, scene)
     yield from _extra_faults(spec, input, scene)
@@ -94,21 +94,16 @@ def _scene_fault(spec: ModelSpec, input: Input, scene: Scene | None) -> InputFau
     return InputFault("scene", None, f"is not clear from the fields given: set it; {allowed}")
 
 
-def _media_faults(spec: ModelSpec, input: Input, scene: Scene) -> Iterator[InputFault]:
+def _media_faults(input: Input, scene: Scene) -> Iterator[InputFault]:
+    # A video, too, is a reference.
+    is_referred_to = scene is Scene.REFERENCE_TO_VIDEO and bool(value_of(input, "video"))
     for name in sorted(_REQUIRED_MEDIA.get(scene, set())):
-        if not value_of(input, name) and not _refers_to_video(spec, input, scene):
+        if not value_of(input, name) and not is_referred_to:
             yield InputFault(name, value_of(input, name), f"is needed for {scene.value}")
     if scene is Scene.TEXT_TO_VIDEO:
         for name in _MEDIA_FIELDS:
             if value_of(input, name):
                 yield InputFault(name, value_of(input, name), f"has no place in {scene.value}")
-
-
-def _refers_to_video(spec: ModelSpec, input: Input, scene: Scene) -> bool:
-    """Return whether the references are videos, where the table says that a model takes them without images."""
-    videos = spec.parameter("videos") or spec.parameter("video")
-    named = scene is Scene.REFERENCE_TO_VIDEO and videos is not None and scene in videos.scenes
-    return named and bool(value_of(input, "video"))
 
 
 def _cross_field_faults(spec: ModelSpec, input: Input, scene: Scene) -> Iterator[InputFault]:

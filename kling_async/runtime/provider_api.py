@@ -11,7 +11,6 @@ from ..scheduling.retry import may_have_started
 from ..transport.api import ApiTransport
 from ..types.client_id import ClientId
 from ..types.errors import AnswerLost, KlingError, Unsupported
-from ..types.http import HttpResponse
 from ..types.inputs import Input
 from ..types.jobs import Job
 from ..types.prediction import Prediction, Status
@@ -103,7 +102,7 @@ class ProviderAPI:
             KlingError: no readable answer came; the prediction itself goes on.
         """
         try:
-            seen = self.provider.parse_poll(await self._poll(prediction), prediction=prediction)
+            seen = await self._poll(prediction)
         except KlingError as error:
             _drop_traceback(error).key, error.id = prediction.key, prediction.id
             # The error's own advice goes first; the advice of its class is for submissions.
@@ -113,11 +112,14 @@ class ProviderAPI:
         self._log_unknown_status(seen)
         return seen
 
-    async def _poll(self, prediction: Prediction) -> HttpResponse:
-        """Return the response that describes a prediction, for which some providers need a second request."""
+    async def _poll(self, prediction: Prediction) -> Prediction:
+        """Poll once; where the response says only that there is a result, request that as well."""
         response = await self._transport.poll(self.provider.build_poll(prediction))
-        result = self.provider.build_result(prediction, response)
-        return response if result is None else await self._transport.poll(result)
+        request = self.provider.build_result(prediction, response)
+        if request is None:
+            return self.provider.parse_poll(response, prediction=prediction)
+        result = await self._transport.poll(request)
+        return self.provider.parse_result(result, prediction=prediction, polled=response)
 
     async def cancel(self, prediction: Prediction) -> None:
         """Ask the provider to cancel a prediction. Raises Unsupported if it cannot, and KlingError."""

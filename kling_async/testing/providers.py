@@ -215,6 +215,8 @@ def _least(spec: ModelSpec, scene: Scene) -> Input:
 
 def _changes(input: Input) -> Iterator[dict[str, object]]:
     for change in _CHANGES:
+        if "keep_original_sound" in change and not (isinstance(input, VideoInput) and input.all_videos):
+            continue  # there is no sound to keep
         if all(hasattr(input, name) for name in change):
             yield change
 

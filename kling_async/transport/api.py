@@ -225,6 +225,8 @@ class ApiTransport:
             headers = [*headers, *map(_encode, request.headers)]
         if request.body:
             headers = [*headers, (b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(request.body))]
+        elif request.method != "GET":
+            headers = [*headers, (b"Content-Length", b"0")]  # some proxies demand it
         extensions = {} if trace is None else {"trace": trace}
         return httpcore.Request(
             request.method, url, headers=headers, content=request.body or None, extensions=extensions

@@ -23,19 +23,24 @@ NAMES = {
     "gptproto": ("id", "Id", "ID"),
     "apiinone": ("task_id", "taskId", "id"),
     "wavespeed": ("id", "Id", "ID"),
+    "fal": ("request_id",),
 }
+FLAT = ("fal",)
+"""Providers whose bodies have no envelope, so that `data` is a field like any other."""
 
 KEYS = st.sampled_from(
     [
         *("data", "id", "task_id", "taskId", "status", "outputs", "output", "error", "code", "message", "type"),
         *("urls", "get", "url", "result", "images", "video_url", "created_at", "createdAt", "executionTime"),
         *("timings", "inference", "has_nsfw_contents", "hasNsfwContents", "model", "error_code"),
+        *("request_id", "detail", "loc", "msg", "error_type", "video", "metrics", "inference_time"),
     ]
 )
 WORDS = st.sampled_from(
     [
         *("created", "processing", "COMPLETED", "completed", "success", "failed", "FAILED", "cancelled", "expired"),
         *("timeout", "IN_PROGRESS", "zzz", "", "200", "401", "503", "5004", "Insufficient balance"),
+        *("IN_QUEUE", "content_policy_violation", "request_timeout", "Request is still in progress"),
         *("Input may not meet the guidelines.", "2026-01-01 00:00:00", "2026-13-01T00:00:00.123456789Z"),
         *("https://x.test/a.png", "data:image/png;base64,AA", "iVBORw0KGgoAAAANSUhEUgAA", "../../user/me"),
         *("n49xxxx_kio1", "5f3c0d1e9a7b4c2d8e6f0a1b2c3d4e5f", "a" * 128, "a" * 129),
@@ -64,6 +69,7 @@ RECORDS = st.fixed_dictionaries(
     optional={
         "id": WORDS | ANYTHING,
         "task_id": WORDS | ANYTHING,
+        "request_id": WORDS | ANYTHING,
         "status": WORDS | ANYTHING,
         "outputs": st.lists(WORDS) | ANYTHING,
         "error": WORDS | ANYTHING,
@@ -71,6 +77,11 @@ RECORDS = st.fixed_dictionaries(
         "created_at": WORDS | ANYTHING,
         "timings": ANYTHING,
         "has_nsfw_contents": st.lists(st.booleans()) | ANYTHING,
+        "detail": WORDS | st.lists(ANYTHING, max_size=3) | ANYTHING,
+        "error_type": ANYTHING,
+        "video": ANYTHING,
+        "images": ANYTHING,
+        "metrics": ANYTHING,
     },
 )
 ENVELOPES = st.fixed_dictionaries(
@@ -99,6 +110,7 @@ INPUTS: dict[str, list[Input]] = {
     "gptproto": [ImageInput("a cat"), VideoInput("a dog")],
     "apiinone": [ImageInput("a cat"), VideoInput("a dog", model="kling-3")],
     "wavespeed": [ImageInput("a cat"), VideoInput("a dog")],
+    "fal": [ImageInput("a cat"), VideoInput("a dog")],
 }
 ASKED = Prediction(
     provider="gptproto",
@@ -139,7 +151,7 @@ def hold(seen: Prediction) -> None:
 def ids_in(provider: str, document: object) -> list[object]:
     """Return everything in a body that stands where an id may stand, of whatever type."""
     body: dict[str, object] = document if isinstance(document, dict) else {}
-    data = body.get("data", body)
+    data = body if provider in FLAT else body.get("data", body)
     record = data[0] if isinstance(data, list) and data else data
     return [record[name] for name in NAMES[provider] if name in record] if isinstance(record, dict) else []
 
@@ -188,11 +200,41 @@ def test_any_reply_to_a_poll(provider: Provider, reply: HttpResponse) -> None:
 
 @everywhere
 @many
+@given(polled=REPLIES, reply=REPLIES)
+@example(
+    polled=HttpResponse(status=200, body=b'{"status": "COMPLETED"}'),
+    reply=HttpResponse(status=422, body=b'{"detail": [{"loc": [[]], "msg": 5, "type": null}, "x"]}'),
+)
+@example(
+    polled=HttpResponse(status=200, body=b'{"status": "COMPLETED", "error": {}, "error_type": []}'),
+    reply=HttpResponse(status=200, body=b'{"video": {"url": 5}, "images": [{"url": "https://x.test/a.png"}, 1]}'),
+)
+def test_any_reply_to_a_request_for_a_result(provider: Provider, polled: HttpResponse, reply: HttpResponse) -> None:
+    """Where the result takes a request of its own, any two replies are a prediction, or one of our errors."""
+    asked = evolve(ASKED, provider=provider.name)
+    provider.build_result(asked, polled)
+    seen = read(lambda: provider.parse_result(reply, prediction=asked, polled=polled))
+    if isinstance(seen, KlingError):
+        assert isinstance(seen, (Refused, UnexpectedReply))
+        assert (provider.name, reply.status) == (seen.provider, seen.http_status)
+        return
+    assert (asked.id, asked.model, asked.key) == (seen.id, seen.model, seen.key)
+    hold(seen)
+
+
+def accepting(provider: Provider, record: dict[str, object]) -> HttpResponse:
+    """Write a record as the body of an acceptance."""
+    body = record if provider.name in FLAT else {"code": 200, "data": record}
+    return HttpResponse(status=200, body=json.dumps(body).encode())
+
+
+@everywhere
+@many
 @given(id=ANYTHING.filter(lambda value: not (isinstance(value, str) and ID.fullmatch(value) and value.strip("."))))
 def test_nothing_becomes_an_id(provider: Provider, id: object) -> None:
     """Whatever is no id where an id should be leaves the submission without one: it is never called accepted."""
     record = dict.fromkeys(NAMES[provider.name], id) | {"status": "created"}
-    reply = HttpResponse(status=200, body=json.dumps({"code": 200, "data": record}).encode())
+    reply = accepting(provider, record)
     with pytest.raises(UnexpectedReply):
         provider.parse_submit(reply, input=INPUTS[provider.name][0], key=None)
 
@@ -203,7 +245,8 @@ def test_nothing_becomes_an_id(provider: Provider, id: object) -> None:
 def test_every_id_is_kept_as_it_is(provider: Provider, id: str) -> None:
     """An id is taken as it stands, and the poll goes to an address that ends in it and nothing more."""
     name = NAMES[provider.name][0]
-    reply = HttpResponse(status=200, body=json.dumps({"code": 200, "data": {name: id, "status": "x"}}).encode())
+    reply = accepting(provider, {name: id, "status": "x"})
     seen = provider.parse_submit(reply, input=INPUTS[provider.name][0], key=None)
     assert id == seen.id
-    assert provider.build_poll(seen).path.removesuffix("/result").endswith(f"/{id}")
+    path = provider.build_poll(seen).path
+    assert path.removesuffix("/status" if provider.name == "fal" else "/result").endswith(f"/{id}")

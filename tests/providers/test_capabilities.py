@@ -14,6 +14,7 @@ UNKNOWN = {
     "gptproto": ("cancel", "upload", "inline_media", "balance", "quote", "output_ttl"),
     "apiinone": ("cancel", "upload", "inline_media", "balance", "quote", "output_ttl"),
     "wavespeed": ("cancel", "inline_media", "output_ttl"),
+    "fal": ("output_ttl",),
 }
 """No page of the provider mentions these."""
 
@@ -38,6 +39,18 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "quote": (True, Certainty.CLIENT),
         "over_limit": ("queues", Certainty.DOCUMENTED),
         "failures_are_free": (True, Certainty.DOCUMENTED),
+    },
+    "fal": {
+        "repeat": ("buys_again", Certainty.INFERRED),
+        "cancel": (True, Certainty.DOCUMENTED),
+        "upload": (True, Certainty.DOCUMENTED),
+        "inline_media": (True, Certainty.DOCUMENTED),
+        "webhook": (True, Certainty.DOCUMENTED),
+        "batch_poll": (1, Certainty.DOCUMENTED),
+        "balance": (True, Certainty.CLIENT),
+        "quote": (True, Certainty.CLIENT),
+        "over_limit": ("queues", Certainty.DOCUMENTED),
+        "failures_are_free": (False, Certainty.DOCUMENTED),
     },
 }
 

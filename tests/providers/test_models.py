@@ -48,7 +48,9 @@ MINIMAL: dict[Scene, Input] = {
 """The least that each scene needs: its fields alone, from which the scene must follow, but for the last two."""
 
 MODELS = [(provider, spec) for provider in PROVIDERS.values() for spec in provider.models.values()]
-CANONICAL = re.compile(r"kling-(image-o[13]|o1-(std|pro)|3|4\.0|[234]\.[0-9](-turbo|-omni)?-(std|pro|4k|master))")
+CANONICAL = re.compile(
+    r"kling-(image-(o1|o3|3\.0)|o1-(std|pro)|3|4\.0|[234]\.[0-9](-turbo|-omni)?-(std|pro|4k|master))"
+)
 SCENES = [(provider, spec, scene) for provider, spec in MODELS for scene in spec.scenes]
 
 every_model = pytest.mark.parametrize(("provider", "spec"), MODELS, ids=[f"{p.name} {s.name}" for p, s in MODELS])
@@ -156,6 +158,7 @@ def test_default_models() -> None:
         "gptproto": ("kling-image-o1", "kling-video-o1-std"),
         "apiinone": ("kling-image-o1", "kling-3"),
         "wavespeed": ("kling-image-o1", "kling-video-o1-std"),
+        "fal": ("fal-ai/kling-image/o3", "fal-ai/kling-video/o3/standard"),
     } == defaults
 
 
@@ -176,7 +179,7 @@ def test_the_default_provider_exists() -> None:
 
 def test_a_provider_is_found_by_its_name() -> None:
     """Each provider is known by its own name."""
-    assert {"gptproto", "apiinone", "wavespeed"} == set(PROVIDERS)
+    assert {"gptproto", "apiinone", "wavespeed", "fal"} == set(PROVIDERS)
     assert list(PROVIDERS.values()) == [provider_named(name) for name in PROVIDERS]
 
 
@@ -186,7 +189,8 @@ def test_a_provider_is_found_by_its_name() -> None:
         ("gptprot", "; did you mean gptproto?"),
         ("APIinOne", "; did you mean apiinone?"),
         ("wavespeedai", "; did you mean wavespeed?"),
-        ("kling", ""),
+        ("FAL", "; did you mean fal?"),
+        ("sora", ""),
         ("", ""),
     ],
 )
@@ -194,7 +198,7 @@ def test_an_unknown_provider_is_refused(name: str, hint: str) -> None:
     """An unknown provider is named, with those that exist, and the one that was probably meant."""
     with pytest.raises(InputError) as caught:
         provider_named(name)
-    assert [("provider", name, f"must be one of gptproto, apiinone, wavespeed{hint}")] == list(caught.value.faults)
+    assert [("provider", name, f"must be one of {', '.join(PROVIDERS)}{hint}")] == list(caught.value.faults)
 
 
 def test_a_provider_that_is_no_text_is_refused() -> None:
@@ -219,8 +223,12 @@ def test_one_idea_runs_at_each_provider() -> None:
     names = ("gptproto", "apiinone", "wavespeed")
     gptproto, apiinone, wavespeed = (PROVIDERS[name].build_submit(input) for name in names)
     assert "/api/v3/kwaivgi/kling-v3.0-pro/image-to-video" == gptproto.path == wavespeed.path
+    gptproto, apiinone, fal = (PROVIDERS[name].build_submit(input) for name in ("gptproto", "apiinone", "fal"))
+    assert "/api/v3/kwaivgi/kling-v3.0-pro/image-to-video" == gptproto.path
     body = json.loads(apiinone.body)
     assert ("kling-3", "pro", False, 7) == (body["model"], body["mode"], body["sound"], body["duration"])
+    assert "/fal-ai/kling-video/v3/pro/image-to-video" == fal.path
+    assert {"prompt": "a dog", "start_image_url": A, "duration": "7", "generate_audio": False} == json.loads(fal.body)
 
 
 def test_a_price_by_the_second_is_that_of_the_whole_video() -> None:

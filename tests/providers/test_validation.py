@@ -427,6 +427,7 @@ ALLOWED: Mapping[str, tuple[str, Input]] = {
     "six shots": ("gptproto", video(images=(A,), duration=6, shots=shots(*[1] * 6))),
     "7 seconds between two frames": ("gptproto", video(image=A, last_image=B, duration=7)),
     "7 seconds of references": ("gptproto", video(images=(A,), duration=7)),
+    "a video as the only reference": ("gptproto", video(video=C, scene="reference-to-video", duration=7)),
     "a port, a query and a name beyond ASCII": ("gptproto", video(image="http://x.test:81/ä.png?k=1#f")),
     "an extra that nobody knows": ("gptproto", image(extra={"enable_sync_mode": True, "x": {"y": [None, 1.5]}})),
     "a known extra at its bound": ("gptproto", video(model="kling-v3.0-std", extra={"guidance_scale": 1})),

@@ -53,7 +53,7 @@ async def test_an_error_keeps_no_reply(*, status: int, submits: bool) -> None:
     assert not [one for one in gc.get_objects() if type(one) is HttpResponse and one.body == page]
 
 
-BOTH = pytest.mark.parametrize("provider", ["gptproto", "apiinone"])
+BOTH = pytest.mark.parametrize("provider", ["gptproto", "apiinone", "fal"])
 
 
 @BOTH

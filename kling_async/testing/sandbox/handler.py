@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 
 from ...types.prediction import Json
 from .apiinone import Apiinone
+from .fal import Fal
 from .faults import FAULTS, Fault, FaultStage
 from .files import apply_file_fault, is_expired, serve, task_id_of, url_of
 from .gptproto import Gptproto
@@ -27,7 +28,7 @@ from .wire_format import Route, TaskView, WireFormat
 
 __all__ = ["RequestHandler"]
 
-_WIRES: tuple[WireFormat, ...] = (Gptproto(), Apiinone(), Wavespeed())
+_WIRES: tuple[WireFormat, ...] = (Gptproto(), Apiinone(), Wavespeed(), Fal())
 _FAULT_HEADER = "x-sandbox-fault"
 _PAGES: Mapping[str, tuple[int, str]] = {
     "error_502": (502, "Bad Gateway"),

@@ -21,6 +21,10 @@ def index_page(origin: str) -> Response:
         f"WaveSpeedAI POST {origin}/api/v3/kwaivgi/{{model}}/{{scene}}\n"
         f"            GET  {origin}/api/v3/predictions/{{id}}/result\n"
         "            by another key than GPTProto: that of the sandbox, -wavespeed behind it\n"
+        f"fal         POST {origin}/{{endpoint}}\n"
+        f"            GET  {origin}/{{owner}}/{{app}}/requests/{{id}}/status\n"
+        f"            GET  {origin}/{{owner}}/{{app}}/requests/{{id}}\n"
+        f"            PUT  {origin}/{{owner}}/{{app}}/requests/{{id}}/cancel\n"
         f"Ledger      GET  {origin}/sandbox/ledger\n"
     )
 

@@ -25,6 +25,10 @@ class ParameterReader:
         self._known.add(name)
         return self.body.get(name)
 
+    def known(self, name: str) -> None:
+        """Take note of a parameter with any value, which `raise_errors` then knows."""
+        self._known.add(name)
+
     def add_error(self, error: str) -> None:
         """Add an error."""
         self.errors.append(error)
