@@ -12,6 +12,7 @@ from .apiinone import APIInOne
 from .base import Provider
 from .gptproto import GPTProto
 from .parameter_rules import suggestion
+from .replicate import Replicate
 from .spec import ModelSpec, Parameter, Price
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
     "provider_named",
 ]
 
-PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (GPTProto(), APIInOne())}
+PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (GPTProto(), APIInOne(), Replicate())}
 """Every provider by its name."""
 
 DEFAULT_PROVIDER: Final = GPTProto.name

@@ -50,7 +50,7 @@ class Provider(ABC):
         capabilities: what it can do beyond submitting and polling.
         models: its models by name.
         default_models: the model of inputs that name none, by kind of output.
-        limits: default limits of an account; no provider documents any, so they are careful.
+        limits: default limits of an account: those that the provider documents, else careful ones.
         statuses: its status words in lower case. A word that is missing here means "still running".
         error_rules: the meaning of its error codes and messages, beyond that of HTTP statuses.
     """

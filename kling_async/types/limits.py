@@ -13,7 +13,7 @@ __all__ = ["Limits"]
 class Limits:
     """Rate and concurrency limits of one account.
 
-    No provider here documents its limits; the defaults are conservative.
+    The defaults are conservative, for providers that document no limits.
 
     Attributes:
         submit_per_second: sustained submissions per second; None is no limit.
