@@ -35,6 +35,7 @@ from .codec.fields import (
     Outputs,
     Timestamp,
     as_object,
+    parse_code,
     parse_message,
     parse_seconds,
     register_fields,
@@ -140,7 +141,8 @@ class Replicate(Provider):
             return envelope
         # A problem, in which `status` is that of HTTP (RFC 9457).
         message = parse_message(body.get("detail")) or parse_message(body.get("title"))
-        return Envelope(refused=True, message=message, record={})
+        code = parse_code(body.get("status"))
+        return Envelope(refused=code is not None, code=code, message=message, record={})
 
     def parse_record(self, envelope: Envelope, response: HttpResponse) -> Record:
         record = envelope.record

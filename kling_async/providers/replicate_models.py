@@ -174,7 +174,7 @@ def _sound_prices(model: str, silent: str, loud: str) -> tuple[Price, ...]:
 
 def _edit_price(amount: str, **when: Json) -> Price:
     """Return the price of an edited video, which lasts as long as the video that is given, 3 to 10 seconds."""
-    low, high = 3 * Decimal(amount), 10 * Decimal(amount)
+    low, high = 3 * Decimal(amount), (10 * Decimal(amount)).normalize()
     return Price(low=low, high=high, when={"scene": _EDIT.value, **when}, source=_EDITED)
 
 

@@ -19,18 +19,20 @@ from kling_async.types.inputs import ImageInput, Input, VideoInput
 from kling_async.types.prediction import OutputKind, Prediction, Status
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-NAMES = {"gptproto": ("id", "Id", "ID"), "apiinone": ("task_id", "taskId", "id")}
+NAMES = {"gptproto": ("id", "Id", "ID"), "apiinone": ("task_id", "taskId", "id"), "replicate": ("id", "Id", "ID")}
 
 KEYS = st.sampled_from(
     [
         *("data", "id", "task_id", "taskId", "status", "outputs", "output", "error", "code", "message", "type"),
         *("urls", "get", "url", "result", "images", "video_url", "created_at", "createdAt", "executionTime"),
         *("timings", "inference", "has_nsfw_contents", "hasNsfwContents", "model"),
+        *("title", "detail", "data_removed", "metrics", "predict_time"),
     ]
 )
 WORDS = st.sampled_from(
     [
         *("created", "processing", "COMPLETED", "completed", "success", "failed", "FAILED", "cancelled", "expired"),
+        *("starting", "succeeded", "canceled", "aborted", "resets in ~30s", "(E005)"),
         *("timeout", "IN_PROGRESS", "zzz", "", "200", "401", "503", "5004", "Insufficient balance"),
         *("Input may not meet the guidelines.", "2026-01-01 00:00:00", "2026-13-01T00:00:00.123456789Z"),
         *("https://x.test/a.png", "data:image/png;base64,AA", "iVBORw0KGgoAAAANSUhEUgAA", "../../user/me"),
@@ -66,6 +68,10 @@ RECORDS = st.fixed_dictionaries(
         "code": ANYTHING,
         "created_at": WORDS | ANYTHING,
         "timings": ANYTHING,
+        "output": WORDS | st.lists(WORDS) | ANYTHING,
+        "data_removed": st.booleans() | ANYTHING,
+        "metrics": ANYTHING,
+        "detail": WORDS | ANYTHING,
         "has_nsfw_contents": st.lists(st.booleans()) | ANYTHING,
     },
 )
@@ -94,6 +100,7 @@ REPLIES = st.builds(
 INPUTS: dict[str, list[Input]] = {
     "gptproto": [ImageInput("a cat"), VideoInput("a dog")],
     "apiinone": [ImageInput("a cat"), VideoInput("a dog", model="kling-3")],
+    "replicate": [VideoInput("a dog"), VideoInput("a dog", model="kling-3.0-pro")],
 }
 ASKED = Prediction(
     provider="gptproto",

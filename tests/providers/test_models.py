@@ -40,12 +40,14 @@ MINIMAL: dict[Scene, Input] = {
     Scene.START_END_FRAME: VideoInput("a dog", image=A, last_image=B),
     Scene.REFERENCE_TO_VIDEO: VideoInput("a dog", images=(A,)),
     Scene.VIDEO_TO_VIDEO: VideoInput("a dog", video=C),
+    Scene.VIDEO_EDIT: VideoInput("a dog", video=C, scene="video-edit"),
     Scene.MOTION_CONTROL: VideoInput("a dog", image=A, video=C),
 }
-"""The least that each scene needs, as its fields alone, from which the scene must follow."""
+"""The least that each scene needs: its fields alone, from which the scene must follow, unless a model that could refer
+to a video as well as edit it has to be told."""
 
 MODELS = [(provider, spec) for provider in PROVIDERS.values() for spec in provider.models.values()]
-CANONICAL = re.compile(r"kling-(image-o1|o1-(std|pro)|3|[234]\.[0-9](-turbo|-omni)?-(std|pro|master))")
+CANONICAL = re.compile(r"kling-(image-o1|o1-(std|pro)|3|[234]\.[0-9](-turbo|-omni)?-(std|pro|master|4k))")
 SCENES = [(provider, spec, scene) for provider, spec in MODELS for scene in spec.scenes]
 
 every_model = pytest.mark.parametrize(("provider", "spec"), MODELS, ids=[f"{p.name} {s.name}" for p, s in MODELS])
@@ -62,9 +64,10 @@ def test_every_scene_is_reached_and_built(provider: Provider, spec: ModelSpec, s
     assert scene is infer_scene(spec, input)
     request = provider.build_submit(input)
     assert "POST" == request.method
-    assert input.prompt == json.loads(request.body)["prompt"]
-    assert spec.wire_name in request.path + request.body.decode()
     body = json.loads(request.body)
+    body = body.get("input", body)
+    assert input.prompt == body["prompt"]
+    assert spec.wire_name in request.path + request.body.decode()
     assert spec.fixed == {name: body[name] for name in spec.fixed}
 
 
@@ -141,17 +144,22 @@ def test_a_parameter_is_found_by_its_name() -> None:
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
 @pytest.mark.parametrize("kind", [OutputKind.IMAGE, OutputKind.VIDEO])
 def test_a_default_model_makes_its_kind(provider: Provider, kind: OutputKind) -> None:
-    """An input that names no model gets one of the provider's own, of the kind that it asks for."""
-    assert kind is provider.models[provider.default_model(kind)].kind
+    """An input that names no model gets one of the provider's own, of the kind that it asks for, if there is one."""
+    if kind in {spec.kind for spec in provider.models.values()}:
+        assert kind is provider.models[provider.default_model(kind)].kind
+        return
+    with pytest.raises(InputError, match=f"{provider.title} has no {kind} model"):
+        provider.default_model(kind)
 
 
 def test_default_models() -> None:
     """The default model of each provider and kind, one by one."""
     kinds = (OutputKind.IMAGE, OutputKind.VIDEO)
-    defaults = {name: tuple(map(provider.default_model, kinds)) for name, provider in PROVIDERS.items()}
+    defaults = {name: tuple(map(provider.default_models.get, kinds)) for name, provider in PROVIDERS.items()}
     assert {
         "gptproto": ("kling-image-o1", "kling-video-o1-std"),
         "apiinone": ("kling-image-o1", "kling-3"),
+        "replicate": (None, "kling-o1-std"),
     } == defaults
 
 
@@ -172,7 +180,7 @@ def test_the_default_provider_exists() -> None:
 
 def test_a_provider_is_found_by_its_name() -> None:
     """Each provider is known by its own name."""
-    assert {"gptproto", "apiinone"} == set(PROVIDERS)
+    assert {"gptproto", "apiinone", "replicate"} == set(PROVIDERS)
     assert list(PROVIDERS.values()) == [provider_named(name) for name in PROVIDERS]
 
 
@@ -184,7 +192,7 @@ def test_an_unknown_provider_is_refused(name: str, hint: str) -> None:
     """An unknown provider is named, with those that exist, and the one that was probably meant."""
     with pytest.raises(InputError) as caught:
         provider_named(name)
-    assert [("provider", name, f"must be one of gptproto, apiinone{hint}")] == list(caught.value.faults)
+    assert [("provider", name, f"must be one of gptproto, apiinone, replicate{hint}")] == list(caught.value.faults)
 
 
 def test_a_provider_that_is_no_text_is_refused() -> None:
@@ -206,10 +214,15 @@ def test_a_model_is_found_by_both_of_its_names(provider: Provider, spec: ModelSp
 def test_one_idea_runs_at_each_provider() -> None:
     """An input with a canonical name needs no other words for another provider."""
     input = VideoInput("a dog", model="kling-3.0-pro", image=A, duration=7, sound=False)
-    gptproto, apiinone = (PROVIDERS[name].build_submit(input) for name in ("gptproto", "apiinone"))
+    gptproto, apiinone, replicate = (
+        PROVIDERS[name].build_submit(input) for name in ("gptproto", "apiinone", "replicate")
+    )
     assert "/api/v3/kwaivgi/kling-v3.0-pro/image-to-video" == gptproto.path
     body = json.loads(apiinone.body)
     assert ("kling-3", "pro", False, 7) == (body["model"], body["mode"], body["sound"], body["duration"])
+    assert "/v1/models/kwaivgi/kling-v3-video/predictions" == replicate.path
+    body = json.loads(replicate.body)["input"]
+    assert (A, "pro", False, 7) == (body["start_image"], body["mode"], body["generate_audio"], body["duration"])
 
 
 def test_a_price_by_the_second_is_that_of_the_whole_video() -> None:
