@@ -192,7 +192,7 @@ def test_an_unknown_provider_is_refused(name: str, hint: str) -> None:
     """An unknown provider is named, with those that exist, and the one that was probably meant."""
     with pytest.raises(InputError) as caught:
         provider_named(name)
-    assert [("provider", name, f"must be one of gptproto, apiinone, replicate{hint}")] == list(caught.value.faults)
+    assert [("provider", name, f"must be one of {', '.join(PROVIDERS)}{hint}")] == list(caught.value.faults)
 
 
 def test_a_provider_that_is_no_text_is_refused() -> None:

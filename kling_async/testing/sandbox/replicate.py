@@ -9,7 +9,6 @@ and the response to a cancellation that comes too late.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Container, Mapping
 from datetime import timedelta
@@ -20,7 +19,7 @@ from typing import Literal
 from attrs import frozen
 
 from ...types.prediction import Json
-from .http import Request, Response, json_response
+from .http import Request, Response, json_response, parse_json
 from .parameters import Invalid, ParameterReader, text_of
 from .state import Sandbox
 from .tasks import Phase, Task, TaskSpec
@@ -276,8 +275,8 @@ def _read_shots(reader: ParameterReader, duration: int) -> None:
     if not text:
         return
     try:
-        shots = json.loads(text)
-    except ValueError:
+        shots = parse_json(text.encode())
+    except (ValueError, RecursionError):
         reader.add_error("multi_prompt must be a JSON array")
         return
     if not isinstance(shots, list) or not 1 <= len(shots) <= 6:
@@ -285,7 +284,7 @@ def _read_shots(reader: ParameterReader, duration: int) -> None:
         return
     total = 0
     for position, shot in enumerate(shots):
-        prompt, seconds = (shot.get("prompt"), shot.get("duration")) if isinstance(shot, dict) else (None, None)
+        prompt, seconds = (shot.get("prompt"), shot.get("duration")) if isinstance(shot, Mapping) else (None, None)
         if not isinstance(prompt, str) or not prompt.strip():
             reader.add_error(f"multi_prompt[{position}].prompt is required")
         if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < 1:
