@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Never
 
 from attrs import evolve, frozen
 
@@ -50,6 +50,7 @@ __all__ = ["Replicate"]
 _DOCS = "https://replicate.com/docs"
 _API = Source(Certainty.DOCUMENTED, f"HTTP API: {_DOCS}/reference/http")
 _FILES = Source(Certainty.DOCUMENTED, f"input files, by upload or as data URI: {_DOCS}/topics/predictions/input-files")
+_UNKNOWN: Fact[Never] = Fact(None, Source(Certainty.UNDOCUMENTED, f"not in the HTTP API: {_DOCS}/reference/http"))
 
 _CAPABILITIES = Capabilities(
     repeat=Fact("buys_again", Source(Certainty.INFERRED, "no page documents an idempotency key or a client id")),
@@ -58,8 +59,8 @@ _CAPABILITIES = Capabilities(
     inline_media=Fact(True, _FILES),
     webhook=Fact(True, Source(Certainty.DOCUMENTED, f"webhook: {_DOCS}/topics/webhooks/setup-webhook")),
     batch_poll=Fact(1, _API),
-    balance=Fact(None, Source(Certainty.UNDOCUMENTED, f"not in the HTTP API: {_DOCS}/reference/http")),
-    quote=Fact(None, Source(Certainty.UNDOCUMENTED, f"not in the HTTP API: {_DOCS}/reference/http")),
+    balance=_UNKNOWN,
+    quote=_UNKNOWN,
     over_limit=Fact("refuses", Source(Certainty.DOCUMENTED, f"429: {_DOCS}/topics/predictions/rate-limits")),
     output_ttl=Fact(
         3600.0, Source(Certainty.DOCUMENTED, f"removed after an hour: {_DOCS}/topics/predictions/data-retention")
@@ -118,13 +119,12 @@ class Replicate(Provider):
         spec = self.spec(input)
         scene = infer_scene(spec, input) or spec.scenes[0]
         body = build_body(spec, input, scene)
-        if isinstance(input, VideoInput):
-            if input.all_videos:
-                body["video_reference_type"] = "base" if scene is Scene.VIDEO_EDIT else "feature"
-            if input.shots:
-                # A string that holds JSON, by the schemas of v3.
-                shots = [{"prompt": shot.prompt, "duration": shot.duration} for shot in input.shots]
-                body["multi_prompt"] = json.dumps(shots, ensure_ascii=False)
+        if "reference_video" in body:
+            body["video_reference_type"] = "base" if scene is Scene.VIDEO_EDIT else "feature"
+        if isinstance(input, VideoInput) and input.shots:
+            # A string that holds JSON, by the schemas of v3.
+            shots = [{"prompt": shot.prompt, "duration": shot.duration} for shot in input.shots]
+            body["multi_prompt"] = json.dumps(shots, ensure_ascii=False)
         path = f"/v1/models/kwaivgi/{spec.wire_name}/predictions"
         return HttpRequest(method="POST", path=path, body=json_body({"input": body}))
 
