@@ -273,6 +273,8 @@ class JournalEntry:
         await self._writer.write(self.submission)
 
     async def finished(self, prediction: Prediction) -> None:
+        if self.submission.succeeded and self.submission.files is not None and not prediction.succeeded:
+            return  # its files are saved, so the job stays finished though the provider has removed its outputs since
         self.submission = self.submission.finished(prediction, self._writer.now())
         self._writer.remember(self)
         await self._writer.write(self.submission)

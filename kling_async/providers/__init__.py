@@ -13,6 +13,7 @@ from .base import Provider
 from .fal import Fal
 from .gptproto import GPTProto
 from .parameter_rules import suggestion
+from .replicate import Replicate
 from .spec import ModelSpec, Parameter, Price
 from .wavespeed import WaveSpeed
 
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 PROVIDERS: Mapping[str, Provider] = {
-    provider.name: provider for provider in (GPTProto(), APIInOne(), WaveSpeed(), Fal())
+    provider.name: provider for provider in (GPTProto(), APIInOne(), WaveSpeed(), Fal(), Replicate())
 }
 """Every provider by its name."""
 

@@ -24,7 +24,6 @@ _REQUIRED_MEDIA = {
     Scene.MULTI_SHOT: {"images"},
     Scene.IMAGE_TO_VIDEO: {"image"},
     Scene.START_END_FRAME: {"image", "last_image"},
-    Scene.REFERENCE_TO_VIDEO: {"images"},
     Scene.VIDEO_TO_VIDEO: {"video"},
     Scene.VIDEO_EDIT: {"video"},
     Scene.VIDEO_EXTEND: {"video"},
@@ -95,15 +94,20 @@ def _scene_fault(spec: ModelSpec, input: Input, scene: Scene | None) -> InputFau
 
 
 def _media_faults(input: Input, scene: Scene) -> Iterator[InputFault]:
-    # A video, too, is a reference.
-    is_referred_to = scene is Scene.REFERENCE_TO_VIDEO and bool(value_of(input, "video"))
-    for name in sorted(_REQUIRED_MEDIA.get(scene, set())):
-        if not value_of(input, name) and not is_referred_to:
+    for name in sorted(_required_media(input, scene)):
+        if not value_of(input, name):
             yield InputFault(name, value_of(input, name), f"is needed for {scene.value}")
     if scene is Scene.TEXT_TO_VIDEO:
         for name in _MEDIA_FIELDS:
             if value_of(input, name):
                 yield InputFault(name, value_of(input, name), f"has no place in {scene.value}")
+
+
+def _required_media(input: Input, scene: Scene) -> set[str]:
+    # A reference is an image or a video.
+    if scene is Scene.REFERENCE_TO_VIDEO:
+        return set() if value_of(input, "video") else {"images"}
+    return _REQUIRED_MEDIA.get(scene, set())
 
 
 def _cross_field_faults(spec: ModelSpec, input: Input, scene: Scene) -> Iterator[InputFault]:

@@ -76,13 +76,13 @@ class Downloader:
     ) -> list[Path]:
         fresh = _has_redacted_urls(prediction, known)
         if fresh:
-            prediction = await self._refresh(prediction)
+            prediction = await self._with_outputs(prediction)
         try:
             return await self._save_all(prediction, directory, overwrite=overwrite)
         except DownloadError as error:
             if fresh or error.http_status not in _EXPIRED:
                 raise
-            return await self._save_all(await self._refresh(prediction), directory, overwrite=overwrite)
+            return await self._save_all(await self._with_outputs(prediction), directory, overwrite=overwrite)
 
     async def _save_all(self, prediction: Prediction, directory: Path, *, overwrite: bool) -> list[Path]:
         loopback = self._settings.is_local(provider_named(prediction.provider))
@@ -103,6 +103,20 @@ class Downloader:
         entry = await self._entry_of(prediction)
         stale = entry is not None and _has_redacted_urls(prediction, entry.submission)
         return await self._refresh(prediction) if stale else prediction
+
+    async def _with_outputs(self, prediction: Prediction) -> Prediction:
+        """Return a prediction with fresh URLs. Raises DownloadError if the provider has removed the outputs."""
+        seen = await self._refresh(prediction)
+        if seen.status is not Status.SUCCEEDED:
+            reason = seen.failure.message if seen.failure is not None else f"the prediction is {seen.status.value}"
+            raise DownloadError(
+                f"The outputs are gone: {reason}",
+                provider=prediction.provider,
+                key=prediction.key,
+                id=prediction.id,
+                advice="They cannot be downloaded again. Download sooner, or save outputs as they finish (save_to).",
+            )
+        return seen
 
     async def _refresh(self, prediction: Prediction) -> Prediction:
         return await self._dispatcher.refresh(prediction, wait_for=self._settings.request_timeout)

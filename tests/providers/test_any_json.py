@@ -24,6 +24,7 @@ NAMES = {
     "apiinone": ("task_id", "taskId", "id"),
     "wavespeed": ("id", "Id", "ID"),
     "fal": ("request_id",),
+    "replicate": ("id", "Id", "ID"),
 }
 FLAT = ("fal",)
 """Providers whose bodies have no envelope, so that `data` is a field like any other."""
@@ -34,11 +35,14 @@ KEYS = st.sampled_from(
         *("urls", "get", "url", "result", "images", "video_url", "created_at", "createdAt", "executionTime"),
         *("timings", "inference", "has_nsfw_contents", "hasNsfwContents", "model", "error_code"),
         *("request_id", "detail", "loc", "msg", "error_type", "video", "metrics", "inference_time"),
+        *("timings", "inference", "has_nsfw_contents", "hasNsfwContents", "model"),
+        *("title", "detail", "data_removed", "metrics", "predict_time"),
     ]
 )
 WORDS = st.sampled_from(
     [
         *("created", "processing", "COMPLETED", "completed", "success", "failed", "FAILED", "cancelled", "expired"),
+        *("starting", "succeeded", "canceled", "aborted", "resets in ~30s", "(E005)"),
         *("timeout", "IN_PROGRESS", "zzz", "", "200", "401", "503", "5004", "Insufficient balance"),
         *("IN_QUEUE", "content_policy_violation", "request_timeout", "Request is still in progress"),
         *("Input may not meet the guidelines.", "2026-01-01 00:00:00", "2026-13-01T00:00:00.123456789Z"),
@@ -76,6 +80,8 @@ RECORDS = st.fixed_dictionaries(
         "code": ANYTHING,
         "created_at": WORDS | ANYTHING,
         "timings": ANYTHING,
+        "output": WORDS | st.lists(WORDS) | ANYTHING,
+        "data_removed": st.booleans() | ANYTHING,
         "has_nsfw_contents": st.lists(st.booleans()) | ANYTHING,
         "detail": WORDS | st.lists(ANYTHING, max_size=3) | ANYTHING,
         "error_type": ANYTHING,
@@ -111,6 +117,7 @@ INPUTS: dict[str, list[Input]] = {
     "apiinone": [ImageInput("a cat"), VideoInput("a dog", model="kling-3")],
     "wavespeed": [ImageInput("a cat"), VideoInput("a dog")],
     "fal": [ImageInput("a cat"), VideoInput("a dog")],
+    "replicate": [VideoInput("a dog"), VideoInput("a dog", model="kling-3.0-pro")],
 }
 ASKED = Prediction(
     provider="gptproto",

@@ -15,6 +15,7 @@ UNKNOWN = {
     "apiinone": ("cancel", "upload", "inline_media", "balance", "quote", "output_ttl"),
     "wavespeed": ("cancel", "inline_media", "output_ttl"),
     "fal": ("output_ttl",),
+    "replicate": ("balance", "quote", "failures_are_free"),
 }
 """No page of the provider mentions these."""
 
@@ -51,6 +52,16 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "quote": (True, Certainty.CLIENT),
         "over_limit": ("queues", Certainty.DOCUMENTED),
         "failures_are_free": (False, Certainty.DOCUMENTED),
+    },
+    "replicate": {
+        "repeat": ("buys_again", Certainty.INFERRED),
+        "cancel": (True, Certainty.DOCUMENTED),
+        "upload": (True, Certainty.DOCUMENTED),
+        "inline_media": (True, Certainty.DOCUMENTED),
+        "webhook": (True, Certainty.DOCUMENTED),
+        "batch_poll": (1, Certainty.DOCUMENTED),
+        "over_limit": ("refuses", Certainty.DOCUMENTED),
+        "output_ttl": (3600.0, Certainty.DOCUMENTED),
     },
 }
 

@@ -67,9 +67,10 @@ def test_every_scene_is_reached_and_built(provider: Provider, spec: ModelSpec, s
     assert scene is infer_scene(spec, input)
     request = provider.build_submit(input)
     assert "POST" == request.method
-    assert input.prompt == json.loads(request.body)["prompt"]
-    assert spec.wire_name in request.path + request.body.decode()
     body = json.loads(request.body)
+    body = body.get("input", body)
+    assert input.prompt == body["prompt"]
+    assert spec.wire_name in request.path + request.body.decode()
     assert spec.fixed == {name: body[name] for name in spec.fixed}
 
 
@@ -146,19 +147,24 @@ def test_a_parameter_is_found_by_its_name() -> None:
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
 @pytest.mark.parametrize("kind", [OutputKind.IMAGE, OutputKind.VIDEO])
 def test_a_default_model_makes_its_kind(provider: Provider, kind: OutputKind) -> None:
-    """An input that names no model gets one of the provider's own, of the kind that it asks for."""
-    assert kind is provider.models[provider.default_model(kind)].kind
+    """An input that names no model gets one of the provider's own, of the kind that it asks for, if there is one."""
+    if kind in {spec.kind for spec in provider.models.values()}:
+        assert kind is provider.models[provider.default_model(kind)].kind
+        return
+    with pytest.raises(InputError, match=f"{provider.title} has no {kind} model"):
+        provider.default_model(kind)
 
 
 def test_default_models() -> None:
     """The default model of each provider and kind, one by one."""
     kinds = (OutputKind.IMAGE, OutputKind.VIDEO)
-    defaults = {name: tuple(map(provider.default_model, kinds)) for name, provider in PROVIDERS.items()}
+    defaults = {name: tuple(map(provider.default_models.get, kinds)) for name, provider in PROVIDERS.items()}
     assert {
         "gptproto": ("kling-image-o1", "kling-video-o1-std"),
         "apiinone": ("kling-image-o1", "kling-3"),
         "wavespeed": ("kling-image-o1", "kling-video-o1-std"),
         "fal": ("fal-ai/kling-image/o3", "fal-ai/kling-video/o3/standard"),
+        "replicate": (None, "kling-o1-std"),
     } == defaults
 
 
@@ -179,7 +185,7 @@ def test_the_default_provider_exists() -> None:
 
 def test_a_provider_is_found_by_its_name() -> None:
     """Each provider is known by its own name."""
-    assert {"gptproto", "apiinone", "wavespeed", "fal"} == set(PROVIDERS)
+    assert {"gptproto", "apiinone", "wavespeed", "fal", "replicate"} == set(PROVIDERS)
     assert list(PROVIDERS.values()) == [provider_named(name) for name in PROVIDERS]
 
 
@@ -220,15 +226,17 @@ def test_a_model_is_found_by_both_of_its_names(provider: Provider, spec: ModelSp
 def test_one_idea_runs_at_each_provider() -> None:
     """An input with a canonical name needs no other words for another provider."""
     input = VideoInput("a dog", model="kling-3.0-pro", image=A, duration=7, sound=False)
-    names = ("gptproto", "apiinone", "wavespeed")
-    gptproto, apiinone, wavespeed = (PROVIDERS[name].build_submit(input) for name in names)
+    gptproto, apiinone, wavespeed, fal, replicate = (
+        PROVIDERS[name].build_submit(input) for name in ("gptproto", "apiinone", "wavespeed", "fal", "replicate")
+    )
     assert "/api/v3/kwaivgi/kling-v3.0-pro/image-to-video" == gptproto.path == wavespeed.path
-    gptproto, apiinone, fal = (PROVIDERS[name].build_submit(input) for name in ("gptproto", "apiinone", "fal"))
-    assert "/api/v3/kwaivgi/kling-v3.0-pro/image-to-video" == gptproto.path
     body = json.loads(apiinone.body)
     assert ("kling-3", "pro", False, 7) == (body["model"], body["mode"], body["sound"], body["duration"])
     assert "/fal-ai/kling-video/v3/pro/image-to-video" == fal.path
     assert {"prompt": "a dog", "start_image_url": A, "duration": "7", "generate_audio": False} == json.loads(fal.body)
+    assert "/v1/models/kwaivgi/kling-v3-video/predictions" == replicate.path
+    body = json.loads(replicate.body)["input"]
+    assert (A, "pro", False, 7) == (body["start_image"], body["mode"], body["generate_audio"], body["duration"])
 
 
 def test_a_price_by_the_second_is_that_of_the_whole_video() -> None:

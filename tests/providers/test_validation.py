@@ -433,6 +433,7 @@ ALLOWED: Mapping[str, tuple[str, Input]] = {
     "a known extra at its bound": ("gptproto", video(model="kling-v3.0-std", extra={"guidance_scale": 1})),
     "an extra of 0.1 that is a field now": ("gptproto", video(model="kling-v2.6-pro", extra={"sound": True})),
     "one of several videos": ("gptproto", video(videos=(C,), images=(A,), scene="video-to-video")),
+    "one of several videos as the only reference": ("gptproto", video(videos=(C,), scene="reference-to-video")),
     "shots alone": ("apiinone", video(model="kling-3", prompt="", shots=shots(5))),
     "the shortest prompt": ("apiinone", image(prompt="cat")),
     "a ratio of its own": ("apiinone", image(aspect_ratio="21:9")),

@@ -58,7 +58,7 @@ async def test_one_key_one_origin_and_bare_limits_are_the_default_provider_s() -
                 clock=clock,
             ) as client,
         ):
-            assert (await client.generate(ImageInput("a cat"))).provider == name
+            assert (await client.generate(VideoInput("a cat"))).provider == name
         assert 1 == sandbox.submits
 
 
@@ -167,7 +167,8 @@ async def test_the_default_model_follows_the_provider_and_the_kind(open_client: 
     for name, provider in PROVIDERS.items():
         journal = MemoryJournal()
         async with open_client(provider=name, journal=journal) as at:
-            for input in (ImageInput("a cat"), VideoInput("a dog")):
+            inputs = [one for one in (ImageInput("a cat"), VideoInput("a dog")) if one.kind in provider.default_models]
+            for input in inputs:
                 prediction = await at.client.generate(input, key=input.kind)
                 assert provider.resolve(input).model == prediction.model
                 known = await journal.find(input.kind)
@@ -175,7 +176,7 @@ async def test_the_default_model_follows_the_provider_and_the_kind(open_client: 
                 assert prediction.model == known.model == known.input["model"]
                 again = await at.client.generate(input, key=input.kind)
                 assert prediction.id == again.id
-            assert 2 == at.sandbox.submits
+            assert len(inputs) == at.sandbox.submits
 
 
 def test_an_input_without_a_model_keeps_its_fingerprint_of_0_1() -> None:

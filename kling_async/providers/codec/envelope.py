@@ -61,6 +61,7 @@ class Record:
     Attributes:
         status: the provider's status word.
         outputs: URLs, data URIs or bare base64.
+        outputs_removed: whether the provider says that it has deleted them.
         error: the provider's code and message.
         nsfw: whether any output is marked as unsafe; None if unknown.
         created_at: the time at which the prediction was created.
@@ -70,6 +71,7 @@ class Record:
 
     status: str
     outputs: tuple[str, ...] = ()
+    outputs_removed: bool = False
     error: ErrorDetail = ErrorDetail()
     nsfw: bool | None = None
     created_at: datetime | None = None
@@ -121,19 +123,18 @@ def update_prediction(
     """
     native_status = printable(record.status)
     status = statuses.get(native_status.strip().lower(), Status.RUNNING)
+    is_success = status is Status.SUCCEEDED
     outputs: tuple[Output, ...] = ()
     failure = None
-    if status is Status.SUCCEEDED:
+    if is_success:
         readable = (one for text in record.outputs if (one := parse_output(text, kind=kind)) is not None)
         outputs = tuple(islice(readable, max_outputs))
         if not outputs:
-            message = f"the provider says {native_status!r}, but its reply holds no output that can be read"
-            status = Status.FAILED
-            failure = Failure(kind=FailureKind.NO_OUTPUT, code=record.error.code, message=message)
+            status, failure = _without_outputs(native_status, record)
     elif status.is_terminal:
         failure = _failure(status, native_status, record.error, rules)
     # "Completed" without outputs is a failure to us, yet a success to the provider, which may bill it.
-    is_free = failures_are_free and failure is not None and failure.kind is not FailureKind.NO_OUTPUT
+    is_free = failures_are_free and failure is not None and not is_success
     return evolve(
         prediction,
         status=status,
@@ -146,6 +147,15 @@ def update_prediction(
         cost=Decimal(0) if is_free else prediction.cost if record.cost is None else record.cost,
         raw=raw,
     )
+
+
+def _without_outputs(native_status: str, record: Record) -> tuple[Status, Failure]:
+    """Return the status and the failure of a success whose outputs are missing."""
+    if record.outputs_removed:
+        message = f"the provider says {native_status!r}, and that it has removed the outputs since"
+        return Status.EXPIRED, Failure(kind=FailureKind.EXPIRED, code=record.error.code, message=message)
+    message = f"the provider says {native_status!r}, but its reply holds no output that can be read"
+    return Status.FAILED, Failure(kind=FailureKind.NO_OUTPUT, code=record.error.code, message=message)
 
 
 _FAILURES: Final = {Status.CANCELLED: FailureKind.CANCELLED, Status.EXPIRED: FailureKind.EXPIRED}

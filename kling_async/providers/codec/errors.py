@@ -51,22 +51,29 @@ class ErrorRules:
         outage_codes: other codes that mean an outage of the provider. Any further code rejects the request.
         content_codes: body codes that mean the content policy, unless the HTTP status is 500 or above.
         content_messages: beginnings, in lower case, of messages that mean the content policy under any status.
+        content_pattern: pattern, in lower case, of messages that mean the content policy, unless the HTTP status is 500
+            or above.
         balance_messages: pattern, in lower case, of messages that turn a missing permission into an empty account.
         key_messages: messages, in lower case, that turn a missing permission into a wrong API key.
+        wait_pattern: pattern of messages whose group 1 is the seconds to wait, for responses without Retry-After.
     """
 
     errors: Mapping[int, type[Refused]] = field(default=HTTP_ERRORS)
     outage_codes: Sequence[range] = (range(500, 10_000),)
     content_codes: frozenset[str] = CONTENT_REJECTED_CODES
     content_messages: tuple[str, ...] = ()
+    content_pattern: re.Pattern[str] | None = None
     balance_messages: re.Pattern[str] | None = None
     key_messages: frozenset[str] = frozenset()
+    wait_pattern: re.Pattern[str] | None = None
 
     def is_about_content(self, code: str | None, message: str | None, *, status: int) -> bool:
         """Return whether a refusal is about content. HTTP 5xx is an outage, unless its message is documented."""
-        if (message or "").lower().startswith(self.content_messages):
+        text = (message or "").lower()
+        if text.startswith(self.content_messages):
             return True
-        return status < 500 and code in self.content_codes
+        found = self.content_pattern is not None and self.content_pattern.search(text) is not None
+        return status < 500 and (found or code in self.content_codes)
 
     def error_type(self, code: str | None, message: str | None, *, status: int) -> type[Refused]:
         """Return the type of error for a refusal."""
@@ -83,6 +90,11 @@ class ErrorRules:
             return error
         return ProviderUnavailable if any(effective in codes for codes in self.outage_codes) else BadRequest
 
+    def wait_seconds(self, message: str | None) -> float | None:
+        """Return the seconds to wait that a message names, or None."""
+        match = self.wait_pattern.search(message or "") if self.wait_pattern is not None else None
+        return None if match is None else float(match[1])
+
     def _denied(self, message: str) -> type[Refused]:
         # All three block the account, so a wrong guess here changes the advice, never what is resubmitted.
         if self.balance_messages is not None and self.balance_messages.search(message):
@@ -95,12 +107,13 @@ def error_for(
 ) -> Refused:
     """Return the error for a refusal."""
     error_type = rules.error_type(code, message, status=response.status)
+    wait = retry_after(response.headers)
     return error_type(
         f"The provider refused: {message or f'HTTP {response.status}'}",
         provider=provider,
         http_status=response.status,
         code=code,
-        retry_after=retry_after(response.headers),
+        retry_after=rules.wait_seconds(message) if wait is None else wait,
     )
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "parse_message",
     "parse_output",
     "parse_outputs",
+    "parse_seconds",
     "register_fields",
     "snake_case_keys",
 ]
@@ -87,9 +88,15 @@ def parse_date(value: object) -> datetime | None:
 
 def parse_duration(value: object) -> float | None:
     """Convert a duration in milliseconds to seconds; None if it is invalid, or zero, which means unknown."""
+    milliseconds = parse_seconds(value)
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def parse_seconds(value: object) -> float | None:
+    """Parse a duration in seconds; None if it is invalid, or zero, which means unknown."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    seconds = float(value) / 1000 if abs(value) < 1e15 else math.inf
+    seconds = float(value) if abs(value) < 1e15 else math.inf
     return seconds if 0 < seconds < math.inf else None
 
 

@@ -20,6 +20,7 @@ from .ledger import Kind, LoggedRequest
 from .media import Assets
 from .pages import index_page, ledger_page
 from .parameters import Invalid
+from .replicate import Replicate
 from .state import Sandbox
 from .tasks import Phase, Task
 from .wavespeed import Wavespeed
@@ -28,7 +29,7 @@ from .wire_format import Route, TaskView, WireFormat
 
 __all__ = ["RequestHandler"]
 
-_WIRES: tuple[WireFormat, ...] = (Gptproto(), Apiinone(), Wavespeed(), Fal())
+_WIRES: tuple[WireFormat, ...] = (Gptproto(), Apiinone(), Wavespeed(), Fal(), Replicate())
 _FAULT_HEADER = "x-sandbox-fault"
 _PAGES: Mapping[str, tuple[int, str]] = {
     "error_502": (502, "Bad Gateway"),
@@ -146,7 +147,8 @@ class RequestHandler:
         fields: _LogFields = {"id": task_id_of(request.path)}
         name = request.path.removeprefix("/files/")
         task = self.sandbox.tasks.get(fields["id"])
-        if task is None or name not in task.files or task.phase(request.now) is not Phase.COMPLETED:
+        is_there = task is not None and task.phase(request.now) is Phase.COMPLETED and not task.is_removed(request.now)
+        if task is None or name not in task.files or not is_there:
             return self._log_request("download", request, html_response(404, "Not Found"), **fields)
         fields["prompt"] = task.spec.prompt
         try:

@@ -25,6 +25,9 @@ def index_page(origin: str) -> Response:
         f"            GET  {origin}/{{owner}}/{{app}}/requests/{{id}}/status\n"
         f"            GET  {origin}/{{owner}}/{{app}}/requests/{{id}}\n"
         f"            PUT  {origin}/{{owner}}/{{app}}/requests/{{id}}/cancel\n"
+        f"Replicate   POST {origin}/v1/models/kwaivgi/{{model}}/predictions\n"
+        f"            GET  {origin}/v1/predictions/{{id}}\n"
+        f"            POST {origin}/v1/predictions/{{id}}/cancel\n"
         f"Ledger      GET  {origin}/sandbox/ledger\n"
     )
 

@@ -32,6 +32,7 @@ class TaskSpec:
         price: its cost in US dollars.
         id_form: format of this provider's ids, around a hexadecimal number.
         refunds: whether a failed task is refunded.
+        kept_seconds: seconds after its end for which its data and its files are kept; None for ever.
         sync: whether the response waits for the result.
         base64: whether outputs are base64 instead of URLs.
     """
@@ -47,6 +48,7 @@ class TaskSpec:
     price: Decimal
     id_form: str = "{}"
     refunds: bool = False
+    kept_seconds: float | None = None
     sync: bool = False
     base64: bool = False
 
@@ -76,6 +78,10 @@ class Task:
         if now < self.done_at:
             return Phase.RUNNING
         return self.final_phase
+
+    def is_removed(self, now: float) -> bool:
+        """Return whether its data and its files have been removed by a time."""
+        return self.spec.kept_seconds is not None and now >= self.done_at + self.spec.kept_seconds
 
     @property
     def final_phase(self) -> Phase:

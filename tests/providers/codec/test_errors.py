@@ -119,6 +119,41 @@ def test_a_refusal_says_how_long_to_wait() -> None:
     assert 7.0 == error_for(reply, provider="gptproto", rules=GPTPROTO, code=None, message=None).retry_after
 
 
+WAITS = [
+    ("Request was throttled. Your rate limit resets in ~30s.", {}, 30.0),
+    ("Request was throttled. Your rate limit resets in ~30s.", {"Retry-After": "7"}, 7.0),
+    ("Request was throttled. Your rate limit resets in ~30s.", {"Retry-After": "soon"}, 30.0),
+    ("It resets in ~9999999s", {}, None),
+    ("Request was throttled.", {}, None),
+    (None, {}, None),
+]
+
+
+@pytest.mark.parametrize(("message", "headers", "seconds"), WAITS)
+def test_a_message_says_how_long_to_wait(message: str | None, headers: dict[str, str], seconds: float | None) -> None:
+    """Where a provider says it in words, they count if there is no header that can be read."""
+    rules = PROVIDERS["replicate"].error_rules
+    reply = HttpResponse(status=429, headers=headers)
+    assert seconds == error_for(reply, provider="replicate", rules=rules, code=None, message=message).retry_after
+    assert ErrorRules().wait_seconds(message) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "kind"),
+    [
+        ("The input or output was flagged as sensitive. (E005)", 422, ContentRejected),
+        ("ModelError: the output was Flagged as Potentially Sensitive", 400, ContentRejected),
+        ("NSFW content detected", 200, ContentRejected),
+        ("NSFW content detected", 500, ProviderUnavailable),
+        ("flagged", 422, BadRequest),
+    ],
+)
+def test_a_pattern_of_messages_means_the_content_policy(message: str, status: int, kind: type[Refused]) -> None:
+    """It is found anywhere in a message, though not behind an outage, and only where a provider has one."""
+    assert kind is PROVIDERS["replicate"].error_rules.error_type(None, message, status=status)
+    assert ContentRejected is not ErrorRules().error_type(None, message, status=status)
+
+
 # What GPTProto documents for itself, and what it means at a provider that says nothing of it.
 ELSEWHERE: list[Row] = [
     (200, "503", "Content policy violation", ProviderUnavailable),

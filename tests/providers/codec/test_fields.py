@@ -26,6 +26,7 @@ from kling_async.providers.codec.fields import (
     parse_id,
     parse_output,
     parse_outputs,
+    parse_seconds,
     register_fields,
     snake_case_keys,
 )
@@ -151,6 +152,15 @@ def test_every_date_that_is_written_is_read(when: datetime, digits: int, between
 def test_durations(value: object, seconds: float | None) -> None:
     """Milliseconds become seconds; zero stands for unknown, and so does whatever is no length of time."""
     assert seconds == parse_duration(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [(3.804328, 3.804328), (90, 90.0), (0, None), (-1, None), ("90", None), (True, None), (10**400, None)],
+)
+def test_seconds(value: object, seconds: float | None) -> None:
+    """Seconds stay as they are, with the same exceptions."""
+    assert seconds == parse_seconds(value)
 
 
 @pytest.mark.parametrize(

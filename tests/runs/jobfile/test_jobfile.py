@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kling_async import ImageInput, InputError, Job, Shot, VideoInput
+from kling_async.providers import PROVIDERS
 from kling_async.runs.jobfile import JobfileSummary, Row, dump_job, read_jobfile
 from kling_async.runs.jobfile.columns import COLUMNS
 
@@ -203,7 +204,7 @@ LINES = {
     "foreign to videos": ('{"prompt": "a", "kind": "video", "n": 2}', "n: is for images only"),
     "provider": (
         '{"prompt": "a", "provider": "gptprot"}',
-        "provider: must be one of gptproto, apiinone, fal; did you mean",
+        f"provider: must be one of {', '.join(PROVIDERS)}; did you mean gptproto?",
     ),
     "provider, no text": ('{"prompt": "a", "provider": ["x"]}', "provider: must be text (is ['x'])"),
     "empty key": ('{"prompt": "a", "key": ""}', "key: must be 1 to 200 printable characters (is '')"),
