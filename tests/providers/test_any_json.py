@@ -19,13 +19,14 @@ from kling_async.types.inputs import ImageInput, Input, VideoInput
 from kling_async.types.prediction import OutputKind, Prediction, Status
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-NAMES = {"gptproto": ("id", "Id", "ID"), "apiinone": ("task_id", "taskId", "id")}
+NAMES = {"gptproto": ("id", "Id", "ID"), "apiinone": ("task_id", "taskId", "id"), "openrouter": ("id", "Id", "ID")}
 
 KEYS = st.sampled_from(
     [
         *("data", "id", "task_id", "taskId", "status", "outputs", "output", "error", "code", "message", "type"),
         *("urls", "get", "url", "result", "images", "video_url", "created_at", "createdAt", "executionTime"),
         *("timings", "inference", "has_nsfw_contents", "hasNsfwContents", "model"),
+        *("unsigned_urls", "polling_url", "usage", "cost", "metadata", "error_type", "reasons"),
     ]
 )
 WORDS = st.sampled_from(
@@ -35,6 +36,7 @@ WORDS = st.sampled_from(
         *("Input may not meet the guidelines.", "2026-01-01 00:00:00", "2026-13-01T00:00:00.123456789Z"),
         *("https://x.test/a.png", "data:image/png;base64,AA", "iVBORw0KGgoAAAANSUhEUgAA", "../../user/me"),
         *("n49xxxx_kio1", "5f3c0d1e9a7b4c2d8e6f0a1b2c3d4e5f", "a" * 128, "a" * 129),
+        *("gen-vid-1790000000-AbCdEfGhIjKlMnOpQrSt", "pending", "in_progress", "content_policy_violation"),
     ]
 )
 SCALARS = st.one_of(
@@ -67,6 +69,9 @@ RECORDS = st.fixed_dictionaries(
         "created_at": WORDS | ANYTHING,
         "timings": ANYTHING,
         "has_nsfw_contents": st.lists(st.booleans()) | ANYTHING,
+        "urls": st.lists(WORDS) | ANYTHING,
+        "unsigned_urls": st.lists(WORDS) | ANYTHING,
+        "usage": st.fixed_dictionaries({"cost": SCALARS}) | ANYTHING,
     },
 )
 ENVELOPES = st.fixed_dictionaries(
@@ -94,6 +99,7 @@ REPLIES = st.builds(
 INPUTS: dict[str, list[Input]] = {
     "gptproto": [ImageInput("a cat"), VideoInput("a dog")],
     "apiinone": [ImageInput("a cat"), VideoInput("a dog", model="kling-3")],
+    "openrouter": [VideoInput("a dog"), VideoInput("a dog", model="kling-o1-pro")],
 }
 ASKED = Prediction(
     provider="gptproto",
@@ -127,6 +133,7 @@ def hold(seen: Prediction) -> None:
         assert output.kind in OutputKind
     assert seen.created_at is None or seen.created_at.tzinfo is UTC
     assert seen.nsfw in (True, False, None)
+    assert seen.cost is None or 0 <= seen.cost.normalize() < 10**6
     for seconds in (seen.timings.inference_seconds, seen.timings.execution_seconds):
         assert seconds is None or 0 < seconds < float("inf")
 

@@ -138,21 +138,38 @@ def test_a_parameter_is_found_by_its_name() -> None:
     assert spec.parameter("no such") is None
 
 
-@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
-@pytest.mark.parametrize("kind", [OutputKind.IMAGE, OutputKind.VIDEO])
+KINDS = [
+    (provider, kind)
+    for provider in PROVIDERS.values()
+    for kind in (OutputKind.IMAGE, OutputKind.VIDEO)
+    if kind in {spec.kind for spec in provider.models.values()}
+]
+
+
+@pytest.mark.parametrize(("provider", "kind"), KINDS, ids=[f"{kind}-{provider.name}" for provider, kind in KINDS])
 def test_a_default_model_makes_its_kind(provider: Provider, kind: OutputKind) -> None:
-    """An input that names no model gets one of the provider's own, of the kind that it asks for."""
+    """Where a provider has models of a kind, an input that names none gets one of them."""
     assert kind is provider.models[provider.default_model(kind)].kind
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
+def test_a_kind_without_models_has_no_default(provider: Provider) -> None:
+    """A provider has a default for the kinds that it has models of, and for no other."""
+    assert {spec.kind for spec in provider.models.values()} == set(provider.default_models)
 
 
 def test_default_models() -> None:
     """The default model of each provider and kind, one by one."""
     kinds = (OutputKind.IMAGE, OutputKind.VIDEO)
-    defaults = {name: tuple(map(provider.default_model, kinds)) for name, provider in PROVIDERS.items()}
+    defaults = {name: tuple(map(provider.default_models.get, kinds)) for name, provider in PROVIDERS.items()}
     assert {
         "gptproto": ("kling-image-o1", "kling-video-o1-std"),
         "apiinone": ("kling-image-o1", "kling-3"),
+        "openrouter": (None, "kwaivgi/kling-v3.0-std"),
     } == defaults
+    for (name, provider), kind in product(PROVIDERS.items(), kinds):
+        if (model := defaults[name][kinds.index(kind)]) is not None:
+            assert model == provider.default_model(kind)
 
 
 def test_a_kind_without_a_model_is_named() -> None:
@@ -172,7 +189,7 @@ def test_the_default_provider_exists() -> None:
 
 def test_a_provider_is_found_by_its_name() -> None:
     """Each provider is known by its own name."""
-    assert {"gptproto", "apiinone"} == set(PROVIDERS)
+    assert {"gptproto", "apiinone", "openrouter"} == set(PROVIDERS)
     assert list(PROVIDERS.values()) == [provider_named(name) for name in PROVIDERS]
 
 
@@ -184,7 +201,7 @@ def test_an_unknown_provider_is_refused(name: str, hint: str) -> None:
     """An unknown provider is named, with those that exist, and the one that was probably meant."""
     with pytest.raises(InputError) as caught:
         provider_named(name)
-    assert [("provider", name, f"must be one of gptproto, apiinone{hint}")] == list(caught.value.faults)
+    assert [("provider", name, f"must be one of gptproto, apiinone, openrouter{hint}")] == list(caught.value.faults)
 
 
 def test_a_provider_that_is_no_text_is_refused() -> None:
@@ -206,10 +223,14 @@ def test_a_model_is_found_by_both_of_its_names(provider: Provider, spec: ModelSp
 def test_one_idea_runs_at_each_provider() -> None:
     """An input with a canonical name needs no other words for another provider."""
     input = VideoInput("a dog", model="kling-3.0-pro", image=A, duration=7, sound=False)
-    gptproto, apiinone = (PROVIDERS[name].build_submit(input) for name in ("gptproto", "apiinone"))
+    names = ("gptproto", "apiinone", "openrouter")
+    gptproto, apiinone, openrouter = (PROVIDERS[name].build_submit(input) for name in names)
     assert "/api/v3/kwaivgi/kling-v3.0-pro/image-to-video" == gptproto.path
     body = json.loads(apiinone.body)
     assert ("kling-3", "pro", False, 7) == (body["model"], body["mode"], body["sound"], body["duration"])
+    body = json.loads(openrouter.body)
+    assert ("kwaivgi/kling-v3.0-pro", False, 7) == (body["model"], body["generate_audio"], body["duration"])
+    assert [A] == [one["image_url"]["url"] for one in body["frame_images"]]
 
 
 def test_a_price_by_the_second_is_that_of_the_whole_video() -> None:
