@@ -24,7 +24,7 @@ from ..types.errors import AnswerLost, InputError, InputFault, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
 from ..types.limits import Limits
-from ..types.prediction import Json, OutputKind, Prediction, Status
+from ..types.prediction import Json, Output, OutputKind, Prediction, Status
 from ..types.sources import Fact
 from .authorizers import KeyAuthorizer
 from .codec.envelope import Envelope, Record, update_prediction
@@ -77,10 +77,11 @@ class Provider(ABC):
         """Build the request that polls a prediction. URLs in responses are never followed."""
 
     def build_result(self, prediction: Prediction, response: HttpResponse) -> HttpRequest | None:
-        """Build the request for the result of a prediction, where the response to a poll says only that there is one.
+        """Build the request for a result, where the response to a poll says only that there is one; else None."""
+        return None
 
-        None, as at most providers, if the response to a poll holds the result itself.
-        """
+    def build_download(self, prediction: Prediction, output: Output) -> HttpRequest | None:
+        """Build the request for an output that the API itself sends, for the API key; None for all others."""
         return None
 
     def build_cancel(self, prediction: Prediction) -> HttpRequest | None:

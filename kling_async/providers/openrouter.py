@@ -2,6 +2,7 @@
 
     POST /api/v1/videos                          submit, HTTP 202
     GET  /api/v1/videos/{id}                     poll
+    GET  /api/v1/videos/{id}/content?index=0     an output, for the API key
 
 The API is documented, and so are the names of the models and their lowest prices. The ranges of their parameters are
 what the public list of models says, https://openrouter.ai/api/v1/videos/models, as third-party clients recorded it.
@@ -20,7 +21,7 @@ from attrs import evolve
 from ..types.capabilities import Capabilities
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene
-from ..types.prediction import Json, OutputKind, Prediction, Status
+from ..types.prediction import Json, Output, OutputKind, Prediction, Status
 from ..types.sources import Certainty, Fact, Source
 from .base import Provider, json_body
 from .codec.envelope import Envelope, Record
@@ -131,6 +132,9 @@ _MODELS = (
 _CREATED: Final = re.compile(r"gen-vid-([0-9]{10})-[A-Za-z0-9]+")
 """Ids have the form `gen-vid-<timestamp>-<20 alphanumerics>`, says the SDK: https://pypi.org/project/openrouter/."""
 
+_CONTENT: Final = re.compile(r"https?://[^/?#]+/api/v1/videos/([^/?#]+)/content(?:\?index=([0-9]{1,3}))?")
+"""A URL of the content endpoint, wherever it claims to be: the key goes to the provider's own origin alone."""
+
 
 class OpenRouter(Provider):
     """OpenRouter, as its SDK 1.3.84 and its guide of 2026-08-22 describe it."""
@@ -162,6 +166,13 @@ class OpenRouter(Provider):
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return HttpRequest(method="GET", path=f"/api/v1/videos/{prediction.id}")
+
+    def build_download(self, prediction: Prediction, output: Output) -> HttpRequest | None:
+        # Clients recorded jobs that had no other URLs than these, which answer 401 without the key.
+        match = _CONTENT.fullmatch(output.url)
+        if match is None or match[1] != prediction.id:
+            return None
+        return HttpRequest(method="GET", path=f"/api/v1/videos/{prediction.id}/content?index={match[2] or 0}")
 
     def parse_envelope(self, document: Json) -> Envelope:
         return parse_videos_envelope(document)

@@ -296,6 +296,29 @@ def test_a_poll_is_built_from_the_id_alone(name: str, sample: Callable[[str, str
     assert "elsewhere" not in "".join(output.url for output in polled.outputs)
 
 
+OWN = f"/api/v1/videos/{JOB}/content?index="
+DOWNLOADS: dict[str, tuple[str, str | None]] = {
+    "the content": (f"{CONTENT}0", f"{OWN}0"),
+    "another output": (f"{CONTENT}12", f"{OWN}12"),
+    "no index": (f"https://openrouter.ai/api/v1/videos/{JOB}/content", f"{OWN}0"),
+    "behind a proxy": (f"http://127.0.0.1:8000/api/v1/videos/{JOB}/content?index=1", f"{OWN}1"),
+    "a signed copy": (SIGNED, None),
+    "another job": (f"{CONTENT}0".replace("1790000000", "1790000001"), None),
+    "another query": (f"{CONTENT}0&to=elsewhere", None),
+    "no number": (f"{CONTENT}first", None),
+    "another path": (f"https://openrouter.ai/api/v1/credits?{CONTENT}0", None),
+    "inline": ("data:video/mp4;base64,AAAA", None),
+}
+
+
+@pytest.mark.parametrize(("url", "path"), DOWNLOADS.values(), ids=list(DOWNLOADS))
+def test_only_the_content_of_the_job_is_asked_for_with_the_key(url: str, path: str | None) -> None:
+    """The request is built from the id and the index; any other URL is left to be fetched without the key."""
+    request = PROVIDER.build_download(DONE, clip(url))
+    assert path == (None if request is None else request.path)
+    assert request is None or ("GET", b"", ()) == (request.method, request.body, request.headers)
+
+
 def test_the_key_is_sent_in_one_way() -> None:
     """The key follows Bearer."""
     assert ("bearer",) == PROVIDER.schemes

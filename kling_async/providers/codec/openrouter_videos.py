@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 
 from ...types.converter import strict_converter
 from ...types.http import HttpResponse
-from ...types.inputs import Input, Scene, VideoInput
+from ...types.inputs import Input, Scene
 from ...types.prediction import Json
 from ..spec import ModelSpec
 from ..validation import build_body
@@ -51,14 +51,12 @@ def build_videos_body(spec: ModelSpec, input: Input, scene: Scene) -> dict[str, 
     """Build the body of a submission, with the first and the last frame in one array of objects."""
     body: dict[str, Json] = {"model": spec.wire_name, **build_body(spec, input, scene)}
     frames: list[Json] = []
-    if isinstance(input, VideoInput):
-        for name, frame_type, url in (
-            (FIRST_FRAME, "first_frame", input.image),
-            (LAST_FRAME, "last_frame", input.last_image),
-        ):
-            if body.pop(name, None) is not None:
-                frames.append({"type": "image_url", "image_url": {"url": url}, "frame_type": frame_type})
-    return body | {FIRST_FRAME: frames} if frames else body
+    for name, frame_type in ((FIRST_FRAME, "first_frame"), (LAST_FRAME, "last_frame")):
+        if (url := body.pop(name, None)) is not None:
+            frames.append({"type": "image_url", "image_url": {"url": url}, "frame_type": frame_type})
+    if frames:
+        body[FIRST_FRAME] = frames
+    return body
 
 
 def parse_videos_envelope(document: Json) -> Envelope:

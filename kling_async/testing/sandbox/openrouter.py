@@ -117,7 +117,7 @@ class Openrouter:
 
     def accept(self, task: Task, request: Request, sandbox: Sandbox) -> Response:
         """Return the response that accepts a task."""
-        return json_response(_record(task, request, "pending"), status=202)
+        return json_response(_record(task, request, "pending", {}), status=202)
 
     def without_id(self, answer: Json) -> Json:
         """Return an acceptance without its id, which stands in the polling URL too."""
@@ -128,7 +128,8 @@ class Openrouter:
     def report(self, view: TaskView, request: Request, sandbox: Sandbox) -> Response:
         """Return the response to a poll: signed URLs, and those of the content, which asks for the key."""
         task, phase = view.task, view.task.phase(view.now)
-        word, more = _WORDS[phase], dict[str, Json]()
+        word = _WORDS[phase]
+        more: dict[str, Json] = {}
         if phase in {Phase.QUEUED, Phase.RUNNING} and "unknown_status" in task.faults:
             word = task.faults["unknown_status"] or "uploading"
         if phase is Phase.FAILED:
@@ -144,15 +145,15 @@ class Openrouter:
             }
             if view.outputs and "unsigned" not in task.faults:
                 ttl = _SIGNED_SECONDS if sandbox.output_ttl is None else sandbox.output_ttl
-                more |= {"urls": list(view.outputs), "expires_at": int(request.utc.timestamp() + ttl)}
-        return json_response(_record(task, request, word, **more))
+                more["urls"], more["expires_at"] = list(view.outputs), int(request.utc.timestamp() + ttl)
+        return json_response(_record(task, request, word, more))
 
     def cancelled(self, view: TaskView, request: Request, sandbox: Sandbox, *, late: bool) -> Response:
         """Never called: no document of this provider shows a cancellation, so no path means one."""
         raise NotImplementedError
 
 
-def _record(task: Task, request: Request, word: str, **more: Json) -> Json:
+def _record(task: Task, request: Request, word: str, more: Mapping[str, Json]) -> Json:
     polling_url = f"{request.origin}/api/v1/videos/{task.id}"
     return {"id": task.id, "polling_url": polling_url, "status": word, **more}
 
