@@ -12,6 +12,7 @@ from .apiinone import APIInOne
 from .base import Provider
 from .fal import Fal
 from .gptproto import GPTProto
+from .openrouter import OpenRouter
 from .parameter_rules import suggestion
 from .replicate import Replicate
 from .spec import ModelSpec, Parameter, Price
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 PROVIDERS: Mapping[str, Provider] = {
-    provider.name: provider for provider in (GPTProto(), APIInOne(), WaveSpeed(), Fal(), Replicate())
+    provider.name: provider for provider in (GPTProto(), APIInOne(), WaveSpeed(), Fal(), Replicate(), OpenRouter())
 }
 """Every provider by its name."""
 

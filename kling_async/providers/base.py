@@ -23,11 +23,11 @@ from ..types.errors import AnswerLost, InputError, InputFault, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
 from ..types.limits import Limits
-from ..types.prediction import Json, OutputKind, Prediction, Status
+from ..types.prediction import Json, Output, OutputKind, Prediction, Status
 from ..types.sources import Fact
 from .authorizers import KeyAuthorizer
 from .codec.envelope import Envelope, Record, update_prediction
-from .codec.errors import ErrorRules, error_for
+from .codec.errors import ErrorRules, describe_redirect, error_for
 from .codec.strict_json import excerpt, json_body, read_json
 from .parameter_rules import suggestion
 from .spec import ModelSpec
@@ -76,7 +76,11 @@ class Provider(ABC):
         """Build the request that polls a prediction. URLs in responses are never followed."""
 
     def build_result(self, prediction: Prediction, response: HttpResponse) -> HttpRequest | None:
-        """Build the request for the result where a poll says only that there is one; None if the poll holds it."""
+        """Build the request for a result, where the response to a poll says only that there is one; else None."""
+        return None
+
+    def build_download(self, prediction: Prediction, output: Output) -> HttpRequest | None:
+        """Build the request for an output that the API itself sends, for the API key; None for all others."""
         return None
 
     def build_cancel(self, prediction: Prediction) -> HttpRequest | None:
@@ -183,7 +187,7 @@ class Provider(ABC):
         if response.is_redirect:
             # It may have been accepted before (303 means so), or a proxy may have answered: that is no refusal.
             raise AnswerLost(
-                f"{self.title} answered {_describe_redirect(response)}",
+                f"{self.title} answered {describe_redirect(response)}",
                 provider=self.name,
                 key=key,
                 http_status=response.status,
@@ -280,7 +284,7 @@ class Provider(ABC):
         self, response: HttpResponse, envelope: Envelope, decode_error: UnexpectedReply | None, fallback: str
     ) -> Exception:
         if not response.is_success or envelope.refused:
-            message = envelope.message or (_describe_redirect(response) if response.is_redirect else None)
+            message = envelope.message or (describe_redirect(response) if response.is_redirect else None)
             error = error_for(response, provider=self.name, rules=self.error_rules, code=envelope.code, message=message)
             if response.is_redirect:
                 error.advice = self._base_url_advice
@@ -293,8 +297,3 @@ class Provider(ABC):
 _TOO_LATE: Final = (400, 404, 409)
 """HTTP statuses of a cancellation that comes too late: the prediction is finished, or its record is gone."""
 _EXTRA_OUTPUTS: Final = 8
-
-
-def _describe_redirect(response: HttpResponse) -> str:
-    location = response.headers.get("location", "").partition("?")[0][:200]
-    return f"HTTP {response.status}" + (f", which leads to {location!r} and is not followed" if location else "")

@@ -8,6 +8,7 @@ from typing import Final
 
 import anyio.to_thread
 from anyio.lowlevel import RunVar
+from attrs import evolve
 
 from ..journal.submission import Submission
 from ..journal.writer import JournalEntry
@@ -85,13 +86,19 @@ class Downloader:
             return await self._save_all(await self._with_outputs(prediction), directory, overwrite=overwrite)
 
     async def _save_all(self, prediction: Prediction, directory: Path, *, overwrite: bool) -> list[Path]:
-        loopback = self._settings.is_local(provider_named(prediction.provider))
+        provider = provider_named(prediction.provider)
+        loopback = self._settings.is_local(provider)
         stem = _stem(prediction)
         saved: list[Path] = []
         for index, output in enumerate(prediction.outputs):
-            name = f"{stem}-{index}"
+            name, asked, credential = f"{stem}-{index}", output, None
+            if (request := provider.build_download(prediction, output)) is not None:
+                credential = self._settings.credential(provider)
+                asked = evolve(output, url=f"{credential.origin}{request.path}")
             try:
-                path = await self._fetcher.save(output, directory, name, overwrite=overwrite, loopback=loopback)
+                path = await self._fetcher.save(
+                    asked, directory, name, overwrite=overwrite, loopback=loopback, credential=credential
+                )
             except DownloadError as error:
                 error.provider, error.key, error.id = prediction.provider, prediction.key, prediction.id
                 raise

@@ -1,1 +1,1 @@
-"""HTTP: requests to provider APIs with the key, and downloads of outputs without it."""
+"""HTTP: requests to provider APIs with the key, and downloads of outputs, most of them without it."""

@@ -30,7 +30,7 @@ from ..types.errors import AnswerLost, KlingError, NotSent, ProviderUnavailable,
 from ..types.http import MAX_BODY_BYTES, HttpRequest, HttpResponse
 from .connections import ConnectionPool, HttpTransport, LazySSLContext, read_body
 from .credentials import Credential
-from .failures import describe, reason_of
+from .failures import describe, reason_of, strip_context
 
 if TYPE_CHECKING:
     from .aiohttp_polls import AiohttpPollTransport
@@ -256,13 +256,7 @@ class ApiTransport:
         return f"The answer from {origin} was lost: {describe(error, redact=self._credential.redact)}"
 
     def _strip_context(self, error: Exception) -> Exception | None:
-        """Remove an error's traceback and causes: frames below hold the request with its key.
-
-        None if the error repeats the key itself, and so must not be shown as a cause.
-        """
-        error.__traceback__ = None
-        error.__cause__ = error.__context__ = None
-        return error if self._credential.redact(shown := repr(error)) == shown else None
+        return strip_context(error, redact=self._credential.redact)
 
     async def aclose(self) -> None:
         """Close the idle connections."""

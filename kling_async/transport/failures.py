@@ -11,7 +11,7 @@ import httpx
 
 from ..types.printable import one_line
 
-__all__ = ["describe", "reason_of"]
+__all__ = ["describe", "reason_of", "strip_context"]
 
 
 def reason_of(error: BaseException) -> str:
@@ -36,6 +36,16 @@ def describe(error: Exception, *, redact: Callable[[str], str]) -> str:
     """
     messages = (one_line(redact(str(one)))[:200] for one in _with_causes(error))
     return ": ".join(filter(None, (type(error).__name__, next(filter(None, messages), ""))))
+
+
+def strip_context(error: Exception, *, redact: Callable[[str], str]) -> Exception | None:
+    """Remove an error's traceback and causes: frames below hold the request with its key.
+
+    None if the error repeats the key itself, and so must not be shown as a cause.
+    """
+    error.__traceback__ = None
+    error.__cause__ = error.__context__ = None
+    return error if redact(shown := repr(error)) == shown else None
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:

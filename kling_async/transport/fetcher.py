@@ -1,4 +1,7 @@
-"""Downloads of outputs: without an API key, from public addresses only, resumed after a broken connection."""
+"""Downloads of outputs: from public addresses only, resumed after a broken connection.
+
+They carry no API key, but for outputs that a provider's API sends itself, from the key's own origin.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ from ..types.prediction import Output
 from ..types.printable import one_line
 from .addresses import AddressBlocked, is_public, resolve_public
 from .connections import LazySSLContext, read_body
-from .credentials import is_loopback
+from .credentials import Credential, is_loopback
+from .failures import strip_context
 from .host_limits import HostLimiter, TimeBudget
 from .partial_file import PartialFile, decode_data_uri
 from .ranges import TransientError, append_piece, headers_for, start_body, verify_length
@@ -59,12 +63,22 @@ class OutputFetcher:
         self._deadline = deadline
         self._hosts = HostLimiter(_PER_HOST)
 
-    async def save(self, output: Output, directory: Path, stem: str, *, overwrite: bool, loopback: bool) -> Path:
+    async def save(
+        self,
+        output: Output,
+        directory: Path,
+        stem: str,
+        *,
+        overwrite: bool,
+        loopback: bool,
+        credential: Credential | None = None,
+    ) -> Path:
         """Save an output as `stem` with the suffix of its detected type.
 
         Args:
             overwrite: replace an existing file of that name.
             loopback: permit this machine, and http to it, for a provider that runs on it.
+            credential: the API key, for a URL on its own origin that asks for it. No redirect is followed with it.
 
         Raises:
             DownloadError: it could not be fetched, is no image or video, or its name is taken.
@@ -78,7 +92,7 @@ class OutputFetcher:
                 part.restart()
                 part.append(decode_data_uri(output.url))
             else:
-                await self._fetch(output.url, part, loopback=loopback)
+                await self._fetch(output.url, part, loopback=loopback, credential=credential)
             return await part.finish(overwrite=overwrite)
         except DownloadError as error:
             error.url = error.url or shown
@@ -89,7 +103,7 @@ class OutputFetcher:
         finally:
             part.close()
 
-    async def _fetch(self, url: str, part: PartialFile, *, loopback: bool) -> None:
+    async def _fetch(self, url: str, part: PartialFile, *, loopback: bool, credential: Credential | None) -> None:
         budget, last = TimeBudget(self._deadline), ""
         for attempt in range(_ATTEMPTS):
             try:
@@ -97,25 +111,37 @@ class OutputFetcher:
                     # Under the same deadline: a pause counts like a transfer.
                     with budget.running():
                         await self._clock.sleep(_PAUSE * 2**attempt * self._clock.random())
-                async with self._open(url, headers_for(part), budget, loopback=loopback) as response:
+                headers = self._headers(part, url, credential)
+                async with self._open(url, headers, budget, loopback=loopback, credential=credential) as response:
                     start_body(part, response.status_code, response.headers)
                     await read_body(response, lambda piece: append_piece(part, piece))
                     verify_length(part)
             except TimeoutError as error:
-                raise DownloadError(f"The output did not arrive within {self._deadline:g} s{last}") from error
+                raise DownloadError(f"The output did not arrive within {self._deadline:g} s{last}") from _cause(
+                    error, credential
+                )
             except (TransientError, httpx.TransportError, ConnectionError) as error:
-                reason = one_line(f"{type(error).__name__}: {error}")
+                reason = one_line(_redacted(f"{type(error).__name__}: {error}", credential))
                 if attempt + 1 == _ATTEMPTS:
-                    raise DownloadError(f"The output did not arrive: {reason}") from error
+                    raise DownloadError(f"The output did not arrive: {reason}") from _cause(error, credential)
                 last = f"; the last attempt failed with {reason}"
             else:
                 return
 
+    def _headers(self, part: PartialFile, url: str, credential: Credential | None) -> httpx.Headers:
+        """Return the headers of a request; the repr of this type masks the API key in tracebacks that print locals."""
+        headers = httpx.Headers(headers_for(part))
+        if credential is not None:
+            target = _parsed(url)
+            origin = f"{target.scheme}://{target.netloc.decode('ascii')}"
+            headers.update([credential.header_for(origin, now=self._clock.utc().timestamp())])
+        return headers
+
     @asynccontextmanager
     async def _open(
-        self, url: str, headers: Mapping[str, str], budget: TimeBudget, *, loopback: bool
+        self, url: str, headers: httpx.Headers, budget: TimeBudget, *, loopback: bool, credential: Credential | None
     ) -> AsyncGenerator[httpx.Response]:
-        """Open a URL, following a few redirects, each of them checked like the first."""
+        """Open a URL, following a few redirects, each of them checked like the first, and none with the API key."""
         for _ in range(_REDIRECTS + 1):
             target = _validate_url(url, loopback=loopback)
             async with self._hosts.acquire(target.host):
@@ -124,12 +150,14 @@ class OutputFetcher:
                         if response.status_code not in (301, 302, 303, 307, 308):
                             yield response
                             return
-                url = str(_parsed(response.headers.get("location", ""), base=target))
+                # A redirect that repeats the key is spoilt here, so that it shows in no traceback.
+                url = str(_parsed(_redacted(response.headers.get("location", ""), credential), base=target))
+                headers.pop("Authorization", None)
         raise DownloadError(f"The output's URL redirects more than {_REDIRECTS} times")
 
     @asynccontextmanager
     async def _connect(
-        self, url: httpx.URL, headers: Mapping[str, str], *, loopback: bool
+        self, url: httpx.URL, headers: httpx.Headers, *, loopback: bool
     ) -> AsyncGenerator[httpx.Response]:
         timeouts = {"connect": _STALL, "read": _STALL, "write": _STALL, "pool": None}
         if self._shared is not None:
@@ -152,6 +180,15 @@ class OutputFetcher:
                 await _close(response)
 
 
+def _redacted(text: str, credential: Credential | None) -> str:
+    return text if credential is None else credential.redact(text)
+
+
+def _cause(error: Exception, credential: Credential | None) -> Exception | None:
+    """Return an error as a cause; with a key, without the frames of the libraries below, which hold it."""
+    return error if credential is None else strip_context(error, redact=credential.redact)
+
+
 async def _close(response: httpx.Response) -> None:
     with anyio.CancelScope(shield=True):
         await response.aclose()
@@ -161,11 +198,12 @@ async def _connect_any(
     transport: httpx.AsyncHTTPTransport,
     url: httpx.URL,
     addresses: list[str],
-    headers: Mapping[str, str],
+    headers: httpx.Headers,
     timeouts: Mapping[str, float | None],
 ) -> httpx.Response:
     """Try each IP address of a host until one answers; Host header and certificate are those of its name."""
-    named = {**headers, "Host": url.netloc.decode("ascii")}
+    named = headers.copy()
+    named["Host"] = url.netloc.decode("ascii")
     extensions = {"timeout": timeouts, "sni_hostname": url.host}
     for address in addresses[:-1]:
         try:
@@ -175,9 +213,7 @@ async def _connect_any(
     return await transport.handle_async_request(_request(url, addresses[-1], named, extensions))
 
 
-def _request(
-    url: httpx.URL, address: str, headers: Mapping[str, str], extensions: Mapping[str, object]
-) -> httpx.Request:
+def _request(url: httpx.URL, address: str, headers: httpx.Headers, extensions: Mapping[str, object]) -> httpx.Request:
     return httpx.Request("GET", url.copy_with(host=address), headers=headers, extensions=dict(extensions))
 
 

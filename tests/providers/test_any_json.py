@@ -25,6 +25,7 @@ NAMES = {
     "wavespeed": ("id", "Id", "ID"),
     "fal": ("request_id",),
     "replicate": ("id", "Id", "ID"),
+    "openrouter": ("id", "Id", "ID"),
 }
 FLAT = ("fal",)
 """Providers whose bodies have no envelope, so that `data` is a field like any other."""
@@ -37,6 +38,7 @@ KEYS = st.sampled_from(
         *("request_id", "detail", "loc", "msg", "error_type", "video", "metrics", "inference_time"),
         *("timings", "inference", "has_nsfw_contents", "hasNsfwContents", "model"),
         *("title", "detail", "data_removed", "metrics", "predict_time"),
+        *("unsigned_urls", "polling_url", "usage", "cost", "metadata", "error_type", "reasons"),
     ]
 )
 WORDS = st.sampled_from(
@@ -48,6 +50,7 @@ WORDS = st.sampled_from(
         *("Input may not meet the guidelines.", "2026-01-01 00:00:00", "2026-13-01T00:00:00.123456789Z"),
         *("https://x.test/a.png", "data:image/png;base64,AA", "iVBORw0KGgoAAAANSUhEUgAA", "../../user/me"),
         *("n49xxxx_kio1", "5f3c0d1e9a7b4c2d8e6f0a1b2c3d4e5f", "a" * 128, "a" * 129),
+        *("gen-vid-1790000000-AbCdEfGhIjKlMnOpQrSt", "pending", "in_progress", "content_policy_violation"),
     ]
 )
 SCALARS = st.one_of(
@@ -88,6 +91,9 @@ RECORDS = st.fixed_dictionaries(
         "video": ANYTHING,
         "images": ANYTHING,
         "metrics": ANYTHING,
+        "urls": st.lists(WORDS) | ANYTHING,
+        "unsigned_urls": st.lists(WORDS) | ANYTHING,
+        "usage": st.fixed_dictionaries({"cost": SCALARS}) | ANYTHING,
     },
 )
 ENVELOPES = st.fixed_dictionaries(
@@ -118,6 +124,7 @@ INPUTS: dict[str, list[Input]] = {
     "wavespeed": [ImageInput("a cat"), VideoInput("a dog")],
     "fal": [ImageInput("a cat"), VideoInput("a dog")],
     "replicate": [VideoInput("a dog"), VideoInput("a dog", model="kling-3.0-pro")],
+    "openrouter": [VideoInput("a dog"), VideoInput("a dog", model="kling-o1-pro")],
 }
 ASKED = Prediction(
     provider="gptproto",
@@ -151,6 +158,7 @@ def hold(seen: Prediction) -> None:
         assert output.kind in OutputKind
     assert seen.created_at is None or seen.created_at.tzinfo is UTC
     assert seen.nsfw in (True, False, None)
+    assert seen.cost is None or 0 <= seen.cost.normalize() < 10**6
     for seconds in (seen.timings.inference_seconds, seen.timings.execution_seconds):
         assert seconds is None or 0 < seconds < float("inf")
 

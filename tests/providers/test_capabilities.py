@@ -16,6 +16,7 @@ UNKNOWN = {
     "wavespeed": ("cancel", "inline_media", "output_ttl"),
     "fal": ("output_ttl",),
     "replicate": ("balance", "quote", "failures_are_free"),
+    "openrouter": ("cancel", "upload", "inline_media", "quote", "output_ttl", "failures_are_free"),
 }
 """No page of the provider mentions these."""
 
@@ -62,6 +63,14 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "batch_poll": (1, Certainty.DOCUMENTED),
         "over_limit": ("refuses", Certainty.DOCUMENTED),
         "output_ttl": (3600.0, Certainty.DOCUMENTED),
+    },
+    "openrouter": {
+        "repeat": ("buys_again", Certainty.INFERRED),
+        "webhook": (True, Certainty.DOCUMENTED),
+        "batch_poll": (1, Certainty.DOCUMENTED),
+        # There is an address for it, and the key that submits may not use it.
+        "balance": (False, Certainty.DOCUMENTED),
+        "over_limit": ("refuses", Certainty.DOCUMENTED),
     },
 }
 

@@ -144,8 +144,15 @@ def test_a_parameter_is_found_by_its_name() -> None:
     assert spec.parameter("no such") is None
 
 
-@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
-@pytest.mark.parametrize("kind", [OutputKind.IMAGE, OutputKind.VIDEO])
+KINDS = [
+    (provider, kind)
+    for provider in PROVIDERS.values()
+    for kind in (OutputKind.IMAGE, OutputKind.VIDEO)
+    if kind in {spec.kind for spec in provider.models.values()}
+]
+
+
+@pytest.mark.parametrize(("provider", "kind"), KINDS, ids=[f"{kind}-{provider.name}" for provider, kind in KINDS])
 def test_a_default_model_makes_its_kind(provider: Provider, kind: OutputKind) -> None:
     """An input that names no model gets one of the provider's own, of the kind that it asks for, if there is one."""
     if kind in {spec.kind for spec in provider.models.values()}:
@@ -153,6 +160,12 @@ def test_a_default_model_makes_its_kind(provider: Provider, kind: OutputKind) ->
         return
     with pytest.raises(InputError, match=f"{provider.title} has no {kind} model"):
         provider.default_model(kind)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
+def test_a_kind_without_models_has_no_default(provider: Provider) -> None:
+    """A provider has a default for the kinds that it has models of, and for no other."""
+    assert {spec.kind for spec in provider.models.values()} == set(provider.default_models)
 
 
 def test_default_models() -> None:
@@ -165,7 +178,11 @@ def test_default_models() -> None:
         "wavespeed": ("kling-image-o1", "kling-video-o1-std"),
         "fal": ("fal-ai/kling-image/o3", "fal-ai/kling-video/o3/standard"),
         "replicate": (None, "kling-o1-std"),
+        "openrouter": (None, "kwaivgi/kling-v3.0-std"),
     } == defaults
+    for (name, provider), kind in product(PROVIDERS.items(), kinds):
+        if (model := defaults[name][kinds.index(kind)]) is not None:
+            assert model == provider.default_model(kind)
 
 
 def test_a_kind_without_a_model_is_named() -> None:
@@ -185,7 +202,7 @@ def test_the_default_provider_exists() -> None:
 
 def test_a_provider_is_found_by_its_name() -> None:
     """Each provider is known by its own name."""
-    assert {"gptproto", "apiinone", "wavespeed", "fal", "replicate"} == set(PROVIDERS)
+    assert {"gptproto", "apiinone", "wavespeed", "fal", "replicate", "openrouter"} == set(PROVIDERS)
     assert list(PROVIDERS.values()) == [provider_named(name) for name in PROVIDERS]
 
 

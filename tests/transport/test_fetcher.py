@@ -13,10 +13,12 @@ import pytest
 from anyio.abc import SocketStream
 
 from kling_async.errors import DownloadError
+from kling_async.providers.authorizers import KeyAuthorizer
 from kling_async.system.clock import SystemClock
 from kling_async.testing import VirtualClock
 from kling_async.transport.addresses import resolve_public
 from kling_async.transport.connections import LazySSLContext
+from kling_async.transport.credentials import Credential
 from kling_async.transport.fetcher import OutputFetcher
 from kling_async.types.prediction import Output, OutputKind
 
@@ -443,3 +445,62 @@ async def test_a_malformed_redirect_is_refused(serve: Serve, tmp_path: Path, loc
         with pytest.raises(DownloadError, match="malformed") as caught:
             await save(f"{origin}/cat.png", tmp_path)
     traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+
+
+KEY = "sk-secret-of-the-api"
+
+
+async def save_with_key(origin: str, directory: Path) -> Path:
+    credential = Credential(key=KEY, origin=origin, authorizer=KeyAuthorizer(KEY, scheme="bearer"))
+    files = OutputFetcher(clock=Quick(), tls=LazySSLContext())
+    output = Output(url=f"{origin}/content?index=0", kind=OutputKind.IMAGE)
+    return await files.save(output, directory, "cat-0", overwrite=False, loopback=True, credential=credential)
+
+
+async def test_a_url_that_asks_for_the_key_gets_it(serve: Serve, tmp_path: Path) -> None:
+    """Each attempt carries the key, and asks for the rest of the file as ever."""
+    handle, seen = answering(reply(PNG, headers=TAGGED)[:5000], reply(PNG, headers=TAGGED))
+    async with serve(handle) as origin:
+        assert PNG == (await save_with_key(origin, tmp_path)).read_bytes()
+    assert [True, True] == [f"Authorization: Bearer {KEY}".encode() in request for request in seen]
+    assert b"Range: bytes=" in seen[1]
+
+
+async def test_a_redirect_is_followed_without_the_key(serve: Serve, tmp_path: Path) -> None:
+    """Not even a redirect to the same origin takes the key along."""
+    handle, seen = answering(reply(b"", status="302 Found", headers="Location: /store.png\r\n"), reply(PNG))
+    async with serve(handle) as origin:
+        assert PNG == (await save_with_key(origin, tmp_path)).read_bytes()
+    assert [True, False] == [b"authorization" in request.lower() for request in seen]
+
+
+async def test_a_key_is_not_sent_to_another_origin(tmp_path: Path) -> None:
+    """A URL elsewhere together with a key is a bug, and stops before anything is sent."""
+    credential = Credential(key=KEY, origin="https://a.test", authorizer=KeyAuthorizer(KEY, scheme="bearer"))
+    files = OutputFetcher(clock=Quick(), tls=LazySSLContext())
+    output = Output(url="https://b.test/content", kind=OutputKind.IMAGE)
+    with pytest.raises(RuntimeError, match="an origin that is not its own"):
+        await files.save(output, tmp_path, "cat-0", overwrite=False, loopback=True, credential=credential)
+
+
+BROKEN = {
+    "refused": reply(f"Bearer {KEY}".encode(), status="401 Unauthorized"),
+    "cut short": reply(PNG)[:500],
+    "no HTTP": f"Bearer {KEY}\r\n\r\n".encode(),
+    "a bad redirect": reply(b"", status="302 Found", headers=f"Location: https://{KEY}@[::\r\n"),
+    "no picture": reply(b"no picture"),
+    "an outage": reply(b"", status="503 No"),
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN.values(), ids=list(BROKEN))
+async def test_an_error_with_a_key_does_not_show_it(serve: Serve, tmp_path: Path, answer: bytes) -> None:
+    """Neither the error nor its traceback with all local variables holds the key."""
+    handle, _ = answering(answer)
+    async with serve(handle) as origin:
+        with pytest.raises(DownloadError) as caught:
+            await save_with_key(origin, tmp_path)
+    # The frame of this test knows the key; those below it belong to the package.
+    error = caught.value.with_traceback(caught.value.__traceback__ and caught.value.__traceback__.tb_next.tb_next)
+    trace = traceback.TracebackException.from_exception(error, capture_locals=True)
+    assert KEY not in "".join([str(error), repr(error), repr(vars(error)), *trace.format()])

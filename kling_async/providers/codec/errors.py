@@ -28,7 +28,7 @@ from ...types.errors import (
 from ...types.http import HttpResponse
 from .fields import CONTENT_REJECTED_CODES
 
-__all__ = ["BALANCE_MESSAGES", "HTTP_ERRORS", "ErrorRules", "error_for", "retry_after"]
+__all__ = ["BALANCE_MESSAGES", "HTTP_ERRORS", "ErrorRules", "describe_redirect", "error_for", "retry_after"]
 
 HTTP_ERRORS: Final[Mapping[int, type[Refused]]] = {
     401: AuthenticationError,
@@ -115,6 +115,12 @@ def error_for(
         code=code,
         retry_after=rules.wait_seconds(message) if wait is None else wait,
     )
+
+
+def describe_redirect(response: HttpResponse) -> str:
+    """Return a redirect in words: its status, and the place that it leads to."""
+    location = response.headers.get("location", "").partition("?")[0][:200]
+    return f"HTTP {response.status}" + (f", which leads to {location!r} and is not followed" if location else "")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

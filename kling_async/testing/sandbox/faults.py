@@ -134,6 +134,7 @@ FAULTS: Mapping[str, FaultSpec] = MappingProxyType(
         "unknown_status": _of_task("while it runs its status is an undocumented word", "the word"),
         "jpeg": _of_task("its images are JPEG under a URL that ends in .png"),
         "shape": _of_task("its finished body has another shape (API in One)", f"one of {', '.join(RESULT_SHAPES)}"),
+        "unsigned": _of_task("the only URLs of its outputs are those that ask for the API key (OpenRouter)"),
         "gone": _of_task("the URLs of its outputs answer 410", "seconds that a URL lives after a poll"),
         **{
             f"poll_{name}": _at(FaultStage.POLL, meaning)

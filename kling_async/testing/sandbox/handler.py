@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from math import ceil
 from typing import TypedDict, Unpack
+from urllib.parse import parse_qsl
 
 from attrs import evolve, frozen
 
@@ -18,6 +19,7 @@ from .gptproto import Gptproto
 from .http import Delivery, Request, Response, html_response, json_response, parse_json, text_response
 from .ledger import Kind, LoggedRequest
 from .media import Assets
+from .openrouter import Openrouter
 from .pages import index_page, ledger_page
 from .parameters import Invalid
 from .replicate import Replicate
@@ -29,7 +31,7 @@ from .wire_format import Route, TaskView, WireFormat
 
 __all__ = ["RequestHandler"]
 
-_WIRES: tuple[WireFormat, ...] = (Gptproto(), Apiinone(), Wavespeed(), Fal(), Replicate())
+_WIRES: tuple[WireFormat, ...] = (Gptproto(), Apiinone(), Wavespeed(), Fal(), Replicate(), Openrouter())
 _FAULT_HEADER = "x-sandbox-fault"
 _PAGES: Mapping[str, tuple[int, str]] = {
     "error_502": (502, "Bad Gateway"),
@@ -66,8 +68,13 @@ class RequestHandler:
                 return self._log_request("other", request, html_response(404, "Not Found"))
             if request.method != route.method:
                 return self._log_request("other", request, html_response(405, "Method Not Allowed"), provider=wire.name)
-            handle = {"submit": self._submit, "poll": self._poll, "cancel": self._cancel}[route.kind]
-            return handle(wire, route, request)
+            handlers = {
+                "submit": self._submit,
+                "poll": self._poll,
+                "cancel": self._cancel,
+                "content": self._send_content,
+            }
+            return handlers[route.kind](wire, route, request)
         if request.method in {"GET", "HEAD"}:
             if request.path.startswith("/files/"):
                 return self._download(request)
@@ -150,12 +157,35 @@ class RequestHandler:
         is_there = task is not None and task.phase(request.now) is Phase.COMPLETED and not task.is_removed(request.now)
         if task is None or name not in task.files or not is_there:
             return self._log_request("download", request, html_response(404, "Not Found"), **fields)
+        return self._send_file(task, name, request, fields, output_ttl=self.sandbox.output_ttl)
+
+    def _send_content(self, wire: WireFormat, route: Route, request: Request) -> Response:
+        """Send an output from the API itself, which asks for the key."""
+        fields: _LogFields = {"provider": wire.name, "id": route.id}
+        task = self.sandbox.tasks.get(route.id)
+        if not self._has_key(wire, request):
+            return self._log_request("download", request, wire.refuse("unauthorized"), **fields)
+        if task is None or task.spec.provider != wire.name:
+            return self._log_request("download", request, wire.refuse("not_found"), **fields)
+        if task.phase(request.now) is not Phase.COMPLETED:
+            return self._log_request("download", request, wire.refuse("not_ready"), **fields)
+        index = dict(parse_qsl(request.query)).get("index", "0")
+        if index not in map(str, range(len(task.files))):
+            refusal = wire.refuse("bad_request", f"There is no output with the index {index}")
+            return self._log_request("download", request, refusal, **fields)
+        # Recorded: Range is ignored. These URLs have no date, and live as long as the output does.
+        whole = evolve(request, headers={name: text for name, text in request.headers.items() if name != "range"})
+        return self._send_file(task, task.files[int(index)], whole, fields, output_ttl=None)
+
+    def _send_file(
+        self, task: Task, name: str, request: Request, fields: _LogFields, *, output_ttl: float | None
+    ) -> Response:
         fields["prompt"] = task.spec.prompt
         try:
             fault, _ = self._next_fault(FaultStage.FILE, request, fields)
         except ValueError as error:
             return self._log_request("download", request, text_response(f"{error}\n", status=400), **fields)
-        if is_expired(task, request, output_ttl=self.sandbox.output_ttl):
+        if is_expired(task, request, output_ttl=output_ttl):
             return self._log_request("download", request, text_response("The URL has expired.\n", status=410), **fields)
         media_type, content = self.assets.render(task, name)
         response = serve(request, media_type=media_type, content=content, changed_at=task.done_utc)

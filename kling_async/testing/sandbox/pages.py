@@ -28,6 +28,9 @@ def index_page(origin: str) -> Response:
         f"Replicate   POST {origin}/v1/models/kwaivgi/{{model}}/predictions\n"
         f"            GET  {origin}/v1/predictions/{{id}}\n"
         f"            POST {origin}/v1/predictions/{{id}}/cancel\n"
+        f"OpenRouter  POST {origin}/api/v1/videos\n"
+        f"            GET  {origin}/api/v1/videos/{{id}}\n"
+        f"            GET  {origin}/api/v1/videos/{{id}}/content\n"
         f"Ledger      GET  {origin}/sandbox/ledger\n"
     )
 

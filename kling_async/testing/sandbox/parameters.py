@@ -112,6 +112,16 @@ class ParameterReader:
             return []
         return value
 
+    def object(self, name: str) -> Mapping[str, Json]:
+        """Read an object."""
+        value = self._get(name)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.add_error(f"{name} must be an object")
+            return {}
+        return value
+
     def raise_errors(self, *, strict: bool) -> None:
         """Raise Invalid if there are errors; with `strict`, also for names that were never read."""
         if strict:
@@ -126,6 +136,6 @@ def text_of(value: Json) -> str:
 
 
 def _is_url(value: str) -> bool:
-    # Both providers document URLs only: a client must not send data URIs or paths.
+    # These providers document URLs only: a client must not send data URIs or paths.
     scheme, colon, rest = value.partition("://")
     return scheme.lower() in {"http", "https"} and bool(colon) and bool(rest.strip("/"))

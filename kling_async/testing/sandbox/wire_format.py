@@ -17,9 +17,12 @@ __all__ = ["Route", "TaskView", "WireFormat"]
 
 @frozen(kw_only=True)
 class Route:
-    """The meaning of a path: a submission to a model, or a poll or a cancellation of an id, and its method."""
+    """The meaning of a path: a submission to a model, or what is done with an id, and its method.
 
-    kind: Literal["submit", "poll", "cancel"]
+    That is a poll, a cancellation, or a download of an output that asks for the API key.
+    """
+
+    kind: Literal["submit", "poll", "cancel", "content"]
     method: str
     model: str = ""
     scene: str = ""
@@ -64,7 +67,10 @@ class WireFormat(Protocol):
         ...
 
     def refuse(self, reason: str, message: str = "") -> Response:
-        """Return the error response for a reason: a name in `FAULTS`, or ``not_found``."""
+        """Return the error response for a reason: a name in `FAULTS`, or ``not_found``.
+
+        Where content is served, ``not_ready`` is one too.
+        """
         ...
 
     def accept(self, task: Task, request: Request, sandbox: Sandbox) -> Response:
