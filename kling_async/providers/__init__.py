@@ -11,6 +11,7 @@ from ..types.sources import Certainty, Source
 from .apiinone import APIInOne
 from .base import Provider
 from .gptproto import GPTProto
+from .kling import Kling
 from .parameter_rules import suggestion
 from .spec import ModelSpec, Parameter, Price
 
@@ -27,7 +28,7 @@ __all__ = [
     "provider_named",
 ]
 
-PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (GPTProto(), APIInOne())}
+PROVIDERS: Mapping[str, Provider] = {provider.name: provider for provider in (GPTProto(), APIInOne(), Kling())}
 """Every provider by its name."""
 
 DEFAULT_PROVIDER: Final = GPTProto.name

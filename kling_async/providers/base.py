@@ -27,7 +27,7 @@ from ..types.prediction import Json, OutputKind, Prediction, Status
 from ..types.sources import Fact
 from .authorizers import KeyAuthorizer
 from .codec.envelope import Envelope, Record, update_prediction
-from .codec.errors import ErrorRules, error_for
+from .codec.errors import ErrorRules, describe_redirect, error_for
 from .codec.strict_json import excerpt, json_body, read_json
 from .parameter_rules import suggestion
 from .spec import ModelSpec
@@ -44,6 +44,7 @@ class Provider(ABC):
         title: its name in sentences.
         origin: the origin of its API.
         api_key_env: the environment variable of its API key.
+        api_key_pair_env: environment variables that, joined by a colon, are the API key where that one is not set.
         base_url_env: the environment variable that replaces its origin.
         schemes: names of the ways to send the API key; the first is the default.
         capabilities: what it can do beyond submitting and polling.
@@ -58,6 +59,7 @@ class Provider(ABC):
     title: ClassVar[str]
     origin: ClassVar[str]
     api_key_env: ClassVar[str]
+    api_key_pair_env: ClassVar[tuple[str, ...]] = ()
     base_url_env: ClassVar[str]
     schemes: ClassVar[tuple[str, ...]] = ("bearer",)
     capabilities: ClassVar[Capabilities]
@@ -113,6 +115,9 @@ class Provider(ABC):
     def authorizer(self, api_key: str, *, scheme: str | None = None) -> Authorizer:
         """Return the authorizer that sends an API key by a scheme, by default the first of `schemes`."""
         return KeyAuthorizer(api_key, scheme=scheme or self.schemes[0])
+
+    def check_key(self, input: Input, api_key: str) -> None:  # noqa: B027 - most take one kind of key
+        """Raise InputError if a key is not of a kind that an input's model takes, where there are two kinds."""
 
     def repeat(self, input: Input) -> Fact[Repeat]:
         """Return the effect of submitting an input a second time, which may differ by model and endpoint."""
@@ -186,7 +191,7 @@ class Provider(ABC):
         if response.is_redirect:
             # It may have been accepted before (303 means so), or a proxy may have answered: that is no refusal.
             raise AnswerLost(
-                f"{self.title} answered {_describe_redirect(response)}",
+                f"{self.title} answered {describe_redirect(response)}",
                 provider=self.name,
                 key=key,
                 http_status=response.status,
@@ -279,7 +284,7 @@ class Provider(ABC):
         self, response: HttpResponse, envelope: Envelope, decode_error: UnexpectedReply | None, fallback: str
     ) -> Exception:
         if not response.is_success or envelope.refused:
-            message = envelope.message or (_describe_redirect(response) if response.is_redirect else None)
+            message = envelope.message or (describe_redirect(response) if response.is_redirect else None)
             error = error_for(response, provider=self.name, rules=self.error_rules, code=envelope.code, message=message)
             if response.is_redirect:
                 error.advice = self._base_url_advice
@@ -292,8 +297,3 @@ class Provider(ABC):
 _TOO_LATE: Final = (400, 404, 409)
 """HTTP statuses of a cancellation that comes too late: the prediction is finished, or its record is gone."""
 _EXTRA_OUTPUTS: Final = 8
-
-
-def _describe_redirect(response: HttpResponse) -> str:
-    location = response.headers.get("location", "").partition("?")[0][:200]
-    return f"HTTP {response.status}" + (f", which leads to {location!r} and is not followed" if location else "")

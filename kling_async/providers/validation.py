@@ -96,7 +96,8 @@ def _scene_fault(spec: ModelSpec, input: Input, scene: Scene | None) -> InputFau
 
 def _media_faults(input: Input, scene: Scene) -> Iterator[InputFault]:
     for name in sorted(_REQUIRED_MEDIA.get(scene, set())):
-        if not value_of(input, name):
+        refers_to_video = scene is Scene.REFERENCE_TO_VIDEO and bool(value_of(input, "videos"))
+        if not value_of(input, name) and not refers_to_video:
             yield InputFault(name, value_of(input, name), f"is needed for {scene.value}")
     if scene is Scene.TEXT_TO_VIDEO:
         for name in _MEDIA_FIELDS:

@@ -42,10 +42,17 @@ class ApiKeys(NonCopyable):
 
     def get(self, provider: Provider) -> str:
         """Return a provider's key from here or the environment; empty if there is none."""
-        return (self._given.get(provider.name) or os.environ.get(provider.api_key_env) or "").strip()
+        key = self._given.get(provider.name) or os.environ.get(provider.api_key_env) or ""
+        return key.strip() or _pair_of(provider)
 
     def __repr__(self) -> str:
         return f"ApiKeys({', '.join(self._given)})"
+
+
+def _pair_of(provider: Provider) -> str:
+    """Return a key of two parts, joined by a colon, from the environment; empty if one of them is missing."""
+    parts = [os.environ.get(name, "").strip() for name in provider.api_key_pair_env]
+    return ":".join(parts) if all(parts) else ""
 
 
 def read_key(provider: Provider, keys: ApiKeys) -> str:
@@ -58,7 +65,8 @@ def read_key(provider: Provider, keys: ApiKeys) -> str:
     source = "api_key" if provider.name in keys else provider.api_key_env
     key = keys.get(provider)
     if not key:
-        advice = f"Set {provider.api_key_env}, or pass api_key=. Nothing was sent."
+        pair = f", or {' and '.join(provider.api_key_pair_env)}" if provider.api_key_pair_env else ""
+        advice = f"Set {provider.api_key_env}{pair}, or pass api_key=. Nothing was sent."
         raise MissingAPIKey(
             f"No API key for {provider.title}", env=provider.api_key_env, provider=provider.name, advice=advice
         )

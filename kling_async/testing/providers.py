@@ -8,6 +8,7 @@ adapter's own.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Final
@@ -131,12 +132,12 @@ class ProviderSuite:
                 assert _is_refused(provider, input)
 
     def test_a_poll_names_the_prediction(self, provider: Provider) -> None:
-        """Requests about a prediction have its id in the path, as it is, and no body."""
+        """Requests about a prediction have its id in the path or in the query, as it is, and no body."""
         for spec in provider.models.values():
             prediction = _prediction(provider, spec)
             for request in filter(None, (provider.build_poll(prediction), provider.build_cancel(prediction))):
                 _check_request(request)
-                assert f"/{prediction.id}" in request.path
+                assert re.search(rf"[/=]{re.escape(prediction.id)}(?![\w.-])", request.path)
             assert provider.build_poll(prediction).method == "GET"
             assert (provider.build_cancel(prediction) is not None) is (provider.capabilities.cancel.value is True)
 

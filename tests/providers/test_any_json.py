@@ -19,13 +19,19 @@ from kling_async.types.inputs import ImageInput, Input, VideoInput
 from kling_async.types.prediction import OutputKind, Prediction, Status
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-NAMES = {"gptproto": ("id", "Id", "ID"), "apiinone": ("task_id", "taskId", "id")}
+NAMES = {
+    "gptproto": ("id", "Id", "ID"),
+    "apiinone": ("task_id", "taskId", "id"),
+    "kling": ("task_id", "taskId", "id"),
+}
 
 KEYS = st.sampled_from(
     [
         *("data", "id", "task_id", "taskId", "status", "outputs", "output", "error", "code", "message", "type"),
         *("urls", "get", "url", "result", "images", "video_url", "created_at", "createdAt", "executionTime"),
         *("timings", "inference", "has_nsfw_contents", "hasNsfwContents", "model"),
+        *("task_status", "task_status_msg", "task_result", "videos", "series_images", "result_type"),
+        *("create_time", "billing", "charge_type", "currency", "amount"),
     ]
 )
 WORDS = st.sampled_from(
@@ -34,6 +40,7 @@ WORDS = st.sampled_from(
         *("timeout", "IN_PROGRESS", "zzz", "", "200", "401", "503", "5004", "Insufficient balance"),
         *("Input may not meet the guidelines.", "2026-01-01 00:00:00", "2026-13-01T00:00:00.123456789Z"),
         *("https://x.test/a.png", "data:image/png;base64,AA", "iVBORw0KGgoAAAANSUhEUgAA", "../../user/me"),
+        *("submitted", "succeed", "succeeded", "series", "cash", "USD", "1e999", "0.084", "1303"),
         *("n49xxxx_kio1", "5f3c0d1e9a7b4c2d8e6f0a1b2c3d4e5f", "a" * 128, "a" * 129),
     ]
 )
@@ -61,6 +68,12 @@ RECORDS = st.fixed_dictionaries(
         "id": WORDS | ANYTHING,
         "task_id": WORDS | ANYTHING,
         "status": WORDS | ANYTHING,
+        "task_status": WORDS | ANYTHING,
+        "task_result": ANYTHING,
+        "create_time": ANYTHING,
+        "billing": st.lists(
+            st.fixed_dictionaries({"charge_type": WORDS, "currency": WORDS, "amount": WORDS | ANYTHING}), max_size=2
+        ),
         "outputs": st.lists(WORDS) | ANYTHING,
         "error": WORDS | ANYTHING,
         "code": ANYTHING,
@@ -94,6 +107,7 @@ REPLIES = st.builds(
 INPUTS: dict[str, list[Input]] = {
     "gptproto": [ImageInput("a cat"), VideoInput("a dog")],
     "apiinone": [ImageInput("a cat"), VideoInput("a dog", model="kling-3")],
+    "kling": [ImageInput("a cat"), VideoInput("a dog", model="kling-3.0-pro")],
 }
 ASKED = Prediction(
     provider="gptproto",

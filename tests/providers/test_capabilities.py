@@ -10,8 +10,11 @@ from kling_async.providers import PROVIDERS, Certainty, Provider
 
 every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
 
-UNKNOWN = ("cancel", "upload", "inline_media", "balance", "quote", "output_ttl")
-"""No page of either provider mentions these."""
+UNKNOWN = {
+    **dict.fromkeys(("gptproto", "apiinone"), {"cancel", "upload", "inline_media", "balance", "quote", "output_ttl"}),
+    "kling": {"cancel", "upload", "quote"},
+}
+"""No page of the provider mentions these."""
 
 KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
     "gptproto": {
@@ -25,7 +28,19 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "webhook": (True, Certainty.DOCUMENTED),
         "failures_are_free": (True, Certainty.DOCUMENTED),
     },
+    "kling": {
+        "repeat": ("rejected", Certainty.INFERRED),
+        "inline_media": (True, Certainty.DOCUMENTED),
+        "webhook": (True, Certainty.DOCUMENTED),
+        "batch_poll": (20, Certainty.CLIENT),
+        "balance": (True, Certainty.DOCUMENTED),
+        "over_limit": ("refuses", Certainty.DOCUMENTED),
+        "output_ttl": (2_592_000.0, Certainty.DOCUMENTED),
+        "failures_are_free": (True, Certainty.INFERRED),
+    },
 }
+REPEATS = {"gptproto": "buys_again", "apiinone": "buys_again", "kling": "rejected"}
+"""The effect of a repeat, which is the same at every model of these providers."""
 
 
 @every_provider
@@ -35,7 +50,7 @@ def test_only_documented_capabilities_are_claimed(provider: Provider) -> None:
         name: (fact.value, fact.source.certainty) for name, fact in provider.capabilities if fact.value is not None
     }
     assert KNOWN[provider.name] == known
-    assert not set(UNKNOWN) & set(known)
+    assert not UNKNOWN[provider.name] & set(known)
 
 
 @every_provider
@@ -45,9 +60,9 @@ def test_every_capability_has_a_source(provider: Provider) -> None:
 
 
 @every_provider
-def test_a_repeat_buys_again_at_every_model(provider: Provider) -> None:
+def test_a_repeat_has_an_effect_at_every_model(provider: Provider) -> None:
     """Whether a submission may be sent a second time is asked by input, as it may differ by model and endpoint."""
     for model in provider.models:
-        assert "buys_again" == provider.repeat(ImageInput("a cat", model=model)).value
+        assert REPEATS[provider.name] == provider.repeat(ImageInput("a cat", model=model)).value
     with pytest.raises(InputError, match="Unknown model"):
         provider.repeat(VideoInput("a dog", model="no such"))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from itertools import product
 from operator import attrgetter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from attrs import evolve
@@ -40,13 +40,30 @@ MINIMAL: dict[Scene, Input] = {
     Scene.START_END_FRAME: VideoInput("a dog", image=A, last_image=B),
     Scene.REFERENCE_TO_VIDEO: VideoInput("a dog", images=(A,)),
     Scene.VIDEO_TO_VIDEO: VideoInput("a dog", video=C),
+    Scene.VIDEO_EDIT: VideoInput("a dog", video=C, scene="video-edit"),
     Scene.MOTION_CONTROL: VideoInput("a dog", image=A, video=C),
 }
-"""The least that each scene needs, as its fields alone, from which the scene must follow."""
+"""The least that each scene needs, as its fields alone, from which the scene must follow.
+
+A video alone may be edited or referred to, so that an edit names its scene.
+"""
 
 MODELS = [(provider, spec) for provider in PROVIDERS.values() for spec in provider.models.values()]
-CANONICAL = re.compile(r"kling-(image-o1|o1-(std|pro)|3|[234]\.[0-9](-turbo|-omni)?-(std|pro|master))")
+CANONICAL = re.compile(
+    r"kling-(image-(o1|o3|2\.1|3\.0)|o1-(std|pro)|3|[234]\.[0-9](-turbo|-omni)?-(std|pro|master|4k))"
+)
+OWN = {f"kling-{name}" for name in ("o1", "2.5-turbo", "2.6", "3.0", "3.0-omni", "3.0-turbo")}
+"""Kling's own names of its models, of which the resolution makes the tier."""
 SCENES = [(provider, spec, scene) for provider, spec in MODELS for scene in spec.scenes]
+
+
+def parameters(provider: Provider, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters in a body, which Kling's new standard sorts into parts."""
+    if provider.name != "kling" or "model_name" in body:
+        return body
+    [prompt] = [one["text"] for one in body.get("contents", ()) if one["type"] == "prompt"] or [body.get("prompt")]
+    return {"prompt": prompt, **body["settings"]}
+
 
 every_model = pytest.mark.parametrize(("provider", "spec"), MODELS, ids=[f"{p.name} {s.name}" for p, s in MODELS])
 every_scene = pytest.mark.parametrize(
@@ -62,9 +79,9 @@ def test_every_scene_is_reached_and_built(provider: Provider, spec: ModelSpec, s
     assert scene is infer_scene(spec, input)
     request = provider.build_submit(input)
     assert "POST" == request.method
-    assert input.prompt == json.loads(request.body)["prompt"]
+    body = parameters(provider, json.loads(request.body))
+    assert input.prompt == body["prompt"]
     assert spec.wire_name in request.path + request.body.decode()
-    body = json.loads(request.body)
     assert spec.fixed == {name: body[name] for name in spec.fixed}
 
 
@@ -152,6 +169,7 @@ def test_default_models() -> None:
     assert {
         "gptproto": ("kling-image-o1", "kling-video-o1-std"),
         "apiinone": ("kling-image-o1", "kling-3"),
+        "kling": ("kling-image-o1", "kling-o1-std"),
     } == defaults
 
 
@@ -172,19 +190,19 @@ def test_the_default_provider_exists() -> None:
 
 def test_a_provider_is_found_by_its_name() -> None:
     """Each provider is known by its own name."""
-    assert {"gptproto", "apiinone"} == set(PROVIDERS)
+    assert {"gptproto", "apiinone", "kling"} == set(PROVIDERS)
     assert list(PROVIDERS.values()) == [provider_named(name) for name in PROVIDERS]
 
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("gptprot", "; did you mean gptproto?"), ("APIinOne", "; did you mean apiinone?"), ("kling", ""), ("", "")],
+    [("gptprot", "; did you mean gptproto?"), ("APIinOne", "; did you mean apiinone?"), ("sora", ""), ("", "")],
 )
 def test_an_unknown_provider_is_refused(name: str, hint: str) -> None:
     """An unknown provider is named, with those that exist, and the one that was probably meant."""
     with pytest.raises(InputError) as caught:
         provider_named(name)
-    assert [("provider", name, f"must be one of gptproto, apiinone{hint}")] == list(caught.value.faults)
+    assert [("provider", name, f"must be one of gptproto, apiinone, kling{hint}")] == list(caught.value.faults)
 
 
 def test_a_provider_that_is_no_text_is_refused() -> None:
@@ -198,7 +216,7 @@ def test_a_model_is_found_by_both_of_its_names(provider: Provider, spec: ModelSp
     """Kling's own name, the same everywhere, and the provider's lead to the same model and to the same request."""
     assert spec is provider.find_model(spec.name)
     assert spec is provider.find_model(spec.canonical)
-    assert CANONICAL.fullmatch(spec.canonical)
+    assert CANONICAL.fullmatch(spec.canonical) or (provider.name, spec.canonical in OWN) == ("kling", True)
     inputs = [evolve(MINIMAL[spec.scenes[0]], model=name) for name in (spec.name, spec.canonical)]
     assert 1 == len({provider.build_submit(input) for input in inputs})
 
@@ -210,6 +228,9 @@ def test_one_idea_runs_at_each_provider() -> None:
     assert "/api/v3/kwaivgi/kling-v3.0-pro/image-to-video" == gptproto.path
     body = json.loads(apiinone.body)
     assert ("kling-3", "pro", False, 7) == (body["model"], body["mode"], body["sound"], body["duration"])
+    kling = PROVIDERS["kling"].build_submit(input)
+    assert "/image-to-video/kling-3.0" == kling.path
+    assert {"resolution": "1080p", "audio": "off", "duration": 7} == json.loads(kling.body)["settings"]
 
 
 def test_a_price_by_the_second_is_that_of_the_whole_video() -> None:

@@ -28,7 +28,7 @@ from ...types.errors import (
 from ...types.http import HttpResponse
 from .fields import CONTENT_REJECTED_CODES
 
-__all__ = ["BALANCE_MESSAGES", "HTTP_ERRORS", "ErrorRules", "error_for", "retry_after"]
+__all__ = ["BALANCE_MESSAGES", "HTTP_ERRORS", "ErrorRules", "describe_redirect", "error_for", "retry_after"]
 
 HTTP_ERRORS: Final[Mapping[int, type[Refused]]] = {
     401: AuthenticationError,
@@ -53,6 +53,7 @@ class ErrorRules:
         content_messages: beginnings, in lower case, of messages that mean the content policy under any status.
         balance_messages: pattern, in lower case, of messages that turn a missing permission into an empty account.
         key_messages: messages, in lower case, that turn a missing permission into a wrong API key.
+        deciding_codes: body codes that replace any HTTP status if they are known, where one status has many meanings.
     """
 
     errors: Mapping[int, type[Refused]] = field(default=HTTP_ERRORS)
@@ -61,6 +62,7 @@ class ErrorRules:
     content_messages: tuple[str, ...] = ()
     balance_messages: re.Pattern[str] | None = None
     key_messages: frozenset[str] = frozenset()
+    deciding_codes: range = range(0)
 
     def is_about_content(self, code: str | None, message: str | None, *, status: int) -> bool:
         """Return whether a refusal is about content. HTTP 5xx is an outage, unless its message is documented."""
@@ -74,14 +76,20 @@ class ErrorRules:
             return ContentRejected
         effective = status
         # A gateway that answers everything with 200 or 400 has the real status in the body only.
-        if status in (200, 400) and code is not None and re.fullmatch(r"\d{3,4}", code):
-            effective = int(code)
+        if code is not None and re.fullmatch(r"\d{3,4}", code, re.ASCII):
+            number = int(code)
+            decides = number in self.deciding_codes and (number in self.errors or self._is_outage(number))
+            if decides or status in (200, 400):
+                effective = number
         error = self.errors.get(effective)
         if error is PermissionDenied:
             return self._denied((message or "").lower())
         if error is not None:
             return error
-        return ProviderUnavailable if any(effective in codes for codes in self.outage_codes) else BadRequest
+        return ProviderUnavailable if self._is_outage(effective) else BadRequest
+
+    def _is_outage(self, number: int) -> bool:
+        return any(number in codes for codes in self.outage_codes)
 
     def _denied(self, message: str) -> type[Refused]:
         # All three block the account, so a wrong guess here changes the advice, never what is resubmitted.
@@ -102,6 +110,12 @@ def error_for(
         code=code,
         retry_after=retry_after(response.headers),
     )
+
+
+def describe_redirect(response: HttpResponse) -> str:
+    """Return a redirect's status and the address that it leads to, without its query."""
+    location = response.headers.get("location", "").partition("?")[0][:200]
+    return f"HTTP {response.status}" + (f", which leads to {location!r} and is not followed" if location else "")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
