@@ -11,8 +11,10 @@ from kling_async.providers import PROVIDERS, Certainty, Provider
 every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
 
 UNKNOWN = {
-    **dict.fromkeys(("gptproto", "apiinone"), {"cancel", "upload", "inline_media", "balance", "quote", "output_ttl"}),
-    "kling": {"cancel", "upload", "quote"},
+    **dict.fromkeys(
+        ("gptproto", "apiinone"), frozenset({"cancel", "upload", "inline_media", "balance", "quote", "output_ttl"})
+    ),
+    "kling": frozenset({"cancel", "upload", "quote"}),
 }
 """No page of the provider mentions these."""
 

@@ -12,12 +12,16 @@ __all__ = ["index_page", "ledger_page"]
 def index_page(origin: str) -> Response:
     """Return the index page: a description and the routes."""
     return text_response(
-        "This is the sandbox of kling_async. It emulates GPTProto and API in One. Nothing here costs money.\n\n"
+        "This is the sandbox of kling_async. It emulates GPTProto, API in One and Kling. Nothing here costs money.\n\n"
         f"GPTProto    POST {origin}/api/v3/kwaivgi/{{model}}/{{scene}}\n"
         f"            GET  {origin}/api/v3/predictions/{{id}}/result\n"
         f"API in One  POST {origin}/api/v1/images/generations\n"
         f"            POST {origin}/api/v1/videos/generations\n"
         f"            GET  {origin}/api/v1/tasks/{{task_id}}\n"
+        f"Kling       POST {origin}/{{text-to-video,image-to-video,omni-video,motion-control}}/{{model}}\n"
+        f"            GET  {origin}/tasks?task_ids={{id}}\n"
+        f"            POST {origin}/v1/{{images,videos}}/{{product}}\n"
+        f"            GET  {origin}/v1/{{images,videos}}/{{product}}/{{task_id}}\n"
         f"Ledger      GET  {origin}/sandbox/ledger\n"
     )
 

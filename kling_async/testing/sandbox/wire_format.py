@@ -17,13 +17,21 @@ __all__ = ["Route", "TaskView", "WireFormat"]
 
 @frozen(kw_only=True)
 class Route:
-    """The meaning of a path: a submission to a model, or a poll or a cancellation of an id, and its method."""
+    """The meaning of a path: a submission to a model, or a poll or a cancellation of an id, and its method.
+
+    Attributes:
+        id: the id of the prediction.
+        more_ids: further ids of a poll of several.
+        by_client_id: whether the ids may be those that the callers gave; both are searched.
+    """
 
     kind: Literal["submit", "poll", "cancel"]
     method: str
     model: str = ""
     scene: str = ""
     id: str = ""
+    more_ids: tuple[str, ...] = ()
+    by_client_id: bool = False
 
 
 @frozen(kw_only=True)

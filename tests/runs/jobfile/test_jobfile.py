@@ -201,7 +201,10 @@ LINES = {
     "model, no text": ('{"prompt": "a", "model": 3}', "model: must be the name of a model, or None (is 3)"),
     "foreign": ('{"prompt": "a", "duration": 5}', "duration: is for videos only, but the model makes images (is 5)"),
     "foreign to videos": ('{"prompt": "a", "kind": "video", "n": 2}', "n: is for images only"),
-    "provider": ('{"prompt": "a", "provider": "gptprot"}', "provider: must be one of gptproto, apiinone; did you mean"),
+    "provider": (
+        '{"prompt": "a", "provider": "gptprot"}',
+        "provider: must be one of gptproto, apiinone, kling; did you mean",
+    ),
     "provider, no text": ('{"prompt": "a", "provider": ["x"]}', "provider: must be text (is ['x'])"),
     "empty key": ('{"prompt": "a", "key": ""}', "key: must be 1 to 200 printable characters (is '')"),
     "key, no text": ('{"prompt": "a", "key": true}', "key: must be text (is True)"),
