@@ -206,10 +206,22 @@ class Kling(Provider):
             raise UnexpectedReply(message, provider=self.name, http_status=response.status, path="$.data")
         return self.parse_submit(response, input=input, key=key)
 
+    def parse_poll(self, response: HttpResponse, *, prediction: Prediction) -> Prediction:
+        try:
+            return super().parse_poll(response, prediction=prediction)
+        except BadRequest as error:
+            error.is_unknown_id = error.is_unknown_id or error.code in _NOT_FOUND
+            raise
+
     def parse_envelope(self, document: Json) -> Envelope:
         return parse_legacy_envelope(document)
 
     def parse_record(self, envelope: Envelope, response: HttpResponse) -> Record:
+        if not envelope.record:
+            # On the new standard an unknown id is left out of the list.
+            error = BadRequest("Kling knows no task of this id", provider=self.name, http_status=response.status)
+            error.is_unknown_id = True
+            raise error
         parse = parse_legacy_task if is_legacy_task(envelope.record) else parse_task
         return parse(envelope, response, provider=self.name)
 

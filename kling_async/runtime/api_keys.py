@@ -45,6 +45,13 @@ class ApiKeys(NonCopyable):
         key = self._given.get(provider.name) or os.environ.get(provider.api_key_env) or ""
         return key.strip() or _pair_of(provider)
 
+    def source_of(self, provider: Provider) -> str:
+        """Return where a provider's key is from: an argument, its variable, or the two variables of a pair."""
+        if provider.name in self._given:
+            return "api_key"
+        is_pair = not os.environ.get(provider.api_key_env, "").strip() and bool(_pair_of(provider))
+        return " and ".join(provider.api_key_pair_env) if is_pair else provider.api_key_env
+
     def __repr__(self) -> str:
         return f"ApiKeys({', '.join(self._given)})"
 
@@ -62,8 +69,7 @@ def read_key(provider: Provider, keys: ApiKeys) -> str:
         MissingAPIKey: there is none.
         InputError: it is malformed. The error never repeats it.
     """
-    source = "api_key" if provider.name in keys else provider.api_key_env
-    key = keys.get(provider)
+    source, key = keys.source_of(provider), keys.get(provider)
     if not key:
         pair = f", or {' and '.join(provider.api_key_pair_env)}" if provider.api_key_pair_env else ""
         advice = f"Set {provider.api_key_env}{pair}, or pass api_key=. Nothing was sent."

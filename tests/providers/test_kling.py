@@ -29,7 +29,7 @@ from kling_async.errors import (
 )
 from kling_async.providers import Certainty
 from kling_async.providers.kling import Kling
-from kling_async.scheduling.retry import may_have_started
+from kling_async.scheduling.retry import may_have_started, may_retry_poll
 from kling_async.types.authorizer import HasSecrets
 from kling_async.types.http import HttpRequest, HttpResponse
 from kling_async.types.inputs import ImageInput, Input, Shot, VideoInput
@@ -68,6 +68,13 @@ def failed(since: Prediction, message: str, *, kind: FailureKind = FailureKind.F
     """Expect a prediction that failed, and therefore cost nothing."""
     failure = Failure(kind=kind, message=message)
     return evolve(since, status=Status.FAILED, native_status="failed", failure=failure, cost=Decimal(0))
+
+
+UNKNOWN_IDS = {
+    "code-1201.400.json": STARTED,
+    "code-1203.404.json": STARTED,
+    "tasks-unknown-id.200.json": TASKED,
+}
 
 
 def no(kind: type[KlingError], message: str, code: str | None = None) -> tuple[type[KlingError], dict[str, object]]:
@@ -209,7 +216,7 @@ TASKS_POLLED = {
     ),
     "tasks-failed-risk.200.json": failed(TASKED, RISK, kind=FailureKind.CONTENT_REJECTED),
     "tasks-failed.200.json": failed(TASKED, "Internal generation error"),
-    "tasks-unknown-id.200.json": unread("The reply cannot be read: required field missing at $.status", "$.status"),
+    "tasks-unknown-id.200.json": (BadRequest, {"message": "Kling knows no task of this id", "is_unknown_id": True}),
     "tasks-status-missing.200.json": unread("The reply cannot be read: required field missing at $.status", "$.status"),
     **UNREADABLE,
     **REFUSED,
@@ -232,6 +239,17 @@ def test_poll_replies_of_the_new_standard(
     """The new standard answers with a list, and reports what was charged."""
     reply = sample("kling", name)
     hold(reply, lambda: PROVIDER.parse_poll(reply, prediction=TASKED), expected)
+
+
+@pytest.mark.parametrize(("name", "prediction"), UNKNOWN_IDS.items(), ids=list(UNKNOWN_IDS))
+def test_an_unknown_id_is_asked_for_again(
+    name: str, prediction: Prediction, sample: Callable[[str, str], HttpResponse]
+) -> None:
+    """A provider may not know an id yet that it has just given out: the poll is repeated for a minute."""
+    with pytest.raises(BadRequest) as caught:
+        PROVIDER.parse_poll(sample("kling", name), prediction=prediction)
+    assert may_retry_poll(caught.value, age=0.0)
+    assert not may_retry_poll(caught.value, age=60.0)
 
 
 LOOKED_UP: dict[str, tuple[Input, Any]] = {
