@@ -69,8 +69,8 @@ def parse_legacy_task(envelope: Envelope, response: HttpResponse, *, provider: s
 def _urls(result: Mapping[str, Json]) -> Iterator[str]:
     """Yield the URLs of the videos, of the images, or of a series of images, without their copies with a watermark."""
     lists = ("series_images", "images") if result.get("result_type") == "series" else ("videos", "images")
-    found = next((items for name in lists if (items := as_list(result.get(name)))), [])
-    for one in map(as_object, found):
+    found = [as_list(result.get(name)) for name in lists]
+    for one in map(as_object, found[0] or found[1]):
         url = one.get("url")
         if isinstance(url, str):
             yield url

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from urllib.parse import parse_qs
 
 from ...types.prediction import Json
 from .files import url_of
-from .http import Request, Response, json_response
+from .http import Request, Response, json_response, parse_json
 from .kling_parameters import VIDEO_ENDPOINTS, parse_legacy_task, parse_task
 from .parameters import text_of
 from .state import Sandbox
@@ -211,11 +210,13 @@ def _access_key(token: str) -> str:
     """Return the access key of a token if it is signed with the same text as the secret key; empty if it is not."""
     signed, _, signature = token.rpartition(".")
     try:
-        head, claims = (json.loads(urlsafe_b64decode(part + "==")) for part in signed.split("."))
+        head, claims = (parse_json(urlsafe_b64decode(part + "==")) for part in signed.split("."))
         given = urlsafe_b64decode(signature + "==")
     except (ValueError, RecursionError):
         return ""
-    key = claims.get("iss") if isinstance(claims, dict) and head == {"alg": "HS256", "typ": "JWT"} else None
+    if not isinstance(claims, Mapping) or head != {"alg": "HS256", "typ": "JWT"}:
+        return ""
+    key = claims.get("iss")
     if not isinstance(key, str) or not all(isinstance(claims.get(name), int) for name in ("exp", "nbf")):
         return ""
     is_signed = hmac.compare_digest(given, hmac.digest(key.encode(), signed.encode(), hashlib.sha256))
