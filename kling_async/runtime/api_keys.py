@@ -76,11 +76,20 @@ def read_key(provider: Provider, keys: ApiKeys) -> str:
         raise MissingAPIKey(
             f"No API key for {provider.title}", env=provider.api_key_env, provider=provider.name, advice=advice
         )
-    if not (key.isascii() and key.isprintable() and " " not in key) or len(key) < 4:
+    if not all(map(_is_key, key.split(":", 1) if provider.api_key_pair_env else [key])):
         del key  # tracebacks may print locals
-        fault = InputFault(source, "[masked]", "must be a key: at least 4 printable ASCII characters without blanks")
+        pair = ", or two of them joined by a colon" if provider.api_key_pair_env else ""
+        allowed = f"must be a key: at least 4 printable ASCII characters without blanks{pair}"
+        fault = InputFault(source, "[masked]", allowed)
         raise InputError.of(f"Malformed API key for {provider.title}", [fault], provider=provider.name)
     return key
+
+
+def _is_key(text: str) -> bool:
+    return len(text) >= _MIN_LENGTH and text.isascii() and text.isprintable() and " " not in text
+
+
+_MIN_LENGTH: Final = 4
 
 
 def read_origin(provider: Provider, base_urls: Mapping[str, str], *, allow_http: bool) -> str:

@@ -81,6 +81,14 @@ def test_a_pair_is_read_from_two_variables(monkeypatch: pytest.MonkeyPatch) -> N
     assert "api_key" == ApiKeys({"kling": "sk-handed"}).source_of(KLING)
 
 
+@pytest.mark.parametrize("pair", ["sk-secret:", ":sk-secret", "a:sk-secret", "ak-one:sk secret"])
+def test_what_cannot_be_a_pair_is_refused_unseen(pair: str) -> None:
+    """Each part of a pair must be a key; the error repeats neither."""
+    with pytest.raises(InputError, match="or two of them joined by a colon") as caught:
+        read_key(KLING, ApiKeys({"kling": pair}))
+    assert "secret" not in f"{caught.value} {caught.value.faults!r}"
+
+
 def test_whatever_a_pair_is_known_by_is_redacted() -> None:
     """The pair, both of its parts and the tokens made from it are removed; those of long ago are forgotten."""
     pair = "ak-canary-111:sk-canary-222"
