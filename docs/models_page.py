@@ -65,7 +65,8 @@ def _provider(provider: Provider) -> Iterator[str]:
     yield f"## {provider.title}\n"
     yield f"- Name in code: `{provider.name}`"
     yield f"- Origin: `{provider.origin}`; {provider.base_url_env} moves it"
-    yield f"- Key: {provider.api_key_env}"
+    pair = f", or {' and '.join(provider.api_key_pair_env)}" if provider.api_key_pair_env else ""
+    yield f"- Key: {provider.api_key_env}{pair}"
     yield f"- The key is sent as: {' (by default) or '.join(f'`{scheme}`' for scheme in provider.schemes)}\n"
     facts = [
         (f"`{name}`", _CAPABILITIES[name], str(fact), sources.link(fact.source)) for name, fact in provider.capabilities

@@ -63,7 +63,8 @@ def describe_key(provider: Provider) -> tuple[str, int]:
         length = len(read_key(provider, keys))
     except KlingError:
         return f"[yellow]{'fix' if keys.get(provider) else 'set'} {provider.api_key_env}[/]", 0
-    return f"[green]{provider.api_key_env} is set[/]", length
+    name = keys.source_of(provider)
+    return f"[green]{name} {'are' if ' and ' in name else 'is'} set[/]", length
 
 
 def describe_origin(provider: Provider) -> str:

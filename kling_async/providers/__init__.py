@@ -12,6 +12,7 @@ from .apiinone import APIInOne
 from .base import Provider
 from .fal import Fal
 from .gptproto import GPTProto
+from .kling import Kling
 from .openrouter import OpenRouter
 from .parameter_rules import suggestion
 from .replicate import Replicate
@@ -32,7 +33,8 @@ __all__ = [
 ]
 
 PROVIDERS: Mapping[str, Provider] = {
-    provider.name: provider for provider in (GPTProto(), APIInOne(), WaveSpeed(), Fal(), Replicate(), OpenRouter())
+    provider.name: provider
+    for provider in (GPTProto(), APIInOne(), WaveSpeed(), Fal(), Replicate(), OpenRouter(), Kling())
 }
 """Every provider by its name."""
 

@@ -10,59 +10,50 @@ unreadable, which leaves the submission unconfirmed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
-from decimal import Decimal
-from functools import cached_property
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from attrs import evolve
 
 from ..types.authorizer import Authorizer
 from ..types.capabilities import Capabilities, Repeat
-from ..types.errors import AnswerLost, InputError, InputFault, UnexpectedReply
+from ..types.errors import AnswerLost, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
 from ..types.limits import Limits
 from ..types.prediction import Json, Output, OutputKind, Prediction, Status
 from ..types.sources import Fact
 from .authorizers import KeyAuthorizer
+from .catalogue import Catalogue
 from .codec.envelope import Envelope, Record, update_prediction
 from .codec.errors import ErrorRules, describe_redirect, error_for
 from .codec.strict_json import excerpt, json_body, read_json
-from .parameter_rules import suggestion
 from .spec import ModelSpec
-from .validation import validate
 
 __all__ = ["Provider", "json_body"]
 
 
-class Provider(ABC):
-    """One provider: facts, requests and responses.
+class Provider(Catalogue, ABC):
+    """One provider: facts, requests and responses, beside its models.
 
     Attributes:
-        name: its name in code and settings.
-        title: its name in sentences.
         origin: the origin of its API.
         api_key_env: the environment variable of its API key.
+        api_key_pair_env: environment variables that, joined by a colon, are the API key where that one is not set.
         base_url_env: the environment variable that replaces its origin.
         schemes: names of the ways to send the API key; the first is the default.
         capabilities: what it can do beyond submitting and polling.
-        models: its models by name.
-        default_models: the model of inputs that name none, by kind of output.
         limits: default limits of an account: those of the lowest level that is documented, or careful ones.
         statuses: its status words in lower case. A word that is missing here means "still running".
         error_rules: the meaning of its error codes and messages, beyond that of HTTP statuses.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
     origin: ClassVar[str]
     api_key_env: ClassVar[str]
+    api_key_pair_env: ClassVar[tuple[str, ...]] = ()
     base_url_env: ClassVar[str]
     schemes: ClassVar[tuple[str, ...]] = ("bearer",)
     capabilities: ClassVar[Capabilities]
-    models: ClassVar[Mapping[str, ModelSpec]]
-    default_models: ClassVar[Mapping[OutputKind, str]]
     limits: ClassVar[Limits] = Limits()
     statuses: ClassVar[Mapping[str, Status]]
     error_rules: ClassVar[ErrorRules] = ErrorRules()
@@ -115,56 +106,13 @@ class Provider(ABC):
         """Return the authorizer that sends an API key by a scheme, by default the first of `schemes`."""
         return KeyAuthorizer(api_key, scheme=scheme or self.schemes[0])
 
+    def check_key(self, input: Input, api_key: str) -> None:
+        """Raise InputError if a key is not of a kind that an input's model takes, where there are two kinds."""
+
     def repeat(self, input: Input) -> Fact[Repeat]:
         """Return the effect of submitting an input a second time, which may differ by model and endpoint."""
         self.spec(input)
         return self.capabilities.repeat
-
-    def default_model(self, kind: OutputKind) -> str:
-        """Return the model of inputs that name none. Raises InputError if no model makes outputs of that kind."""
-        model = self.default_models.get(kind)
-        if model is None:
-            allowed = f"{self.title} has no {kind} model; it has {', '.join(self.models)}"
-            raise InputError.of("No default model", [InputFault("model", None, allowed)], provider=self.name)
-        return model
-
-    def find_model(self, name: str) -> ModelSpec | None:
-        """Return the model with that name, its own or its canonical one; None if there is none."""
-        return self._models_by_name.get(name)
-
-    @property
-    def model_names(self) -> Collection[str]:
-        """The names of its models, canonical ones and its own."""
-        return self._models_by_name.keys()
-
-    @cached_property
-    def _models_by_name(self) -> Mapping[str, ModelSpec]:
-        return {spec.canonical: spec for spec in self.models.values()} | dict(self.models)
-
-    def resolve(self, input: Input) -> Input:
-        """Return an input with its model: the one that it names, or the default of its kind."""
-        return input if input.model is not None else evolve(input, model=self.default_model(OutputKind(input.kind)))
-
-    def spec(self, input: Input) -> ModelSpec:
-        """Return the model of an input. Raises InputError if this provider has none of that name."""
-        name = input.model or self.default_model(OutputKind(input.kind))
-        spec = self.find_model(name)
-        if spec is None:
-            allowed = f"{self.title} has {', '.join(self.models)}{suggestion(name, self.model_names)}"
-            raise InputError.of("Unknown model", [InputFault("model", name, allowed)], provider=self.name)
-        return spec
-
-    def check(self, input: Input, *, key: str | None = None) -> None:
-        """Validate an input against its model's table. Raises InputError with every fault found."""
-        spec = self.spec(input)
-        faults = list(validate(spec, input))
-        if faults:
-            raise InputError.of(f"{self.title} cannot take this input", faults, provider=self.name, key=key)
-
-    def cost(self, input: Input) -> Decimal | None:
-        """Return the published price of an input in US dollars; None if there is none, or only a range."""
-        price = self.spec(input).price(input)
-        return price.high if price is not None and price.low == price.high else None
 
     def parse_submit(self, response: HttpResponse, *, input: Input, key: str | None) -> Prediction:
         """Parse the response to a submission.

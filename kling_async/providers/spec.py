@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from attrs import Factory, evolve, field, frozen
 
@@ -169,7 +169,7 @@ class ModelSpec:
         return next((price.of(input) for price in self.prices if self._meets(input, price.when)), None)
 
     def _meets(self, input: Input, when: Mapping[str, Json]) -> bool:
-        return all(self._value(input, name) == value for name, value in when.items())
+        return all(_as_json(self._value(input, name)) == value for name, value in when.items())
 
     def _value(self, input: Input, name: str) -> object:
         """Return the value that the provider takes for a field."""
@@ -180,6 +180,10 @@ class ModelSpec:
         if value is not None or parameter is None:
             return value
         return input.extra.get(parameter.wire_name, parameter.default)
+
+
+def _as_json(value: object) -> object:
+    return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
 
 
 def value_of(input: Input, name: str) -> object:

@@ -17,6 +17,7 @@ from ..system.background import Tasks
 from ..system.clock import Clock
 from ..transport.api import ApiTransport
 from ..transport.connections import HttpTransport, LazySSLContext
+from ..types.inputs import Input
 from .account import Account
 from .event_listeners import EventListeners
 from .provider_api import ProviderAPI
@@ -137,6 +138,10 @@ class Accounts:
             listeners=self.listeners,
             max_submitting=limits.max_submitting,
         )
+
+    def check_key(self, provider: Provider, input: Input) -> None:
+        """Check that a provider's key is of a kind that an input's model takes. Raises InputError if it is not."""
+        self._settings.check_key(provider, input)
 
     def check_open(self) -> None:
         """Raise RuntimeError if the client is not open, or was opened in another event loop."""

@@ -42,10 +42,24 @@ class ApiKeys(NonCopyable):
 
     def get(self, provider: Provider) -> str:
         """Return a provider's key from here or the environment; empty if there is none."""
-        return (self._given.get(provider.name) or os.environ.get(provider.api_key_env) or "").strip()
+        key = self._given.get(provider.name) or os.environ.get(provider.api_key_env) or ""
+        return key.strip() or _pair_of(provider)
+
+    def source_of(self, provider: Provider) -> str:
+        """Return where a provider's key is from: an argument, its variable, or the two variables of a pair."""
+        if provider.name in self._given:
+            return "api_key"
+        is_pair = not os.environ.get(provider.api_key_env, "").strip() and bool(_pair_of(provider))
+        return " and ".join(provider.api_key_pair_env) if is_pair else provider.api_key_env
 
     def __repr__(self) -> str:
         return f"ApiKeys({', '.join(self._given)})"
+
+
+def _pair_of(provider: Provider) -> str:
+    """Return a key of two parts, joined by a colon, from the environment; empty if one of them is missing."""
+    parts = [os.environ.get(name, "").strip() for name in provider.api_key_pair_env]
+    return ":".join(parts) if all(parts) else ""
 
 
 def read_key(provider: Provider, keys: ApiKeys) -> str:
@@ -55,18 +69,27 @@ def read_key(provider: Provider, keys: ApiKeys) -> str:
         MissingAPIKey: there is none.
         InputError: it is malformed. The error never repeats it.
     """
-    source = "api_key" if provider.name in keys else provider.api_key_env
-    key = keys.get(provider)
+    source, key = keys.source_of(provider), keys.get(provider)
     if not key:
-        advice = f"Set {provider.api_key_env}, or pass api_key=. Nothing was sent."
+        pair = f", or {' and '.join(provider.api_key_pair_env)}" if provider.api_key_pair_env else ""
+        advice = f"Set {provider.api_key_env}{pair}, or pass api_key=. Nothing was sent."
         raise MissingAPIKey(
             f"No API key for {provider.title}", env=provider.api_key_env, provider=provider.name, advice=advice
         )
-    if not (key.isascii() and key.isprintable() and " " not in key) or len(key) < 4:
+    if not all(map(_is_key, key.split(":", 1) if provider.api_key_pair_env else [key])):
         del key  # tracebacks may print locals
-        fault = InputFault(source, "[masked]", "must be a key: at least 4 printable ASCII characters without blanks")
+        pair = ", or two of them joined by a colon" if provider.api_key_pair_env else ""
+        allowed = f"must be a key: at least 4 printable ASCII characters without blanks{pair}"
+        fault = InputFault(source, "[masked]", allowed)
         raise InputError.of(f"Malformed API key for {provider.title}", [fault], provider=provider.name)
     return key
+
+
+def _is_key(text: str) -> bool:
+    return len(text) >= _MIN_LENGTH and text.isascii() and text.isprintable() and " " not in text
+
+
+_MIN_LENGTH: Final = 4
 
 
 def read_origin(provider: Provider, base_urls: Mapping[str, str], *, allow_http: bool) -> str:

@@ -48,7 +48,19 @@ class Router:
 
     def candidates(self, job: Job) -> list[Provider]:
         """Return the providers that accept a job. Raises InputError, the first provider's, if none does."""
-        return accepting(job, self._providers)
+        found: list[Provider] = []
+        refusals: list[InputError] = []
+        for provider in accepting(job, self._providers):
+            try:
+                self._accounts.check_key(provider, job.input)
+            except InputError as error:
+                error.key = job.key
+                refusals.append(error)
+            else:
+                found.append(provider)
+        if not found:
+            raise refusals[0]
+        return found
 
     def select_provider(self, job: Job) -> Provider:
         """Return the preferred provider among those that take a job. Raises InputError if none does.

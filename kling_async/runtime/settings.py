@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from ..providers import Provider, provider_named
 from ..transport.credentials import Credential, is_loopback
 from ..types.errors import InputError, InputFault
+from ..types.inputs import Input
 from ..types.limits import Limits
 from .api_keys import ApiKeys, read_key, read_origin
 
@@ -99,6 +100,11 @@ class Settings:
         key = read_key(provider, self._api_keys)
         authorizer = provider.authorizer(key, scheme=self._schemes.get(provider.name))
         return Credential(key=key, origin=self.origin(provider), authorizer=authorizer)
+
+    def check_key(self, provider: Provider, input: Input) -> None:
+        """Check that a provider's key is of a kind that an input's model takes. Raises InputError if it is not."""
+        if provider.api_key_pair_env and (key := self._api_keys.get(provider)):
+            provider.check_key(input, key)
 
     def limits(self, provider: Provider) -> Limits:
         """Return the limits of a provider."""

@@ -84,7 +84,8 @@ def may_retry_poll(error: KlingError, *, age: float) -> bool:
         age: seconds since the prediction was accepted.
     """
     if isinstance(error, BadRequest):
-        return _is_ambiguous(error) or (error.http_status == 404 and age < _NOT_FOUND_GRACE)
+        is_unknown = error.http_status == 404 or error.is_unknown_id
+        return _is_ambiguous(error) or (is_unknown and age < _NOT_FOUND_GRACE)
     return isinstance(error, (RateLimited, ProviderUnavailable, UnexpectedReply))
 
 

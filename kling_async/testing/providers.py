@@ -8,6 +8,7 @@ adapter's own.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Final
@@ -85,10 +86,7 @@ _CHANGES: Final[tuple[dict[str, object], ...]] = (
 
 
 class ProviderSuite:
-    """Tests of a provider's adapter. Subclass it under a name that pytest finds, and add a fixture `provider`.
-
-    The fixture returns the adapter.
-    """
+    """Tests of an adapter. Subclass it under a name that pytest finds, with a fixture `provider` that returns it."""
 
     def test_the_least_of_each_scene_is_built(self, provider: Provider) -> None:
         """The least that a scene needs passes the check, leads to that scene, and makes a request of JSON."""
@@ -131,14 +129,23 @@ class ProviderSuite:
                 assert _is_refused(provider, input)
 
     def test_a_poll_names_the_prediction(self, provider: Provider) -> None:
-        """Requests about a prediction have its id in the path, as it is, and no body."""
+        """Requests about a prediction have its id in the path or in the query, as it is, and no body."""
         for spec in provider.models.values():
             prediction = _prediction(provider, spec)
             for request in filter(None, (provider.build_poll(prediction), provider.build_cancel(prediction))):
                 _check_request(request)
-                assert f"/{prediction.id}" in request.path
+                assert re.search(rf"[/=]{re.escape(prediction.id)}(?![\w.-])", request.path)
             assert provider.build_poll(prediction).method == "GET"
             assert (provider.build_cancel(prediction) is not None) is (provider.capabilities.cancel.value is True)
+
+    def test_a_client_id_is_sent_where_it_has_an_effect(self, provider: Provider) -> None:
+        """Where a repeat is not billed again, a submission has the caller's id; where it is rejected, a look-up too."""
+        for spec, scene in _scenes(provider):
+            input = _least(spec, scene)
+            request, effect = provider.build_submit(input), provider.repeat(input).value
+            with_id, lookup = provider.add_client_id(request, "id-1"), provider.build_lookup(input, "id-1")
+            assert ("id-1" in f"{with_id}") is (effect in ("rejected", "replayed"))
+            assert (lookup is not None and "id-1" in lookup.path) is (effect == "rejected")
 
     def test_any_response_to_a_submission(self, provider: Provider) -> None:
         """Any response is a prediction with a safe id, or an error; one that may have started is never a plain one."""
@@ -243,8 +250,7 @@ def _prediction(provider: Provider, spec: ModelSpec) -> Prediction:
 
 
 def _check_request(request: HttpRequest) -> None:
-    assert request.path.startswith("/")
-    assert not request.path.startswith("//")
+    assert re.match(r"/(?!/)", request.path)
     assert request.path.isascii()
     assert request.path.isprintable()
     assert " " not in request.path

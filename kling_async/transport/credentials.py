@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from ipaddress import ip_address
+from typing import Final
 
-from ..types.authorizer import Authorizer
+from ..types.authorizer import Authorizer, HasSecrets
 from ..types.noncopyable import NonCopyable
 
 __all__ = ["Credential", "is_loopback"]
@@ -17,13 +18,17 @@ class Credential(NonCopyable):
     Args:
         key: the API key, as it is redacted from replies.
         origin: the only origin it is sent to.
-        authorizer: writes the Authorization header from the key.
+        authorizer: writes the Authorization header from the key. Its own secrets are redacted as well, and so are the
+            last tokens that it sent in place of the key.
     """
 
-    __slots__ = ("_authorizer", "_key", "origin")
+    __slots__ = ("_authorizer", "_header", "_secrets", "_tokens", "origin")
 
     def __init__(self, *, key: str, origin: str, authorizer: Authorizer) -> None:
-        self._key = key
+        # The key goes first: where its parts are secrets, too, they would cut it up.
+        self._secrets = (key, *(authorizer.secrets if isinstance(authorizer, HasSecrets) else ()))
+        self._tokens: tuple[str, ...] = ()
+        self._header = ("", "")
         self._authorizer = authorizer
         self.origin = origin
 
@@ -35,23 +40,39 @@ class Credential(NonCopyable):
         """
         if origin != self.origin:
             raise RuntimeError("a key was about to be sent to an origin that is not its own")
-        return self._authorizer.header(now)
+        header = self._authorizer.header(now)
+        if header != self._header:
+            self._header = header
+            self._remember(header[1].rpartition(" ")[2])
+        return header
+
+    def _remember(self, token: str) -> None:
+        """Remember what was sent in place of the key, and before: a reply may repeat the one that has expired."""
+        if not any(secret in token for secret in self._secrets):
+            self._tokens = (token, *self._tokens)[:_REMEMBERED_TOKENS]
 
     @property
     def key_hash(self) -> str:
         """A hash of the key, by which an account is recognised; the key cannot be found from it."""
-        return hashlib.sha256(f"kling_async {self._key}".encode()).hexdigest()[:32]
+        return hashlib.sha256(f"kling_async {self._secrets[0]}".encode()).hexdigest()[:32]
 
     def redact(self, text: str) -> str:
         """Replace the key in a text that repeats it."""
-        return text.replace(self._key, "[key]")
+        for secret in (*self._tokens, *self._secrets):
+            text = text.replace(secret, "[key]")
+        return text
 
     def redact_bytes(self, body: bytes) -> bytes:
         """Replace the key in an uncompressed body."""
-        return body.replace(self._key.encode(), b"[key]")
+        for secret in (*self._tokens, *self._secrets):
+            body = body.replace(secret.encode(), b"[key]")
+        return body
 
     def __repr__(self) -> str:
         return f"Credential(key=[masked], origin={self.origin!r})"
+
+
+_REMEMBERED_TOKENS: Final = 3
 
 
 def is_loopback(host: str) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-__all__ = ["Authorizer"]
+__all__ = ["Authorizer", "HasSecrets"]
 
 
 class Authorizer(Protocol):
@@ -15,4 +15,14 @@ class Authorizer(Protocol):
 
         It is asked for every request, so that a token that expires can be renewed.
         """
+        ...
+
+
+@runtime_checkable
+class HasSecrets(Protocol):
+    """An authorizer that sends something else than the API key, which has parts that are secret by themselves."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The parts, each of which is redacted like the key."""
         ...

@@ -177,6 +177,8 @@ class ContentRejected(Refused):
 class BadRequest(Refused):
     """A parameter, a model or a path is invalid."""
 
+    is_unknown_id = False
+    """Whether the provider says, otherwise than by HTTP 404, that it does not know an id."""
     advice = "Correct the input; the same input will be refused again."
 
 

@@ -26,6 +26,7 @@ NAMES = {
     "fal": ("request_id",),
     "replicate": ("id", "Id", "ID"),
     "openrouter": ("id", "Id", "ID"),
+    "kling": ("task_id", "taskId", "id"),
 }
 FLAT = ("fal",)
 """Providers whose bodies have no envelope, so that `data` is a field like any other."""
@@ -36,9 +37,10 @@ KEYS = st.sampled_from(
         *("urls", "get", "url", "result", "images", "video_url", "created_at", "createdAt", "executionTime"),
         *("timings", "inference", "has_nsfw_contents", "hasNsfwContents", "model", "error_code"),
         *("request_id", "detail", "loc", "msg", "error_type", "video", "metrics", "inference_time"),
-        *("timings", "inference", "has_nsfw_contents", "hasNsfwContents", "model"),
         *("title", "detail", "data_removed", "metrics", "predict_time"),
         *("unsigned_urls", "polling_url", "usage", "cost", "metadata", "error_type", "reasons"),
+        *("task_status", "task_status_msg", "task_result", "videos", "series_images", "result_type"),
+        *("create_time", "billing", "charge_type", "currency", "amount"),
     ]
 )
 WORDS = st.sampled_from(
@@ -49,6 +51,7 @@ WORDS = st.sampled_from(
         *("IN_QUEUE", "content_policy_violation", "request_timeout", "Request is still in progress"),
         *("Input may not meet the guidelines.", "2026-01-01 00:00:00", "2026-13-01T00:00:00.123456789Z"),
         *("https://x.test/a.png", "data:image/png;base64,AA", "iVBORw0KGgoAAAANSUhEUgAA", "../../user/me"),
+        *("submitted", "succeed", "succeeded", "series", "cash", "USD", "1e999", "0.084", "1303"),
         *("n49xxxx_kio1", "5f3c0d1e9a7b4c2d8e6f0a1b2c3d4e5f", "a" * 128, "a" * 129),
         *("gen-vid-1790000000-AbCdEfGhIjKlMnOpQrSt", "pending", "in_progress", "content_policy_violation"),
     ]
@@ -78,6 +81,12 @@ RECORDS = st.fixed_dictionaries(
         "task_id": WORDS | ANYTHING,
         "request_id": WORDS | ANYTHING,
         "status": WORDS | ANYTHING,
+        "task_status": WORDS | ANYTHING,
+        "task_result": ANYTHING,
+        "create_time": ANYTHING,
+        "billing": st.lists(
+            st.fixed_dictionaries({"charge_type": WORDS, "currency": WORDS, "amount": WORDS | ANYTHING}), max_size=2
+        ),
         "outputs": st.lists(WORDS) | ANYTHING,
         "error": WORDS | ANYTHING,
         "code": ANYTHING,
@@ -125,6 +134,7 @@ INPUTS: dict[str, list[Input]] = {
     "fal": [ImageInput("a cat"), VideoInput("a dog")],
     "replicate": [VideoInput("a dog"), VideoInput("a dog", model="kling-3.0-pro")],
     "openrouter": [VideoInput("a dog"), VideoInput("a dog", model="kling-o1-pro")],
+    "kling": [ImageInput("a cat"), VideoInput("a dog", model="kling-3.0-pro")],
 }
 ASKED = Prediction(
     provider="gptproto",

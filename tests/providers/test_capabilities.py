@@ -17,6 +17,7 @@ UNKNOWN = {
     "fal": ("output_ttl",),
     "replicate": ("balance", "quote", "failures_are_free"),
     "openrouter": ("cancel", "upload", "inline_media", "quote", "output_ttl", "failures_are_free"),
+    "kling": ("cancel", "upload", "quote"),
 }
 """No page of the provider mentions these."""
 
@@ -72,6 +73,16 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "balance": (False, Certainty.DOCUMENTED),
         "over_limit": ("refuses", Certainty.DOCUMENTED),
     },
+    "kling": {
+        "repeat": ("rejected", Certainty.INFERRED),
+        "inline_media": (True, Certainty.DOCUMENTED),
+        "webhook": (True, Certainty.DOCUMENTED),
+        "batch_poll": (20, Certainty.CLIENT),
+        "balance": (True, Certainty.DOCUMENTED),
+        "over_limit": ("refuses", Certainty.DOCUMENTED),
+        "output_ttl": (2_592_000.0, Certainty.DOCUMENTED),
+        "failures_are_free": (True, Certainty.INFERRED),
+    },
 }
 
 
@@ -92,9 +103,10 @@ def test_every_capability_has_a_source(provider: Provider) -> None:
 
 
 @every_provider
-def test_a_repeat_buys_again_at_every_model(provider: Provider) -> None:
+def test_a_repeat_has_an_effect_at_every_model(provider: Provider) -> None:
     """Whether a submission may be sent a second time is asked by input, as it may differ by model and endpoint."""
+    effect = "rejected" if provider.name == "kling" else "buys_again"
     for model in provider.models:
-        assert "buys_again" == provider.repeat(ImageInput("a cat", model=model)).value
+        assert effect == provider.repeat(ImageInput("a cat", model=model)).value
     with pytest.raises(InputError, match="Unknown model"):
         provider.repeat(VideoInput("a dog", model="no such"))

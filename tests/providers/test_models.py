@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from itertools import product
 from operator import attrgetter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from attrs import evolve
@@ -49,9 +49,20 @@ MINIMAL: dict[Scene, Input] = {
 
 MODELS = [(provider, spec) for provider in PROVIDERS.values() for spec in provider.models.values()]
 CANONICAL = re.compile(
-    r"kling-(image-(o1|o3|3\.0)|o1-(std|pro)|3|4\.0|[234]\.[0-9](-turbo|-omni)?-(std|pro|4k|master))"
+    r"kling-(image-(o1|o3|2\.1|3\.0)|o1-(std|pro)|3|4\.0|[234]\.[0-9](-turbo|-omni)?-(std|pro|4k|master))"
 )
+OWN = {f"kling-{name}" for name in ("o1", "2.5-turbo", "2.6", "3.0", "3.0-omni", "3.0-turbo")}
+"""Kling's own names of its models, of which the resolution makes the tier."""
 SCENES = [(provider, spec, scene) for provider, spec in MODELS for scene in spec.scenes]
+
+
+def parameters(provider: Provider, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters in a body, which Kling's new standard sorts into parts."""
+    if provider.name != "kling" or "model_name" in body:
+        return body
+    [prompt] = [one["text"] for one in body.get("contents", ()) if one["type"] == "prompt"] or [body.get("prompt")]
+    return {"prompt": prompt, **body["settings"]}
+
 
 every_model = pytest.mark.parametrize(("provider", "spec"), MODELS, ids=[f"{p.name} {s.name}" for p, s in MODELS])
 every_scene = pytest.mark.parametrize(
@@ -68,7 +79,7 @@ def test_every_scene_is_reached_and_built(provider: Provider, spec: ModelSpec, s
     request = provider.build_submit(input)
     assert "POST" == request.method
     body = json.loads(request.body)
-    body = body.get("input", body)
+    body = parameters(provider, body.get("input", body))
     assert input.prompt == body["prompt"]
     assert spec.wire_name in request.path + request.body.decode()
     assert spec.fixed == {name: body[name] for name in spec.fixed}
@@ -179,6 +190,7 @@ def test_default_models() -> None:
         "fal": ("fal-ai/kling-image/o3", "fal-ai/kling-video/o3/standard"),
         "replicate": (None, "kling-o1-std"),
         "openrouter": (None, "kwaivgi/kling-v3.0-std"),
+        "kling": ("kling-image-o1", "kling-o1-std"),
     } == defaults
     for (name, provider), kind in product(PROVIDERS.items(), kinds):
         if (model := defaults[name][kinds.index(kind)]) is not None:
@@ -202,7 +214,7 @@ def test_the_default_provider_exists() -> None:
 
 def test_a_provider_is_found_by_its_name() -> None:
     """Each provider is known by its own name."""
-    assert {"gptproto", "apiinone", "wavespeed", "fal", "replicate", "openrouter"} == set(PROVIDERS)
+    assert {"gptproto", "apiinone", "wavespeed", "fal", "replicate", "openrouter", "kling"} == set(PROVIDERS)
     assert list(PROVIDERS.values()) == [provider_named(name) for name in PROVIDERS]
 
 
@@ -235,7 +247,7 @@ def test_a_model_is_found_by_both_of_its_names(provider: Provider, spec: ModelSp
     """Kling's own name, the same everywhere, and the provider's lead to the same model and to the same request."""
     assert spec is provider.find_model(spec.name)
     assert spec is provider.find_model(spec.canonical)
-    assert CANONICAL.fullmatch(spec.canonical)
+    assert CANONICAL.fullmatch(spec.canonical) or (provider.name, spec.canonical in OWN) == ("kling", True)
     inputs = [evolve(MINIMAL[spec.scenes[0]], model=name) for name in (spec.name, spec.canonical)]
     assert 1 == len({provider.build_submit(input) for input in inputs})
 
@@ -254,6 +266,9 @@ def test_one_idea_runs_at_each_provider() -> None:
     assert "/v1/models/kwaivgi/kling-v3-video/predictions" == replicate.path
     body = json.loads(replicate.body)["input"]
     assert (A, "pro", False, 7) == (body["start_image"], body["mode"], body["generate_audio"], body["duration"])
+    kling = PROVIDERS["kling"].build_submit(input)
+    assert "/image-to-video/kling-3.0" == kling.path
+    assert {"resolution": "1080p", "audio": "off", "duration": 7} == json.loads(kling.body)["settings"]
 
 
 def test_a_price_by_the_second_is_that_of_the_whole_video() -> None:

@@ -15,10 +15,12 @@ from kling_async.providers import PROVIDERS, Provider
 from kling_async.providers.codec.errors import ErrorRules
 from kling_async.providers.gptproto import GPTProto
 from kling_async.testing import ProviderSuite
+from kling_async.types.capabilities import Repeat
 from kling_async.types.errors import BadRequest
 from kling_async.types.http import HttpRequest, HttpResponse
 from kling_async.types.inputs import Input
 from kling_async.types.prediction import Prediction
+from kling_async.types.sources import Certainty, Fact, Source
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -93,9 +95,17 @@ class PollsElsewhere(GPTProto):
         return HttpRequest(method="GET", path="/api/v3/predictions/latest")
 
 
+class ForgetsTheClientId(GPTProto):
+    """An adapter that says that repeats are rejected, and sends nothing by which they could be."""
+
+    def repeat(self, input: Input) -> Fact[Repeat]:
+        return Fact("rejected", Source(Certainty.INFERRED, "a page"))
+
+
 @pytest.mark.parametrize(
     ("broken", "test"),
     [
+        (ForgetsTheClientId, ProviderSuite.test_a_client_id_is_sent_where_it_has_an_effect),
         (DropsAField, ProviderSuite.test_nothing_is_dropped),
         (TakesAnyId, ProviderSuite.test_any_response_to_a_submission),
         (FailsOnItsOwn, ProviderSuite.test_any_response_to_a_poll),

@@ -40,6 +40,13 @@ def status(kind: type[Refused], http_status: int, code: str | None = None) -> Re
     return kind("no", http_status=http_status, code=code)
 
 
+def unknown_id() -> BadRequest:
+    """Return a refusal of a poll that says in words of its own that the id is unknown."""
+    error = BadRequest("no", http_status=400, code="1201")
+    error.is_unknown_id = True
+    return error
+
+
 SURELY_NOT, MAYBE = False, True
 """Whether the provider may have started a submission with such an error."""
 SUBMISSIONS: dict[str, tuple[KlingError, bool, int]] = {
@@ -102,6 +109,8 @@ POLLS: dict[str, tuple[KlingError, float, bool]] = {
     "404 at once": (status(BadRequest, 404), 0.0, REPEAT),
     "404 after 59 s": (status(BadRequest, 404), 59.0, REPEAT),
     "404 after a minute": (status(BadRequest, 404), 60.0, GIVE_UP),
+    "an unknown id at once": (unknown_id(), 0.0, REPEAT),
+    "an unknown id after a minute": (unknown_id(), 60.0, GIVE_UP),
     "408": (status(BadRequest, 408), 500.0, REPEAT),
     "409": (status(BadRequest, 409), 500.0, REPEAT),
     "425": (status(BadRequest, 425), 500.0, REPEAT),

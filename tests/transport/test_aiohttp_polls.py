@@ -71,6 +71,16 @@ async def test_polls_go_through_aiohttp_and_submissions_do_not(serve: Serve, any
         assert b"cookie" not in request.lower()
 
 
+async def test_a_query_is_sent_as_it_is(serve: Serve) -> None:
+    """A path may have a query, whose commas separate ids: neither backend encodes it again."""
+    seen: list[bytes] = []
+    async with serve(answering(seen, reply(b"{}"))) as origin:
+        sent = transport(origin)
+        await sent.poll(HttpRequest(method="GET", path="/tasks?task_ids=a,b%20c"))
+        await sent.aclose()
+    assert [b"GET /tasks?task_ids=a,b%20c HTTP/1.1"] == [request.partition(b"\r\n")[0] for request in seen]
+
+
 async def test_a_reply_is_read_the_same_way(serve: Serve) -> None:
     """Status, body and headers are those of the reply; a header that comes twice is one with both values."""
     answer = reply(b"slow down", status="429 Too Many Requests", headers="Retry-After: 7\r\nVia: a\r\nVia: b\r\n")

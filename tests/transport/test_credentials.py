@@ -12,7 +12,7 @@ from kling_async.providers import PROVIDERS
 from kling_async.runtime.settings import ApiKeys, read_key, read_origin
 from kling_async.transport.credentials import Credential, is_loopback
 
-GPTPROTO = PROVIDERS["gptproto"]
+GPTPROTO, KLING = PROVIDERS["gptproto"], PROVIDERS["kling"]
 KEY = "sk-canary-7f3a9b"
 
 
@@ -64,6 +64,41 @@ def test_keys_come_from_the_mapping_before_the_environment(monkeypatch: pytest.M
     monkeypatch.setenv("GPTPROTO_API_KEY", "sk-from-environment\n")
     assert "sk-from-environment" == read_key(GPTPROTO, ApiKeys())
     assert "sk-handed" == read_key(GPTPROTO, ApiKeys({"gptproto": " sk-handed "}))
+
+
+def test_a_pair_is_read_from_two_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Joined by a colon they are the key, unless there is an argument or a key of one piece; one of them is none."""
+    monkeypatch.setenv("KLING_ACCESS_KEY", "ak-one\n")
+    with pytest.raises(MissingAPIKey, match="KLING_API_KEY, or KLING_ACCESS_KEY and KLING_SECRET_KEY, or pass"):
+        read_key(KLING, ApiKeys())
+    monkeypatch.setenv("KLING_SECRET_KEY", " sk-two")
+    assert "ak-one:sk-two" == read_key(KLING, ApiKeys())
+    assert "KLING_ACCESS_KEY and KLING_SECRET_KEY" == ApiKeys().source_of(KLING)
+    monkeypatch.setenv("KLING_API_KEY", "sk-key")
+    assert "sk-key" == read_key(KLING, ApiKeys())
+    assert "KLING_API_KEY" == ApiKeys().source_of(KLING)
+    assert "sk-handed" == read_key(KLING, ApiKeys({"kling": "sk-handed"}))
+    assert "api_key" == ApiKeys({"kling": "sk-handed"}).source_of(KLING)
+
+
+@pytest.mark.parametrize("pair", ["sk-secret:", ":sk-secret", "a:sk-secret", "ak-one:sk secret"])
+def test_what_cannot_be_a_pair_is_refused_unseen(pair: str) -> None:
+    """Each part of a pair must be a key; the error repeats neither."""
+    with pytest.raises(InputError, match="or two of them joined by a colon") as caught:
+        read_key(KLING, ApiKeys({"kling": pair}))
+    assert "secret" not in f"{caught.value} {caught.value.faults!r}"
+
+
+def test_whatever_a_pair_is_known_by_is_redacted() -> None:
+    """The pair, both of its parts and the tokens made from it are removed; those of long ago are forgotten."""
+    pair = "ak-canary-111:sk-canary-222"
+    held = Credential(key=pair, origin=KLING.origin, authorizer=KLING.authorizer(pair))
+    tokens = [held.header_for(KLING.origin, now=1000.0 * hour)[1].removeprefix("Bearer ") for hour in range(3)]
+    assert 3 == len(set(tokens))
+    for text in (pair, "sk-canary-222", "ak-canary-111", *tokens):
+        assert "a [key] b" == held.redact(f"a {text} b")
+        assert b"a [key] b" == held.redact_bytes(f"a {text} b".encode())
+        assert text not in repr(held)
 
 
 def test_a_missing_key_names_its_variable() -> None:

@@ -56,6 +56,7 @@ class ErrorRules:
         balance_messages: pattern, in lower case, of messages that turn a missing permission into an empty account.
         key_messages: messages, in lower case, that turn a missing permission into a wrong API key.
         wait_pattern: pattern of messages whose group 1 is the seconds to wait, for responses without Retry-After.
+        deciding_codes: body codes that replace any HTTP status if they are known, where one status has many meanings.
     """
 
     errors: Mapping[int, type[Refused]] = field(default=HTTP_ERRORS)
@@ -66,6 +67,7 @@ class ErrorRules:
     balance_messages: re.Pattern[str] | None = None
     key_messages: frozenset[str] = frozenset()
     wait_pattern: re.Pattern[str] | None = None
+    deciding_codes: range = range(0)
 
     def is_about_content(self, code: str | None, message: str | None, *, status: int) -> bool:
         """Return whether a refusal is about content. HTTP 5xx is an outage, unless its message is documented."""
@@ -81,14 +83,20 @@ class ErrorRules:
             return ContentRejected
         effective = status
         # A gateway that answers everything with 200 or 400 has the real status in the body only.
-        if status in (200, 400) and code is not None and re.fullmatch(r"\d{3,4}", code):
-            effective = int(code)
+        if code is not None and re.fullmatch(r"\d{3,4}", code, re.ASCII):
+            number = int(code)
+            decides = number in self.deciding_codes and (number in self.errors or self._is_outage(number))
+            if decides or status in (200, 400):
+                effective = number
         error = self.errors.get(effective)
         if error is PermissionDenied:
             return self._denied((message or "").lower())
         if error is not None:
             return error
-        return ProviderUnavailable if any(effective in codes for codes in self.outage_codes) else BadRequest
+        return ProviderUnavailable if self._is_outage(effective) else BadRequest
+
+    def _is_outage(self, number: int) -> bool:
+        return any(number in codes for codes in self.outage_codes)
 
     def wait_seconds(self, message: str | None) -> float | None:
         """Return the seconds to wait that a message names, or None."""

@@ -6,7 +6,7 @@ import base64
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NewType, cast
 
 from attrs import frozen
@@ -31,6 +31,7 @@ __all__ = [
     "parse_error",
     "parse_id",
     "parse_message",
+    "parse_milliseconds",
     "parse_output",
     "parse_outputs",
     "parse_seconds",
@@ -84,6 +85,17 @@ def parse_date(value: object) -> datetime | None:
         return datetime.fromisoformat(f"{day}T{clock}.{micro}{offset}").astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def parse_milliseconds(value: object) -> datetime | None:
+    """Parse milliseconds since 1970; None if they are no whole number, or out of range."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < _MAX_MILLISECONDS:
+        return None
+    return datetime.fromtimestamp(value // 1000, UTC) + timedelta(milliseconds=value % 1000)
+
+
+_MAX_MILLISECONDS = 253_402_300_800_000
+"""The year 10,000."""
 
 
 def parse_duration(value: object) -> float | None:

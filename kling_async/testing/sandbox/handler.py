@@ -17,6 +17,7 @@ from .faults import FAULTS, Fault, FaultStage
 from .files import apply_file_fault, is_expired, serve, task_id_of, url_of
 from .gptproto import Gptproto
 from .http import Delivery, Request, Response, html_response, json_response, parse_json, text_response
+from .kling import KlingLegacy, KlingTasks
 from .ledger import Kind, LoggedRequest
 from .media import Assets
 from .openrouter import Openrouter
@@ -31,7 +32,10 @@ from .wire_format import Route, TaskView, WireFormat
 
 __all__ = ["RequestHandler"]
 
-_WIRES: tuple[WireFormat, ...] = (Gptproto(), Apiinone(), Wavespeed(), Fal(), Replicate(), Openrouter())
+_WIRES: tuple[WireFormat, ...] = (
+    *(Gptproto(), Apiinone(), Wavespeed(), Fal()),
+    *(Replicate(), Openrouter(), KlingLegacy(), KlingTasks()),
+)
 _FAULT_HEADER = "x-sandbox-fault"
 _PAGES: Mapping[str, tuple[int, str]] = {
     "error_502": (502, "Bad Gateway"),
@@ -108,7 +112,7 @@ class RequestHandler:
         fields["prompt"] = spec.prompt
         if spec.price > self.sandbox.balance:
             return wire.refuse("no_balance")
-        if self.sandbox.is_full(now=request.now):
+        if self.sandbox.is_full(now=request.now, slots=spec.slots):
             return self._apply_fault("rate_limited", Response(status=200), wire)
         task = self.sandbox.accept(spec, now=request.now, utc=request.utc, faults=task_faults, answered=fault is None)
         fields["id"] = task.id
@@ -123,10 +127,11 @@ class RequestHandler:
         return evolve(self._report(wire, task, request, now=task.done_at), at=task.done_at)
 
     def _poll(self, wire: WireFormat, route: Route, request: Request) -> Response:
-        fields: _LogFields = {"provider": wire.name, "id": route.id}
-        task = self.sandbox.tasks.get(route.id)
-        if task and task.spec.provider != wire.name:
-            task = None
+        found = (
+            self.sandbox.find(wire.name, id, by_client_id=route.by_client_id) for id in (route.id, *route.more_ids)
+        )
+        task = next((one for one in found if one is not None), None)
+        fields: _LogFields = {"provider": wire.name, "id": task.id if task else route.id}
         fields["prompt"] = task.spec.prompt if task else ""
         response = self._reject(wire, FaultStage.POLL, request)
         if response is None:

@@ -31,6 +31,10 @@ def index_page(origin: str) -> Response:
         f"OpenRouter  POST {origin}/api/v1/videos\n"
         f"            GET  {origin}/api/v1/videos/{{id}}\n"
         f"            GET  {origin}/api/v1/videos/{{id}}/content\n"
+        f"Kling       POST {origin}/{{text-to-video,image-to-video,omni-video,motion-control}}/{{model}}\n"
+        f"            GET  {origin}/tasks?task_ids={{id}}\n"
+        f"            POST {origin}/v1/{{images,videos}}/{{product}}\n"
+        f"            GET  {origin}/v1/{{images,videos}}/{{product}}/{{task_id}}\n"
         f"Ledger      GET  {origin}/sandbox/ledger\n"
     )
 

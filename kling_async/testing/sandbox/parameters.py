@@ -20,6 +20,7 @@ class ParameterReader:
         self.body = body
         self.errors: list[str] = []
         self._known: set[str] = set()
+        self._sections: dict[str, ParameterReader] = {}
 
     def _get(self, name: str) -> Json:
         self._known.add(name)
@@ -122,12 +123,27 @@ class ParameterReader:
             return {}
         return value
 
+    def section(self, name: str) -> ParameterReader:
+        """Return the reader of an object, an empty one if it is left out; its errors are among those of this reader."""
+        value = self._get(name)
+        if value is not None and not isinstance(value, Mapping):
+            self.add_error(f"{name} must be an object")
+        self._sections[name] = ParameterReader(value if isinstance(value, Mapping) else {})
+        return self._sections[name]
+
     def raise_errors(self, *, strict: bool) -> None:
         """Raise Invalid if there are errors; with `strict`, also for names that were never read."""
-        if strict:
-            self.errors.extend(f"{name} is not a known parameter" for name in sorted(self.body.keys() - self._known))
-        if self.errors:
-            raise Invalid("; ".join(self.errors))
+        errors = self.all_errors(strict=strict)
+        if errors:
+            raise Invalid("; ".join(errors))
+
+    def all_errors(self, *, strict: bool) -> list[str]:
+        """Return the errors; with `strict`, also one for each name that was never read."""
+        unknown = sorted(self.body.keys() - self._known) if strict else []
+        errors = [*self.errors, *(f"{name} is not a known parameter" for name in unknown)]
+        for name, section in self._sections.items():
+            errors += [f"{name}.{error}" for error in section.all_errors(strict=strict)]
+        return errors
 
 
 def text_of(value: Json) -> str:

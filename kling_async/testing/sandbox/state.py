@@ -51,7 +51,7 @@ class TokenBucket:
 
 @define(kw_only=True, eq=False)
 class Sandbox:
-    """Two emulated providers, free of charge, as one state machine.
+    """Emulated providers, free of charge, as one state machine.
 
     A sandbox has one time: serve it by one app. Reading it from another thread is safe while it serves.
 
@@ -96,6 +96,8 @@ class Sandbox:
     ledger: Ledger = field(factory=Ledger, init=False)
     tasks: dict[str, Task] = field(factory=dict[str, Task], init=False)
     """All accepted tasks by id."""
+    client_ids: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str], init=False)
+    """Ids of tasks by provider and the caller's own id."""
     fault_injector: FaultInjector = field(factory=FaultInjector, init=False)
     _token_buckets: dict[FaultStage, TokenBucket] = field(init=False)
     _repeats: Counter[str] = field(factory=Counter[str], init=False)
@@ -171,11 +173,18 @@ class Sandbox:
         """Count a request against its rate limit; return 0, or the seconds until one would be allowed."""
         return self._token_buckets[stage].acquire(now)
 
-    def is_full(self, *, now: float) -> bool:
-        """Return whether the maximum number of open tasks is reached."""
+    def find(self, provider: str, id: str, *, by_client_id: bool = False) -> Task | None:
+        """Return a provider's task by its id, or by the caller's own; None if there is none."""
+        task = self.tasks.get(id)
+        if task is None and by_client_id:
+            task = self.tasks.get(self.client_ids.get((provider, id), ""))
+        return task if task is not None and task.spec.provider == provider else None
+
+    def is_full(self, *, now: float, slots: int = 1) -> bool:
+        """Return whether so many open tasks more would exceed their maximum number."""
         while self._open_until and self._open_until[0] <= now:
             heapq.heappop(self._open_until)
-        return self.max_open is not None and len(self._open_until) >= self.max_open
+        return self.max_open is not None and len(self._open_until) + slots > self.max_open
 
     def settle(self, *, now: float) -> None:
         """Make the refunds that are due by now."""
@@ -190,7 +199,8 @@ class Sandbox:
         done_at = started_at + self._generation_seconds(spec, faults)
         if self.slots is not None:
             heapq.heappush(self._slots_until, done_at)
-        heapq.heappush(self._open_until, done_at)
+        for _ in range(spec.slots):
+            heapq.heappush(self._open_until, done_at)
         number = digest_of(self.seed, "id", len(self.tasks)).hex()[:32]
         task = Task(
             id=spec.id_form.format(number),
@@ -202,6 +212,8 @@ class Sandbox:
             faults=dict(faults),
         )
         self.tasks[task.id] = task
+        if spec.client_id:
+            self.client_ids[spec.provider, spec.client_id] = task.id
         self.balance -= spec.price
         self.ledger.charge(
             Charge(

@@ -29,7 +29,10 @@ class TaskSpec:
 
     Attributes:
         count: number of outputs.
+        seconds: duration of a video; 0 where no response shows it.
         price: its cost in US dollars.
+        slots: how many open tasks it counts as.
+        client_id: the caller's own id, by which it can be looked up; empty for none.
         id_form: format of this provider's ids, around a hexadecimal number.
         refunds: whether a failed task is refunded.
         kept_seconds: seconds after its end for which its data and its files are kept; None for ever.
@@ -45,7 +48,10 @@ class TaskSpec:
     count: int = 1
     width: int = 320
     height: int = 180
+    seconds: int = 0
     price: Decimal
+    slots: int = 1
+    client_id: str = ""
     id_form: str = "{}"
     refunds: bool = False
     kept_seconds: float | None = None

@@ -20,6 +20,11 @@ class Route:
     """The meaning of a path: a submission to a model, or what is done with an id, and its method.
 
     That is a poll, a cancellation, or a download of an output that asks for the API key.
+
+    Attributes:
+        id: the id of the prediction.
+        more_ids: further ids of a poll of several.
+        by_client_id: whether the ids may be those that the callers gave; both are searched.
     """
 
     kind: Literal["submit", "poll", "cancel", "content"]
@@ -27,6 +32,8 @@ class Route:
     model: str = ""
     scene: str = ""
     id: str = ""
+    more_ids: tuple[str, ...] = ()
+    by_client_id: bool = False
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,114 @@
+"""The wire format of Kling's new standard: the model in the path, `contents`, `settings` and `options` in the body.
+
+A submission is answered with one task, and `GET /tasks` with a list of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from attrs import frozen
+
+from ...types.converter import strict_converter
+from ...types.http import HttpResponse
+from ...types.inputs import Shot
+from ...types.prediction import Json
+from .envelope import Envelope, Record
+from .fields import ErrorDetail, as_list, as_object, parse_message, parse_milliseconds
+from .strict_json import decode
+
+__all__ = ["build_task_body", "parse_task", "shots_prompt"]
+
+_ONE_EACH: Final = ("first_frame", "last_frame", "feature_video", "base_video", "image", "video")
+"""Contents that have one URL. Those that the prompt may refer to as `@id` get an id from `_numbered`."""
+_NUMBERED: Final = {"refer_image": "image", "feature_video": "video", "base_video": "video"}
+_OBJECTS: Final = {"elements": "element", "voices": "voice"}
+_SETTINGS: Final = ("resolution", "aspect_ratio", "duration", "audio", "multi_shot", "character_orientation")
+_OPTIONS: Final = ("callback_url", "watermark_info")
+_NO_MEDIA: Final = frozenset({"audio", "voice", "element"})
+"""Types of outputs that are neither an image nor a video."""
+
+
+def shots_prompt(shots: Iterable[Shot]) -> str:
+    """Return the prompt that describes several shots: "shot n, seconds, words;" for each."""
+    return " ".join(f"shot {number}, {shot.duration}, {shot.prompt};" for number, shot in enumerate(shots, 1))
+
+
+def build_task_body(values: Mapping[str, Json], *, only_prompt: bool) -> dict[str, Json]:
+    """Build the body of a submission from its values by name.
+
+    Args:
+        values: those of `contents` by their type, of `settings` and of `options`; any other is left at the top.
+        only_prompt: whether the endpoint takes a prompt at the top and no `contents`.
+    """
+    rest = dict(values)
+    body: dict[str, Json] = {}
+    if only_prompt:
+        body["prompt"] = rest.pop("prompt", "")
+    else:
+        body["contents"] = list(_contents(rest))
+    for part, names in (("settings", _SETTINGS), ("options", _OPTIONS)):
+        found = {name: rest.pop(name) for name in names if name in rest}
+        if found:
+            body[part] = found
+    return body | rest
+
+
+def _contents(rest: dict[str, Json]) -> Iterator[Json]:
+    """Yield the contents among the values, and remove them there."""
+    prompt = rest.pop("prompt", None)
+    if prompt:
+        yield {"type": "prompt", "text": prompt}
+    for kind in _ONE_EACH:
+        if kind in rest:
+            numbered = {"id": f"{_NUMBERED[kind]}_1"} if kind in _NUMBERED else {}
+            yield {"type": kind, "url": rest.pop(kind), **numbered}
+    for number, url in enumerate(as_list(rest.pop("refer_image", None)), 1):
+        yield {"type": "refer_image", "url": str(url), "id": f"{_NUMBERED['refer_image']}_{number}"}
+    for name, kind in _OBJECTS.items():
+        for one in as_list(rest.pop(name, None)):
+            yield {"type": kind, **as_object(one)}
+
+
+@frozen
+class _Body:
+    status: str
+
+
+_converter = strict_converter()
+
+
+def parse_task(envelope: Envelope, response: HttpResponse, *, provider: str) -> Record:
+    """Read a task. Raises UnexpectedReply if it has no status."""
+    record = envelope.record
+    body = decode(_converter, _Body, record, response, provider=provider)
+    # "message" gives the reason of a failure; a failed task has no code.
+    message = parse_message(record.get("message"))
+    return Record(
+        status=body.status,
+        outputs=tuple(_urls(record.get("outputs"))),
+        error=ErrorDetail(message=message) if message else envelope.error,
+        created_at=parse_milliseconds(record.get("create_time")),
+        cost=_dollars(record.get("billing")),
+    )
+
+
+def _urls(outputs: object) -> Iterator[str]:
+    for one in map(as_object, as_list(outputs)):
+        url = one.get("url")
+        if isinstance(url, str) and one.get("type") not in _NO_MEDIA:
+            yield url
+
+
+def _dollars(billing: object) -> Decimal | None:
+    """Return the sum of what was charged in US dollars; None if anything was charged in units or another currency."""
+    charges = [as_object(one) for one in as_list(billing)]
+    if not charges or any((one.get("charge_type"), one.get("currency")) != ("cash", "USD") for one in charges):
+        return None
+    try:
+        total = sum((Decimal(str(one.get("amount"))) for one in charges), Decimal(0))
+    except InvalidOperation:
+        return None
+    return total if total.is_finite() and total >= 0 else None
