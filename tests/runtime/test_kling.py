@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
 import httpx
 import pytest
+from attrs import evolve
 
-from kling_async import Client, ImageInput, Job, Limits, VideoInput
+from kling_async import Client, EventKind, ImageInput, Job, JobStatus, Journal, Limits, MemoryJournal, VideoInput
 from kling_async.errors import (
     AnswerLost,
     AuthenticationError,
@@ -126,14 +129,93 @@ async def test_a_refusal_is_what_its_code_says(open_client: OpenClient, fault: s
     "fault", ["lost", "garbled", "no_id", "html", "error_500", "error_502", "error_503", "error_504"]
 )
 async def test_a_lost_answer_is_never_submitted_again(open_client: OpenClient, fault: str) -> None:
-    """On either standard a submission whose answer is lost leaves once, and is billed at most once."""
+    """On either standard a submission whose answer is lost leaves once: what was started is found, and billed once."""
     for input in (ImageInput(f"a cat [[{fault}]]"), VideoInput(f"a dog [[{fault}]]")):
+        kinds = list[EventKind]()
         async with open_client(provider="kling") as at:
-            with pytest.raises(AnswerLost) as caught:
-                await at.client.generate(input)
+            at.client.add_listener(lambda event: kinds.append(event.kind))  # noqa: B023
+            if FAULTS[fault].billed:
+                assert (await at.client.generate(input)).succeeded
+            else:
+                began = at.clock.now()
+                with pytest.raises(AnswerLost) as caught:
+                    await at.client.generate(input)
+                assert caught.value.may_be_billed
+                assert 60.0 <= at.clock.now() - began < 130.0
             await at.clock.sleep(1000)
-        assert caught.value.may_be_billed
+        assert [EventKind.SUBMITTED, EventKind.RESOLVING] == kinds[:2]
         assert (1, int(bool(FAULTS[fault].billed))) == (at.sandbox.submits, at.sandbox.billed())
+
+
+@asynccontextmanager
+async def at_kling(sandbox: Sandbox, clock: VirtualClock, journal: Journal, key: str = "") -> AsyncIterator[Client]:
+    """Open a client with a journal in front of a sandbox that is there already, with that key."""
+    transport = httpx.ASGITransport(SandboxApp(sandbox, clock))
+    api_key = key or sandbox.key_for("kling")
+    async with Client(
+        "kling", api_key=api_key, base_url=ORIGIN, transport=transport, journal=journal, clock=clock
+    ) as client:
+        yield client
+
+
+async def lose_one(sandbox: Sandbox, clock: VirtualClock, journal: Journal, input: Input, fault: str = "lost") -> None:
+    """Run a client that loses the answer to a submission, and ends as soon as that is known."""
+    sandbox.script([fault])
+    async with at_kling(sandbox, clock, journal) as client, client.batch([Job(input, key="one")]) as batch:
+        async for event in batch.events():
+            if event.kind is EventKind.RESOLVING:
+                break
+
+
+@pytest.mark.parametrize("input", [ImageInput("a cat"), VideoInput("a dog")])
+async def test_a_look_up_goes_on_in_the_next_run(input: Input) -> None:
+    """A run that ends in the middle leaves the job resolving; the next one finds it, and submits nothing."""
+    sandbox, journal = Sandbox(strict=True), MemoryJournal()
+    async with VirtualClock() as clock:
+        await lose_one(sandbox, clock, journal, input)
+        known = await journal.find("one")
+        assert known is not None
+        assert JobStatus.RESOLVING is known.status
+        assert known.client_id is not None
+        async with at_kling(sandbox, clock, journal) as client:
+            assert (await client.generate(input, key="one")).succeeded
+    assert (1, 1) == (sandbox.submits, sandbox.billed())
+
+
+@pytest.mark.parametrize("started", [True, False])
+async def test_what_a_dead_process_was_submitting_is_looked_up(*, started: bool) -> None:
+    """A submission in flight at a kill -9 is found if it arrived, and unconfirmed after a minute if it did not."""
+    sandbox, journal, input = Sandbox(strict=True), MemoryJournal(), ImageInput("a cat")
+    async with VirtualClock() as clock:
+        await lose_one(sandbox, clock, journal, input, "lost" if started else "dropped")
+        known = await journal.find("one")
+        assert known is not None
+        assert known.client_id is not None
+        await journal.open()
+        await journal.write(evolve(known, status=JobStatus.SUBMITTING, stored_error=None))
+        await journal.aclose()
+        async with at_kling(sandbox, clock, journal) as client:
+            if started:
+                assert (await client.generate(input, key="one")).succeeded
+            else:
+                with pytest.raises(AnswerLost):
+                    await client.generate(input, key="one")
+                assert ["one"] == [one.key for one in await client.unconfirmed()]
+    assert (1, int(started)) == (sandbox.submits, sandbox.billed())
+
+
+async def test_another_account_is_not_asked() -> None:
+    """With another key nothing can be found, so the job waits for the one that it was submitted with."""
+    sandbox, journal, input = Sandbox(strict=True), MemoryJournal(), ImageInput("a cat")
+    async with VirtualClock() as clock:
+        await lose_one(sandbox, clock, journal, input)
+        async with at_kling(sandbox, clock, journal, key="sk-other") as client:
+            with pytest.raises(AnswerLost):
+                await client.generate(input, key="one")
+        assert 0 == sandbox.polls
+        async with at_kling(sandbox, clock, journal) as client:
+            assert (await client.generate(input, key="one")).succeeded
+    assert (1, 1) == (sandbox.submits, sandbox.billed())
 
 
 @pytest.mark.parametrize(
