@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from ..providers import PROVIDERS, Provider
+from typing import Final
+
+from ..providers import PROVIDERS, Provider, provider_named
 from ..runtime.api_keys import ApiKeys, read_key, read_origin
 from ..types.errors import KlingError
-from ..types.formatting import format_rate
-from ..types.sources import Fact, Source
+from ..types.formatting import format_duration, format_rate
+from ..types.sources import Fact
 from .console import ExitCode, echo, escape, run, stdout, table_of
 
 __all__ = ["describe_key", "describe_origin", "providers"]
 
-
-def providers() -> int:
-    """List the providers: whether an API key is set, base URLs, limits, and capabilities with their sources."""
-    return run(_providers)
+_UNKNOWN: Final = "?"
 
 
-def _providers() -> ExitCode:
+def providers(name: str | None = None, /) -> int:
+    """List the providers: whether an API key is set, base URLs, limits, and capabilities; or the sources of one.
+
+    Args:
+        name: Provider whose capabilities to show with their sources.
+    """
+    return run(lambda: _list_all() if name is None else _print_one(provider_named(name)))
+
+
+def _list_all() -> ExitCode:
     _print_settings()
-    echo("[dim]No provider documents its limits; these are cautious. Keys are read from the environment only.[/]")
+    echo(
+        "[dim]Limits: of a provider's lowest documented level, or careful ones. Keys are read from the environment.[/]"
+    )
     _print_capabilities()
+    echo(f"[dim]{_UNKNOWN}: not documented. `kling-async providers NAME` shows the source of each fact.[/]")
     return ExitCode.DONE
 
 
@@ -40,20 +51,27 @@ def _print_settings() -> None:
 
 
 def _print_capabilities() -> None:
-    """Print one row per capability and one column per provider, with the numbers of the sources below."""
+    """Print one row per capability and one column per provider."""
     table = table_of("capability", *PROVIDERS)
-    sources: list[Source] = []
-
-    def numbered(fact: Fact[object]) -> str:
-        if fact.source not in sources:
-            sources.append(fact.source)
-        return f"{fact} [dim]({sources.index(fact.source) + 1})[/]"
-
     for row in zip(*(provider.capabilities for provider in PROVIDERS.values()), strict=True):
-        table.add_row(row[0][0].replace("_", " "), *(numbered(fact) for _, fact in row))
+        table.add_row(row[0][0].replace("_", " "), *(_short(fact) for _, fact in row))
     stdout.print(table)
-    for number, source in enumerate(sources, 1):
-        stdout.print(f"{number} {source.certainty}: {escape(source.where)}", soft_wrap=True)
+
+
+def _short(fact: Fact[object]) -> str:
+    if isinstance(fact.value, float):  # seconds that outputs are kept
+        return format_duration(fact.value)
+    return _UNKNOWN if fact.value is None else str(fact)
+
+
+def _print_one(provider: Provider) -> ExitCode:
+    table = table_of("capability", "value", "certainty", "source")
+    for name, fact in provider.capabilities:
+        source = fact.source
+        table.add_row(name.replace("_", " "), _short(fact), str(source.certainty), escape(source.where))
+    stdout.print(f"[bold]{provider.title}[/] ({provider.name})", soft_wrap=True)
+    stdout.print(table)
+    return ExitCode.DONE
 
 
 def describe_key(provider: Provider) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kling_async.providers import PROVIDERS
+from kling_async.providers import PROVIDERS, Provider
 from kling_async.testing import FAULTS, Sandbox
 
 from .conftest import Run
@@ -220,17 +220,27 @@ def test_models_lists_every_model(run: Run) -> None:
 
 
 def test_providers_show_capabilities_with_their_sources(run: Run) -> None:
-    """Each capability is a row with a value for each provider, and each source is written out."""
-    shown = run("providers", GPTPROTO_API_KEY="sk-canary-7f3a9b")
+    """Each capability is a row with a value for each provider; a provider's own page has each source written out."""
+    shown = run("providers", GPTPROTO_API_KEY="sk-canary-7f3a9b", COLUMNS="200")
     assert 0 == shown.returncode, shown.stderr
     assert "GPTPROTO_API_KEY is set" in shown.stdout
     assert "set APIINONE_API_KEY" in shown.stdout
-    for provider in PROVIDERS.values():
-        for name, fact in provider.capabilities:
-            row = next(line for line in shown.stdout.splitlines() if line.strip().startswith(name.replace("_", " ")))
-            assert str(fact) in row
-            assert f"{fact.source.certainty}: {fact.source.where}" in shown.stdout
+    rows = {line.strip().split("  ")[0]: line for line in shown.stdout.splitlines() if line.strip()}
+    for name, fact in PROVIDERS["kling"].capabilities:
+        assert ("?" if fact.value is None else "30 d" if name == "output_ttl" else str(fact)) in rows[
+            name.replace("_", " ")
+        ]
     assert "sk-canary" not in shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
+def test_a_provider_s_facts_have_their_sources(run: Run, provider: Provider) -> None:
+    """With a name the command shows each fact with its certainty and its source."""
+    shown = " ".join(run("providers", provider.name, COLUMNS="400").stdout.split())
+    for name, fact in provider.capabilities:
+        assert name.replace("_", " ") in shown
+        assert " ".join(f"{fact.source.certainty} {fact.source.where}".split()) in shown
+    assert 2 == run("providers", "nobody").returncode
 
 
 def test_doctor_shows_no_key(run: Run) -> None:
