@@ -57,7 +57,7 @@ _JOBS: Final = (
     _Job("portrait", ImageInput("a portrait in warm light", aspect_ratio="3:4")),
     _Job("neon", ImageInput("a neon street in rain", images=[_REFERENCE], aspect_ratio="21:9")),
     _Job("hero", ImageInput("one hero, three scenes", images=[_REFERENCE], multi_shot=True, n=3)),
-    _Job("waves", VideoInput("waves against a cliff", model="kling-3", duration=5)),
+    _Job("waves", VideoInput("waves against a cliff", model="kling-4.0", duration=5)),
 )
 
 

@@ -57,13 +57,13 @@ def test_a_typo_is_answered_with_the_right_word(run: Run) -> None:
 
 
 def test_demo_does_the_main_job(run: Run, folder: Path) -> None:
-    """The demo needs nothing, uses both providers, tells the refusal and the 429 as what they are, and ends with 0."""
+    """The demo needs nothing, uses three providers, tells the refusal and the 429 as what they are, and ends with 0."""
     shown = run("demo")
     assert 0 == shown.returncode, shown.stderr
     files = sorted(path.name for path in (folder / "kling-demo").iterdir())
     assert 14 == len(files)
     assert {".png", ".mp4"} == {Path(name).suffix for name in files}
-    for word in ("gptproto", "apiinone", "ContentRejected", "fox-0.png", "waves-0.mp4"):
+    for word in ("gptproto", "apiinone", "wavespeed", "ContentRejected", "fox-0.png", "waves-0.mp4"):
         assert word in shown.stdout
     assert "rate-limited (429)" in shown.stderr
     assert "charged more than once" in shown.stderr
