@@ -147,7 +147,8 @@ def test_modules_are_found() -> None:
     assert {"kling_async.runtime.batch", "kling_async.scheduling.engine", "kling_async.scheduling.progress"} <= set(
         MODULES
     )
-    assert {"Provider", "json_body"} == public_names("kling_async.providers.base")
+    assert {"Provider"} == public_names("kling_async.providers.base")
+    assert {"decode", "excerpt", "json_body", "read_json"} == public_names("kling_async.providers.codec.strict_json")
 
 
 HEAVY = {"aiohttp", "httpx", "attrs", "attr", "cattrs", "anyio", "backoff", "asyncio", "sqlite3", "ssl"}

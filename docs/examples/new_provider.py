@@ -8,7 +8,6 @@ from attrs import frozen
 
 from kling_async import ImageInput, Input, Prediction, Scene, Status
 from kling_async.providers import ModelSpec, Parameter, Price, Provider
-from kling_async.providers.base import json_body
 from kling_async.providers.codec.envelope import (
     Envelope,
     Record,
@@ -22,7 +21,7 @@ from kling_async.providers.codec.fields import (
     register_fields,
 )
 from kling_async.providers.codec.statuses import COMMON_STATUSES
-from kling_async.providers.codec.strict_json import decode
+from kling_async.providers.codec.strict_json import decode, json_body
 from kling_async.providers.parameter_rules import OneOf, Range, Text
 from kling_async.providers.validation import build_body
 from kling_async.types.capabilities import Capabilities

@@ -22,12 +22,12 @@ from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
 from ..types.prediction import Json, OutputKind, Prediction, Status
 from ..types.sources import Certainty, Fact, Source
-from .base import Provider, json_body
+from .base import Provider
 from .codec.envelope import Envelope, Record, parse_envelope
 from .codec.errors import BALANCE_MESSAGES, ErrorRules
 from .codec.fields import ErrorDetail, Timestamp, parse_outputs, register_fields
 from .codec.statuses import COMMON_STATUSES
-from .codec.strict_json import decode
+from .codec.strict_json import decode, json_body
 from .parameter_rules import Boolean, OneOf, Range, Shots, Text, Unchecked, Url, UrlList
 from .spec import CrossFieldRule, ModelSpec, Parameter, Price
 from .validation import build_body, infer_scene

@@ -27,10 +27,10 @@ from .authorizers import KeyAuthorizer
 from .catalogue import Catalogue
 from .codec.envelope import Envelope, Record, update_prediction
 from .codec.errors import ErrorRules, describe_redirect, error_for
-from .codec.strict_json import excerpt, json_body, read_json
+from .codec.strict_json import excerpt, read_json
 from .spec import ModelSpec
 
-__all__ = ["Provider", "json_body"]
+__all__ = ["Provider"]
 
 
 class Provider(Catalogue, ABC):

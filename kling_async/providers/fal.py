@@ -20,7 +20,7 @@ from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
 from ..types.limits import Limits
 from ..types.prediction import Json, OutputKind, Prediction, Status
-from .base import Provider, json_body
+from .base import Provider
 from .codec.envelope import Envelope, Record
 from .codec.errors import ErrorRules
 from .codec.fal_queue import (
@@ -34,6 +34,7 @@ from .codec.fal_queue import (
     queue_path,
 )
 from .codec.fields import parse_code
+from .codec.strict_json import json_body
 from .fal_facts import CAPABILITIES
 from .fal_models import FAL_MODELS
 from .spec import ModelSpec

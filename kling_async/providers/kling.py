@@ -37,13 +37,14 @@ from ..types.limits import Limits
 from ..types.prediction import Json, OutputKind, Prediction, Status
 from ..types.sources import Certainty, Fact, Source
 from .authorizers import JwtAuthorizer
-from .base import Provider, json_body
+from .base import Provider
 from .codec.envelope import Envelope, Record
 from .codec.errors import HTTP_ERRORS, ErrorRules
 from .codec.fields import as_list, as_object
 from .codec.kling_legacy import build_legacy_body, is_legacy_task, parse_legacy_envelope, parse_legacy_task
 from .codec.kling_tasks import build_task_body, parse_task, shots_prompt
 from .codec.statuses import COMMON_STATUSES
+from .codec.strict_json import json_body
 from .kling_legacy_models import LEGACY_PATHS
 from .kling_models import MODELS
 from .kling_rules import O1_PAGE, page

@@ -56,7 +56,7 @@ TURBO_PAGE = page("video 3.0 turbo", "kling-3.0-turbo-i2v", "api/video/3-0-turbo
 V26_PAGE = page("video 2.6", "kling-2.6-i2v", "api/video/2-6/image-to-video")
 V26_MOTION_PAGE = page("motion control 2.6", "kling-motion-control-2.6", "api/video/motion-control/2-6")
 V25_PAGE = page("video 2.5 turbo", "kling-2.5-turbo-i2v", "api/video/2-5-turbo/image-to-video")
-MAP_PAGE = page("video capability map", "kling-guide-capability-map-video", "guides/capability-map/video")
+_MAP_PAGE = page("video capability map", "kling-guide-capability-map-video", "guides/capability-map/video")
 
 
 PARTS_RULE: Final = CrossFieldRule(
@@ -202,7 +202,7 @@ def v26_rules(fixed: Mapping[str, Json]) -> tuple[CrossFieldRule, ...]:
             "sound",
             "has no place beside a last frame: only silence is possible",
             lambda input, _: getattr(input, "last_image", None) is None or getattr(input, "sound", None) is not True,
-            MAP_PAGE,
+            _MAP_PAGE,
         ),
         CrossFieldRule(
             "extra",

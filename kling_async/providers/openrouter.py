@@ -23,7 +23,7 @@ from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene
 from ..types.prediction import Json, Output, OutputKind, Prediction, Status
 from ..types.sources import Certainty, Fact, Source
-from .base import Provider, json_body
+from .base import Provider
 from .codec.envelope import Envelope, Record
 from .codec.errors import ErrorRules
 from .codec.openrouter_videos import (
@@ -35,6 +35,7 @@ from .codec.openrouter_videos import (
     parse_videos_record,
 )
 from .codec.statuses import COMMON_STATUSES
+from .codec.strict_json import json_body
 from .parameter_rules import Boolean, OneOf, Range, Rule, Text, Unchecked, Url
 from .spec import ModelSpec, Parameter, Price
 from .validation import infer_scene

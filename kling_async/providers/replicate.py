@@ -26,7 +26,7 @@ from ..types.inputs import Input, Scene, VideoInput
 from ..types.limits import Limits
 from ..types.prediction import Json, OutputKind, Prediction, Status, Timings
 from ..types.sources import Certainty, Fact, Source
-from .base import Provider, json_body
+from .base import Provider
 from .codec.envelope import Envelope, Record, parse_envelope
 from .codec.errors import ErrorRules
 from .codec.fields import (
@@ -40,7 +40,7 @@ from .codec.fields import (
     parse_seconds,
     register_fields,
 )
-from .codec.strict_json import decode
+from .codec.strict_json import decode, json_body
 from .replicate_models import MODELS
 from .spec import ModelSpec
 from .validation import build_body, infer_scene

@@ -20,10 +20,11 @@ from ..types.inputs import Input, Scene, VideoInput
 from ..types.limits import Limits
 from ..types.prediction import Json, OutputKind, Prediction, Status
 from ..types.sources import Certainty, Fact, Source
-from .base import Provider, json_body
+from .base import Provider
 from .codec.envelope import Envelope, Record, parse_envelope
 from .codec.errors import BALANCE_MESSAGES, ErrorRules
 from .codec.fields import CONTENT_REJECTED_CODES, as_object, parse_code
+from .codec.strict_json import json_body
 from .codec.wavespeed_v3 import V3_ERRORS, V3_OUTAGE_CODES, V3_STATUSES, build_v3_poll, parse_v3_record
 from .spec import ModelSpec
 from .validation import build_body, infer_scene

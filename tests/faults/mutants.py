@@ -21,10 +21,11 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "reported before it is committed": (
         (
             "runtime/journaled.py",
-            "        await entry.accepted(prediction)\n",
+            "        await entry.accepted(prediction)\n        return prediction\n",
             (
                 "        from ..system.loops import start_detached\n"
                 "        start_detached(lambda: entry.accepted(prediction), ended=lambda: None)\n"
+                "        return prediction\n"
             ),
         ),
     ),
