@@ -198,6 +198,15 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 @bounded(minutes=10)
+def clients(session: nox.Session) -> None:
+    """Run the vendors' own client libraries, unmodified but for their address, against the sandbox."""
+    session.install(*PINS, *RUNTIME, *group("test", "clients"))
+    install_wheel(session)
+    session.run("python", "-m", "pytest", "-q", "tests/clients", *session.posargs, env=INSTALLED)
+
+
+@nox.session
+@bounded(minutes=10)
 def screenshots(session: nox.Session) -> None:
     """Take the documentation's pictures of a report anew, with the Chromium of this machine."""
     session.install(*PINS, *RUNTIME, *group("browser"))

@@ -1,0 +1,79 @@
+"""The vendors' own client libraries against the sandbox, unmodified but for the address: they judge whether it is true.
+
+Each generates once and fails once. A library that is not installed is skipped; the session `clients` installs them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kling_async.testing import Fixed, Sandbox, SandboxServer
+
+FAILING = "a dog [[failed:no luck]]"
+
+
+@pytest.fixture
+def server() -> Iterator[SandboxServer]:
+    """Serve a sandbox whose generations take a moment."""
+    with SandboxServer(Sandbox(image_latency=Fixed(0.2), video_latency=Fixed(0.2))) as started:
+        yield started
+
+
+def assert_paid_once(server: SandboxServer, provider: str, prompts: tuple[str, ...]) -> None:
+    """Hold that each prompt was charged once at that provider, and nothing else was."""
+    assert [(provider, prompt) for prompt in prompts] == [
+        (charge.provider, charge.prompt) for charge in server.sandbox.entries
+    ]
+
+
+def test_wavespeed(server: SandboxServer) -> None:
+    """WaveSpeedAI's library generates, and raises what the task failed with."""
+    wavespeed: Any = pytest.importorskip("wavespeed")
+    client = wavespeed.Client(api_key=server.sandbox.key_for("wavespeed"), base_url=server.url, max_retries=0)
+    model = "kwaivgi/kling-v3.0-std/text-to-video"
+    done = client.run(model, {"prompt": "a dog", "duration": 5}, poll_interval=0.1)
+    assert [True] == [url.startswith(f"{server.url}/files/") for url in done["outputs"]]
+    with pytest.raises(RuntimeError, match="no luck"):
+        client.run(model, {"prompt": FAILING, "duration": 5}, poll_interval=0.1)
+    assert_paid_once(server, "wavespeed", ("a dog", FAILING))
+
+
+def test_fal(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library of fal submits to its queue, and follows the addresses in the reply; its own host is a constant."""
+    fal: Any = pytest.importorskip("fal_client.client")
+    monkeypatch.setattr(fal, "QUEUE_URL_FORMAT", f"{server.url}/")
+    client = fal.SyncClient(key=server.sandbox.key_for("fal"))
+    endpoint = "fal-ai/kling-video/v3/standard/text-to-video"
+    done = client.subscribe(endpoint, arguments={"prompt": "a dog", "duration": "5"})
+    assert done["video"]["url"].startswith(f"{server.url}/files/")
+    with pytest.raises(Exception, match="no luck"):
+        client.subscribe(endpoint, arguments={"prompt": FAILING, "duration": "5"})
+    assert_paid_once(server, "fal", ("a dog", FAILING))
+
+
+def test_replicate(server: SandboxServer) -> None:
+    """Replicate's library runs an official model, and raises the model's error."""
+    replicate: Any = pytest.importorskip("replicate")
+    client = replicate.Client(api_token=server.sandbox.key_for("replicate"), base_url=server.url)
+    client.poll_interval = 0.1
+    done = client.run("kwaivgi/kling-v3-video", input={"prompt": "a dog", "duration": 5})
+    assert str(done).startswith(f"{server.url}/files/")
+    with pytest.raises(replicate.exceptions.ModelError, match="no luck"):
+        client.run("kwaivgi/kling-v3-video", input={"prompt": FAILING, "duration": 5})
+    assert_paid_once(server, "replicate", ("a dog", FAILING))
+
+
+def test_openrouter(server: SandboxServer) -> None:
+    """OpenRouter's typed library reads every reply by its own schema, from the acceptance to the end."""
+    openrouter: Any = pytest.importorskip("openrouter")
+    key = server.sandbox.key_for("openrouter")
+    with openrouter.OpenRouter(api_key=key, server_url=f"{server.url}/api/v1") as client:
+        for prompt, expected in (("a dog", "completed"), (FAILING, "failed")):
+            job = client.video_generation.generate(model="kwaivgi/kling-v3.0-std", prompt=prompt, duration=5)
+            while job.status in ("pending", "in_progress"):
+                job = client.video_generation.get_generation(job_id=job.id)
+            assert expected == job.status
+    assert_paid_once(server, "openrouter", ("a dog", FAILING))
