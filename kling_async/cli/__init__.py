@@ -57,6 +57,7 @@ _COMMANDS = (
     ("unconfirmed", "status:unconfirmed", _UNCONFIRMED),
     ("explain", "explain:explain", "Explain an error or a sandbox fault."),
     ("models", "models:models", "List models, parameters, prices and sources."),
+    ("schema", "schema:schema", "Print the JSON Schema of a job file or of an input."),
     ("providers", "providers:providers", "List providers, keys, base URLs, limits and capabilities."),
     ("sandbox", "sandbox:sandbox", "Serve the providers on this machine."),
     ("doctor", "doctor:doctor", "Show versions, keys and settings."),
