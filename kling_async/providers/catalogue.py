@@ -62,7 +62,7 @@ class Catalogue:
     def spec(self, input: Input) -> ModelSpec:
         """Return the model of an input. Raises InputError if this provider has none of that name."""
         name = input.model or self.default_model(OutputKind(input.kind))
-        spec = self.find_model(name)
+        spec = self._models_by_name.get(name)
         if spec is None:
             allowed = f"{self.title} has {', '.join(self.models)}{suggestion(name, self.model_names)}"
             raise InputError.of("Unknown model", [InputFault("model", name, allowed)], provider=self.name)

@@ -39,7 +39,8 @@ class ProviderAPI:
 
     def new_client_id(self, input: Input) -> ClientId | None:
         """Return a fresh client id for a submission; None where the provider takes none."""
-        if self.provider.repeat(input).value == "buys_again":
+        # The capability is that of the models that can do most.
+        if self.provider.capabilities.repeat.value == "buys_again" or self.provider.repeat(input).value == "buys_again":
             return None
         return ClientId(value=str(uuid4()), origin=self._transport.origin, key_hash=self._transport.key_hash)
 

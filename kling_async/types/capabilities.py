@@ -24,7 +24,7 @@ class Capabilities:
     """What a provider can do, each fact with its source. An unknown capability counts as absent.
 
     Attributes:
-        repeat: effect of submitting an input a second time.
+        repeat: effect of submitting an input a second time; where models differ, that of those that can do most.
         cancel: whether a prediction can be cancelled.
         upload: whether local media can be uploaded.
         inline_media: whether media can be sent inside the request, in base64.
