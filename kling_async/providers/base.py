@@ -86,11 +86,14 @@ class Provider(Catalogue, ABC):
         """Build the request that looks up a submission by its client id; None if this provider cannot."""
         return None
 
-    def parse_lookup(self, response: HttpResponse, *, input: Input, key: str | None) -> Prediction | None:
+    def parse_lookup(
+        self, response: HttpResponse, *, input: Input, client_id: str, key: str | None
+    ) -> Prediction | None:
         """Parse the response to a look-up; None if it finds nothing, which does not prove that there is nothing.
 
         Raises:
-            Refused, UnexpectedReply: as `parse_submit`.
+            Refused: as `parse_submit`.
+            UnexpectedReply: as `parse_submit`, and where the response is about another client id.
         """
         raise NotImplementedError(f"{self.title} has no look-up")
 

@@ -194,16 +194,18 @@ class Kling(Provider):
         scene = infer_scene(spec, input) or spec.scenes[0]
         return HttpRequest(method="GET", path=f"{LEGACY_PATHS[spec.name][scene]}/{id}")
 
-    def parse_lookup(self, response: HttpResponse, *, input: Input, key: str | None) -> Prediction | None:
+    def parse_lookup(
+        self, response: HttpResponse, *, input: Input, client_id: str, key: str | None
+    ) -> Prediction | None:
         envelope, document, decode_error = self._envelope(response)
         data = as_object(document).get("data")
         if envelope.refused and envelope.code in _NOT_FOUND:
             return None
         if response.is_success and decode_error is None and not envelope.refused and data == []:
             return None
-        if len(as_list(data)) > 1:
-            # Only one task can have the id, so this answers another question.
-            message = "The reply names more than one task"
+        # Only one task can have the id, so anything else answers another question.
+        if len(as_list(data)) > 1 or (_client_id(envelope.record) or client_id) != client_id:
+            message = "The reply names another task than the one that was looked up"
             raise UnexpectedReply(message, provider=self.name, http_status=response.status, path="$.data")
         return self.parse_submit(response, input=input, key=key)
 
@@ -225,6 +227,11 @@ class Kling(Provider):
             raise error
         parse = parse_legacy_task if is_legacy_task(envelope.record) else parse_task
         return parse(envelope, response, provider=self.name)
+
+
+def _client_id(record: Mapping[str, Json]) -> Json:
+    """Return the caller's own id that a record of either standard repeats; None if it repeats none."""
+    return record.get("external_id") or as_object(record.get("task_info")).get("external_task_id")
 
 
 def _is_omni(spec: ModelSpec) -> bool:

@@ -88,7 +88,8 @@ class ProviderAPI:
         found = None
         if request is not None:
             try:
-                found = self.provider.parse_lookup(await self._transport.poll(request), input=job.input, key=job.key)
+                response = await self._transport.poll(request)
+                found = self.provider.parse_lookup(response, input=job.input, client_id=client_id.value, key=job.key)
             except KlingError as error:
                 _drop_traceback(error).key = job.key
                 raise

@@ -277,9 +277,20 @@ def test_look_ups(name: str, case: tuple[Input, Any], sample: Callable[[str, str
     reply = sample("kling", name)
     if isinstance(expected, type):
         with pytest.raises(expected):
-            PROVIDER.parse_lookup(reply, input=input, key="cat")
+            PROVIDER.parse_lookup(reply, input=input, client_id="mine-1", key="cat")
         return
-    assert expected == PROVIDER.parse_lookup(reply, input=input, key="cat")
+    assert expected == PROVIDER.parse_lookup(reply, input=input, client_id="mine-1", key="cat")
+
+
+@pytest.mark.parametrize("name", [name for name, (_, found) in LOOKED_UP.items() if isinstance(found, Prediction)])
+def test_a_look_up_takes_no_other_job(name: str, sample: Callable[[str, str], HttpResponse]) -> None:
+    """A task of another client id is never adopted, and a record that repeats no id is the one that was asked for."""
+    input, found = LOOKED_UP[name]
+    reply = sample("kling", name)
+    with pytest.raises(UnexpectedReply, match="names another task"):
+        PROVIDER.parse_lookup(reply, input=input, client_id="mine-2", key="cat")
+    silent = evolve(reply, body=reply.body.replace(b"mine-1", b""))
+    assert found == PROVIDER.parse_lookup(silent, input=input, client_id="mine-2", key="cat")
 
 
 def test_every_sample_is_in_a_table(sample_names: Callable[[str], set[str]]) -> None:

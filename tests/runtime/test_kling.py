@@ -269,11 +269,12 @@ async def test_a_lost_answer_is_found_by_its_client_id(input: Input) -> None:
             lookup = KLING.build_lookup(input, "id-1")
             assert lookup is not None
             nothing = response(await http.get(lookup.path, headers=headers))
-            assert KLING.parse_lookup(nothing, input=input, key="job") is None
+            assert KLING.parse_lookup(nothing, input=input, client_id="id-1", key="job") is None
             sandbox.script(["error_504"])
             request = KLING.add_client_id(KLING.build_submit(input), "id-1")
             assert 504 == (await http.post(request.path, content=request.body, headers=headers)).status_code
-            found = KLING.parse_lookup(response(await http.get(lookup.path, headers=headers)), input=input, key="job")
+            reply = response(await http.get(lookup.path, headers=headers))
+            found = KLING.parse_lookup(reply, input=input, client_id="id-1", key="job")
             assert found is not None
             assert [found.id] == list(sandbox.tasks)
             assert ("job", Status.RUNNING) == (found.key, found.status)
