@@ -18,6 +18,13 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
             "            yield\n",
         ),
     ),
+    "nothing found": (
+        (
+            "runtime/provider_api.py",
+            "        if found is None:\n            raise AnswerLost(",
+            "        if True:\n            raise AnswerLost(",
+        ),
+    ),
     "reported before it is committed": (
         (
             "runtime/journaled.py",

@@ -3,9 +3,9 @@
     python -I -S provider.py
 
 It reads one command a line, as JSON, and answers each with one line. A *site* is one listening port with its own script
-and its own books. GPTProto's wire and API in One's are spoken, as their pages print them. Unscripted requests are
-answered as a healthy provider would. A submission is charged to its prompt once its whole body is here, whatever
-becomes of the answer; only an answer that says no is free, and says so (`"charges": false`).
+and its own books. GPTProto's wire, API in One's and Kling's for images are spoken, as their pages print them. Requests
+without a script are answered as a healthy provider would. A submission is charged to its prompt once its whole body is
+here, whatever becomes of the answer; only an answer that says no is free, and says so (`"charges": false`).
 
 Nothing but the standard library is imported, and nothing of the package: the two can share no mistake. It ends when its
 standard input does, or when its life is over, and it serves a bounded number of connections at once.
@@ -30,11 +30,13 @@ PATIENCE = 20.0
 """Seconds without a byte after which a connection is given up."""
 LONGEST_HEAD, LONGEST_BODY = 64 * 1024, 16 * 1024 * 1024
 
-SUBMIT = re.compile(r"/api/v3/kwaivgi/[^/]+/[^/]+|/api/v1/(?:images|videos)/generations")
-POLL = re.compile(r"/api/v3/predictions/([^/]+)/result|/api/v1/tasks/([^/]+)")
+SUBMIT = re.compile(r"/api/v3/kwaivgi/[^/]+/[^/]+|/api/v1/(?:images|videos)/generations|/v1/images/[^/]+")
+POLL = re.compile(r"/api/v3/predictions/([^/]+)/result|/api/v1/tasks/([^/]+)|/v1/images/[^/]+/([^/]+)")
 FILE = re.compile(r"/files/([^/.]+)[^/]*")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 400 + b"\0\0\0\0IEND\xaeB`\x82"
 """What a healthy site serves as a file: 102 KB."""
+NOT_FOUND = b'{"error":{"message":"Prediction not found","type":"invalid_request_error","code":"not_found"}}'
+KLING_NOT_FOUND = b'{"code":1201,"message":"Task not found by id/external id","request_id":"r-1"}'
 
 _places = threading.BoundedSemaphore(MOST_CONNECTIONS)
 
@@ -57,9 +59,10 @@ class Request:
         path = self.target.partition("?")[0]
         poll, file = POLL.fullmatch(path), FILE.fullmatch(path)
         self.v1 = path.startswith("/api/v1/")
+        self.kling = path.startswith("/v1/")
         self.id = next((found for found in (poll or file).groups() if found), None) if poll or file else None
         self.kind = "submit" if SUBMIT.fullmatch(path) else "poll" if poll else "file"
-        self.prompt = None
+        self.prompt = self.client_id = None
 
     def header(self, name):
         return next((value for one, value in self.headers if one.lower() == name), None)
@@ -92,7 +95,7 @@ class Site:
         self.script = told["script"]
         self.taken = {}
         self.requests, self.failures = [], []
-        self.charges, self.prompts, self.looks = {}, {}, {}
+        self.charges, self.prompts, self.looks, self.client_ids = {}, {}, {}, {}
         self.connections = self.submitting = self.serving = self.most_submitting = self.most_serving = 0
         self.answered = self.closed = 0
         self.key_seen = False
@@ -167,10 +170,12 @@ class Site:
         submits = request.kind == "submit"
         with self.lock:
             if submits:
-                request.prompt = json.loads(request.body).get("prompt")
+                body = json.loads(request.body)
+                request.prompt, request.client_id = body.get("prompt"), body.get("external_task_id")
                 self.submitting += 1
                 self.most_submitting = max(self.most_submitting, self.submitting)
             else:
+                request.id = self.client_ids.get(request.id, request.id)
                 request.prompt = self.prompts.get(request.id)
                 self.serving += request.kind == "file"
                 self.most_serving = max(self.most_serving, self.serving)
@@ -189,6 +194,8 @@ class Site:
         ids = self.charges.setdefault(request.prompt, [])
         request.id = f"p-{self.port}-{len(self.prompts) + 1}"
         self.prompts[request.id] = request.prompt
+        if request.client_id:
+            self.client_ids[request.client_id] = request.id
         ids.append(request.id)
 
     def scripted(self, request):
@@ -254,6 +261,14 @@ class Site:
         connection.sendall(head.encode() + body)
 
     def report(self, request, word, outputs):
+        if request.kling:
+            word = {"created": "submitted", "completed": "succeed"}.get(word, word)
+            data = {
+                "task_id": request.id,
+                "task_status": word,
+                "task_result": {"images": [{"url": one} for one in outputs]},
+            }
+            return {"code": 0, "message": "SUCCEED", "request_id": "r-1", "data": data}
         if request.v1:
             data = {"task_id": request.id, "status": word, "outputs": outputs}
         else:
@@ -266,8 +281,10 @@ class Site:
 
     def do_poll(self, step, connection, request):
         if request.prompt is None:
-            body = b'{"error":{"message":"Prediction not found","type":"invalid_request_error","code":"not_found"}}'
-            connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            status, body = b"404 Not Found", NOT_FOUND
+            if request.kling:
+                status, body = b"400 Bad Request", KLING_NOT_FOUND
+            connection.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body)
             return
         with self.lock:
             self.looks[request.id] = self.looks.get(request.id, 0) + 1

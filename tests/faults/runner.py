@@ -106,11 +106,13 @@ async def run(order: dict[str, Any]) -> None:
     jobs = [Job(ImageInput(f"cat {number}"), key=f"cat-{number}") for number in range(order["jobs"])]
     journal = SqliteJournal(folder / "journal.db", durability=order.get("durability", "normal"))
     of_client = order.get("journal_of") == "client"
+    provider = order.get("provider", "gptproto")
     client = Client(
-        api_keys={"gptproto": KEY},
+        provider=provider,
+        api_keys={provider: KEY},
         journal=journal if of_client else None,
-        base_urls={"gptproto": order["origin"]},
-        limits={"gptproto": limits},
+        base_urls={provider: order["origin"]},
+        limits={provider: limits},
         request_timeout=order.get("request_timeout", 5.0),
         clock=PacedClock(),
     )

@@ -8,19 +8,21 @@ import signal
 from functools import partial
 from pathlib import Path
 
-from .answers import Script, accepted, send, sleep
+from .answers import HEALTHY_SUBMIT, Script, accepted, send, sleep
 from .conftest import OpenSite
 from .crashes import PNG, Runner, check_nothing_lost, check_paid, kept_in, log_of, unconfirmed_in, wait_until
 
 __all__ = ["interrupted_downloads", "leaves", "steps", "sweep", "timeouts"]
 
+FINDING = ("kling",)
+"""Providers that find a submission by its client id."""
 JOBS = 24
 SLOTS = 4
-SLOW = Script(submit=[(sleep(0.01) + accepted()).for_ever])
+SLOW = Script(submit=[(sleep(0.01) + HEALTHY_SUBMIT).for_ever])
 """The answer to a submission takes a moment, in which it is charged and nobody knows."""
 
 
-def sweep(runner: Runner, site: OpenSite, folder: Path, *, kills: int, seed: int) -> int:
+def sweep(runner: Runner, site: OpenSite, folder: Path, *, kills: int, seed: int, provider: str = "gptproto") -> int:
     """Kill runs at random moments, each begun again until it is done; return how many jobs nobody knows of."""
     dice, killed, lost, number = random.Random(seed), 0, 0, 0
     while killed < kills:
@@ -29,7 +31,7 @@ def sweep(runner: Runner, site: OpenSite, folder: Path, *, kills: int, seed: int
         before = 0
         for patience in range(200):
             kill_after = dice.uniform(0.02, 0.3 + patience / 20)
-            code = runner.run(here, place, jobs=JOBS, max_submitting=SLOTS, kill_after=kill_after)
+            code = runner.run(here, place, jobs=JOBS, max_submitting=SLOTS, kill_after=kill_after, provider=provider)
             check_nothing_lost(place)
             after = len(unconfirmed_in(kept_in(place)))
             assert after - before <= SLOTS, "more at risk than promised (G5)"
@@ -38,24 +40,26 @@ def sweep(runner: Runner, site: OpenSite, folder: Path, *, kills: int, seed: int
                 break
             assert code == -9, log_of(place)
             killed += 1
-        check_paid(place, here.log, jobs=JOBS)
+        check_paid(place, here.log, jobs=JOBS, found=provider in FINDING)
         lost += before
     return lost
 
 
-def steps(runner: Runner, site: OpenSite, folder: Path, *, first: int = 1, every: int = 1) -> int:
+def steps(
+    runner: Runner, site: OpenSite, folder: Path, *, first: int = 1, every: int = 1, provider: str = "gptproto"
+) -> int:
     """Kill a run at one step in the world after another, begin it again, and hold its books; return how many."""
     for done, at in enumerate(range(first, 10_000, every)):
         here, place = site(), folder / f"step-{at}"
-        code = runner.run(here, place, jobs=2, max_submitting=1, crash_at=at)
+        code = runner.run(here, place, jobs=2, max_submitting=1, crash_at=at, provider=provider)
         if code == 0:
             return done
         assert code == -9, log_of(place)
         check_nothing_lost(place)
         assert len(unconfirmed_in(kept_in(place))) <= 1
-        assert 0 == runner.run(here, place, jobs=2), log_of(place)
+        assert 0 == runner.run(here, place, jobs=2, provider=provider), log_of(place)
         check_nothing_lost(place)
-        check_paid(place, here.log, jobs=2)
+        check_paid(place, here.log, jobs=2, found=provider in FINDING)
     raise AssertionError("there were more steps than that")
 
 

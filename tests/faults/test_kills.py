@@ -31,9 +31,28 @@ def test_row_01_killed_at_random_at_length(runner: Runner, site: OpenSite, tmp_p
     sweep(runner, site, tmp_path, kills=500, seed=2)
 
 
+def test_row_01_killed_at_random_where_it_is_looked_up(runner: Runner, site: OpenSite, tmp_path: Path) -> None:
+    """Where the provider finds a submission by its client id, nothing that was charged stays unconfirmed either."""
+    sweep(runner, site, tmp_path, kills=25, seed=3, provider="kling")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_row_01_killed_at_random_where_it_is_looked_up_at_length(
+    runner: Runner, site: OpenSite, tmp_path: Path
+) -> None:
+    """The same after 300 kills."""
+    sweep(runner, site, tmp_path, kills=300, seed=4, provider="kling")
+
+
 def test_row_02_killed_at_steps(runner: Runner, site: OpenSite, tmp_path: Path) -> None:
     """Killed at every seventh call that touches disk or network, a run begun again keeps all promises."""
     assert 20 <= steps(runner, site, tmp_path, first=1, every=7)
+
+
+def test_row_02_killed_at_steps_where_it_is_looked_up(runner: Runner, site: OpenSite, tmp_path: Path) -> None:
+    """The same where a submission is looked up: what was charged is found, whatever the step."""
+    assert 20 <= steps(runner, site, tmp_path, first=4, every=7, provider="kling")
 
 
 @pytest.mark.long
@@ -41,3 +60,10 @@ def test_row_02_killed_at_steps(runner: Runner, site: OpenSite, tmp_path: Path) 
 def test_row_02_killed_at_every_step(runner: Runner, site: OpenSite, tmp_path: Path) -> None:
     """The same at each of them."""
     assert 140 <= steps(runner, site, tmp_path, first=1, every=1)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_row_02_killed_at_every_step_where_it_is_looked_up(runner: Runner, site: OpenSite, tmp_path: Path) -> None:
+    """The same at each of them where a submission is looked up."""
+    assert 140 <= steps(runner, site, tmp_path, first=1, every=1, provider="kling")
