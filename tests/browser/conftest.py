@@ -59,12 +59,13 @@ OpenPage = Callable[..., AbstractContextManager[Opened]]
 
 @pytest.fixture
 def open_page(chromium: Browser) -> OpenPage:
-    """Open a file in a new, empty profile."""
+    """Open a file in a new, empty profile, if need be with a script that runs before those of the page."""
 
     @contextmanager
-    def opening(path: Path, **settings: Any) -> Iterator[Opened]:
+    def opening(path: Path, *, before: str = "", **settings: Any) -> Iterator[Opened]:
         usual: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}}
         context = chromium.new_context(**usual | settings)
+        context.add_init_script(before)
         opened = Opened(context.new_page())
         opened.page.on("console", lambda message: opened.complaints.append(message.text))
         opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))

@@ -297,18 +297,48 @@ def test_the_policy_holds_if_escaping_should_fail(open_page, report) -> None:
             assert 7 == sum("Content Security Policy" in complaint for complaint in opened.complaints)
 
 
+def scroll_through(page) -> None:
+    """Scroll to the end of the page again and again, until no more jobs are to come."""
+    for _ in range(1000):
+        if not page.locator("#more").is_visible():
+            return
+        # Not by the key: Chromium animates that, and an animation that still runs undoes the jump to the results.
+        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+        page.wait_for_timeout(30)
+    pytest.fail("no more jobs come at the end of the page")
+
+
 def test_more_jobs_come_while_scrolling(open_page, write_report, sample_run) -> None:
     """Sixty cards stand in the page at first; the others come when the end comes near, until all are there."""
     with open_page(write_report(sample_run.build_run(200))) as opened:
         assert 60 == opened.page.locator("article").count()
         opened.page.get_by_role("button", name="Show more").press("Enter")
-        while opened.page.locator("#more").is_visible():
-            # Not by the key: Chromium animates that, and an animation that still runs undoes the jump to the results.
-            opened.page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-            opened.page.wait_for_timeout(30)
+        scroll_through(opened.page)
         assert 200 == opened.page.locator("article").count()
         opened.page.get_by_label("Find").fill("fox")
         assert opened.page.evaluate("Math.abs(document.getElementById('jobs').getBoundingClientRect().top) < 2")
+
+
+LATE_REPORTS = """
+const Prompt = window.IntersectionObserver;
+window.IntersectionObserver = class extends Prompt {
+  constructor(report, options) {
+    const late = [];
+    super((entries, observer) => {
+      if (!late.length) setTimeout(() => report(late.splice(0), observer), 300);
+      late.push(...entries);
+    }, options);
+  }
+};
+"""
+
+
+def test_more_jobs_come_where_reports_are_late(open_page, write_report, sample_run) -> None:
+    """A busy browser may report at once that the end went away and came back; more jobs come then, too."""
+    with open_page(write_report(sample_run.build_run(200), with_files=False), before=LATE_REPORTS) as opened:
+        opened.page.get_by_role("button", name="Show more").press("Enter")
+        scroll_through(opened.page)
+        assert 200 == opened.page.locator("article").count()
 
 
 def test_everything_is_printed(open_page, write_report, sample_run) -> None:

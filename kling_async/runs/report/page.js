@@ -68,7 +68,8 @@
     end.observe(more);
   }
 
-  const end = new IntersectionObserver((entries) => entries[0].isIntersecting && grow(), { rootMargin: "800px" });
+  // A late report has several entries, and the last one says how it is now.
+  const end = new IntersectionObserver((entries) => entries.at(-1).isIntersecting && grow(), { rootMargin: "800px" });
 
   // The first frame of a video is fetched when the video comes near the viewport.
   const videos = new IntersectionObserver(
