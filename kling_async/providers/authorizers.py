@@ -34,7 +34,7 @@ class KeyAuthorizer(NonCopyable):
 
 
 class JwtAuthorizer(NonCopyable):
-    """Sends a token that a secret key signs: a JSON Web Token with HS256 (RFC 7519), made anew long before it expires.
+    """Sends a token that a secret key signs: a JSON Web Token with HS256 (RFC 7519), renewed long before it expires.
 
     Args:
         access_key: names the account; the claim `iss`.

@@ -131,7 +131,7 @@ _MODELS = (
 )
 
 _CREATED: Final = re.compile(r"gen-vid-([0-9]{10})-[A-Za-z0-9]+")
-"""Ids have the form `gen-vid-<timestamp>-<20 alphanumerics>`, says the SDK: https://pypi.org/project/openrouter/."""
+"""Ids are `gen-vid-<timestamp>-<20 alphanumerics>`, says https://github.com/OpenRouterTeam/python-sdk."""
 
 _CONTENT: Final = re.compile(r"https?://[^/?#]+/api/v1/videos/([^/?#]+)/content(?:\?index=([0-9]{1,3}))?")
 """A URL of the content endpoint, wherever it claims to be: the key goes to the provider's own origin alone."""

@@ -33,7 +33,7 @@ from .wavespeed_models import ENDPOINTS, MODELS
 __all__ = ["WaveSpeed"]
 
 _DOCS = "https://wavespeed.ai/docs"
-_SDK = "https://pypi.org/project/wavespeed/2.0.5/"
+_SDK = "https://github.com/WaveSpeedAI/wavespeed-python"
 _MCP = "https://github.com/WaveSpeedAI/mcp-server"
 
 

@@ -4,8 +4,8 @@
     GET  .../videos/{id}          poll
 
 A record is flat: `{id, polling_url, status, unsigned_urls, urls, usage, error}`. Its `polling_url` is data and is never
-followed. GPTProto's newer generation has the same records, frames and statuses under another prefix
-(https://pypi.org/project/gptproto/0.1.0/).
+followed. GPTProto's newer generation has the same records, frames and statuses under another prefix,
+as its package gptproto 0.1.0 has them.
 """
 
 from __future__ import annotations
