@@ -7,7 +7,7 @@ from decimal import Decimal
 import anyio.lowlevel
 
 from ..types.errors import JournalError
-from ..types.status import JobStatus
+from ..types.status import TO_RESUME, JobStatus
 from .submission import Submission
 
 __all__ = ["MemoryJournal"]
@@ -40,8 +40,7 @@ class MemoryJournal:
         return [one for one in self._submissions.values() if not statuses or one.status in statuses]
 
     async def unfinished(self, *, saving: bool) -> list[Submission]:
-        running = (JobStatus.ACCEPTED, JobStatus.RESOLVING)
-        return [one for one in self._submissions.values() if one.status in running or (saving and one.is_unsaved)]
+        return [one for one in self._submissions.values() if one.status in TO_RESUME or (saving and one.is_unsaved)]
 
     async def spent(self) -> Decimal:
         return sum((one.max_cost for one in self._submissions.values()), Decimal(0))

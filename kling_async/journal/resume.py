@@ -7,7 +7,7 @@ from typing import Final
 
 from ..types.errors import InputError, InputFault
 from ..types.jobs import Job, fingerprint
-from ..types.status import JobStatus
+from ..types.status import TO_RESUME, JobStatus
 from .submission import Decision, Submission
 
 __all__ = ["ResumeAction", "resume_action"]
@@ -48,7 +48,7 @@ def resume_action(
         raise InputError.of("The input was changed", [fault], key=known.key, advice=_CHANGED)
     if known.status is JobStatus.PLANNED:
         return ResumeAction.SUBMIT
-    if known.status in (JobStatus.ACCEPTED, JobStatus.RESOLVING):
+    if known.status in TO_RESUME:
         return ResumeAction.ATTACH
     failed = known.status in (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED)
     resubmitted = known.decision is Decision.RESUBMITTED

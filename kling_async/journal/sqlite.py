@@ -19,7 +19,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from ..types.errors import InputError, InputFault, JournalError
-from ..types.status import JobStatus
+from ..types.status import TO_RESUME, JobStatus
 from .file import DURABILITY, JournalFile
 from .serialization import states_of
 from .submission import Submission
@@ -130,8 +130,7 @@ class SqliteJournal:
 
     async def unfinished(self, *, saving: bool) -> list[Submission]:
         chosen = f"WHERE state IN (?, ?) {'OR unsaved' if saving else ''} ORDER BY number"
-        states = states_of([JobStatus.ACCEPTED, JobStatus.RESOLVING])
-        return await self._in_thread("read", lambda: self._file.read(chosen, *sorted(states)))
+        return await self._in_thread("read", lambda: self._file.read(chosen, *sorted(states_of(TO_RESUME))))
 
     async def spent(self) -> Decimal:
         return await self._in_thread("read", self._file.spent)

@@ -24,7 +24,7 @@ from ..types.errors import InputError, JournalError, KlingError
 from ..types.jobs import Job
 from ..types.prediction import Prediction
 from ..types.printable import one_line
-from ..types.status import JobStatus
+from ..types.status import TO_RESUME, JobStatus
 from . import Journal
 from .submission import Decision, Submission, new_submission
 
@@ -66,7 +66,7 @@ class JournalWriter:
             interrupted = await self._journal.submissions(JobStatus.SUBMITTING)
             if interrupted:
                 await self._journal.write(*(one.interrupted() for one in interrupted))
-            return await self._journal.submissions(JobStatus.ACCEPTED, JobStatus.RESOLVING)
+            return await self._journal.submissions(*TO_RESUME)
         except BaseException as error:
             # A thread that opens it continues after a cancellation. A journal that refused to open is left alone.
             if opened or not isinstance(error, Exception):

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from ..scheduling.lookups import needs_lookup
 from ..scheduling.ticket import Ticket
 from ..types.client_id import ClientId
 from ..types.errors import AnswerLost, KlingError
@@ -47,8 +48,8 @@ async def submit_journaled(
             on_send()
             prediction = await api.submit(job, client_id)
         except KlingError as error:
-            may_be_found = isinstance(error, AnswerLost) and client_id is not None and error.id is None
-            await (entry.resolving(error) if may_be_found else entry.failed(error))
+            is_looked_up = needs_lookup(error, has_client_id=client_id is not None)
+            await (entry.resolving(error) if is_looked_up else entry.failed(error))
             raise
         await entry.accepted(prediction)
         return prediction

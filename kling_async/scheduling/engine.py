@@ -22,7 +22,7 @@ from ..types.prediction import Prediction
 from ..types.status import JobStatus, is_accepted
 from .deadlines import Deadlines
 from .listeners import Listeners
-from .lookups import is_last_lookup, lookup_delay
+from .lookups import is_last_lookup, lookup_delay, needs_lookup
 from .notifications import Delivery, Notifier
 from .polling.policy import PollPolicy
 from .priority import DETACHED_SECONDS
@@ -154,7 +154,7 @@ class Engine:
         lookup: bool = False,
     ) -> Iterator[Delivery]:
         """Report the result of a submission, and whether it can be looked up if the answer is an `AnswerLost`."""
-        if isinstance(result, AnswerLost) and lookup and result.id is None:
+        if needs_lookup(result, has_client_id=lookup):
             self._submissions.looked_up(ticket, result, sent_at=sent_at, now=now)
             self._look_up(ticket, result, now=now)
             yield from self._notifier.to_all(EventKind.RESOLVING, ticket, now, error=result)

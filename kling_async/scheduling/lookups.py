@@ -6,13 +6,20 @@ at growing distances, and only then is the submission unconfirmed. It is never s
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeGuard
 
-__all__ = ["is_last_lookup", "lookup_delay"]
+from ..types.errors import AnswerLost
+
+__all__ = ["is_last_lookup", "lookup_delay", "needs_lookup"]
 
 _SECONDS: Final = 60.0
 """Seconds for which a submission is looked up."""
 _FIRST_DELAY: Final = 0.5
+
+
+def needs_lookup(result: object, *, has_client_id: bool) -> TypeGuard[AnswerLost]:
+    """Return whether a submission with this result is looked up: its answer is lost, and only a client id is known."""
+    return isinstance(result, AnswerLost) and has_client_id and result.id is None
 
 
 def lookup_delay(failures: int, *, age: float) -> float:

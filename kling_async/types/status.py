@@ -17,7 +17,7 @@ from .errors import (
 )
 from .prediction import Prediction, Status
 
-__all__ = ["ACCOUNT_ERRORS", "JobStatus", "is_accepted", "is_deferred", "status_of"]
+__all__ = ["ACCOUNT_ERRORS", "TO_RESUME", "JobStatus", "is_accepted", "is_deferred", "status_of"]
 
 ACCOUNT_ERRORS: Final = (AuthenticationError, PermissionDenied, InsufficientBalance)
 """Refusals of the account: every further submission is refused as well."""
@@ -54,7 +54,9 @@ class JobStatus(StrEnum):
         return self in _TERMINAL
 
 
-_OPEN: Final = (JobStatus.PLANNED, JobStatus.SUBMITTING, JobStatus.RESOLVING, JobStatus.ACCEPTED)
+TO_RESUME: Final = (JobStatus.ACCEPTED, JobStatus.RESOLVING)
+"""The statuses of jobs that a later run polls or looks up."""
+_OPEN: Final = (JobStatus.PLANNED, JobStatus.SUBMITTING, *TO_RESUME)
 _TERMINAL: Final = frozenset(JobStatus) - frozenset(_OPEN)
 
 _OF_PREDICTION: Final = {
