@@ -76,7 +76,11 @@ class _AsyncSource(Generic[T]):
 
 @interruptible
 async def _next(iterator: AsyncIterator[T]) -> T | _End:
-    return await anext(iterator, _End.END)
+    # Not `anext` with a default: with one CPython, at least up to 3.13, crashes where `__anext__` raises at once.
+    try:
+        return await anext(iterator)
+    except StopAsyncIteration:
+        return _End.END
 
 
 class _ThreadedSource(Generic[T]):

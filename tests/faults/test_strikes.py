@@ -33,7 +33,7 @@ def struck(**order: Any) -> tuple[list[dict[str, Any]], str]:
     command = [sys.executable, str(STRIKER), json.dumps(order)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     told = [json.loads(line) for line in done.stdout.splitlines()]
-    return told, "" if done.returncode == 0 else done.stderr[-6000:]
+    return told, "" if done.returncode == 0 else f"{done.stderr[-6000:]}\nexit code {done.returncode}"
 
 
 def faults(told: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import aclosing
 from contextvars import ContextVar
 
@@ -138,6 +138,26 @@ async def test_an_asynchronous_iterator_stays_in_the_loop() -> None:
 
     assert [0, 1, 2] == [one async for one in iterate_jobs(rows(), clock=CLOCK)]
     assert {threading.current_thread()} == set(threads)
+
+
+class RaisesAtOnce:
+    """An asynchronous iterator whose `__anext__` is no coroutine function, and raises before it can be awaited."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __aiter__(self) -> AsyncIterator[int]:
+        return self
+
+    def __anext__(self) -> Awaitable[int]:
+        raise self.error
+
+
+async def test_what_an_asynchronous_iterator_raises_at_once_is_raised() -> None:
+    """An error before the first await comes out like any other; the built-in `anext` with a default crashes there."""
+    with pytest.raises(ValueError, match="mistake"):
+        await anext(iterate_jobs(RaisesAtOnce(ValueError("mistake")), clock=CLOCK))
+    assert [] == [one async for one in iterate_jobs(RaisesAtOnce(StopAsyncIteration()), clock=CLOCK)]
 
 
 async def test_the_thread_has_the_context() -> None:
