@@ -145,9 +145,9 @@ class RequestHandler:
 
     def _cancel(self, wire: WireFormat, route: Route, request: Request) -> Response:
         fields: _LogFields = {"provider": wire.name, "id": route.id}
-        task = self.sandbox.tasks.get(route.id)
+        task = self.sandbox.find(wire.name, route.id)
         response = self._reject(wire, FaultStage.POLL, request)
-        if response is None and (task is None or task.spec.provider != wire.name):
+        if response is None and task is None:
             response = wire.refuse("not_found")
         if response is None:
             late = not self.sandbox.cancel(route.id, now=request.now)
@@ -167,10 +167,10 @@ class RequestHandler:
     def _send_content(self, wire: WireFormat, route: Route, request: Request) -> Response:
         """Send an output from the API itself, which asks for the key."""
         fields: _LogFields = {"provider": wire.name, "id": route.id}
-        task = self.sandbox.tasks.get(route.id)
+        task = self.sandbox.find(wire.name, route.id)
         if not self._has_key(wire, request):
             return self._log_request("download", request, wire.refuse("unauthorized"), **fields)
-        if task is None or task.spec.provider != wire.name:
+        if task is None:
             return self._log_request("download", request, wire.refuse("not_found"), **fields)
         if task.phase(request.now) is not Phase.COMPLETED:
             return self._log_request("download", request, wire.refuse("not_ready"), **fields)
