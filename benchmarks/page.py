@@ -30,6 +30,7 @@ TITLES = {
     "c": "Learned from a cold start against the survival curve known",
     "d": "Delay under a poll cap against the bound for every policy, survival curve known",
     "e": "The same, learned from a cold start",
+    "f": "One poll for many predictions against one for each",
 }
 BASES = {
     "a": "mean detection delay / that of a fixed interval with as many polls",
@@ -37,6 +38,7 @@ BASES = {
     "c": "realised cost / that of the optimum with the survival curve known",
     "d": "mean detection delay / lower bound",
     "e": "mean detection delay / lower bound",
+    "f": "requests per prediction, 20 ids to a request / one id to a request",
 }
 INTRO = """# Benchmarks
 

@@ -15,6 +15,9 @@ c. Realised cost of a learner that starts cold, with 50 in flight, over that of 
 d. Mean detection delay under a cap of R polls a second over a lower bound that holds for every policy that does not
    see the future. Law known, price floor 0.01 s, counted after 5 means of warming up.
 e. As d, but the laws are learned from nothing, by poll intervals only, early looks included.
+f. Requests per prediction where one can ask for 20 ids, over those where each asks for one: with 10, 100 and 1,000
+   always in flight, each law known, at the default price. Counted after as many as are in flight. In parentheses stands
+   the ratio of the mean delays, which is to be at most 1.
 
 Lower bounds. V(price) = min(price x polls + delay) for one prediction, by dynamic programming on the fine grid. Every
 policy has price x P + D >= V(price) for every price.
@@ -173,6 +176,15 @@ def capped(scene: str, seed: int, learning: str, means: int) -> float:
     return delay / closed_bound(work, number, rate)
 
 
+def sharing(work: Work, number: int, seed: int, shared: int, count: int) -> tuple[float, float]:
+    """Return the requests per prediction and the mean delay with `number` always in flight."""
+    dice, world = random.Random(seed), World([work], None, None, "known", seed, shared)
+    arrivals = [(dice.random() * work.mean, 0) for _ in range(number)]
+    world.run(arrivals, until=NEVER, refill=number + count)
+    delays = [each.delay for each in world.found[number:]]
+    return world.requests / len(world.found), sum(delays) / len(delays)
+
+
 FIXED = {"uniform": (UNIFORM, 0.35, 0.22), "lognormal 0.5": (lognormal(10, 0.5), 0.85, 0.76)}
 LAWS = {work.name: work for work in (*SIX, UNIFORM)}
 
@@ -185,6 +197,12 @@ def task_a(name: str, seed: int, learning: str) -> float:
 def task_c(name: str, seed: int, learning: str, part: int) -> tuple[float, float]:
     """Return figure c for one seed, by the name of the law."""
     return from_cold(LAWS[name], seed, learning, part)
+
+
+def task_f(name: str, number: int, seed: int, count: int) -> tuple[float, float]:
+    """Return figure f for one seed, by the name of the law, and the ratio of the delays."""
+    (many, late), (single, early) = (sharing(LAWS[name], number, seed, shared, count) for shared in (20, 1))
+    return many / single, late / early
 
 
 def summary(figure: str, what: str, values: Sequence[float], goals: tuple[float, float] | None) -> Row:
@@ -211,6 +229,12 @@ def figures(run: Callable[..., list], *, seeds: int, means: int, quick: bool) ->
                 what = f"{name}, {learning}, price mean/{part}"
                 yield summary("c", f"50-200: {what}", [early for early, _ in got], (1.15, 1.05))
                 yield summary("c", f"200-1000: {what}", [late for _, late in got], (1.06, 1.02))
+    for name in ("lognormal", "bimodal"):
+        for number in (100,) if quick else (10, 100, 1000):
+            got = run(task_f, [(name, number, seed, 600 if quick else 3000) for seed in range(seeds)])
+            delay = median(each for _, each in got)
+            what = f"{name}, {number} in flight (delay {delay:.2f})"
+            yield summary("f", what, [each for each, _ in got], (0.067, 0.059) if number > 10 else None)
     for figure, learning, goals in (("d", "known", (1.05, 1.02)), ("e", "intervals", (1.10, 1.04))):
         for scene in (*SCENES, *MIXES):
             got = run(capped, [(scene, seed, learning, means) for seed in range(seeds)])

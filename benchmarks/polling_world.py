@@ -11,6 +11,7 @@ from polling_laws import Work
 
 from kling_async.scheduling.polling.durations import DurationModel, WorkKind
 from kling_async.scheduling.polling.plan import PollPlan, SurvivalCurve
+from kling_async.scheduling.polling.policy import SHARED_HORIZON
 from kling_async.scheduling.polling.poll_queue import PollQueue, ShadowPrice, floor_for
 
 
@@ -53,6 +54,7 @@ class World:
         floor: what a look is worth in seconds; None for the default, a 500th of each kind's mean.
         learning: "known" laws, or a cold start: from poll "intervals", or from times that the provider "reported".
         seed: of the dice.
+        shared: predictions that one request can ask for.
     """
 
     works: Sequence[Work]
@@ -60,9 +62,11 @@ class World:
     floor: float | None
     learning: str
     seed: int
+    shared: int = 1
     learner: DurationModel = field(default_factory=DurationModel)
     found: list[Found] = field(default_factory=list)
     looks: int = 0
+    requests: int = 0
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
@@ -119,6 +123,13 @@ class World:
                 self.refit(changed)
         return True
 
+    def others(self, item: Running, now: float) -> list[Running]:
+        """Return what is looked at by the same request, as the policy of an account chooses it."""
+        if self.shared == 1:
+            return []
+        until = now + SHARED_HORIZON * self.floors[item.kind]
+        return self.agenda.take_until(until, lambda _: True, max_items=self.shared - 1)
+
     def refit(self, changed: Sequence[WorkKind]) -> None:
         """Make plans of the laws that have changed."""
         for path in changed:
@@ -150,8 +161,10 @@ class World:
                     break
                 now = max(min(times), now + 1e-9)
                 continue
-            if self.look(item, now) and refill:
-                refill -= 1
-                heappush(coming, (now, item.kind))
+            self.requests += 1
+            for one in [item, *self.others(item, now)]:
+                if self.look(one, now) and refill:
+                    refill -= 1
+                    heappush(coming, (now, one.kind))
             now += token_seconds
         return self.found

@@ -10,14 +10,14 @@ unreadable, which leaves the submission unconfirmed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from attrs import evolve
 
 from ..types.authorizer import Authorizer
 from ..types.capabilities import Capabilities, Repeat
-from ..types.errors import AnswerLost, UnexpectedReply
+from ..types.errors import AnswerLost, KlingError, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
 from ..types.limits import Limits
@@ -65,6 +65,18 @@ class Provider(Catalogue, ABC):
     @abstractmethod
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         """Build the request that polls a prediction. URLs in responses are never followed."""
+
+    def may_share_poll(self, prediction: Prediction) -> bool:
+        """Return whether one poll can ask for a prediction together with others, up to the capability `batch_poll`."""
+        return False
+
+    def build_shared_poll(self, predictions: Sequence[Prediction]) -> HttpRequest:
+        """Build the request that polls several predictions, each of which may share a poll."""
+        raise NotImplementedError(f"{self.title} has no poll for several predictions")
+
+    def split_shared_poll(self, document: Json) -> Mapping[str, Json]:
+        """Return, by id, the body that a poll of each prediction alone would bring."""
+        raise NotImplementedError(f"{self.title} has no poll for several predictions")
 
     def build_result(self, prediction: Prediction, response: HttpResponse) -> HttpRequest | None:
         """Build the request for a result, where the response to a poll says only that there is one; else None."""
@@ -171,9 +183,39 @@ class Provider(Catalogue, ABC):
             UnexpectedReply: the response cannot be read.
         """
         envelope, document, decode_error = self._envelope(response)
+        self._check_poll(response, envelope, decode_error)
+        return self._update_polled(prediction, envelope, response, document)
+
+    def parse_shared_poll(
+        self, response: HttpResponse, *, predictions: Sequence[Prediction]
+    ) -> list[Prediction | KlingError]:
+        """Parse the response to a poll of several predictions, in their order; an error is about one of them alone.
+
+        Raises:
+            Refused: the provider refused the poll.
+            UnexpectedReply: the response cannot be read.
+        """
+        envelope, document, decode_error = self._envelope(response)
+        self._check_poll(response, envelope, decode_error)
+        bodies = self.split_shared_poll(document)
+        return [self._parse_shared(one, bodies.get(one.id), response) for one in predictions]
+
+    def _parse_shared(self, prediction: Prediction, body: Json, response: HttpResponse) -> Prediction | KlingError:
+        if body is None:
+            return UnexpectedReply("The reply leaves this id out", provider=self.name, http_status=response.status)
+        try:
+            return self._update_polled(prediction, self.parse_envelope(body), response, body)
+        except KlingError as error:
+            return error
+
+    def _check_poll(self, response: HttpResponse, envelope: Envelope, decode_error: UnexpectedReply | None) -> None:
         refused = envelope.refused and "status" not in envelope.record
         if refused or decode_error is not None or not response.is_success:
             raise self._error(response, envelope, decode_error, "The reply cannot be read")
+
+    def _update_polled(
+        self, prediction: Prediction, envelope: Envelope, response: HttpResponse, document: Json
+    ) -> Prediction:
         if self._is_unchanged(prediction, envelope):
             return evolve(prediction, raw=document)
         return self._update(prediction, envelope, response, document)

@@ -1,7 +1,7 @@
 """Kling's own API (Kuaishou): two standards behind one name; which one follows from the model.
 
     POST /{text-to-video,image-to-video,motion-control,omni-video}/{model}      submit, new standard
-    GET  /tasks?task_ids={id}                                                   poll
+    GET  /tasks?task_ids={id},{id}                                              poll, of up to 20
     POST /v1/{images,videos}/{product}                                          submit, legacy standard
     GET  /v1/{images,videos}/{product}/{task_id}                                poll
 
@@ -11,7 +11,7 @@ An API key is valid for both; an access key with its secret key, which sign a to
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -40,7 +40,7 @@ from .authorizers import JwtAuthorizer
 from .base import Provider
 from .codec.envelope import Envelope, Record
 from .codec.errors import HTTP_ERRORS, ErrorRules
-from .codec.fields import as_list, as_object
+from .codec.fields import as_list, as_object, parse_id
 from .codec.kling_legacy import build_legacy_body, is_legacy_task, parse_legacy_envelope, parse_legacy_task
 from .codec.kling_tasks import build_task_body, parse_task, shots_prompt
 from .codec.statuses import COMMON_STATUSES
@@ -171,6 +171,17 @@ class Kling(Provider):
         paths = _legacy_paths(prediction)
         path = f"{paths[0]}/{prediction.id}" if paths else f"/tasks?task_ids={prediction.id}"
         return HttpRequest(method="GET", path=path)
+
+    def may_share_poll(self, prediction: Prediction) -> bool:
+        return not _legacy_paths(prediction)
+
+    def build_shared_poll(self, predictions: Sequence[Prediction]) -> HttpRequest:
+        return HttpRequest(method="GET", path=f"/tasks?task_ids={','.join(one.id for one in predictions)}")
+
+    def split_shared_poll(self, document: Json) -> Mapping[str, Json]:
+        body = as_object(document)
+        tasks = [as_object(one) for one in as_list(body.get("data"))]
+        return {id: {**body, "data": [one]} for one in tasks if (id := parse_id(one.get("id"))) is not None}
 
     def build_result(self, prediction: Prediction, response: HttpResponse) -> HttpRequest | None:
         paths = _legacy_paths(prediction)

@@ -10,8 +10,7 @@ a cancelled caller only stops listening.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from typing import Final
 
 import anyio
@@ -25,15 +24,15 @@ from ..system.background import Tasks
 from ..system.clock import Clock
 from ..system.interrupts import defer_interrupts
 from ..types.client_id import ClientId
-from ..types.errors import AnswerLost, KlingError
+from ..types.errors import AnswerLost
 from ..types.events import Event, EventKind, Listener
 from ..types.inputs import ImageInput
 from ..types.jobs import Job
 from ..types.prediction import Prediction
-from ..types.status import JobStatus
 from .event_listeners import EventListeners
-from .journaled import log_cut_off, log_detached, look_up_journaled, poll_journaled, submit_journaled
+from .journaled import log_detached
 from .provider_api import ProviderAPI
+from .requests import Requests
 from .work_kind import kind_of_input, kind_of_model
 from .worker_pool import WorkerPool
 
@@ -63,12 +62,11 @@ class Account:
         self._listeners = listeners
         self._work_kinds: dict[WorkKind, WorkKind] = {}
         """Each kind once: a hundred thousand jobs of one kind share it."""
+        self._requests = Requests(engine=engine, api=api, clock=clock, publish=self._publish)
         submitters = WorkerPool(max_submitting, self._submit_next, on_idle=self._wake)
         pollers = WorkerPool(_MAX_POLLS, self._poll_next, on_idle=self._wake)
         self._pools = ((submitters, engine.submit_at), (pollers, engine.poll_at))
         self._tasks: Tasks | None = None
-        self._client_ids: dict[Ticket, ClientId] = {}  # of the few submissions that are looked up
-        self._in_flight: set[anyio.CancelScope] = set()
         self._timer = anyio.CancelScope()
         self._timer_at = math.inf
         self._publishing = False
@@ -85,8 +83,7 @@ class Account:
 
     def cut_off(self) -> None:
         """End the requests in flight at once."""
-        for scope in list(self._in_flight):
-            scope.cancel()
+        self._requests.cut_off()
 
     def fail_waiters(self) -> None:
         """End every wait: the client is closed."""
@@ -116,7 +113,8 @@ class Account:
     ) -> AccountTicket:
         """Look up a job whose answer was lost in an earlier run, and poll it from then on; it has no listener yet."""
         ticket = self._ticket(job, entry)
-        ticket.priority, self._client_ids[ticket] = priority, client_id
+        ticket.priority = priority
+        self._requests.add_lookup(ticket, client_id)
         self._check_open()
         self.engine.restore_lost(ticket, error, now=self._clock.now())
         self._wake()
@@ -173,24 +171,9 @@ class Account:
         if ticket is None or job is None:
             return False
         self._wake()
-        sent_at, client_id = self._clock.now(), self.api.new_client_id(job.input)
-        submit = partial(submit_journaled, client_id=client_id, on_send=partial(self._on_send, ticket))
-        try:
-            result = await self._shielded(lambda: submit(self.api, ticket, job))
-        except BaseException:
-            # Cancellation by asyncio itself, as at the end of `asyncio.run`, passes a shield.
-            log_cut_off(self.engine.provider, ticket)
-            raise
-        result = log_cut_off(self.engine.provider, ticket) if result is None else result
-        now, lookup = self._clock.now(), client_id is not None
-        self._publish(self.engine.submitted(ticket, result, sent_at=sent_at, now=now, lookup=lookup))
-        if client_id is not None and ticket.status is JobStatus.RESOLVING:
-            self._client_ids[ticket] = client_id
+        await self._requests.submit(ticket, job)
         self._wake()
         return True
-
-    def _on_send(self, ticket: Ticket) -> None:
-        self._publish(self.engine.sending(ticket, self._clock.now()))
 
     async def _poll_next(self) -> bool:
         """Poll one prediction; return False if none was due."""
@@ -198,39 +181,9 @@ class Account:
         if ticket is None:
             return False
         self._wake()
-        known, asked_at = ticket.prediction, self._clock.now()
-        if ticket in self._client_ids and ticket.job is not None:
-            await self._look_up(ticket, ticket.job)
-        elif known is not None:
-            result = await self._shielded(lambda: poll_journaled(self.api, ticket, known))
-            if result is not None:
-                self._publish(self.engine.polled(ticket, result, asked_at=asked_at, now=self._clock.now()))
-            if ticket.closed:
-                self._wake()  # a slot is free
+        if await self._requests.poll(ticket):
+            self._wake()  # a slot is free
         return True
-
-    async def _look_up(self, ticket: Ticket, job: Job) -> None:
-        client_id, is_last = self._client_ids[ticket], self.engine.is_last_lookup(ticket, self._clock.now())
-        look_up = partial(look_up_journaled, client_id=client_id, is_last=is_last)
-        result = await self._shielded(lambda: look_up(self.api, ticket, job))
-        if result is not None:
-            if isinstance(result, Prediction) or is_last:
-                del self._client_ids[ticket]
-            self._publish(self.engine.looked_up(ticket, result, is_last=is_last, now=self._clock.now()))
-            self._wake()
-
-    async def _shielded(self, request: Callable[[], Awaitable[Prediction]]) -> Prediction | KlingError | None:
-        """Send a request behind a shield, and return its result; None if it was cut off."""
-        scope = anyio.CancelScope(shield=True)
-        self._in_flight.add(scope)
-        try:
-            with scope:
-                return await request()
-        except KlingError as error:
-            return error
-        finally:
-            self._in_flight.discard(scope)
-        return None
 
     # Events.
 

@@ -13,6 +13,7 @@ from ..providers import Provider
 from ..scheduling.engine import Engine
 from ..scheduling.polling.durations import DurationModel
 from ..scheduling.polling.policy import PollPolicy
+from ..scheduling.polls import PollSharing
 from ..system.background import Tasks
 from ..system.clock import Clock
 from ..transport.api import ApiTransport
@@ -129,7 +130,15 @@ class Accounts:
             clock=self.clock,
         )
         polling = PollPolicy(self.durations, random=self.clock.random)
-        engine = Engine(provider=provider.name, limits=limits, polling=polling, random=self.clock.random)
+        engine = Engine(
+            provider=provider.name,
+            limits=limits,
+            polling=polling,
+            random=self.clock.random,
+            sharing=PollSharing(
+                max_predictions=provider.capabilities.batch_poll.value or 1, admits=provider.may_share_poll
+            ),
+        )
         api = ProviderAPI(provider=provider, transport=transport)
         return Account(
             engine=engine,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..scheduling.lookups import needs_lookup
@@ -14,7 +14,14 @@ from ..types.jobs import Job
 from ..types.prediction import Prediction
 from .provider_api import ProviderAPI
 
-__all__ = ["log_cut_off", "log_detached", "look_up_journaled", "poll_journaled", "submit_journaled"]
+__all__ = [
+    "log_cut_off",
+    "log_detached",
+    "look_up_journaled",
+    "poll_journaled",
+    "poll_shared_journaled",
+    "submit_journaled",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +89,21 @@ async def poll_journaled(api: ProviderAPI, ticket: Ticket, known: Prediction) ->
     if prediction.status.is_terminal and ticket.entry is not None:
         await ticket.entry.finished(prediction)
     return prediction
+
+
+async def poll_shared_journaled(api: ProviderAPI, tickets: Sequence[Ticket]) -> list[Prediction | KlingError]:
+    """Poll several predictions by one request, write down those that ended, and return the result of each."""
+    results = await api.poll_shared([ticket.prediction for ticket in tickets if ticket.prediction is not None])
+    return [await _recorded(ticket, result) for ticket, result in zip(tickets, results, strict=True)]
+
+
+async def _recorded(ticket: Ticket, result: Prediction | KlingError) -> Prediction | KlingError:
+    if ticket.entry is not None and isinstance(result, Prediction) and result.status.is_terminal:
+        try:
+            await ticket.entry.finished(result)
+        except KlingError as error:
+            return error
+    return result
 
 
 def log_cut_off(provider: str, ticket: Ticket) -> AnswerLost:

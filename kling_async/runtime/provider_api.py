@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 from uuid import uuid4
 
 from ..providers import Provider
+from ..scheduling.notifications import copy_error
 from ..scheduling.retry import may_have_started
 from ..transport.api import ApiTransport
 from ..types.client_id import ClientId
@@ -106,13 +108,28 @@ class ProviderAPI:
         try:
             seen = await self._poll(prediction)
         except KlingError as error:
-            _drop_traceback(error).key, error.id = prediction.key, prediction.id
-            # The error's own advice goes first; the advice of its class is for submissions.
-            own = vars(error).get("advice", "")
-            error.may_be_billed, error.advice = True, f"{own} {_POLL_ADVICE}".lstrip()
+            _describe_poll_error(_drop_traceback(error), prediction)
             raise
         self._log_unknown_status(seen)
         return seen
+
+    async def poll_shared(self, predictions: Sequence[Prediction]) -> list[Prediction | KlingError]:
+        """Poll several predictions by one request, and return them as the provider describes them now, in order.
+
+        An error says that no readable answer came, for one of them or for all; the predictions themselves go on.
+        """
+        try:
+            response = await self._transport.poll(self.provider.build_shared_poll(predictions))
+            results = self.provider.parse_shared_poll(response, predictions=predictions)
+        except KlingError as error:
+            _drop_traceback(error)
+            results = [copy_error(error) for _ in predictions]
+        for result, prediction in zip(results, predictions, strict=True):
+            if isinstance(result, Prediction):
+                self._log_unknown_status(result)
+            else:
+                _describe_poll_error(_drop_traceback(result), prediction)
+        return results
 
     async def _poll(self, prediction: Prediction) -> Prediction:
         """Poll once; where the response says only that there is a result, request that as well."""
@@ -147,6 +164,13 @@ class ProviderAPI:
             return
         self._unknown_statuses.add(word)
         _log.warning("%s uses an unknown status word %r; treated as still running", self.provider.title, word[:80])
+
+
+def _describe_poll_error(error: KlingError, prediction: Prediction) -> None:
+    error.key, error.id = prediction.key, prediction.id
+    # The error's own advice goes first; the advice of its class is for submissions.
+    own = vars(error).get("advice", "")
+    error.may_be_billed, error.advice = True, f"{own} {_POLL_ADVICE}".lstrip()
 
 
 def _drop_traceback(error: KlingError) -> KlingError:

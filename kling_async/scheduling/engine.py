@@ -3,19 +3,16 @@
 Theory of operation. A job is a `Ticket` whose status changes by the table `TRANSITIONS` and in no other way. Idle
 workers ask for one action at a time (`take_submit`, `take_poll`) and report its result (`submitted`, `polled`), which
 yields events. All are plain functions of the tickets, the present time and a random number, with no task, clock or
-lock. `Submissions` holds the queued jobs and `PollPolicy` the predictions to poll; each has a rate limiter of its own,
-so that neither starves the other. `Listeners` has the rules for jobs with several listeners.
+lock. `Submissions` holds the queued jobs and `Polls` the accepted ones; each has a rate limiter of its own, so that
+neither starves the other. `Listeners` has the rules for jobs with several listeners.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from attrs import evolve
-
-from ..types.errors import AnswerLost, KlingError, RateLimited
+from ..types.errors import AnswerLost, KlingError
 from ..types.events import EventKind, Listener
 from ..types.limits import Limits
 from ..types.prediction import Prediction
@@ -25,19 +22,14 @@ from .listeners import Listeners
 from .lookups import is_last_lookup, lookup_delay, needs_lookup
 from .notifications import Delivery, Notifier
 from .polling.policy import PollPolicy
+from .polls import NOT_SHARED, Polls, PollSharing, without_raw
 from .priority import DETACHED_SECONDS
-from .rate_limit import RateLimiter
-from .retry import backoff_delay, may_retry_poll
 from .submissions import Submissions
 from .ticket import Subscription, Ticket
 from .transitions import Trigger, transition
 
 __all__ = ["Engine"]
 
-_POLL_BURST: Final = 4
-"""Polls that may leave at once after a silence, so that those due together need not wait for each other."""
-_MIN_PRICE_INTERVAL: Final = 0.01
-"""Seconds between two changes of the shadow price where polls have no rate limit to set the pace."""
 _GRACE: Final = 0.5
 """Seconds after which the deadline of a job that is being submitted is checked again."""
 
@@ -50,13 +42,19 @@ class Engine:
         limits: how fast requests may leave, and how much may be open.
         polling: says when to poll which prediction.
         random: returns numbers drawn evenly from 0 up to 1.
+        sharing: which polls may share a request.
     """
 
-    def __init__(self, *, provider: str, limits: Limits, polling: PollPolicy, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        provider: str,
+        limits: Limits,
+        polling: PollPolicy,
+        random: Callable[[], float],
+        sharing: PollSharing = NOT_SHARED,
+    ) -> None:
         self.provider = provider
-        self._polls = RateLimiter(per_second=limits.poll_per_second, burst=_POLL_BURST)
-        self._price_interval = max(self._polls.interval, _MIN_PRICE_INTERVAL)
-        self._polling = polling
         self._deadlines = Deadlines()
         self._notifier = Notifier(provider)
         self._listeners = Listeners(
@@ -65,8 +63,15 @@ class Engine:
         self._submissions = Submissions(
             limits=limits, notifier=self._notifier, listeners=self._listeners, random=random
         )
+        self._polls = Polls(
+            limits=limits,
+            policy=polling,
+            sharing=sharing,
+            notifier=self._notifier,
+            submissions=self._submissions,
+            random=random,
+        )
         self.slots = self._submissions.slots
-        self._random = random
 
     @property
     def load(self) -> float:
@@ -83,15 +88,14 @@ class Engine:
     def restore(self, ticket: Ticket, prediction: Prediction, *, now: float, age: float = 0.0) -> None:
         """Add a prediction that was accepted before, `age` seconds ago as far as is known."""
         ticket.status = JobStatus.ACCEPTED
-        ticket.prediction = _without_raw(prediction)
+        ticket.prediction = without_raw(prediction)
         ticket.accepted_at = now - age
         self.slots.acquire(ticket.slots)
         self._deadlines.add(ticket, now + DETACHED_SECONDS if ticket.listener is None else ticket.deadline)
         if ticket.single_poll:
-            ticket.poll_at = now
-            self._polling.requeue(ticket)
+            self._polls.add_at(ticket, now)
         else:
-            self._polling.add(ticket)
+            self._polls.add(ticket)
 
     def join(self, ticket: Ticket, subscription: Subscription, *, now: float) -> Iterator[Delivery]:
         """Attach one more listener to a job that is not closed, and notify it at once of the job's progress."""
@@ -117,12 +121,11 @@ class Engine:
 
     def take_poll(self, now: float) -> Ticket | None:
         """Return a job to poll now, or None."""
-        if self._polls.ready_at(now) > now:
-            return None
-        ticket = self._polling.take(now)
-        if ticket is not None:
-            self._polls.consume(now)
-        return ticket
+        return self._polls.take(now)
+
+    def take_others(self, ticket: Ticket, now: float) -> list[Ticket]:
+        """Return the jobs that are polled by the same request as one that was just taken."""
+        return self._polls.take_others(ticket, now)
 
     def submit_at(self, now: float) -> float:
         """Return the time at which to ask `take_submit` again; infinity if only a result or a new job changes that."""
@@ -130,8 +133,7 @@ class Engine:
 
     def poll_at(self, now: float) -> float:
         """Return the time at which to ask `take_poll` again; infinity if only a result or a new job changes that."""
-        at = self._polling.wake_at(now, token_seconds=self._price_interval)
-        return math.inf if at is None else max(at, self._polls.ready_at(now))
+        return self._polls.ready_at(now)
 
     def deadline_at(self) -> float:
         """Return the time at which to call `expire`."""
@@ -168,12 +170,12 @@ class Engine:
 
     def _accepted(self, ticket: Ticket, result: Prediction, now: float) -> Iterator[Delivery]:
         ticket.failures, ticket.last_error = 0, None
-        ticket.prediction = _without_raw(result)
+        ticket.prediction = without_raw(result)
         yield from self._notifier.to_all(EventKind.ACCEPTED, ticket, now)
         if result.status.is_terminal or ticket.only_submit:
-            yield from self._end(ticket, result, now)
+            yield from self._polls.end(ticket, result, now)
             return
-        self._polling.add(ticket)
+        self._polls.add(ticket)
         yield from self._listeners.release_accepted(ticket, now)
 
     # Results of look-ups, which are polls of a submission by its client id.
@@ -187,8 +189,7 @@ class Engine:
 
     def _look_up(self, ticket: Ticket, error: AnswerLost, *, now: float) -> None:
         ticket.accepted_at, ticket.failures, ticket.last_error = now, 0, error
-        ticket.poll_at = now + lookup_delay(0, age=0.0)
-        self._polling.requeue(ticket)
+        self._polls.add_at(ticket, now + lookup_delay(0, age=0.0))
 
     def is_last_lookup(self, ticket: Ticket, now: float) -> bool:
         """Return whether a look-up now is the last one."""
@@ -211,69 +212,17 @@ class Engine:
             yield from self._notifier.finish(ticket, now, error=ticket.last_error if recorded else result)
         else:
             ticket.failures += 1
-            ticket.poll_at = now + lookup_delay(ticket.failures, age=now - ticket.accepted_at)
-            self._polling.requeue(ticket)
+            self._polls.add_at(ticket, now + lookup_delay(ticket.failures, age=now - ticket.accepted_at))
 
     # Results of polls.
 
     def polled(
-        self, ticket: Ticket, result: Prediction | KlingError, *, asked_at: float, now: float
+        self, ticket: Ticket, result: Prediction | KlingError, *, asked_at: float, now: float, shared: bool = False
     ) -> Iterator[Delivery]:
-        """Report the result of a poll."""
-        if ticket.closed:
-            return  # it was dropped while the poll was in flight
-        ticket.poll_at = None
-        if isinstance(result, KlingError):
-            yield from self._poll_failed(ticket, result, sent_at=asked_at, now=now)
-            return
-        ticket.failures, ticket.last_error = 0, None
-        if result.status.is_terminal or ticket.single_poll:
-            if not ticket.single_poll:
-                self._polling.completed(ticket, result, now=now)
-            yield from self._end(ticket, result, now)
-            return
-        transition(ticket, Trigger.STILL_RUNNING)
-        changed = ticket.prediction is None or result.native_status != ticket.prediction.native_status
-        self._polling.still_running(ticket, asked_at=asked_at)
-        if changed:
-            ticket.prediction = _without_raw(result)
-            yield from self._notifier.to_all(EventKind.STATUS, ticket, now)
+        """Report the result of a poll, and whether it shared its request with others."""
+        return self._polls.polled(ticket, result, asked_at=asked_at, now=now, shared=shared)
 
-    def _poll_failed(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
-        if not may_retry_poll(error, age=now - ticket.accepted_at):
-            self._drop(ticket)
-            yield from self._notifier.finish(ticket, now, error=error)
-            return
-        ticket.failures, ticket.last_error = ticket.failures + 1, error
-        delay = backoff_delay(error, failures=ticket.failures, random=self._random())
-        if isinstance(error, RateLimited):
-            # A 429 to a poll means too many requests of any kind, so submissions pause, too. After a 429 to a
-            # submission polls continue, since they free slots.
-            self._polls.pause_until(now + delay, now=now, sent_at=sent_at)
-            self._submissions.pause_until(now + delay, now=now, sent_at=sent_at)
-            ticket.poll_at = now + delay if ticket.single_poll else None
-            yield from self._notifier.to_all(EventKind.THROTTLED, ticket, now, error=error, retry_in=delay)
-        else:
-            ticket.poll_at = now + delay
-            yield from self._notifier.to_all(EventKind.POLL_ERROR, ticket, now, error=error)
-        self._polling.requeue(ticket)
-
-    # The end of a job.
-
-    def _end(self, ticket: Ticket, prediction: Prediction, now: float) -> Iterator[Delivery]:
-        # A job that is polled once, or only submitted, may still be running.
-        finished = prediction.status.is_terminal
-        transition(ticket, Trigger(prediction.status.value) if finished else Trigger.DROPPED)
-        self.slots.release(ticket.slots)
-        ticket.prediction = prediction
-        yield from self._notifier.finish(ticket, now)
-
-    def _drop(self, ticket: Ticket) -> None:
-        """Stop polling an accepted job, and give its slots back."""
-        transition(ticket, Trigger.DROPPED)
-        self.slots.release(ticket.slots)
-        if not ticket.single_poll:
-            self._polling.discard(ticket)
+    # The end of a wait.
 
     def expire(self, now: float) -> Iterator[Delivery]:
         """Detach the listeners whose deadline has passed; an accepted job is polled for the others, and for a while."""
@@ -282,7 +231,7 @@ class Engine:
                 # A submission in flight is not given up: its listeners learn first whether it was accepted.
                 self._deadlines.add(ticket, now + _GRACE)
             elif ticket.listener is None:
-                self._drop(ticket)
+                self._polls.drop(ticket)
             else:
                 yield from self._listeners.release_expired(ticket, now)
 
@@ -293,8 +242,3 @@ class Engine:
                 if ticket.queued:
                     transition(ticket, Trigger.DROPPED)
                 yield from self._notifier.finish(ticket, now, error=self._notifier.closed_error(ticket, now))
-
-
-def _without_raw(prediction: Prediction) -> Prediction:
-    """Drop the raw reply of a running prediction: a hundred thousand of them would fill the memory."""
-    return prediction if prediction.status.is_terminal else evolve(prediction, raw=None)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from random import Random
 from typing import Final
 
 from attrs import evolve
@@ -29,7 +28,8 @@ from ..types.errors import (
 )
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import ImageInput, Input, Scene, Shot, VideoInput
-from ..types.prediction import Json, OutputKind, Prediction, Status
+from ..types.prediction import OutputKind, Prediction, Status
+from .random_responses import random_responses
 
 __all__ = ["ProviderSuite"]
 
@@ -151,7 +151,7 @@ class ProviderSuite:
         """Any response is a prediction with a safe id, or an error; one that may have started is never a plain one."""
         spec = next(iter(provider.models.values()))
         input = _least(spec, spec.scenes[0])
-        for response in _responses(provider, seed=1):
+        for response in random_responses(provider, seed=1, number=_DOCUMENTS):
             found = _parsed(lambda: provider.parse_submit(response, input=input, key="cat"))  # noqa: B023
             if isinstance(found, Prediction):
                 assert response.status // 100 == 2
@@ -167,7 +167,7 @@ class ProviderSuite:
         """Any response is the same prediction, or an error that says nothing about its end."""
         for spec in provider.models.values():
             known = _prediction(provider, spec)
-            for response in _responses(provider, seed=2, number=_DOCUMENTS // len(provider.models) + 10):
+            for response in random_responses(provider, seed=2, number=_DOCUMENTS // len(provider.models) + 10):
                 provider.build_result(known, response)
                 found = _parsed(lambda: provider.parse_poll(response, prediction=known))  # noqa: B023
                 if isinstance(found, Prediction):
@@ -175,6 +175,18 @@ class ProviderSuite:
                     _check_prediction(found)
                 else:
                     assert isinstance(found, (Refused, UnexpectedReply))
+
+    def test_any_response_to_a_shared_poll(self, provider: Provider) -> None:
+        """Where polls are shared, any response is one result for each prediction, or an error about all of them."""
+        number = provider.capabilities.batch_poll.value or 1
+        for spec in provider.models.values():
+            known = [evolve(_prediction(provider, spec), id=id) for id in ("an-id", "id", "x")]
+            shared = all(map(provider.may_share_poll, known))
+            assert not shared or number > 1
+            if shared:
+                _check_request(provider.build_shared_poll(known[:number]))
+            for response in random_responses(provider, seed=3, number=_DOCUMENTS if shared else 0):
+                _check_shared(known, lambda: provider.parse_shared_poll(response, predictions=known))  # noqa: B023
 
     def test_the_statuses_of_http_keep_their_meaning(self, provider: Provider) -> None:
         """401 is the key's fault and 429 asks to wait, whatever the body; neither has an id."""
@@ -264,37 +276,21 @@ def _check_prediction(prediction: Prediction) -> None:
     assert all(output.url.startswith(("https://", "http://", "data:")) for output in prediction.outputs)
 
 
+def _check_shared(known: list[Prediction], parse: Callable[[], list[Prediction | KlingError]]) -> None:
+    try:
+        results = parse()
+    except (Refused, UnexpectedReply):
+        return
+    for before, after in zip(known, results, strict=True):
+        if isinstance(after, Prediction):
+            assert (before.id, before.key, before.model) == (after.id, after.key, after.model)
+            _check_prediction(after)
+        else:
+            assert isinstance(after, (Refused, UnexpectedReply))
+
+
 def _parsed(parse: Callable[[], Prediction]) -> Prediction | KlingError:
     try:
         return parse()
     except KlingError as error:
         return error
-
-
-_NAMES: Final = (
-    *("data", "id", "task_id", "request_id", "status", "task_status", "output", "outputs", "error", "code", "message"),
-    *("detail", "title", "video", "images", "url", "urls", "get", "type", "usage", "cost", "unsigned_urls", "metrics"),
-    *("created_at", "timings", "task_result", "videos", "data_removed", "polling_url", "queue_position"),
-)
-_STATUSES: Final = (200, 200, 200, 200, 201, 202, 204, 301, 400, 401, 402, 403, 404, 409, 422, 429, 500, 502, 503, 504)
-
-
-def _responses(provider: Provider, *, seed: int, number: int = _DOCUMENTS) -> Iterator[HttpResponse]:
-    """Yield random responses, the same ones each time: JSON of familiar names, now and then cut short, and no JSON."""
-    random = Random(seed)
-    words = (*provider.statuses, *(word.upper() for word in provider.statuses), "an-id", "../../etc", "a b", "", _IMAGE)
-    for _ in range(number):
-        body = json.dumps(_document(random, words, depth=3)).encode()
-        if random.random() < 0.1:
-            body = random.choice((b"", b"<html>", body[: len(body) // 2], b"\xff\xfe", b"[]", b"null"))
-        yield HttpResponse(status=random.choice(_STATUSES), body=body)
-
-
-def _document(random: Random, words: tuple[str, ...], *, depth: int) -> Json:
-    kind = random.random()
-    if depth == 0 or kind < 0.3:
-        return random.choice((*words, None, True, 0, 200, 400, 1303, -1, 0.5, 10**30))
-    if kind < 0.45:
-        return [_document(random, words, depth=depth - 1) for _ in range(random.randrange(4))]
-    names = random.sample(_NAMES, random.randrange(1, 8))
-    return {name: _document(random, words, depth=depth - 1) for name in names}

@@ -29,6 +29,7 @@ from kling_async.errors import (
 )
 from kling_async.providers import Certainty
 from kling_async.providers.kling import Kling
+from kling_async.providers.kling_legacy_models import LEGACY_PATHS
 from kling_async.scheduling.retry import may_have_started, may_retry_poll
 from kling_async.types.authorizer import HasSecrets
 from kling_async.types.http import HttpRequest, HttpResponse
@@ -785,3 +786,24 @@ def test_a_pair_is_for_the_legacy_standard() -> None:
         PROVIDER.check_key(VIDEO, PAIR)
     assert "kling-2.1-master" in str(caught.value)
     assert "canary" not in str(caught.value)
+
+
+def test_a_shared_poll_is_read_by_id(sample: Callable[[str, str], HttpResponse]) -> None:
+    """Tasks come in any order, and some that were asked for are missing: each prediction gets its own, or an error."""
+    known = [evolve(TASKED, id=id) for id in ("other", "missing", TASK)]
+    response = sample("kling", "tasks-two.200.json")
+    assert f"/tasks?task_ids=other,missing,{TASK}" == Kling().build_shared_poll(known).path
+    other, missing, first = Kling().parse_shared_poll(response, predictions=known)
+    assert isinstance(other, Prediction)
+    assert isinstance(first, Prediction)
+    assert (("other", Status.QUEUED), (TASK, Status.RUNNING)) == ((other.id, other.status), (first.id, first.status))
+    assert isinstance(missing, UnexpectedReply)
+    assert [1, 1] == [len(one.raw["data"]) for one in (other, first) if isinstance(one.raw, dict)]
+
+
+def test_only_the_new_standard_shares_polls() -> None:
+    """A model of the legacy standard has one task in each path, so that no two can be asked for at once."""
+    kling = Kling()
+    shared = {name for name in kling.models if kling.may_share_poll(evolve(TASKED, model=name))}
+    assert set(kling.models) - set(LEGACY_PATHS) == shared
+    assert shared

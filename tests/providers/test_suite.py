@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,12 +14,13 @@ from attrs import evolve
 from kling_async.providers import PROVIDERS, Provider
 from kling_async.providers.codec.errors import ErrorRules
 from kling_async.providers.gptproto import GPTProto
+from kling_async.providers.kling import Kling
 from kling_async.testing import ProviderSuite
 from kling_async.types.capabilities import Repeat
 from kling_async.types.errors import BadRequest
 from kling_async.types.http import HttpRequest, HttpResponse
 from kling_async.types.inputs import Input
-from kling_async.types.prediction import Prediction
+from kling_async.types.prediction import Json, Prediction
 from kling_async.types.sources import Certainty, Fact, Source
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -102,9 +103,19 @@ class ForgetsTheClientId(GPTProto):
         return Fact("rejected", Source(Certainty.INFERRED, "a page"))
 
 
+class TrustsTheShared(Kling):
+    """An adapter that takes the response to a shared poll for what it expects."""
+
+    def split_shared_poll(self, document: Json) -> Mapping[str, Json]:
+        assert isinstance(document, dict)
+        tasks: Any = document["data"]
+        return {task["id"]: {**document, "data": [task]} for task in tasks}
+
+
 @pytest.mark.parametrize(
     ("broken", "test"),
     [
+        (TrustsTheShared, ProviderSuite.test_any_response_to_a_shared_poll),
         (ForgetsTheClientId, ProviderSuite.test_a_client_id_is_sent_where_it_has_an_effect),
         (DropsAField, ProviderSuite.test_nothing_is_dropped),
         (TakesAnyId, ProviderSuite.test_any_response_to_a_submission),
@@ -117,6 +128,6 @@ def test_the_suite_catches_a_broken_adapter(
     broken: type[Provider], test: Callable[[ProviderSuite, Provider], None]
 ) -> None:
     """Each test fails for an adapter that breaks its rule, and passes for the one that does not."""
-    test(ProviderSuite(), GPTProto())
+    test(ProviderSuite(), broken.__bases__[0]())
     with pytest.raises((AssertionError, LookupError, TypeError, ValueError, AttributeError)):
         test(ProviderSuite(), broken())

@@ -444,7 +444,7 @@ def test_detached_while_it_runs_is_polled_less() -> None:
         at = harness()
         ticket = at.accepted()
         _, now = at.poll(0.0)
-        at.engine._polling._probing.clear()
+        at.engine._polls._policy._probing.clear()
         if detached:
             at.detach(ticket, now=now)
         at.answer_poll(ticket, prediction("a"), now=now)

@@ -31,11 +31,12 @@ from kling_async.errors import (
     UnexpectedReply,
     WaitTimeout,
 )
-from kling_async.scheduling.engine import _GRACE, _POLL_BURST, Engine
+from kling_async.scheduling.engine import _GRACE, Engine
 from kling_async.scheduling.listeners import Listeners
 from kling_async.scheduling.notifications import Delivery
 from kling_async.scheduling.polling.durations import DurationModel
 from kling_async.scheduling.polling.policy import PollPolicy
+from kling_async.scheduling.polls import _BURST, Polls, PollSharing
 from kling_async.scheduling.rate_limit import RateLimiter
 from kling_async.scheduling.slots import Slots
 from kling_async.scheduling.submissions import Submissions
@@ -84,6 +85,10 @@ class Scenario:
     spread: float = 0.4
     round_trip: float = 0.1
     heaviest: int = 1
+    shared: int = 1
+    """Predictions that one poll can ask for."""
+    share_refused: float = 0.0
+    """Shared polls that are refused as a whole."""
     arrives_for: float = 0.0
 
 
@@ -164,7 +169,13 @@ class ServerLog:
         if what != "accepted":
             del self.open[key]
 
-    def poll(self, ticket: Ticket, now: float, running: int) -> None:
+    def poll(self, tickets: list[Ticket], now: float) -> None:
+        self.polls.append(now)
+        for ticket in tickets:
+            self.polled(ticket, now, len(self.open))
+
+    def polled(self, ticket: Ticket, now: float, running: int) -> None:
+        claim(not ticket.closed, "a closed ticket is not polled")
         key = ticket.key or ""
         rate = self._limits.poll_per_second
         gap, age = now - self.seen[key], now - ticket.accepted_at
@@ -172,7 +183,6 @@ class ServerLog:
         patience = 200.0 + max(0.5 * age, 2.0 * self._takes) + 10.0 * running / (rate or math.inf)
         claim(gap <= patience + (100.0 if ticket.last_error is not None else 0.0), "no prediction starves")
         self.seen[key] = now
-        self.polls.append(now)
 
     def check_closed(self, tickets: Iterable[Ticket]) -> None:
         """Check that a closed ticket stays closed, with the status that it has."""
@@ -208,7 +218,7 @@ class ServerLog:
             claim(answer != "accepted" or ticket.status in AFTER_ACCEPTANCE, "an accepted job stays so until it ends")
         claim(not self.open and not in_use, "a finished job gives its slots back")
         paced(self.posts, self._limits.submit_per_second, self._limits.submit_burst, "G13 of submissions")
-        paced(self.polls, self._limits.poll_per_second, _POLL_BURST, "G13 of polls")
+        paced(self.polls, self._limits.poll_per_second, _BURST, "G13 of polls")
 
 
 def paced(times: list[float], rate: float | None, burst: int, promise: str) -> None:
@@ -232,7 +242,8 @@ class Simulation:
         self.log = ServerLog(scenario)
         draw = self.random.random
         polling = PollPolicy(DurationModel(), random=draw)
-        self.engine = engine_of(provider="p", limits=scenario.limits, polling=polling, random=draw)
+        sharing = PollSharing(max_predictions=scenario.shared, admits=lambda one: one.key != "job 1")
+        self.engine = engine_of(provider="p", limits=scenario.limits, polling=polling, random=draw, sharing=sharing)
         self.now = 0.0
         self.future: list[tuple[float, int, Callable[[], None]]] = []
         self.sequence = count()
@@ -389,29 +400,44 @@ class Simulation:
         return True
 
     def poll(self, ticket: Ticket) -> None:
-        self.log.poll(ticket, self.now, len(self.log.open))
+        others = self.engine.take_others(ticket, self.now)
+        tickets, shared, asked_at = [ticket, *others], bool(others), self.now
+        claim(len(tickets) <= self.scenario.shared, "no poll asks for more than the provider takes")
+        claim(not shared or "job 1" not in [one.key for one in tickets], "only what may be shared is shared")
+        self.log.poll(tickets, self.now)
         self.polling += 1
-        asked_at = self.now
-        result = self.answer(ticket.key or "")
+        fault = self.poll_fault(shared=shared)
+        results = [fault or self.answer(one.key or "", shared=shared) for one in tickets]
 
         def arrives() -> None:
             self.polling -= 1
-            self.deliver(self.engine.polled(ticket, result, asked_at=asked_at, now=self.now))
-            if ticket.closed:
-                self.log.open.pop(ticket.key or "", None)
+            for one, result in zip(tickets, results, strict=True):
+                was_closed = one.closed
+                self.deliver(self.engine.polled(one, result, asked_at=asked_at, now=self.now, shared=shared))
+                failed = shared and isinstance(result, KlingError) and not was_closed
+                claim(not (failed and one.closed), "an error of a shared poll ends no job")
+                if one.closed:
+                    self.log.open.pop(one.key or "", None)
 
         self.at(asked_at + self.trip(), arrives)
 
-    def answer(self, key: str) -> Prediction | KlingError:
+    def poll_fault(self, *, shared: bool) -> KlingError | None:
         draw, scenario = self.random.random, self.scenario
         if draw() < scenario.poll_429:
             return RateLimited("x", http_status=429, retry_after=self.random.choice([None, 5.0]))
+        if shared and draw() < scenario.share_refused:
+            return BadRequest("x", http_status=400)
         if draw() < scenario.poll_fails:
             kinds = [ProviderUnavailable("x", http_status=502), ProviderUnavailable("x"), UnexpectedReply("x")]
             return self.random.choice([*kinds, BadRequest("x", http_status=408)])
+        return None
+
+    def answer(self, key: str, *, shared: bool) -> Prediction | KlingError:
+        if shared and self.random.random() < self.scenario.poll_fails:
+            return UnexpectedReply("x")
         if self.now < self.done_at[key]:
             return prediction(key)
-        failed = random.Random(f"{scenario.seed} {key}").random() < scenario.fails
+        failed = random.Random(f"{self.scenario.seed} {key}").random() < self.scenario.fails
         return prediction(key, Status.FAILED if failed else Status.SUCCEEDED)
 
 
@@ -444,6 +470,8 @@ scenarios = st.builds(
     spread=st.sampled_from([0.0, 0.3, 1.0]),
     round_trip=st.sampled_from([0.01, 0.2, 5.0]),
     heaviest=st.sampled_from([1, 3, 9]),
+    shared=st.sampled_from([1, 1, 3, 20]),
+    share_refused=some,
     arrives_for=st.sampled_from([0.0, 10.0, 300.0]),
 )
 
@@ -528,12 +556,18 @@ class IgnoresSlots(Engine):
         self.slots = self._submissions.slots = self._submissions._queue.slots = UnlimitedSlots(None)
 
 
+class _EndsWithSlots(Polls):
+    def end(self, ticket: Ticket, prediction: Prediction, now: float) -> Iterator[Delivery]:
+        self._submissions.slots.acquire(ticket.slots)
+        return super().end(ticket, prediction, now)
+
+
 class KeepsSlots(Engine):
     """Never gives a slot back, so that the rest is never sent."""
 
-    def _end(self, ticket: Ticket, prediction: Prediction, now: float) -> Iterator[Delivery]:
-        self.slots.acquire(ticket.slots)
-        return super()._end(ticket, prediction, now)
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**settings)  # type: ignore[arg-type]
+        self._polls.__class__ = _EndsWithSlots
 
 
 class FreesSlotsEarly(Engine):
@@ -550,15 +584,52 @@ class FreesSlotsEarly(Engine):
 class DropsPollErrors(Engine):
     """Looks no more after a poll that failed."""
 
-    def _poll_failed(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
-        return iter(())
+    def polled(
+        self, ticket: Ticket, result: Prediction | KlingError, *, asked_at: float, now: float, shared: bool = False
+    ) -> Iterator[Delivery]:
+        if isinstance(result, KlingError):
+            return iter(())
+        return super().polled(ticket, result, asked_at=asked_at, now=now, shared=shared)
+
+
+class TrustsSharedErrors(Engine):
+    """Takes the error of a shared poll for that of each prediction in it."""
+
+    def polled(
+        self, ticket: Ticket, result: Prediction | KlingError, *, asked_at: float, now: float, shared: bool = False
+    ) -> Iterator[Delivery]:
+        return super().polled(ticket, result, asked_at=asked_at, now=now)
+
+
+class SharesTooMuch(Engine):
+    """Fills up a poll with one prediction more than the provider takes."""
+
+    def take_others(self, ticket: Ticket, now: float) -> list[Ticket]:
+        self._polls._max_shared = 4
+        return super().take_others(ticket, now)
+
+
+class SharesAllPolls(Engine):
+    """Puts predictions into a shared poll that may not share one."""
+
+    def take_others(self, ticket: Ticket, now: float) -> list[Ticket]:
+        self._polls._may_share = lambda ticket: not ticket.closed
+        return super().take_others(ticket, now)
+
+
+class PollsTheClosed(Engine):
+    """Puts jobs into a shared poll that were dropped."""
+
+    def take_others(self, ticket: Ticket, now: float) -> list[Ticket]:
+        self._polls._may_share = lambda ticket: ticket.prediction is not None and ticket.key != "job 1"
+        return super().take_others(ticket, now)
 
 
 class PollsWithoutPacing(Engine):
     """Looks whenever it would like to."""
 
     def take_poll(self, now: float) -> Ticket | None:
-        return self._polling.take(now)
+        return self._polls._policy.take(now)
 
 
 class SubmitsWithoutPacing(Engine):
@@ -582,9 +653,9 @@ class EndsTwice(Engine):
     """Tells a finish once more."""
 
     def polled(
-        self, ticket: Ticket, result: Prediction | KlingError, *, asked_at: float, now: float
+        self, ticket: Ticket, result: Prediction | KlingError, *, asked_at: float, now: float, shared: bool = False
     ) -> Iterator[Delivery]:
-        for event, listener in super().polled(ticket, result, asked_at=asked_at, now=now):
+        for event, listener in super().polled(ticket, result, asked_at=asked_at, now=now, shared=shared):
             yield event, listener
             if event.kind is EventKind.FINISHED:
                 yield event, listener
@@ -610,7 +681,7 @@ class StarvesOne(Engine):
         ticket = super().take_poll(now)
         if ticket is not None and ticket.key == "job 0" and now < 3000.0:
             ticket.poll_at = now + 2000.0
-            self._polling.requeue(ticket)
+            self._polls._policy.requeue(ticket)
             return None
         return ticket
 
@@ -631,18 +702,24 @@ class WaitsForEver(Engine):
             self._deadlines.add(ticket, math.inf)
 
     def polled(
-        self, ticket: Ticket, result: Prediction | KlingError, *, asked_at: float, now: float
+        self, ticket: Ticket, result: Prediction | KlingError, *, asked_at: float, now: float, shared: bool = False
     ) -> Iterator[Delivery]:
         if isinstance(result, Prediction) and not ticket.subscriptions:
             result = ProviderUnavailable("x")
-        return super().polled(ticket, result, asked_at=asked_at, now=now)
+        return super().polled(ticket, result, asked_at=asked_at, now=now, shared=shared)
+
+
+class _EndsForTheFirst(Polls):
+    def end(self, ticket: Ticket, prediction: Prediction, now: float) -> Iterator[Delivery]:
+        return islice(super().end(ticket, prediction, now), 1)
 
 
 class TellsTheFirstOnly(Engine):
     """Takes the first listener for all."""
 
-    def _end(self, ticket: Ticket, prediction: Prediction, now: float) -> Iterator[Delivery]:
-        return islice(super()._end(ticket, prediction, now), 1)
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**settings)  # type: ignore[arg-type]
+        self._polls.__class__ = _EndsForTheFirst
 
 
 class GoesOnTelling(Engine):
@@ -732,9 +809,9 @@ class ChangesItsMind(Engine):
     """Takes the result of a late poll for a job that is closed."""
 
     def polled(
-        self, ticket: Ticket, result: Prediction | KlingError, *, asked_at: float, now: float
+        self, ticket: Ticket, result: Prediction | KlingError, *, asked_at: float, now: float, shared: bool = False
     ) -> Iterator[Delivery]:
-        yield from super().polled(ticket, result, asked_at=asked_at, now=now)
+        yield from super().polled(ticket, result, asked_at=asked_at, now=now, shared=shared)
         if ticket.closed and isinstance(result, Prediction):
             ticket.status = JobStatus.CANCELLED
 
@@ -748,6 +825,7 @@ class ForgetsForAll(Engine):
 
 
 SLOW = evolve(QUIET.limits, submit_per_second=0.2, submit_burst=1)
+SLOW_WORK = evolve(QUIET, takes=5000.0, limits=evolve(QUIET.limits, max_open=None))
 CONTROLS: list[tuple[type[Engine], str, Scenario]] = [
     (SendsLostAnswersAgain, "posted at most once", evolve(QUIET, lost=0.3)),
     (CallsLostAnswersRefused, "a lost answer is unconfirmed", evolve(QUIET, lost=0.3)),
@@ -755,6 +833,10 @@ CONTROLS: list[tuple[type[Engine], str, Scenario]] = [
     (IgnoresSlots, "slots are never exceeded", QUIET),
     (KeepsSlots, "every job comes to an end", evolve(QUIET, limits=evolve(QUIET.limits, max_open=3))),
     (FreesSlotsEarly, "slots are never exceeded", QUIET),
+    (TrustsSharedErrors, "an error of a shared poll ends no job", evolve(QUIET, shared=20, share_refused=0.5)),
+    (SharesTooMuch, "no poll asks for more than the provider takes", evolve(QUIET, shared=3)),
+    (SharesAllPolls, "only what may be shared is shared", evolve(QUIET, shared=20)),
+    (PollsTheClosed, "a closed ticket is not polled", evolve(SLOW_WORK, shared=20, leaves=0.5)),
     (DropsPollErrors, "every job comes to an end", evolve(QUIET, poll_fails=0.3)),
     (
         PollsWithoutPacing,

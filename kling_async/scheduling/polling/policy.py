@@ -15,7 +15,7 @@ from .durations import DurationModel, WorkKind
 from .plan import PollPlan, SurvivalCurve
 from .poll_queue import PollQueue, ShadowPrice, floor_for
 
-__all__ = ["PollPolicy"]
+__all__ = ["SHARED_HORIZON", "PollPolicy"]
 
 _PROBES: Final = 8
 """Predictions per kind of work that are polled early, each at doubling ages, while none of the kind has finished. The
@@ -27,6 +27,9 @@ _TICK: Final = 2.0
 """Length of a tick in floor prices of a poll: costs about 0.3 % of the polls and the delay together."""
 _MAX_TICK: Final = 0.05
 """Seconds; a longer tick would gather no more polls, and a caller that awaits one prediction would notice."""
+SHARED_HORIZON: Final = 15.0
+"""Floor prices of a poll within which predictions are polled with one that is due. It is 3 % of the mean: with 20 to a
+request and 100 in flight, less costs a third more requests and more saves none."""
 _REKEY_ABOVE: Final = 50
 """A queue of n is rekeyed after n / 50 completions at least: a curve moves slowly, and rekeying costs the whole queue.
 """
@@ -110,6 +113,13 @@ class PollPolicy:
     def take(self, now: float) -> Ticket | None:
         """Return the prediction to poll with a request that may leave now, or None."""
         return self._queue.take(now)
+
+    def take_near(
+        self, ticket: Ticket, now: float, admits: Callable[[Ticket], bool], *, max_items: int
+    ) -> list[Ticket]:
+        """Return predictions that `admits` and whose polls are due, or nearly, as measured by the one just taken."""
+        horizon = SHARED_HORIZON * self._profile(ticket.work_kind).floor
+        return self._queue.take_until(now + horizon, admits, max_items=max_items)
 
     def wake_at(self, now: float, *, token_seconds: float) -> float | None:
         """Return the time at which to `take` again after None; None if no prediction is queued."""

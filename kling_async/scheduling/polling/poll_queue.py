@@ -162,6 +162,19 @@ class PollQueue(Generic[T]):
             heappush(self._heap, entry)
         return taken
 
+    def take_until(self, until: float, admits: Callable[[T], bool], *, max_items: int) -> list[T]:
+        """Remove and return items that `admits` and that are due by a time, in the order in which they are due."""
+        taken, skipped = list[T](), list[tuple[float, T]]()
+        while self._heap and self._heap[0][0] <= until and len(taken) < max_items > len(skipped):
+            entry = heappop(self._heap)
+            if admits(entry[1]):
+                taken.append(entry[1])
+            else:
+                skipped.append(entry)
+        for entry in skipped:
+            heappush(self._heap, entry)
+        return taken
+
     def _is_due(self, head: tuple[float, T], now: float) -> bool:
         """Return whether an item is due now, at the present price or at the floor."""
         if head[0] <= now:

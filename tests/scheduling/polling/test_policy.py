@@ -41,7 +41,7 @@ def test_none_is_polled_early_once_one_has_finished() -> None:
     _, now = at.poll(0.0)
     at.answer_poll(first, prediction("first", Status.SUCCEEDED), now=now)
     second, other = at.accepted("second", now=now), at.accepted("of another kind", now=now, work_kind=VIDEO)
-    assert {other} == at.engine._polling._probing
+    assert {other} == at.engine._polls._policy._probing
     assert second.poll_at is None
 
 
@@ -51,7 +51,7 @@ def test_planned_polls_leave_together() -> None:
     for number in range(SCOUTS):
         at.accepted(str(number)).poll_at = 1e6
     apart = [at.accepted(f"planned {number}", now=number * 0.003) for number in range(32)]
-    assert at.engine._polling._probing.isdisjoint(apart)
+    assert at.engine._polls._policy._probing.isdisjoint(apart)
     times = [now for _, now in polls(at, len(apart))]
     assert {0.0} == {math.fmod(now, 1 / 32) for now in times}
     assert 4 == len(set(times))

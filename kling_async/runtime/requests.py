@@ -1,0 +1,117 @@
+"""The requests of one provider account: each is sent behind a shield, and its result is reported to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import TypeVar
+
+import anyio
+
+from ..scheduling.engine import Engine
+from ..scheduling.notifications import Delivery
+from ..scheduling.ticket import Ticket
+from ..system.clock import Clock
+from ..types.client_id import ClientId
+from ..types.errors import KlingError
+from ..types.jobs import Job
+from ..types.prediction import Prediction
+from ..types.status import JobStatus
+from .journaled import log_cut_off, look_up_journaled, poll_journaled, poll_shared_journaled, submit_journaled
+from .provider_api import ProviderAPI
+
+__all__ = ["Requests"]
+
+T = TypeVar("T")
+
+
+class Requests:
+    """Sends the requests of one account. No request in flight is ever cancelled, except by `cut_off`.
+
+    Args:
+        engine: is told the results.
+        api: reaches the provider.
+        clock: tells the time.
+        publish: delivers the events that follow.
+    """
+
+    def __init__(
+        self, *, engine: Engine, api: ProviderAPI, clock: Clock, publish: Callable[[Iterable[Delivery]], None]
+    ) -> None:
+        self._engine = engine
+        self._api = api
+        self._clock = clock
+        self._publish = publish
+        self._client_ids: dict[Ticket, ClientId] = {}
+        """Of the few submissions that are looked up."""
+        self._in_flight: set[anyio.CancelScope] = set()
+
+    def add_lookup(self, ticket: Ticket, client_id: ClientId) -> None:
+        """Look a job up by its client id when it is polled next."""
+        self._client_ids[ticket] = client_id
+
+    def cut_off(self) -> None:
+        """End the requests in flight at once."""
+        for scope in list(self._in_flight):
+            scope.cancel()
+
+    async def submit(self, ticket: Ticket, job: Job) -> None:
+        """Submit a job."""
+        sent_at, client_id = self._clock.now(), self._api.new_client_id(job.input)
+        submit = partial(submit_journaled, client_id=client_id, on_send=partial(self._on_send, ticket))
+        try:
+            result = await self._shielded(lambda: submit(self._api, ticket, job))
+        except BaseException:
+            # Cancellation by asyncio itself, as at the end of `asyncio.run`, passes a shield.
+            log_cut_off(self._engine.provider, ticket)
+            raise
+        result = log_cut_off(self._engine.provider, ticket) if result is None else result
+        now, lookup = self._clock.now(), client_id is not None
+        self._publish(self._engine.submitted(ticket, result, sent_at=sent_at, now=now, lookup=lookup))
+        if client_id is not None and ticket.status is JobStatus.RESOLVING:
+            self.add_lookup(ticket, client_id)
+
+    def _on_send(self, ticket: Ticket) -> None:
+        self._publish(self._engine.sending(ticket, self._clock.now()))
+
+    async def poll(self, ticket: Ticket) -> bool:
+        """Poll a job, perhaps together with others, or look it up; return whether any of them is closed now."""
+        client_id, known, asked_at = self._client_ids.get(ticket), ticket.prediction, self._clock.now()
+        if client_id is not None and ticket.job is not None:
+            await self._look_up(ticket, ticket.job, client_id)
+        elif others := self._engine.take_others(ticket, asked_at):
+            return await self._poll_shared([ticket, *others], asked_at=asked_at)
+        elif known is not None:
+            result = await self._shielded(lambda: poll_journaled(self._api, ticket, known))
+            if result is not None:
+                self._publish(self._engine.polled(ticket, result, asked_at=asked_at, now=self._clock.now()))
+        return ticket.closed
+
+    async def _poll_shared(self, tickets: list[Ticket], *, asked_at: float) -> bool:
+        results = await self._shielded(lambda: poll_shared_journaled(self._api, tickets))
+        for ticket, result in zip(tickets, results, strict=True) if isinstance(results, list) else ():
+            now = self._clock.now()
+            self._publish(self._engine.polled(ticket, result, asked_at=asked_at, now=now, shared=True))
+        return any(ticket.closed for ticket in tickets)
+
+    async def _look_up(self, ticket: Ticket, job: Job, client_id: ClientId) -> None:
+        is_last = self._engine.is_last_lookup(ticket, self._clock.now())
+        look_up = partial(look_up_journaled, client_id=client_id, is_last=is_last)
+        result = await self._shielded(lambda: look_up(self._api, ticket, job))
+        if result is not None:
+            if isinstance(result, Prediction) or is_last:
+                del self._client_ids[ticket]
+            self._publish(self._engine.looked_up(ticket, result, is_last=is_last, now=self._clock.now()))
+
+    async def _shielded(self, request: Callable[[], Awaitable[T]]) -> T | KlingError | None:
+        """Send a request behind a shield, and return its result; None if it was cut off."""
+        scope = anyio.CancelScope(shield=True)
+        self._in_flight.add(scope)
+        try:
+            with scope:
+                return await request()
+        except KlingError as error:
+            return error
+        finally:
+            self._in_flight.discard(scope)
+        return None
