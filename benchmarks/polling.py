@@ -211,6 +211,16 @@ def summary(figure: str, what: str, values: Sequence[float], goals: tuple[float,
     return Row(figure, what, median(values), target, stretch, (min(values), max(values)))
 
 
+def shared_figures(run: Callable[..., list], *, seeds: int, quick: bool) -> Iterator[Row]:
+    """Compute figure f."""
+    for name in ("lognormal", "bimodal"):
+        for number in (100,) if quick else (10, 100, 1000):
+            got = run(task_f, [(name, number, seed, 600 if quick else 3000) for seed in range(seeds)])
+            delay = median(each for _, each in got)
+            what = f"{name}, {number} in flight (delay {delay:.2f})"
+            yield summary("f", what, [each for each, _ in got], (0.067, 0.059) if number > 10 else None)
+
+
 def figures(run: Callable[..., list], *, seeds: int, means: int, quick: bool) -> Iterator[Row]:
     """Compute all figures; `run(task, cases)` returns the results of `task(*case)` in order."""
     kinds = ("intervals",) if quick else ("intervals", "reported")
@@ -229,12 +239,7 @@ def figures(run: Callable[..., list], *, seeds: int, means: int, quick: bool) ->
                 what = f"{name}, {learning}, price mean/{part}"
                 yield summary("c", f"50-200: {what}", [early for early, _ in got], (1.15, 1.05))
                 yield summary("c", f"200-1000: {what}", [late for _, late in got], (1.06, 1.02))
-    for name in ("lognormal", "bimodal"):
-        for number in (100,) if quick else (10, 100, 1000):
-            got = run(task_f, [(name, number, seed, 600 if quick else 3000) for seed in range(seeds)])
-            delay = median(each for _, each in got)
-            what = f"{name}, {number} in flight (delay {delay:.2f})"
-            yield summary("f", what, [each for each, _ in got], (0.067, 0.059) if number > 10 else None)
+    yield from shared_figures(run, seeds=seeds, quick=quick)
     for figure, learning, goals in (("d", "known", (1.05, 1.02)), ("e", "intervals", (1.10, 1.04))):
         for scene in (*SCENES, *MIXES):
             got = run(capped, [(scene, seed, learning, means) for seed in range(seeds)])
