@@ -81,7 +81,7 @@ async def grown(number: int) -> dict[str, float]:
         account.open(tasks)
         before = peak()
         for at, job in enumerate(jobs):
-            account.submit(job, Subscription(on_event, deadline=clock.now() + 3600.0))
+            account.submit(account.ticket(job, None), Subscription(on_event, deadline=clock.now() + 3600.0))
             if not at % 1000:
                 await anyio.lowlevel.checkpoint()
         await all_accepted.wait()

@@ -28,6 +28,8 @@ class Options:
     Attributes:
         max_open: Maximum number of jobs queued or running at once.
         max_cost: Spending limit in USD, including earlier runs in this directory.
+        failover: Let a job move on to the next of several providers if one is out of reach, refuses the account or is
+            over its limit. Never after a lost answer or a refusal of the input.
         prefer: Of several providers, use the least loaded or the cheapest one. [default: least_loaded]
         price: Price per job, for models without a published price (MODEL=USD). May be repeated.
         timeout: Per-job timeout in seconds, including time in the queue. [default: 3600]
@@ -47,6 +49,7 @@ class Options:
     max_open: int | None = None
     max_cost: Decimal | None = None
     prefer: Prefer | None = None
+    failover: bool | None = None
     price: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None
     timeout: float | None = None
     download: bool | None = None
@@ -93,7 +96,17 @@ class Options:
 
 
 DEFAULTS: Final = Options()
-_SETTINGS: Final = ("provider", "prefer", "max_open", "max_cost", "price", "timeout", "download", "fail_fast")
+_SETTINGS: Final = (
+    "provider",
+    "prefer",
+    "failover",
+    "max_open",
+    "max_cost",
+    "price",
+    "timeout",
+    "download",
+    "fail_fast",
+)
 """Options of the whole run, which stay when it is resumed."""
 
 

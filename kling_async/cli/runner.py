@@ -105,6 +105,7 @@ class Runner:
                 self.jobs,
                 provider=options.providers,
                 prefer=options.prefer or "least_loaded",
+                failover=bool(options.failover),
                 journal=SqliteJournal(self.directory.journal, accept_lost_log=options.accept_lost_log),
                 save_to=None if options.download is False else self.directory.media,
                 max_open=options.max_open,

@@ -88,9 +88,11 @@ class BaseClient(NonCopyable):
         providers: Sequence[Provider],
         prices: Mapping[str, Decimal | float] | None = None,
         prefer: Prefer = "least_loaded",
+        *,
+        failover: bool = False,
     ) -> Router:
         parsed = {model: parse_price(model, price) for model, price in (prices or {}).items()}
-        return Router(providers=providers, accounts=self._accounts, prices=parsed, prefer=prefer)
+        return Router(providers=providers, accounts=self._accounts, prices=parsed, prefer=prefer, failover=failover)
 
     def _downloader_for(self, dispatcher: Dispatcher) -> Downloader:
         return Downloader(fetcher=self._fetcher, dispatcher=dispatcher, settings=self._settings)

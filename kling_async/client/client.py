@@ -242,6 +242,7 @@ class Client(BaseClient):
         max_cost: Decimal | float | None = None,
         prices: Mapping[str, Decimal | float] | None = None,
         prefer: Prefer = "least_loaded",
+        failover: bool = False,
         ordered: bool = False,
         wait_timeout: float = 3600.0,
         stop_after: int = 3,
@@ -272,6 +273,8 @@ class Client(BaseClient):
                 joined counts where it was submitted first; if that call leaves before it is sent, it counts here.
             prices: prices of models in US dollars, for those without a published price.
             prefer: of several providers that take a job, the least loaded or the cheapest; an unknown price ranks last.
+            failover: let a job move on to the next of several providers if one is out of reach, refuses the account or
+                answers 429. It never moves after a lost answer, a refusal of the input or an acceptance.
             ordered: deliver outcomes in the order of the jobs.
             wait_timeout: seconds that one job may take.
             stop_after: refusals of the account (key, permission, balance) in a row after which to stop.
@@ -283,7 +286,7 @@ class Client(BaseClient):
             InputError: a setting is wrong.
         """
         chosen = self._settings.providers(provider)
-        router, own = self._router(chosen, prices, prefer), self._writer(journal)
+        router, own = self._router(chosen, prices, prefer, failover=failover), self._writer(journal)
         dispatcher = self._dispatcher if own is None else Dispatcher(accounts=self._accounts, journal=own)
         options = BatchOptions(
             max_open=2 * self._settings.slots(chosen) if max_open is None else positive_int("max_open", max_open),

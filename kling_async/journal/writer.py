@@ -252,6 +252,13 @@ class JournalEntry:
         self._writer = writer
         self.submission = submission
 
+    def moved(self, job: Job, *, provider: str, price: Decimal | None) -> JournalEntry:
+        """Return the entry of a further attempt, at another provider; one that was never sent is replaced by it."""
+        known = self.submission
+        attempt = known.attempt if known.sent_at is None else known.attempt + 1
+        new = new_submission(job, provider=provider, price=price, at=self._writer.now(), attempt=attempt)
+        return JournalEntry(self._writer, new)
+
     @asynccontextmanager
     async def submitting(self, client_id: ClientId | None) -> AsyncGenerator[None]:
         self.submission = self.submission.sent(self._writer.now(), client_id)

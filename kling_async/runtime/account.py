@@ -26,7 +26,6 @@ from ..system.interrupts import defer_interrupts
 from ..types.client_id import ClientId
 from ..types.errors import AnswerLost
 from ..types.events import Event, EventKind, Listener
-from ..types.inputs import ImageInput
 from ..types.jobs import Job
 from ..types.prediction import Prediction
 from .event_listeners import EventListeners
@@ -85,25 +84,31 @@ class Account:
         """End the requests in flight at once."""
         self._requests.cut_off()
 
+    def now(self) -> float:
+        """Return the time of the account's clock."""
+        return self._clock.now()
+
     def fail_waiters(self) -> None:
         """End every wait: the client is closed."""
         self._publish(self.engine.close(self._clock.now()))
 
     # Jobs that come and go.
 
-    def submit(self, job: Job, subscription: Subscription, *, entry: Entry | None = None) -> AccountTicket:
-        """Queue a job for submission. Raises RuntimeError if the client is not open."""
+    def submit(self, ticket: AccountTicket, subscription: Subscription) -> None:
+        """Queue a job for submission, with its first listener. Raises RuntimeError if the client is not open."""
         self._check_open()
-        ticket = self._ticket(job, entry)
         ticket.subscribe(subscription)
+        self.queue(ticket)
+
+    def queue(self, ticket: AccountTicket) -> None:
+        """Queue a job, with its listeners, that is new here."""
         self.engine.add(ticket)
         self._publish(self.engine.reject_queued(self._clock.now()))
         self._wake()
-        return ticket
 
     def resume(self, job: Job, prediction: Prediction, *, entry: Entry, priority: float, age: float) -> AccountTicket:
         """Poll a job that was accepted `age` seconds ago, perhaps by another process; it has no listener yet."""
-        ticket = self._ticket(job, entry)
+        ticket = self.ticket(job, entry)
         ticket.priority = priority
         self._restore(ticket, prediction, age=max(0.0, age))
         return ticket
@@ -112,7 +117,7 @@ class Account:
         self, job: Job, error: AnswerLost, client_id: ClientId, *, entry: Entry, priority: float
     ) -> AccountTicket:
         """Look up a job whose answer was lost in an earlier run, and poll it from then on; it has no listener yet."""
-        ticket = self._ticket(job, entry)
+        ticket = self.ticket(job, entry)
         ticket.priority = priority
         self._requests.add_lookup(ticket, client_id)
         self._check_open()
@@ -147,11 +152,14 @@ class Account:
         """Detach a listener; it gets no more events. A queued job without listeners is never submitted."""
         self._publish(self.engine.detach(ticket, listener, now=self._clock.now()))
 
-    def _ticket(self, job: Job, entry: Entry | None) -> AccountTicket:
+    def ticket(self, job: Job, entry: Entry | None) -> AccountTicket:
+        """Make a ticket for a job at this provider."""
+        return AccountTicket(job.key, job, self.work_kind(job), account=self, slots=job.input.slots, entry=entry)
+
+    def work_kind(self, job: Job) -> WorkKind:
+        """Return the kind of work of a job at this provider."""
         work_kind = kind_of_input(job.input, self.api.provider)
-        slots = job.input.n if isinstance(job.input, ImageInput) else 1
-        shared = self._work_kinds.setdefault(work_kind, work_kind)
-        return AccountTicket(job.key, job, shared, account=self, slots=slots, entry=entry)
+        return self._work_kinds.setdefault(work_kind, work_kind)
 
     def _restore(self, ticket: Ticket, prediction: Prediction, *, age: float = 0.0) -> None:
         self._check_open()
@@ -196,6 +204,9 @@ class Account:
             self._deliver(deliveries)
             while self._withdrawn:
                 self._deliver(self.engine.withdraw(*self._withdrawn.pop(0), now=self._clock.now()))
+            while (ticket := self.engine.take_moved()) is not None:
+                if isinstance(ticket, AccountTicket) and not ticket.closed:
+                    ticket.move()
         finally:
             self._publishing = False
 
@@ -251,3 +262,7 @@ class AccountTicket(Ticket):
     """A ticket that knows its account."""
 
     account: Account = field(kw_only=True)
+
+    def move(self) -> None:
+        """Queue the job at another account, after `can_move` said that there is one."""
+        raise RuntimeError("There is no other account for this job")

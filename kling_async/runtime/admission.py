@@ -10,9 +10,9 @@ from ..journal.resume import ResumeAction
 from ..journal.submission import Submission
 from ..types.jobs import Job
 from .account import AccountTicket
-from .routing import Router
+from .routing import Router, resolved
 
-__all__ = ["Admission", "AdmissionRules"]
+__all__ = ["Admission", "AdmissionRules", "billable"]
 
 
 @frozen(kw_only=True)
@@ -38,9 +38,12 @@ class Admission:
         job: with its key and its provider.
         action: what to do.
         known: the journal's newest submission of the job.
-        price: the most that doing it can cost in US dollars; None where no price is known.
+        price: the most that doing it can cost in US dollars; None where no price is known. Where it may move on, it
+            is that of the dearest provider.
         ticket: the ticket of its submission, if that is running.
         shared: whether other calls know the job by its key, and may join it.
+        others: the job at each provider that it may move on to, with the most that it can cost there.
+        first_price: the most that it can cost at the first of several providers.
     """
 
     job: Job
@@ -49,6 +52,19 @@ class Admission:
     price: Decimal | None = None
     ticket: AccountTicket | None = None
     shared: bool = True
+    others: tuple[tuple[Job, Decimal | None], ...] = ()
+    first_price: Decimal | None = None
+
+    def job_at(self, provider: str) -> Job:
+        """Return the job as it is submitted at a provider."""
+        return next((job for job, _ in self.others if job.provider == provider), self.job)
+
+    def price_at(self, provider: str) -> Decimal | None:
+        """Return the most that doing it can cost at a provider, in US dollars; None where no price is known."""
+        if not self.others:
+            return self.price
+        elsewhere = {job.provider: price for job, price in self.others}
+        return elsewhere.get(provider, self.first_price)
 
     @property
     def listed_price(self) -> Decimal | None:
@@ -65,3 +81,25 @@ class Admission:
     def is_billable(self) -> bool:
         """Whether doing it costs anything."""
         return self.action in (ResumeAction.SUBMIT, ResumeAction.RESUBMIT)
+
+
+def billable(
+    job: Job, rules: AdmissionRules, *, action: ResumeAction, known: Submission | None, shared: bool = True
+) -> Admission:
+    """Return the admission of a job that is submitted. Raises InputError if no provider takes it."""
+    router = rules.router
+    if not router.failover:
+        job = resolved(job, router.select_provider(job).name)
+        return Admission(job=job, action=action, known=known, price=router.max_price(job), shared=shared)
+    (first, price), *others = [(one, router.max_price(one)) for one in router.ranked(job)]
+    if price is not None:  # a job that can be held to a budget never moves to where it cannot
+        others = [(one, cost) for one, cost in others if cost is not None]
+    return Admission(
+        job=first,
+        action=action,
+        known=known,
+        price=None if price is None else max([price, *(cost for _, cost in others if cost is not None)]),
+        shared=shared,
+        others=tuple(others),
+        first_price=price,
+    )

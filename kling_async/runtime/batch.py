@@ -264,8 +264,8 @@ class Batch(NonCopyable):
             ticket.account.withdraw(ticket, listener)
 
     def _finish(self, admission: Admission, position: int, event: Event) -> None:
-        outcome = Outcome.from_job(admission.job, event.prediction, event.error)
-        spent = max_spent(event.prediction, event.error, admission.price)
+        outcome = Outcome.from_job(admission.job_at(event.provider), event.prediction, event.error)
+        spent = max_spent(event.prediction, event.error, admission.price_at(event.provider))
         self._charges.settle(position, admission.price, spent=spent)
         opened = self._open.pop(position, None)
         if opened is not None:

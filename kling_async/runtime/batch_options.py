@@ -25,6 +25,7 @@ class BatchSettings(TypedDict, total=False):
     max_cost: Decimal | float | None
     prices: Mapping[str, Decimal | float] | None
     prefer: Prefer
+    failover: bool
     wait_timeout: float
     stop_after: int
     resubmit_changed: bool

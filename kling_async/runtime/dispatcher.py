@@ -26,8 +26,9 @@ from ..types.prediction import Prediction
 from ..types.status import JobStatus
 from .account import Account, AccountTicket
 from .accounts import Accounts
-from .admission import Admission, AdmissionRules
+from .admission import Admission, AdmissionRules, billable
 from .completion import Completion, prediction_of
+from .failover import new_ticket
 from .routing import resolved
 from .running_jobs import RunningJobs
 
@@ -70,22 +71,16 @@ class Dispatcher:
             return joined
         known = None if self.journal is None else await self.journal.find(job.key)
         if known is None:
-            return self._billable(job, rules, action=ResumeAction.SUBMIT, known=None, shared=shared)
+            return billable(job, rules, action=ResumeAction.SUBMIT, known=None, shared=shared)
         same = resolved(job, known.provider)
         action = resume_action(
             known, same, resubmit_changed=rules.resubmit_changed, resubmit_failed=rules.resubmit_failed
         )
         if action in (ResumeAction.SUBMIT, ResumeAction.RESUBMIT):
-            return self._billable(job, rules, action=action, known=known, shared=shared)
+            return billable(job, rules, action=action, known=known, shared=shared)
         if self.journal is not None and action is ResumeAction.REPLAY:
             self.journal.remember(JournalEntry(self.journal, known))
         return Admission(job=same, action=action, known=known)
-
-    def _billable(
-        self, job: Job, rules: AdmissionRules, *, action: ResumeAction, known: Submission | None, shared: bool = True
-    ) -> Admission:
-        job = resolved(job, rules.router.select_provider(job).name)
-        return Admission(job=job, action=action, known=known, price=rules.router.max_price(job), shared=shared)
 
     def _joined(self, job: Job, rules: AdmissionRules) -> Admission | None:
         """Return the admission of a job that is running; None if it is not."""
@@ -127,11 +122,12 @@ class Dispatcher:
 
     def _submit(self, admission: Admission, subscription: Subscription) -> AccountTicket:
         job, entry = admission.job, None
-        account = self._account(job.provider)
         if self.journal is not None:
             before = admission.known if admission.action is ResumeAction.RESUBMIT else None
-            entry = self.journal.new_entry(job, provider=job.provider or "", price=admission.price, after=before)
-        ticket = account.submit(job, subscription, entry=entry)
+            price = admission.price_at(job.provider or "")
+            entry = self.journal.new_entry(job, provider=job.provider or "", price=price, after=before)
+        ticket = new_ticket(admission, self._account, entry)
+        ticket.account.submit(ticket, subscription)
         if admission.shared and job.key is not None:
             self._running.add(job.key, ticket)
         return ticket
@@ -212,7 +208,7 @@ class Dispatcher:
                 raise InputError.of("The journal does not hold all of the input", [fault], key=key)
             known = await journal.resolve(key, Decision.RESUBMITTED)
             job = known.job() if input is None else evolve(known.job(), input=input)
-            admission = self._billable(job, rules, action=ResumeAction.RESUBMIT, known=known)
+            admission = billable(job, rules, action=ResumeAction.RESUBMIT, known=known)
             completion = Completion()
             ticket = self.start(admission, self._subscription(completion, wait_for, BATCH, only_submit=True))
         return await self._finish(completion, ticket)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import get_args
 
@@ -25,9 +25,10 @@ class Router:
         accounts: know the load of each provider.
         prices: US dollars by model, which go before published prices.
         prefer: which of several providers a job goes to.
+        failover: whether a job that certainly did not start at one provider moves on to another.
 
     Raises:
-        InputError: `prefer` is neither of its values.
+        InputError: `prefer` is neither of its values, or there is one provider only to fail over from.
     """
 
     def __init__(
@@ -37,10 +38,15 @@ class Router:
         accounts: Accounts,
         prices: Mapping[str, Decimal] | None = None,
         prefer: Prefer = "least_loaded",
+        failover: bool = False,
     ) -> None:
         if prefer not in get_args(Prefer):
             fault = InputFault("prefer", prefer, f"must be one of {', '.join(get_args(Prefer))}")
             raise InputError.of("Wrong setting", [fault])
+        if failover and len(providers) == 1:
+            fault = InputFault("failover", failover, "needs several providers: provider=(...)")
+            raise InputError.of("Wrong setting", [fault], provider=providers[0].name)
+        self.failover = failover
         self._prefer = prefer
         self._providers = providers
         self._accounts = accounts
@@ -68,13 +74,30 @@ class Router:
         An unknown price ranks last, and the least loaded of several with the same price is taken.
         """
         candidates = self.candidates(job)
-        if self._prefer == "least_loaded" or len(candidates) == 1:
-            return min(candidates, key=self._load)
-        prices = {provider.name: self.max_price(resolved(job, provider.name)) for provider in candidates}
-        return min(candidates, key=lambda one: (_rank(prices[one.name]), self._load(one)))
+        return min(candidates, key=self._load if self._is_by_load(candidates) else self._price_and_load(job))
 
-    def _load(self, provider: Provider) -> float:
-        return self._accounts.account(provider).engine.load
+    def ranked(self, job: Job) -> list[Job]:
+        """Return a job at each provider that takes it, the preferred one first. Raises InputError if none does.
+
+        Providers that are blocked, paused by a 429, or out of reach at present come last.
+        """
+        candidates, now = self.candidates(job), self._accounts.clock.now()
+        rank = self._load if self._is_by_load(candidates) else self._price_and_load(job)
+        candidates.sort(key=lambda one: (not self._accounts.account(one).engine.is_available(now), rank(one)))
+        return [resolved(job, provider.name) for provider in candidates]
+
+    def _is_by_load(self, candidates: Sequence[Provider]) -> bool:
+        return self._prefer == "least_loaded" or len(candidates) == 1
+
+    def _load(self, provider: Provider) -> tuple[Decimal, float]:
+        return Decimal(0), self._accounts.account(provider).engine.load
+
+    def _price_and_load(self, job: Job) -> Callable[[Provider], tuple[Decimal, float]]:
+        def rank(provider: Provider) -> tuple[Decimal, float]:
+            price = self.max_price(resolved(job, provider.name))
+            return Decimal("Infinity") if price is None else price, self._load(provider)[1]
+
+        return rank
 
     def max_price(self, job: Job) -> Decimal | None:
         """Return the most that a job, with provider and model, can cost in US dollars; None where no price is known."""
@@ -86,10 +109,6 @@ class Router:
                 return self._prices[name]
         price = None if spec is None else spec.price(job.input)
         return None if price is None else price.high
-
-
-def _rank(price: Decimal | None) -> Decimal:
-    return Decimal("Infinity") if price is None else price
 
 
 def resolved(job: Job, provider: str) -> Job:

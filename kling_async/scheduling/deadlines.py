@@ -15,9 +15,10 @@ _MIN_COMPACT: Final = 64
 
 
 class Deadlines:
-    """A heap of deadlines. An entry counts while it is the present `deadline` of its ticket."""
+    """A heap of deadlines. An entry counts while it is the present `deadline` of its ticket, which is still here."""
 
     def __init__(self) -> None:
+        self._gone: set[Ticket] = set()
         self._heap: list[tuple[float, Ticket]] = []
         self._compact_at = _MIN_COMPACT
 
@@ -30,15 +31,19 @@ class Deadlines:
             # Jobs that finish long before their deadline would otherwise be kept in memory until then.
             self._heap = [entry for entry in self._heap if self._is_current(entry)]
             heapq.heapify(self._heap)
+            self._gone.clear()
             self._compact_at = 2 * len(self._heap) + _MIN_COMPACT
         heapq.heappush(self._heap, (deadline, ticket))
+
+    def discard(self, ticket: Ticket) -> None:
+        """Forget the deadline of a job that has moved to another engine."""
+        self._gone.add(ticket)
 
     def next_at(self) -> float:
         """Return the earliest deadline; infinity if there is none."""
         while self._heap:
-            deadline, ticket = self._heap[0]
-            if not ticket.closed and ticket.deadline == deadline:
-                return deadline
+            if self._is_current(self._heap[0]):
+                return self._heap[0][0]
             heapq.heappop(self._heap)
         return math.inf
 
@@ -50,7 +55,6 @@ class Deadlines:
         """Return the jobs that have a deadline and are not closed."""
         return [entry[1] for entry in self._heap if self._is_current(entry)]
 
-    @staticmethod
-    def _is_current(entry: tuple[float, Ticket]) -> bool:
+    def _is_current(self, entry: tuple[float, Ticket]) -> bool:
         deadline, ticket = entry
-        return not ticket.closed and ticket.deadline == deadline
+        return not ticket.closed and ticket.deadline == deadline and ticket not in self._gone

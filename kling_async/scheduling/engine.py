@@ -109,6 +109,18 @@ class Engine:
         """Detach a listener from a job that is still queued, with a final event."""
         return self._listeners.withdraw(ticket, listener, now=now)
 
+    def take_moved(self) -> Ticket | None:
+        """Return a job that is to be added to the engine of another provider, or None."""
+        if not self._submissions.moved:
+            return None
+        ticket = self._submissions.moved.pop(0)
+        self._deadlines.discard(ticket)
+        return ticket
+
+    def is_available(self, now: float) -> bool:
+        """Return whether a new job would probably be submitted soon: no refusal, outage or 429 is in its way."""
+        return self._submissions.is_available(now)
+
     def reject_queued(self, now: float) -> Iterator[Delivery]:
         """Drop the queued jobs while the account is blocked, each with the provider's refusal."""
         return self._submissions.reject_queued(now)

@@ -118,8 +118,8 @@ class ProgressTracker:
             self._move(JobStatus.RESOLVING if found else JobStatus.SUBMITTING, JobStatus.ACCEPTED)
         elif event.kind is EventKind.RESUMED:
             self._move(JobStatus.PLANNED, JobStatus.ACCEPTED)
-        elif event.kind is EventKind.NOT_SENT:
-            self._move(JobStatus.SUBMITTING, JobStatus.PLANNED)
+        elif event.kind in (EventKind.NOT_SENT, EventKind.MOVED):
+            self._move(event.previous, JobStatus.PLANNED)
         elif event.kind is EventKind.THROTTLED:
             self._counts["throttled"] += 1
             if event.prediction is None:

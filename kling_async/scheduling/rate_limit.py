@@ -73,6 +73,10 @@ class RateLimiter:
             self._tat = max(self._tat, units + self._tolerance)
         return is_new
 
+    def is_paused(self, now: float) -> bool:
+        """Return whether no request may leave because of a 429."""
+        return now < self._since
+
     def _speed_at(self, now: float) -> float:
         return min(1.0, self._speed + max(0.0, now - self._since) / _RECOVERY_SECONDS)
 

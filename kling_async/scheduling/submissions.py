@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from ..types.errors import AnswerLost, KlingError, RateLimited
 from ..types.events import EventKind
@@ -19,6 +20,9 @@ from .transitions import Trigger, transition
 
 __all__ = ["Submissions"]
 
+_UNREACHABLE_SECONDS: Final = 30.0
+"""Seconds for which a provider that could not be reached gets no job that another one takes."""
+
 
 class Submissions:
     """Submits the queued jobs of one account, and retries those that certainly did not start.
@@ -31,6 +35,7 @@ class Submissions:
 
     Attributes:
         slots: occupied by the jobs that are being submitted or running.
+        moved: jobs that another provider is to take.
     """
 
     def __init__(
@@ -38,11 +43,13 @@ class Submissions:
     ) -> None:
         self._queue = SubmitQueue(limits)
         self.slots = self._queue.slots
+        self.moved: list[Ticket] = []
         self._notifier = notifier
         self._listeners = listeners
         self._random = random
         self._breaker = CircuitBreaker(random=random)
         self._block = AccountBlock()
+        self._unreachable_until = -math.inf
         self._rate_limited = 0
         """Submissions answered with 429 since the last acceptance."""
 
@@ -94,8 +101,13 @@ class Submissions:
         transition(ticket, Trigger.LOOKED_UP)
 
     def failed(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
-        """Requeue a job whose submission failed, or close it."""
+        """Requeue a job whose submission failed, move it on to another provider, or close it."""
         self._breaker.submission_ended()
+        if ticket.listener is not None and ticket.moves_on(error, sent_at=sent_at, now=now):
+            self.slots.release(ticket.slots)
+            yield from self._move(ticket, error, now)
+            yield from self._avoid(ticket, error, sent_at=sent_at, now=now)
+            return
         retry_at = self._retry_at(ticket, error, now)
         if retry_at is not None:
             transition(ticket, Trigger.REQUEUED)
@@ -111,6 +123,31 @@ class Submissions:
         if isinstance(error, ACCOUNT_ERRORS):
             self._block.block(error, now=now)
             yield from self.reject_queued(now)
+
+    def _move(self, ticket: Ticket, error: KlingError, now: float) -> Iterator[Delivery]:
+        transition(ticket, Trigger.MOVED)
+        ticket.last_error = error
+        self.moved.append(ticket)
+        yield from self._notifier.to_all(EventKind.MOVED, ticket, now, error=error)
+
+    def _avoid(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
+        """Send the account no more jobs for a while, and let those that are queued move on, too."""
+        if isinstance(error, RateLimited):
+            self._rate_limited += 1
+            delay = backoff_delay(error, failures=self._rate_limited, random=self._random())
+            self._queue.pause_until(now + delay, now=now, sent_at=sent_at)
+        elif isinstance(error, ACCOUNT_ERRORS):
+            self._block.block(error, now=now)
+            yield from self.reject_queued(now)
+        else:
+            self._unreachable_until = now + _UNREACHABLE_SECONDS
+            for other in self._queue.drain_movable():
+                yield from self._move(other, _error_of(other, error), now)
+
+    def is_available(self, now: float) -> bool:
+        """Return whether a new job would probably be submitted soon: no refusal, outage or 429 is in its way."""
+        reachable = now >= self._unreachable_until and not self._queue.is_paused(now)
+        return reachable and self._block.error_at(now) is None
 
     def _retry_at(self, ticket: Ticket, error: KlingError, now: float) -> float | None:
         """Count a failed attempt; return the time of the next one, or None if there is none."""
@@ -144,10 +181,19 @@ class Submissions:
         if refusal is None:
             return
         for ticket in self._queue.drain():
+            error = _error_of(ticket, refusal)
+            if ticket.can_move:
+                yield from self._move(ticket, error, now)
+                continue
             transition(ticket, Trigger.DROPPED)
-            error = copy_error(refusal)
-            error.key = ticket.key
             yield from self._notifier.finish(ticket, now, error=error)
+
+
+def _error_of(ticket: Ticket, error: KlingError) -> KlingError:
+    """Return an error that another job met, for a job that was not submitted because of it."""
+    other = copy_error(error)
+    other.key = ticket.key
+    return other
 
 
 def _final_trigger(error: KlingError) -> Trigger:

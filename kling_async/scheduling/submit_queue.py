@@ -74,6 +74,20 @@ class SubmitQueue:
         """Let no job leave before a time, after a 429 to a submission that was sent at `sent_at`."""
         self._limiter.pause_until(at, now=now, sent_at=sent_at)
 
+    def is_paused(self, now: float) -> bool:
+        """Return whether no job may leave because of a 429."""
+        return self._limiter.is_paused(now)
+
+    def drain_movable(self) -> list[Ticket]:
+        """Remove and return the queued jobs that another provider takes."""
+        movable = [ticket for ticket in self._ready if ticket.can_move and ticket.queued]
+        movable += [ticket for _, _, ticket in self._delayed if ticket.can_move and ticket.queued]
+        gone = set(movable)
+        self._ready = deque(ticket for ticket in self._ready if ticket not in gone)
+        self._delayed = [entry for entry in self._delayed if entry[2] not in gone]
+        heapq.heapify(self._delayed)
+        return movable
+
     def drain(self) -> Iterator[Ticket]:
         """Remove and yield all queued jobs."""
         while self._ready or self._delayed:

@@ -146,6 +146,15 @@ class Ticket:
         """Whether a submission is on its way, and its listeners were notified of it."""
         return self.status is JobStatus.SUBMITTING is self.previous
 
+    @property
+    def can_move(self) -> bool:
+        """Whether another provider takes the job where this one cannot."""
+        return False
+
+    def moves_on(self, error: KlingError, *, sent_at: float, now: float) -> bool:
+        """Return whether it moves on to another provider after a submission, sent at `sent_at`, that failed."""
+        return False
+
     def __lt__(self, other: object, /) -> bool:
         """Let heaps hold tickets beside times; the order of two at the same time does not matter."""
         return False

@@ -19,6 +19,8 @@ class Trigger(Enum):
     """A worker takes the job to submit it."""
     REQUEUED = "requeued"
     """The submission certainly did not start; this run tries again later."""
+    MOVED = "moved"
+    """The submission certainly did not start; another provider takes the job."""
     DEFERRED = "deferred"
     """The submission certainly did not start; this run does not try again."""
     REFUSED = "refused"
@@ -43,7 +45,9 @@ class Trigger(Enum):
 TRANSITIONS: Final[Mapping[tuple[JobStatus, Trigger], JobStatus]] = {
     (JobStatus.PLANNED, Trigger.TAKEN): JobStatus.SUBMITTING,
     (JobStatus.PLANNED, Trigger.DROPPED): JobStatus.PLANNED,
+    (JobStatus.PLANNED, Trigger.MOVED): JobStatus.PLANNED,
     (JobStatus.SUBMITTING, Trigger.REQUEUED): JobStatus.PLANNED,
+    (JobStatus.SUBMITTING, Trigger.MOVED): JobStatus.PLANNED,
     (JobStatus.SUBMITTING, Trigger.DEFERRED): JobStatus.PLANNED,
     (JobStatus.SUBMITTING, Trigger.REFUSED): JobStatus.FAILED,
     (JobStatus.SUBMITTING, Trigger.ANSWER_LOST): JobStatus.UNCONFIRMED,
@@ -64,7 +68,7 @@ TRANSITIONS: Final[Mapping[tuple[JobStatus, Trigger], JobStatus]] = {
 """Every transition there is, for a ticket that is not closed."""
 
 _GOING_ON: Final = frozenset(
-    {Trigger.TAKEN, Trigger.REQUEUED, Trigger.LOOKED_UP, Trigger.ACCEPTED, Trigger.STILL_RUNNING}
+    {Trigger.TAKEN, Trigger.REQUEUED, Trigger.MOVED, Trigger.LOOKED_UP, Trigger.ACCEPTED, Trigger.STILL_RUNNING}
 )
 CLOSING: Final = frozenset(Trigger) - _GOING_ON
 """Triggers that close a ticket: the engine does nothing more for the job, whatever its status."""

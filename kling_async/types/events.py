@@ -33,6 +33,8 @@ class EventKind(StrEnum):
     POLL_ERROR = "poll_error"
     NOT_SENT = "not_sent"
     """The provider could not be reached; the submission is queued again."""
+    MOVED = "moved"
+    """The provider cannot take the job now, and another one does; nothing was started at this one."""
     FINISHED = "finished"
     """The job is terminal, with a prediction, an error or both."""
     SAVED = "saved"

@@ -35,13 +35,13 @@ DONE = prediction("a", Status.SUCCEEDED)
 FINAL = {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED, JobStatus.UNCONFIRMED}
 SUBMISSION_ENDS = {
     *(Trigger.REQUEUED, Trigger.DEFERRED, Trigger.REFUSED),
-    *(Trigger.ANSWER_LOST, Trigger.ACCEPTED, Trigger.UNRECORDED),
+    *(Trigger.ANSWER_LOST, Trigger.ACCEPTED, Trigger.UNRECORDED, Trigger.MOVED),
 }
 LOOKUP_RESULTS = {Trigger.ACCEPTED, Trigger.UNRECORDED, Trigger.ANSWER_LOST}
 POLL_RESULTS = {Trigger.STILL_RUNNING, Trigger.SUCCEEDED, Trigger.FAILED, Trigger.CANCELLED, Trigger.EXPIRED}
 IMPOSSIBLE = {
-    # a queued job was not sent, so no answer can come
-    *product([JobStatus.PLANNED], SUBMISSION_ENDS | {Trigger.LOOKED_UP} | POLL_RESULTS),
+    # a queued job was not sent, so no answer can come; it may move on with one that was sent
+    *product([JobStatus.PLANNED], (SUBMISSION_ENDS - {Trigger.MOVED}) | {Trigger.LOOKED_UP} | POLL_RESULTS),
     # a submission in flight is not taken twice, not dropped, and not polled
     *product([JobStatus.SUBMITTING], {Trigger.TAKEN, Trigger.DROPPED} | POLL_RESULTS),
     # a submission that is looked up is never sent again, and is not polled before it is found

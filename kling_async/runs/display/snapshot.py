@@ -15,10 +15,11 @@ from attrs import frozen
 
 from ...providers.pricing import Estimate
 from ...scheduling.progress import Progress, ProgressTracker
+from ...types.errors import RateLimited
 from ...types.events import Event, EventKind
 from ...types.formatting import format_clock, format_duration, format_money, format_rate
 from ...types.prediction import Status
-from ...types.status import JobStatus
+from ...types.status import ACCOUNT_ERRORS, JobStatus
 
 __all__ = [
     "GROUPS",
@@ -146,9 +147,9 @@ class EventAggregator:
         """
         tracker = self._trackers.setdefault(event.provider, ProgressTracker(now=event.at, total=None))
         tracker.record(event, cost=None)
-        if event.kind in (EventKind.THROTTLED, EventKind.NOT_SENT):
-            trouble = "rate-limited" if event.kind is EventKind.THROTTLED else "unreachable"
-            self._troubles[event.provider] = trouble, elapsed + (event.retry_in or 0.0)
+        if event.kind in (EventKind.THROTTLED, EventKind.NOT_SENT, EventKind.MOVED):
+            lasts = _MOVED_SECONDS if event.kind is EventKind.MOVED else event.retry_in or 0.0
+            self._troubles[event.provider] = _trouble(event), elapsed + lasts
         elif event.kind in (EventKind.FINISHED, EventKind.SAVED, EventKind.NOT_SAVED):
             self._keep(_result_of(event))
 
@@ -263,3 +264,14 @@ def format_line(snapshot: Snapshot) -> str:
         *troubles,
     ]
     return "; ".join(filter(None, parts))
+
+
+_MOVED_SECONDS: Final = 30.0
+"""Seconds for which a provider that could not take a job is shown as troubled."""
+
+
+def _trouble(event: Event) -> str:
+    """Return a word for the reason why a provider takes no submission now."""
+    if event.kind is EventKind.THROTTLED or (event.kind is EventKind.MOVED and isinstance(event.error, RateLimited)):
+        return "rate-limited"
+    return "account refused" if isinstance(event.error, ACCOUNT_ERRORS) else "unreachable"

@@ -123,6 +123,24 @@ def test_trouble_is_shown_as_long_as_it_lasts(kind: EventKind, trouble: str) -> 
     assert ("", 0.0) == (after.trouble, after.trouble_seconds)
 
 
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (RateLimited("slow down"), "rate-limited"),
+        (AuthenticationError("no such key"), "account refused"),
+        (NotSent("no connection"), "unreachable"),
+    ],
+)
+def test_a_provider_that_jobs_move_away_from_is_in_trouble(error: KlingError, trouble: str) -> None:
+    """The reason why jobs go elsewhere is shown for half a minute."""
+    aggregator = EventAggregator()
+    aggregator.on_event(event(EventKind.MOVED, error=error), elapsed=10.0)
+    [during] = aggregator.snapshot(evolve(STILL, elapsed=39.0)).providers
+    assert (trouble, 1.0) == (during.trouble, during.trouble_seconds)
+    [after] = aggregator.snapshot(evolve(STILL, elapsed=40.0)).providers
+    assert "" == after.trouble
+
+
 RESULTS: dict[str, tuple[Event, JobStatus, str]] = {
     "success": (finished("a"), JobStatus.SUCCEEDED, "prompt of a"),
     "failure": (
