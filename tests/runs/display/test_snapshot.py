@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 
 from kling_async import (
     AnswerLost,
+    AuthenticationError,
     DownloadError,
     Estimate,
     Event,
     EventKind,
     Failure,
     FailureKind,
+    KlingError,
+    NotSent,
     Prediction,
     Progress,
     RateLimited,
