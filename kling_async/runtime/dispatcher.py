@@ -153,8 +153,11 @@ class Dispatcher:
         account, error = self._account(known.provider), known.error()
         if self.journal is None or known.client_id is None or not isinstance(error, AnswerLost):
             return None
-        if not account.api.can_look_up(known.client_id):
-            return None  # another key, or another origin: there it would never be found
+        age = self.journal.now() - (known.sent_at or 0.0)
+        if not account.api.can_look_up(job.input, known.client_id, age=age):
+            return None
+        if account.api.repeats(job.input) and fingerprint(job.input) != known.fingerprint:
+            return None  # a journal keeps no secrets of an input, without which it would be another submission
         entry = JournalEntry(self.journal, known)
         ticket = account.look_up(job, error, known.client_id, entry=entry, priority=priority)
         self._running.add(known.key, ticket)

@@ -9,7 +9,7 @@ from typing import Final
 from ..scheduling.lookups import needs_lookup
 from ..scheduling.ticket import Ticket
 from ..types.client_id import ClientId
-from ..types.errors import AnswerLost, KlingError
+from ..types.errors import AnswerLost, KlingError, Refused
 from ..types.jobs import Job
 from ..types.prediction import Prediction
 from .provider_api import ProviderAPI
@@ -68,15 +68,17 @@ async def look_up_journaled(
     """Look up a submission whose answer was lost, write the result down, and return its prediction.
 
     Raises:
+        Refused: it was never accepted.
         KlingError: it was not found; if this is the last look-up, it is unconfirmed from now on.
         JournalError: it was found, and that could not be written down; the error has the id.
     """
     entry, lost = ticket.entry, ticket.last_error
     try:
         prediction = await api.look_up(job, client_id)
-    except KlingError:
-        if is_last and entry is not None and lost is not None:
-            await entry.failed(lost)
+    except KlingError as error:
+        result = error if isinstance(error, Refused) else lost if is_last else None
+        if entry is not None and result is not None:
+            await entry.failed(result)
         raise
     if entry is not None:
         await entry.accepted(prediction)

@@ -8,11 +8,12 @@ from typing import Final
 from uuid import uuid4
 
 from ..providers import Provider
+from ..scheduling.lookups import is_in_window
 from ..scheduling.notifications import copy_error
 from ..scheduling.retry import may_have_started
 from ..transport.api import ApiTransport
 from ..types.client_id import ClientId
-from ..types.errors import AnswerLost, KlingError, Unsupported
+from ..types.errors import AnswerLost, BadRequest, ContentRejected, KlingError, Unsupported
 from ..types.inputs import Input
 from ..types.jobs import Job
 from ..types.prediction import Prediction, Status
@@ -46,9 +47,19 @@ class ProviderAPI:
             return None
         return ClientId(value=str(uuid4()), origin=self._transport.origin, key_hash=self._transport.key_hash)
 
-    def can_look_up(self, client_id: ClientId) -> bool:
-        """Return whether a client id was sent to this origin with this key."""
-        return client_id.is_of(self._transport.origin, self._transport.key_hash)
+    def can_look_up(self, input: Input, client_id: ClientId, *, age: float) -> bool:
+        """Return whether a submission of an earlier run, sent `age` seconds ago, may be looked up.
+
+        It has to be of this origin and this key. Where a look-up repeats the submission, the provider must still know
+        the key for long enough: beyond its window a repeat would buy again.
+        """
+        if not client_id.is_of(self._transport.origin, self._transport.key_hash):
+            return False
+        return not self.repeats(input) or is_in_window(age, self.provider.capabilities.replay_seconds.value)
+
+    def repeats(self, input: Input) -> bool:
+        """Return whether a look-up repeats the submission under its idempotency key, which buys it once at most."""
+        return self.provider.repeat(input).value == "replayed"
 
     async def submit(self, job: Job, client_id: ClientId | None = None) -> Prediction:
         """Submit a job, which the provider's `check` has passed, once, and return its prediction.
@@ -80,12 +91,23 @@ class ProviderAPI:
         return prediction
 
     async def look_up(self, job: Job, client_id: ClientId) -> Prediction:
-        """Look up a submission by its client id, and return its prediction.
+        """Look up a submission by its client id, or repeat it under its idempotency key, and return its prediction.
 
         Raises:
-            AnswerLost: nothing was found, which proves nothing.
-            KlingError: no readable answer came.
+            Refused: the provider refuses the submission itself, so that it was never accepted.
+            AnswerLost: nothing was found, or no readable answer came, which proves nothing.
         """
+        repeats = self.repeats(job.input)
+        try:
+            return await (self.submit if repeats else self._find)(job, client_id)
+        except KlingError as error:
+            # A repeat is refused as the submission was, or would have been: neither was ever accepted.
+            if isinstance(error, AnswerLost) or (repeats and isinstance(error, (BadRequest, ContentRejected))):
+                raise
+            message = f"It could not be looked up: {error.message}"
+            raise AnswerLost(message, provider=self.provider.name, key=job.key) from error
+
+    async def _find(self, job: Job, client_id: ClientId) -> Prediction:
         request = self.provider.build_lookup(job.input, client_id.value)
         found = None
         if request is not None:

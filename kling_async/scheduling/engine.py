@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ..types.errors import AnswerLost, KlingError
+from ..types.errors import AnswerLost, KlingError, Refused
 from ..types.events import EventKind, Listener
 from ..types.limits import Limits
 from ..types.prediction import Prediction
@@ -210,18 +210,21 @@ class Engine:
     def looked_up(
         self, ticket: Ticket, result: Prediction | KlingError, *, is_last: bool, now: float
     ) -> Iterator[Delivery]:
-        """Report the result of a look-up; an error says that nothing was found, or that there was no answer."""
+        """Report the result of a look-up.
+
+        A `Refused` says that the submission was never accepted, and any other error that nothing was found.
+        """
         if ticket.closed:
             return  # it was dropped meanwhile
         ticket.poll_at = None
         if isinstance(result, Prediction):
             self._submissions.found(ticket)
             yield from self._accepted(ticket, result, now)
-        elif is_accepted(result) or is_last:
-            recorded = not is_accepted(result)
-            transition(ticket, Trigger.ANSWER_LOST if recorded else Trigger.UNRECORDED)
+        elif (trigger := _end_of_lookups(result, is_last=is_last)) is not None:
+            transition(ticket, trigger)
             self.slots.release(ticket.slots)
-            yield from self._notifier.finish(ticket, now, error=ticket.last_error if recorded else result)
+            error = ticket.last_error if trigger is Trigger.ANSWER_LOST else result
+            yield from self._notifier.finish(ticket, now, error=error)
         else:
             ticket.failures += 1
             self._polls.add_at(ticket, now + lookup_delay(ticket.failures, age=now - ticket.accepted_at))
@@ -254,3 +257,12 @@ class Engine:
                 if ticket.queued:
                     transition(ticket, Trigger.DROPPED)
                 yield from self._notifier.finish(ticket, now, error=self._notifier.closed_error(ticket, now))
+
+
+def _end_of_lookups(error: KlingError, *, is_last: bool) -> Trigger | None:
+    """Return the trigger that ends a submission whose look-up had this result; None if it is looked up again."""
+    if is_accepted(error):
+        return Trigger.UNRECORDED
+    if isinstance(error, Refused):
+        return Trigger.REFUSED
+    return Trigger.ANSWER_LOST if is_last else None

@@ -1,7 +1,8 @@
 """Look-ups of submissions whose answer is lost: when to ask the provider by the client id, and when to give up.
 
 A look-up that finds nothing proves nothing, as a provider may list a submission late. So it is repeated for a minute,
-at growing distances, and only then is the submission unconfirmed. It is never sent again.
+at growing distances, and only then is the submission unconfirmed. A submission is never sent again, except where the
+provider replays the first answer to a second one with the same idempotency key: there a look-up is such a second one.
 """
 
 from __future__ import annotations
@@ -10,16 +11,28 @@ from typing import Final, TypeGuard
 
 from ..types.errors import AnswerLost
 
-__all__ = ["is_last_lookup", "lookup_delay", "needs_lookup"]
+__all__ = ["is_in_window", "is_last_lookup", "lookup_delay", "needs_lookup"]
 
 _SECONDS: Final = 60.0
 """Seconds for which a submission is looked up."""
 _FIRST_DELAY: Final = 0.5
+_WINDOW_SHARE: Final = 0.9
 
 
 def needs_lookup(result: object, *, has_client_id: bool) -> TypeGuard[AnswerLost]:
     """Return whether a submission with this result is looked up: its answer is lost, and only a client id is known."""
     return isinstance(result, AnswerLost) and has_client_id and result.id is None
+
+
+def is_in_window(age: float, window: float | None) -> bool:
+    """Return whether a submission may be repeated under its idempotency key.
+
+    Args:
+        age: seconds since it was sent.
+        window: seconds for which the provider documents that it knows the key; None where it documents nothing. A
+            tenth of them is left, for clocks that differ and for the minute that look-ups go on.
+    """
+    return window is not None and 0.0 <= age < window * _WINDOW_SHARE
 
 
 def lookup_delay(failures: int, *, age: float) -> float:

@@ -56,6 +56,7 @@ TRANSITIONS: Final[Mapping[tuple[JobStatus, Trigger], JobStatus]] = {
     (JobStatus.SUBMITTING, Trigger.UNRECORDED): JobStatus.ACCEPTED,
     (JobStatus.RESOLVING, Trigger.ACCEPTED): JobStatus.ACCEPTED,
     (JobStatus.RESOLVING, Trigger.UNRECORDED): JobStatus.ACCEPTED,
+    (JobStatus.RESOLVING, Trigger.REFUSED): JobStatus.FAILED,
     (JobStatus.RESOLVING, Trigger.ANSWER_LOST): JobStatus.UNCONFIRMED,
     (JobStatus.RESOLVING, Trigger.DROPPED): JobStatus.RESOLVING,
     (JobStatus.ACCEPTED, Trigger.STILL_RUNNING): JobStatus.ACCEPTED,

@@ -37,7 +37,7 @@ SUBMISSION_ENDS = {
     *(Trigger.REQUEUED, Trigger.DEFERRED, Trigger.REFUSED),
     *(Trigger.ANSWER_LOST, Trigger.ACCEPTED, Trigger.UNRECORDED, Trigger.MOVED),
 }
-LOOKUP_RESULTS = {Trigger.ACCEPTED, Trigger.UNRECORDED, Trigger.ANSWER_LOST}
+LOOKUP_RESULTS = {Trigger.ACCEPTED, Trigger.UNRECORDED, Trigger.ANSWER_LOST, Trigger.REFUSED}
 POLL_RESULTS = {Trigger.STILL_RUNNING, Trigger.SUCCEEDED, Trigger.FAILED, Trigger.CANCELLED, Trigger.EXPIRED}
 IMPOSSIBLE = {
     # a queued job was not sent, so no answer can come; it may move on with one that was sent

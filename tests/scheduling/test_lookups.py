@@ -7,8 +7,8 @@ import math
 import pytest
 from attrs import evolve
 
-from kling_async.errors import AnswerLost, JournalError, NotSent, ProviderUnavailable, RateLimited
-from kling_async.scheduling.lookups import is_last_lookup, lookup_delay
+from kling_async.errors import AnswerLost, BadRequest, JournalError, NotSent
+from kling_async.scheduling.lookups import is_in_window, is_last_lookup, lookup_delay
 from kling_async.scheduling.progress import ProgressTracker
 from kling_async.scheduling.ticket import Ticket
 from kling_async.types.client_id import ClientId
@@ -71,7 +71,7 @@ def test_an_answer_with_an_id_needs_no_look_up() -> None:
     assert JobStatus.UNCONFIRMED is ticket.status
 
 
-@pytest.mark.parametrize("nothing", [AnswerLost("not found"), ProviderUnavailable("down"), RateLimited("slow")])
+@pytest.mark.parametrize("nothing", [AnswerLost("not found"), AnswerLost("HTTP 503")])
 def test_nothing_found_proves_nothing(nothing: Exception) -> None:
     """For a minute it is looked up again, at growing distances; then it is unconfirmed, with the error of its loss."""
     at, ticket = lost()
@@ -183,3 +183,28 @@ def test_a_client_id_belongs_to_an_account() -> None:
     assert MINE.is_of("https://x.test", "abc")
     assert not MINE.is_of("https://y.test", "abc")
     assert not evolve(MINE, key_hash="other").is_of("https://x.test", "abc")
+
+
+def test_a_refusal_is_the_end() -> None:
+    """A repeat that is refused because of its input says that nothing was ever accepted: the job has failed."""
+    at, ticket = lost()
+    refusal = BadRequest("no such model")
+    look(at, ticket, refusal, 10.0)
+    assert (JobStatus.FAILED, True, 0) == (ticket.status, ticket.closed, at.engine.slots.in_use)
+    assert refusal is at.events[-1].error
+
+
+@pytest.mark.parametrize(
+    ("age", "window", "allowed"),
+    [
+        (0.0, 86_400.0, True),
+        (77_000.0, 86_400.0, True),
+        (77_760.0, 86_400.0, False),
+        (90_000.0, 86_400.0, False),
+        (-1.0, 86_400.0, False),
+        (1.0, None, False),
+    ],
+)
+def test_a_submission_is_repeated_within_its_window_only(age: float, window: float | None, *, allowed: bool) -> None:
+    """A tenth of the documented window is left unused, and a clock that was set back proves nothing."""
+    assert allowed is is_in_window(age, window)
