@@ -52,13 +52,13 @@ def test_every_text_is_substituted() -> None:
     """Addresses, shots, and texts deep inside `extra` are filled; a lone name in `extra` keeps its type."""
     template = VideoInput(
         "{what}",
-        model="{model}",
+        model="{name}",
         image="https://x/{what}.png",
         images=["https://x/{what}/{level}"],
         shots=[Shot("a {what}", 5)],
         extra={"deep": [{"level": "{level}", "told": "at {level}"}], "loud": "{loud}", "left": None},
     )
-    [job] = matrix(template, what=["cat"], model=["kling-3"], level=[0.5], loud=[True])
+    [job] = matrix(template, what=["cat"], name=["kling-3"], level=[0.5], loud=[True])
     assert (
         VideoInput(
             "cat",
