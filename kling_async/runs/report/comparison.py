@@ -15,13 +15,16 @@ from attrs import frozen
 
 from ...providers import PROVIDERS
 from ...types.formatting import format_count, format_duration, format_money
+from ...types.status import JobStatus
 from .rows import ReportRow, Tone, tone_of
 from .totals import Totals, count_totals
 
-__all__ = ["TargetTotals", "compare_targets", "prompt_of", "target_of"]
+__all__ = ["TargetTotals", "compare_targets", "figures", "prompt_of", "target_of"]
 
 _LABELS: Final = ("provider", "model")
 _NONE: Final = "\N{EN DASH}"
+_OPTIONAL: Final = ("failed", "unfinished")
+"""Figures that are left out where no target has one."""
 
 
 @frozen(kw_only=True)
@@ -32,11 +35,13 @@ class TargetTotals:
         target: the provider, the model, or both with a colon.
         totals: the totals of its jobs.
         failures: number of jobs that did not succeed, by kind of failure.
+        causes: why jobs did not succeed or were not sent, with the number of jobs, the most frequent first.
     """
 
     target: str
     totals: Totals
     failures: Mapping[str, int]
+    causes: Mapping[str, int]
 
     @property
     def per_success(self) -> Decimal | None:
@@ -47,10 +52,10 @@ class TargetTotals:
     def facts(self) -> dict[str, str]:
         """Return its figures as text, by name, in the order in which they are shown."""
         totals, took, each = self.totals, self.totals.took, self.per_success
-        failed = [f"{count:,} {kind}" for kind, count in self.failures.items()]
         return {
             "succeeded": f"{totals.of(Tone.GOOD):,} of {totals.jobs:,}",
-            "failed": ", ".join(failed) or _NONE,
+            "failed": _counted(self.failures),
+            "unfinished": _counted(totals.kinds(Tone.OPEN)),
             "median time": _NONE if took is None else format_duration(took),
             "spent": _spent(totals),
             "per success": _NONE if each is None else format_money(each),
@@ -66,9 +71,15 @@ def compare_targets(rows: Iterable[ReportRow]) -> list[TargetTotals]:
     if len(members) < 2:
         return []
     return [
-        TargetTotals(target=target, totals=count_totals(own), failures=_failures(own))
+        TargetTotals(target=target, totals=count_totals(own), failures=_failures(own), causes=_causes(own))
         for target, own in members.items()
     ]
+
+
+def figures(targets: Sequence[TargetTotals]) -> dict[str, list[str]]:
+    """Return the figures of targets as text: for each name those of all targets, without a line that has none."""
+    table = {name: [one.facts()[name] for one in targets] for name in (targets[0].facts() if targets else ())}
+    return {name: texts for name, texts in table.items() if name not in _OPTIONAL or set(texts) != {_NONE}}
 
 
 def target_of(row: ReportRow) -> str | None:
@@ -99,6 +110,15 @@ def _is_name_of(row: ReportRow, model: str) -> bool:
 def _failures(rows: Sequence[ReportRow]) -> dict[str, int]:
     kinds = Counter(row.failure or row.status.value for row in rows if tone_of(row.status) in (Tone.BAD, Tone.DOUBT))
     return dict(kinds.most_common())
+
+
+def _causes(rows: Sequence[ReportRow]) -> dict[str, int]:
+    causes = Counter(row.cause for row in rows if row.cause and tone_of(row.status) is not Tone.GOOD)
+    return dict(causes.most_common())
+
+
+def _counted(counts: Mapping[str, int] | Mapping[JobStatus, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or _NONE
 
 
 def _spent(totals: Totals) -> str:

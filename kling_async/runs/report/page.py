@@ -24,6 +24,7 @@ from markupsafe import Markup
 
 from ...types.formatting import format_count, format_duration, format_money
 from .cards import build_card
+from .comparison import figures
 from .grid import layout_grids
 from .rows import ReportRow, Tone, tone_of
 from .text import clean, format_moment
@@ -90,6 +91,7 @@ def render(
         others=sorted(others, key=lambda row: tone_of(row.status) is not Tone.DOUBT),  # possible costs first
         deferred=Markup(" data-deferred") if len(jobs) > _DEFER_ABOVE else "",
         card=build_card,
+        figures=figures,
         count=format_count,
         places=_columns_of(jobs),
     )
