@@ -91,7 +91,6 @@ def render(
         others=sorted(others, key=lambda row: tone_of(row.status) is not Tone.DOUBT),  # possible costs first
         deferred=Markup(" data-deferred") if len(jobs) > _DEFER_ABOVE else "",
         card=build_card,
-        figures=figures,
         count=format_count,
         places=_columns_of(jobs),
     )
@@ -148,7 +147,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(duration=format_duration, money=format_money)
+    environment.filters.update(duration=format_duration, money=format_money, figures=figures)
     return environment.get_template("page.html")
 
 
