@@ -81,9 +81,10 @@ def _in_other_rows(jobs: Sequence[Job], earlier: EarlierRun) -> list[Job]:
 
 def _check_options(targets: Sequence[Target], options: Options) -> None:
     """Raise InputError if a target without a provider is, at the only provider of the run, the same as another."""
-    if len(options.providers) > 1:
+    only, *others = options.providers
+    if others:
         return
-    placed = [evolve(target, provider=target.provider or options.providers[0]) for target in targets]
+    placed = [evolve(target, provider=target.provider or only) for target in targets]
     faults = [
         InputFault("on", str(target), f"is the same as {place} in this run")
         for target, place in zip(targets, placed, strict=True)

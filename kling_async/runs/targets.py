@@ -126,7 +126,8 @@ def name_faults(found: Mapping[Target, Iterable[InputFault]], *, alone: bool = F
     A fault of every target is one of the job itself and stays as it is; a single target is named if `alone`.
     """
     faults = {target: {_identity(fault): fault for fault in own} for target, own in found.items()}
-    shared = set.intersection(*map(set, faults.values())) if len(faults) > alone else set[_Identity]()
+    first, *others = map(set[_Identity], faults.values())
+    shared = set[_Identity]() if alone and not others else first.intersection(*others)
     named: dict[_Identity, InputFault] = {}
     for target, own in faults.items():
         for identity, fault in own.items():

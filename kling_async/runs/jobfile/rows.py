@@ -206,7 +206,7 @@ class _RowParser:
     def _check_axes(self, given: Fields, labels: Mapping[str, str]) -> None:
         """Raise InputError if a row has a label or an axis that a comparison needs, or a field that is also an axis."""
         vars = given.get("vars")
-        axes = vars if is_fields(vars) else {}
+        axes: Fields = vars if is_fields(vars) else {}
         faults = [
             InputFault(f"vars.{name}", axes[name], "is an axis of the row")
             for name in sorted(AXIS_FIELDS & axes.keys() & self.overrides.keys())

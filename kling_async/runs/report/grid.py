@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
-from .comparison import TargetTotals, compare_targets, prompt_of, target_of
+from .comparison import TargetTotals, compare_targets, figures, prompt_of, target_of
 from .rows import ReportRow
 from .text import split_text
 
@@ -36,6 +36,11 @@ class Grid:
     columns: tuple[str, ...]
     lines: tuple[tuple[str, tuple[tuple[ReportRow, ...], ...]], ...]
     totals: tuple[TargetTotals, ...] = ()
+
+    @property
+    def figures(self) -> dict[str, list[str]]:
+        """The figures of the columns as text, by name."""
+        return figures(self.totals)
 
 
 _MAX_HEADING: Final = 120

@@ -24,7 +24,6 @@ from markupsafe import Markup
 
 from ...types.formatting import format_count, format_duration, format_money
 from .cards import build_card
-from .comparison import figures
 from .grid import layout_grids
 from .rows import ReportRow, Tone, tone_of
 from .text import clean, format_moment
@@ -147,7 +146,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(duration=format_duration, money=format_money, figures=figures)
+    environment.filters.update(duration=format_duration, money=format_money)
     return environment.get_template("page.html")
 
 
