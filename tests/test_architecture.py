@@ -39,7 +39,7 @@ ABOVE = ("", "__main__", "errors")
 PURE = (
     *("types", "scheduling", "providers"),
     *("journal.redaction", "journal.resume", "journal.serialization", "journal.submission"),
-    *("runs.jobfile", "runs.matrix", "runs.report", "runs.results"),
+    *("runs.jobfile", "runs.matrix", "runs.report", "runs.results", "runs.targets"),
     *("runs.display.render", "runs.display.snapshot"),
 )
 """Packages and modules whose results follow from their arguments: time and randomness are given to them."""

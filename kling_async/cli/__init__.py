@@ -33,6 +33,14 @@ run's settings stay. A job file with new keys is rejected unless `--merge` is gi
 
 The first Ctrl-C stops submitting and finishes the jobs in flight. The second one quits.
 """
+_COMPARE = """Run every row of a job file at several providers or models, and compare price, time and failures.
+
+Each row becomes a job at each `--on`. All jobs are checked before the first is submitted. The last lines and the report
+have the figures of each target, and the report has a column of results for each.
+
+The directory is that of a run: the same command, or `kling-async resume`, continues it and pays for nothing twice. A
+further `--on` adds a column, and pays only for that one. Ctrl-C is as in `kling-async batch`.
+"""
 _RESUME = """Resume a run.
 
 Jobs in flight are waited for, jobs that were not submitted are submitted, missing files are downloaded, and decisions
@@ -51,6 +59,7 @@ _COMMANDS = (
     ("generate", "generate:generate", "Generate one image or video and save its files."),
     ("plan", "batch:plan", "Check and price a job file without sending anything."),
     ("batch", "batch:batch", _BATCH),
+    ("compare", "compare:compare", _COMPARE),
     ("resume", "batch:resume", _RESUME),
     ("status", "status:status", "Show the status of a run."),
     ("report", "status:report", "Regenerate the HTML report."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -15,6 +15,7 @@ from attrs import define, evolve, field
 from ..journal.resume import ResumeAction, resume_action
 from ..runs.jobfile import JobfileSummary, Row, read_jobfile
 from ..runs.jobfile.columns import NameFault
+from ..runs.targets import Target
 from ..types.errors import InputError, InputFault
 from ..types.formatting import format_count
 from ..types.jobs import Job, JobKeyGenerator
@@ -31,14 +32,14 @@ _CHUNK: Final = 64 * 1024
 
 
 @contextmanager
-def open_jobfile(file: str, settings: Iterable[str]) -> Generator[Iterable[Row]]:
+def open_jobfile(file: str, settings: Iterable[str], *, targets: Sequence[Target] = ()) -> Generator[Iterable[Row]]:
     """Open a job file, or stdin for `-`. Raises InputError if it cannot be read."""
     with ExitStack() as stack:
         try:
             lines = _read_stdin() if file == "-" else stack.enter_context(Path(file).open("rb"))
         except OSError as error:
             raise InputError(f"Cannot read {file}: {error.strerror}") from error
-        yield read_jobfile(lines, name="stdin" if file == "-" else file, settings=settings)
+        yield read_jobfile(lines, name="stdin" if file == "-" else file, settings=settings, targets=targets)
 
 
 def _read_stdin() -> BinaryIO:

@@ -27,6 +27,7 @@ from .budget import needed
 from .console import ExitCode, echo, escape, exit_code_of, run, stderr, write_result
 from .options import Options
 from .plan import RunPlan
+from .target_table import print_comparison
 
 __all__ = ["RunMetadata", "Runner", "format_spending", "print_totals", "totals_json"]
 
@@ -133,6 +134,7 @@ class Runner:
             echo(f"Nothing is lost. Free some space, then: kling-async report {escape(str(self.directory.path))}")
             return ExitCode.FAILED
         print_totals(totals)
+        print_comparison(rows)
         for cause in count_causes(rows)[:_CAUSES]:
             echo(f"  [red]{cause.jobs} x[/] {escape(cause.cause)}")
         self._print_next_steps(totals)

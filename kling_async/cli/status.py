@@ -23,6 +23,7 @@ from ..types.status import JobStatus
 from .console import ExitCode, echo, escape, run, stdout, table_of, write_result
 from .options import DEFAULTS
 from .runner import format_spending, print_totals, totals_json
+from .target_table import print_comparison
 
 __all__ = ["report", "status", "unconfirmed"]
 
@@ -49,7 +50,8 @@ def status(directory: Path, /, *, json: AsJson = False) -> int:
 def _status(directory: Path, *, as_json: bool) -> ExitCode:
     here = RunDirectory(directory)
     metadata, journal = here.read_metadata(), here.read()
-    totals = count_totals(here.rows(journal))
+    rows = here.rows(journal)
+    totals = count_totals(rows)
     if as_json:
         facts = {"job_file": metadata.get("sheet"), "running": journal.owner}
         write_result(json_line({**facts, **totals_json(totals)}))
@@ -57,6 +59,7 @@ def _status(directory: Path, *, as_json: bool) -> ExitCode:
     for name, count in totals.statuses.items():
         write_result(f"{count:>7,}  {name}")
     write_result(f"{totals.jobs:>7,}  jobs of {metadata.get('sheet')}; {format_spending(totals)}")
+    print_comparison(rows)
     echo(f"Running ({escape(journal.owner)})." if journal.owner else "Not running.")
     if totals.statuses.get(JobStatus.UNCONFIRMED):
         echo(f"Resolve the unconfirmed submissions with: kling-async unconfirmed {escape(str(directory))}")
@@ -79,6 +82,7 @@ def _report(directory: Path) -> ExitCode:
     rows, title = here.rows(here.read()), f"Run of {metadata.get('sheet')}"
     totals = here.write(rows, title=title, settings=settings.for_report(), made_at=datetime.now().astimezone())
     print_totals(totals)
+    print_comparison(rows)
     write_result(str(here.report))
     return ExitCode.DONE
 

@@ -4,6 +4,8 @@ Theory of operation. Every axis has a name and values. Each value gets a slug th
 hyphen. The slugs of a combination, joined by hyphens, are a key that no other combination has. A slug depends only on
 its value, and on earlier values only where two would get the same slug. So keys stay the same when values are appended,
 and a resumed run finds its jobs again.
+
+An axis named `provider` or `model` sets that field of the job, so that the same prompts run at several of them.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from ..providers.parameter_rules import suggestion
 from ..types.errors import InputError, InputFault
 from ..types.inputs import Input, Shot
 from ..types.jobs import Job
+from .targets import alias_faults, name_faults, refusals
 
-__all__ = ["Combination", "Value", "combinations", "matrix", "substitute"]
+__all__ = ["AXIS_FIELDS", "Combination", "Value", "combinations", "matrix", "slug", "substitute", "with_axis_fields"]
 
 Value: TypeAlias = str | int | float | bool
 """A value of an axis."""
@@ -35,6 +38,8 @@ _MAX_SLUG, _MIN_SLUG = 40, 12
 """Limits for the characters of a slug: the key has room for fewer where many axes share it."""
 _NOT_TEXT: Final = frozenset({"extra", "n", "duration", "multi_shot", "keep_original_sound"})
 """Fields that take the value itself and not its text."""
+AXIS_FIELDS: Final = frozenset({"provider", "model"})
+"""Fields that an axis of the same name sets."""
 _TOKEN: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -57,22 +62,41 @@ def matrix(template: Input | Job, /, *, zip: bool = False, **axes: Iterable[Valu
     `{name}` in any text of the input is replaced; `{{` and `}}` are braces. A text in `extra` that is only `{name}`
     becomes the value itself, so a number stays a number.
 
+    Axes named `provider` and `model` also set the job's provider and the input's model, unless the template has a text
+    with a `{name}` there. With one of them every job is checked at its provider, or, if no provider is named, at all
+    that have the model.
+
     Args:
         template: an input, or a job whose key is the prefix of all keys.
         zip: combine the first values of all axes, then the second values, and so on, instead of every combination.
         axes: the values of each name.
 
     Raises:
-        InputError: a name is unknown or unused, an axis is empty, or zipped axes differ in length.
+        InputError: a name is unknown or unused, an axis is empty, zipped axes differ in length, or an axis has a
+            provider or a model that is unknown or does not take the input; it has all faults.
     """
     job = template if isinstance(template, Job) else Job(template)
-    document = {field.name: getattr(job.input, field.name) for field in fields(type(job.input))}
+    given = {field.name: getattr(job.input, field.name) for field in fields(type(job.input))}
+    document = with_axis_fields({"provider": job.provider, **given}, axes)
     made: list[Job] = []
     for one in combinations(document, axes, zipped=zip, prefix=job.key):
         changed = cast("dict[str, Any]", substitute(document, one.values))
-        labels = {**job.labels, **one.labels}
-        made.append(evolve(job, input=evolve(job.input, **changed), key=one.key, labels=labels))
+        provider, labels = changed.pop("provider"), {**job.labels, **one.labels}
+        input = evolve(job.input, **changed)
+        made.append(evolve(job, input=input, provider=provider, key=one.key, labels=labels))
+    if axes.keys() & AXIS_FIELDS and (faults := [*name_faults(refusals(made), alone=True), *alias_faults(made)]):
+        raise InputError.of("Invalid matrix", faults)
     return made
+
+
+def with_axis_fields(document: Mapping[str, object], axes: Iterable[str]) -> dict[str, object]:
+    """Return a document whose provider and model are set by axes of these names. A text with a `{name}` there stays."""
+    names = [name for name in AXIS_FIELDS if name in axes and not _has_name(document.get(name))]
+    return {**document, **{name: f"{{{name}}}" for name in names}}
+
+
+def _has_name(value: object) -> bool:
+    return isinstance(value, str) and any(found[1] is not None for found in _TOKEN.finditer(value))
 
 
 def combinations(
@@ -193,14 +217,21 @@ def _repeated(values: Iterable[object]) -> object | None:
 def _slugs(values: Sequence[Value], *, max_length: int) -> list[str]:
     """Return a slug per value, unique within the axis."""
     owner: dict[str, str] = {}
-    slugs: list[str] = []
-    for text in map(_text, values):
-        plain = re.sub(r"[^\w.]+", "_", text.lower()).strip("_.") or "none"
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-        candidates = [plain] if len(plain) <= max_length else []
-        candidates += [f"{plain[: max_length - 1 - length]}_{digest[:length]}" for length in (4, 8)]
-        slugs.append(next((one for one in candidates if owner.setdefault(one, text) == text), digest))
-    return slugs
+    return [_slug(text, owner, max_length) for text in map(_text, values)]
+
+
+def slug(text: str) -> str:
+    """Return the slug of a value, whatever other values there are."""
+    return _slug(text, {}, _MAX_SLUG)
+
+
+def _slug(text: str, owner: dict[str, str], max_length: int) -> str:
+    """Return the first slug of a text that no other text owns yet, and make the text its owner."""
+    plain = re.sub(r"[^\w.]+", "_", text.lower()).strip("_.") or "none"
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    candidates = [plain] if len(plain) <= max_length else []
+    candidates += [f"{plain[: max_length - 1 - length]}_{digest[:length]}" for length in (4, 8)]
+    return next((one for one in candidates if owner.setdefault(one, text) == text), digest)
 
 
 def _text(value: Value) -> str:

@@ -16,7 +16,6 @@ from attrs import evolve
 from ..scheduling.budget import Budget, max_spent
 from ..scheduling.priority import BATCH
 from ..scheduling.progress import Progress, ProgressTracker
-from ..scheduling.retry import is_account_wide
 from ..scheduling.ticket import Subscription
 from ..system.background import Background, Tasks
 from ..system.interrupts import defer_interrupts, is_interrupt
@@ -26,6 +25,7 @@ from ..types.events import Event, EventKind, Listener
 from ..types.jobs import Job, Outcome
 from ..types.noncopyable import NonCopyable
 from .account import AccountTicket
+from .account_refusals import AccountRefusals
 from .admission import Admission, AdmissionRules
 from .batch_downloads import BatchDownloads
 from .batch_options import BatchOptions
@@ -71,7 +71,7 @@ class Batch(NonCopyable):
         self._progress = ProgressTracker(now=self._clock.now(), total=len(jobs) if isinstance(jobs, Sized) else None)
         self._open: dict[int, tuple[AccountTicket, Listener]] = {}
         self._charges = Charges(budget)
-        self._refused_in_a_row = 0
+        self._refusals = AccountRefusals(options.stop_after)
         self._feeding = anyio.CancelScope()
         self._fatal: Exception | None = None
         self._tasks: Tasks | None = None
@@ -225,6 +225,7 @@ class Batch(NonCopyable):
         if self._tasks is None:
             return  # it came while the batch was being left, and no listener would get its events
         position = self._take_position()
+        self._refusals.add_job(admission.job.provider)
         listener, pay = partial(self._on_event, admission, position), None
         if admission.is_billable:
             self._charges.bill(position)
@@ -271,9 +272,8 @@ class Batch(NonCopyable):
         if opened is not None:
             self._dispatcher.release(opened[0])
         self._outcomes.release_capacity()
-        self._refused_in_a_row = self._refused_in_a_row + 1 if is_account_wide(outcome.error) else 0
-        broken = isinstance(outcome.error, JournalError)
-        if outcome.error is not None and (broken or self._refused_in_a_row >= self._options.stop_after):
+        refused = self._refusals.add_result(admission.job.provider, outcome.error)
+        if outcome.error is not None and (refused or isinstance(outcome.error, JournalError)):
             self._stop(outcome.error)
         if outcome.ok and self._downloads is not None and self._tasks is not None:
             self._tasks.start(self._save, event, position, outcome, self._downloads, admission)

@@ -18,6 +18,7 @@ def test_every_command_and_option_is_there(tmp_path: Path) -> None:
     names = (
         "batch",
         "plan",
+        "compare",
         "resume",
         "status",
         "report",

@@ -55,6 +55,13 @@ EXPECTED = {
     "both_providers.py": Expected(
         printed=("gptproto None ", "apiinone 0.012 "), files=("out/gptproto/*.png", "out/apiinone/*.png")
     ),
+    "compare.py": Expected(
+        printed=(
+            "gptproto: 2 of 2 succeeded, spent: unknown\n",
+            "apiinone: 2 of 2 succeeded, spent: $0.024\n",
+        ),
+        files=(*["out/fox-*-kling_image_o1-0.png"] * 2, *["out/kites-*-kling_image_o1-0.png"] * 2),
+    ),
     "errors.py": Expected(
         ("a cat", "a cat [[refused]]", "a cat [[lost]]", "a cat [[failed:out of ink]]", " "),
         (

@@ -52,13 +52,13 @@ def test_every_text_is_substituted() -> None:
     """Addresses, shots, and texts deep inside `extra` are filled; a lone name in `extra` keeps its type."""
     template = VideoInput(
         "{what}",
-        model="{model}",
+        model="{name}",
         image="https://x/{what}.png",
         images=["https://x/{what}/{level}"],
         shots=[Shot("a {what}", 5)],
         extra={"deep": [{"level": "{level}", "told": "at {level}"}], "loud": "{loud}", "left": None},
     )
-    [job] = matrix(template, what=["cat"], model=["kling-3"], level=[0.5], loud=[True])
+    [job] = matrix(template, what=["cat"], name=["kling-3"], level=[0.5], loud=[True])
     assert (
         VideoInput(
             "cat",
@@ -145,3 +145,70 @@ def test_long_values_make_short_keys(values: list[str]) -> None:
     axes: dict[str, Any] = {f"a{number}": values for number in range(5)}
     jobs = matrix(ImageInput("".join(f"{{{name}}}" for name in axes)), zip=True, **axes)
     assert len(values) == len({job.key for job in jobs})
+
+
+def test_axes_of_a_job_set_its_fields() -> None:
+    """Axes named provider and model set these fields, also where the template names neither or has others."""
+    jobs = matrix(
+        Job(VideoInput("a {animal}", model="kling-4.0"), key="t", provider="kling"),
+        animal=["fox"],
+        provider=["fal", "wavespeed"],
+        model=["kling-3.0-std", "kling-3.0-pro"],
+    )
+    assert [
+        ("t-fox-fal-kling_3.0_std", "fal", "kling-3.0-std"),
+        ("t-fox-fal-kling_3.0_pro", "fal", "kling-3.0-pro"),
+        ("t-fox-wavespeed-kling_3.0_std", "wavespeed", "kling-3.0-std"),
+        ("t-fox-wavespeed-kling_3.0_pro", "wavespeed", "kling-3.0-pro"),
+    ] == [(job.key, job.provider, job.input.model) for job in jobs]
+    assert {"animal": "fox", "provider": "fal", "model": "kling-3.0-std"} == jobs[0].labels
+
+
+def test_a_text_in_the_field_stays() -> None:
+    """A template that names an axis in the field keeps its text there, and any axis may fill a job's provider."""
+    [job] = matrix(VideoInput("a fox", model="kling-{model}"), model=["3.0-std"])
+    assert "kling-3.0-std" == job.input.model
+    [job] = matrix(Job(ImageInput("a fox"), provider="{where}"), where=["fal"])
+    assert ("fal", {"where": "fal"}) == (job.provider, job.labels)
+
+
+AT_TARGETS: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
+    "an unknown provider": (ImageInput("x"), {"provider": ["fla"]}, ["provider='fla': at fla, must be one of"]),
+    "an unknown model": (VideoInput("x"), {"model": ["kling-33"]}, ["model='kling-33': at kling-33, must be one of"]),
+    "a model that one lacks": (
+        VideoInput("x"),
+        {"provider": ["fal", "openrouter"], "model": ["kling-2.6-pro"]},
+        ["model='kling-2.6-pro': at openrouter:kling-2.6-pro, must be one of"],
+    ),
+    "a field that models lack": (
+        VideoInput("{a}", duration=12),
+        {"a": ["x", "y"], "provider": ["fal", "kling"], "model": ["kling-2.6-pro", "kling-3.0-std"]},
+        [
+            "duration=12: at fal:kling-2.6-pro, must be one of 5, 10",
+            "duration=12: at kling:kling-2.6-pro, must be one of 5, 10",
+        ],
+    ),
+    "the other kind": (ImageInput("x"), {"provider": ["fal"], "model": ["kling-3.0-std"]}, ["at fal:kling-3.0-std"]),
+    "a kind that one lacks": (ImageInput("x"), {"provider": ["fal", "replicate"]}, ["model=None: at replicate"]),
+    "two names of a model": (
+        VideoInput("x"),
+        {"provider": ["gptproto"], "model": ["kling-3.0-std", "kling-v3.0-std"]},
+        ["vars.model='kling-v3.0-std': is another name of kling-3.0-std"],
+    ),
+    "a car": (ImageInput("a {model}"), {"model": ["sedan"]}, ["model='sedan': at sedan, must be one of"]),
+}
+
+
+@pytest.mark.parametrize(("template", "axes", "faults"), AT_TARGETS.values(), ids=AT_TARGETS)
+def test_faults_at_targets_are_reported_at_once(template: Any, axes: dict[str, Any], faults: list[str]) -> None:
+    """What a provider does not take is one fault for each target, with its name, and all are in one error."""
+    with pytest.raises(InputError) as caught:
+        matrix(template, **axes)
+    assert len(faults) == len(caught.value.faults)
+    assert all(text in str(fault) for text, fault in zip(faults, caught.value.faults, strict=True))
+
+
+def test_names_of_one_model_are_one_job_only_with_one_input() -> None:
+    """Two names of a model beside different prompts make different jobs, which are no mistake."""
+    axes = {"animal": ["fox", "owl"], "model": ["kling-3.0-std", "kling-v3.0-std"]}
+    assert 2 == len(matrix(Job(VideoInput("{animal}"), provider="gptproto"), zip=True, **axes))

@@ -28,6 +28,7 @@ from kling_async import (
     EventKind,
     ImageInput,
     InputError,
+    InsufficientBalance,
     Job,
     KlingError,
     Limits,
@@ -415,6 +416,31 @@ async def test_how_many_refusals_is_a_setting(open_client: OpenClient, stop_afte
             with pytest.raises(AuthenticationError):
                 await gather_until_raised(batch, outcomes)
     assert stop_after == len(outcomes) == rows.pulled
+
+
+def at_two(*, poor: str) -> list[Job]:
+    """Make jobs that name one of two providers, in turn, and ask those of one or of both to refuse the balance."""
+    return [
+        Job(ImageInput(f"cat {number} [[no_balance]]" if name in poor else f"cat {number}"), provider=name)
+        for number in range(9)
+        for name in ("wavespeed", "apiinone")
+    ]
+
+
+async def test_an_account_that_refuses_leaves_the_jobs_of_others(open_client: OpenClient) -> None:
+    """Where jobs name their providers, one that refuses each of its jobs ends the batch for no other."""
+    async with open_client() as at, at.client.batch(at_two(poor="wavespeed")) as batch:
+        counts = Counter((outcome.job.provider, outcome.ok) for outcome in await gather(batch))
+    assert {("apiinone", True): 9, ("wavespeed", False): 9} == counts
+
+
+async def test_accounts_that_all_refuse_end_the_batch(open_client: OpenClient) -> None:
+    """A batch whose jobs name their providers ends when each of these has refused three in a row."""
+    outcomes: list[Outcome] = []
+    async with open_client() as at, at.client.batch(at_two(poor="wavespeed, apiinone"), max_open=2) as batch:
+        with pytest.raises(InsufficientBalance):
+            await gather_until_raised(batch, outcomes)
+    assert 6 <= len(outcomes) <= 8
 
 
 @pytest.mark.parametrize("max_cost", ["0.012", "0.05", "0.12", 0.125])

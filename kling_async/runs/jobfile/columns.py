@@ -8,11 +8,11 @@ from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 from attrs import fields, frozen
 
-from ...providers import PROVIDERS
 from ...providers.parameter_rules import suggestion
 from ...types.errors import InputError, InputFault
 from ...types.inputs import ImageInput, Input, Shot, VideoInput
 from ...types.prediction import Json, OutputKind
+from ..targets import known_model
 
 __all__ = [
     "COLUMNS",
@@ -56,14 +56,7 @@ class NameFault(InputFault):
 
 def kind_of(model: str) -> OutputKind:
     """Return the kind of output of a model. Raises InputError if no provider has the model."""
-    for provider in PROVIDERS.values():
-        spec = provider.find_model(model)
-        if spec is not None:
-            return spec.kind
-    names = sorted({spec.canonical for provider in PROVIDERS.values() for spec in provider.models.values()})
-    known = {name for provider in PROVIDERS.values() for name in provider.model_names}
-    allowed = f"must be one of {', '.join(names)}{suggestion(model, known)}"
-    raise InputError.of("Unknown model", [InputFault("model", model, allowed)])
+    return known_model(model).kind
 
 
 @frozen

@@ -7,18 +7,20 @@ after a fault, so one pass finds all of them. Every fault has its line.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, cast
 
-from attrs import asdict, evolve, fields, frozen
+from attrs import asdict, evolve, field, fields, frozen
 
 from ...providers import provider_named
 from ...types.errors import InputError, InputFault
 from ...types.inputs import ImageInput
-from ...types.jobs import Job
+from ...types.jobs import Job, JobKeyGenerator
 from ...types.printable import escaped
-from ..matrix import Combination, Value, combinations, substitute
+from ..matrix import AXIS_FIELDS, Combination, Value, combinations, substitute, with_axis_fields
+from ..targets import Target, alias_faults
 from .columns import Fields, NameFault, is_fields, parse_input, read_settings
+from .comparison import ROW, compared
 from .formats import Format, RawRow, read_records
 
 __all__ = ["JobfileFault", "Row", "dump_job", "json_line", "read_jobfile"]
@@ -82,6 +84,7 @@ def read_jobfile(
     name: str,
     format: Format | None = None,
     settings: Iterable[str] = (),
+    targets: Sequence[Target] = (),
 ) -> Iterator[Row]:
     """Read a job file row by row.
 
@@ -90,12 +93,16 @@ def read_jobfile(
         name: the file's name in faults. Its suffix selects the format; without a suffix the first line does.
         format: "jsonl" or "csv", whatever the name is.
         settings: `NAME=VALUE` for all rows, which replaces the values in the file.
+        targets: makes a job of each row at each target, with the labels `row`, `provider` and `model`.
 
     Raises:
-        InputError: a setting is invalid.
+        InputError: a setting is invalid, or sets what a target sets.
     """
     overrides = read_settings(settings)
-    return _rows(read_records(lines, name=name, format=format), name, overrides)
+    if twice := [name for name in AXIS_FIELDS if name in overrides and any(name in one.labels for one in targets)]:
+        faults = [InputFault(name, overrides[name], "is set by the targets") for name in twice]
+        raise InputError.of("Invalid settings", faults)
+    return _rows(read_records(lines, name=name, format=format), name, _RowParser(overrides, targets))
 
 
 def dump_job(job: Job) -> str:
@@ -119,11 +126,11 @@ def json_line(value: object, *, default: Callable[[object], object] | None = Non
     return escaped(json.dumps(value, ensure_ascii=False, default=default))
 
 
-def _rows(records: Iterable[RawRow], name: str, overrides: Fields) -> Iterator[Row]:
+def _rows(records: Iterable[RawRow], name: str, parser: _RowParser) -> Iterator[Row]:
     seen: dict[str, int] = {}
     for record in records:
-        parsed = _ParsedRow() if record.fields is None else _parse_row({**record.fields, **overrides})
-        faults = [*record.faults, *(_marked(fault, overrides) for fault in parsed.faults)]
+        parsed = _ParsedRow() if record.fields is None else parser.parse(record.fields)
+        faults = [*record.faults, *parsed.faults]
         keys = [job.key for job in parsed.jobs if job.key is not None]
         faults += [
             NameFault("key", key, f'duplicate key "{key}" (first used on line {first})')
@@ -152,39 +159,88 @@ class _ParsedRow:
     faults: tuple[InputFault, ...] = ()
 
 
-def _parse_row(given: Fields) -> _ParsedRow:
-    """Convert the fields of a row into its jobs and its faults."""
-    document = {name: value for name, value in given.items() if name not in _OF_THE_ROW}
-    key, faults = _key(given.get("key"))
-    try:
-        combined = _combinations(given, document, key)
-    except InputError as error:
-        return _ParsedRow(faults=(*faults, *error.faults))
-    labels, more = _labels(given.get("labels"))
-    faults += more
-    jobs: list[Job] = []
-    for one in combined:
-        filled = cast("Fields", substitute(document, one.values)) if one.values else document
-        job, more = _job(filled, one.key if one.values else key)
+@frozen
+class _RowParser:
+    """Converts the fields of rows into jobs.
+
+    Attributes:
+        overrides: fields of all rows, in place of their own.
+        targets: where each row runs; empty if the rows say it.
+    """
+
+    overrides: Fields
+    targets: Sequence[Target]
+    keys: JobKeyGenerator = field(factory=JobKeyGenerator)
+
+    def parse(self, fields: Fields) -> _ParsedRow:
+        """Convert the fields of a row into its jobs and its faults."""
+        parsed = self._parse({**fields, **self.overrides})
+        return evolve(parsed, faults=tuple(_marked(fault, self.overrides) for fault in parsed.faults))
+
+    def _parse(self, given: Fields) -> _ParsedRow:
+        key, faults = _key(given.get("key"))
+        labels, more = _labels(given.get("labels"))
         faults += more
-        if job is not None:
-            jobs.append(evolve(job, labels={**labels, **one.labels}))
-    return _ParsedRow(tuple(jobs), tuple(faults))
+        try:
+            self._check_axes(given, labels)
+            document, combined = _combinations(given, key)
+        except InputError as error:
+            return _ParsedRow(faults=(*faults, *error.faults))
+        jobs: list[Job] = []
+        for one in combined:
+            filled = cast("Fields", substitute(document, one.values)) if one.values else document
+            made, more = self._jobs(filled, one.key if one.values else key)
+            faults += more
+            jobs += [evolve(job, labels={**labels, **one.labels, **job.labels}) for job in made]
+        if any(AXIS_FIELDS & one.values.keys() for one in combined[:1]):
+            faults += alias_faults(jobs)
+        return _ParsedRow(tuple(jobs), tuple(faults))
+
+    def _jobs(self, given: Fields, key: str | None) -> tuple[list[Job], list[InputFault]]:
+        if not self.targets:
+            job, faults = _job(given, key)
+            return ([] if job is None else [job]), faults
+        made = {target: _job({**given, **target.labels}, None) for target in self.targets}
+        return compared(made, key=key, model=given.get("model"), keys=self.keys)
+
+    def _check_axes(self, given: Fields, labels: Mapping[str, str]) -> None:
+        """Raise InputError if a row has a label or an axis that a comparison needs, or a field that is also an axis."""
+        vars = given.get("vars")
+        axes: Fields = vars if is_fields(vars) else {}
+        faults = [
+            InputFault(f"vars.{name}", axes[name], "is an axis of the row")
+            for name in sorted(AXIS_FIELDS & axes.keys() & self.overrides.keys())
+        ]
+        if self.targets:
+            for name in (ROW, *AXIS_FIELDS):
+                if name in axes:
+                    faults.append(
+                        InputFault(f"vars.{name}", axes[name], "cannot be an axis where targets are compared")
+                    )
+                elif name in labels:
+                    advice = "belongs to a comparison; a job of one is run by itself, without targets"
+                    faults.append(InputFault(f"labels.{name}", labels[name], advice))
+        if faults:
+            raise InputError.of("Invalid matrix", faults)
 
 
-def _combinations(given: Fields, document: Fields, prefix: str | None) -> list[Combination]:
+def _combinations(given: Fields, prefix: str | None) -> tuple[Fields, list[Combination]]:
+    """Return the fields that make the input of a row, and the combinations of values for them."""
+    document: Fields = {name: value for name, value in given.items() if name not in _OF_THE_ROW}
     axes, zipped = given.get("vars"), given.get("zip")
     if not isinstance(zipped, (bool, type(None))):
         raise InputError.of("Invalid matrix", [InputFault("zip", zipped, "must be true or false")])
     if axes is None:
         if zipped:
             raise InputError.of("Invalid matrix", [InputFault("zip", None, "needs vars, the lists of values to pair")])
-        return [Combination({}, "")]
+        return document, [Combination({}, "")]
     if not is_fields(axes):
         raise InputError.of(
             "Invalid matrix", [InputFault("vars", axes, 'must be an object of lists: {"NAME": ["a", "b"]}')]
         )
-    return combinations(document, cast("Mapping[str, Iterable[Value]]", axes), zipped=bool(zipped), prefix=prefix)
+    document = with_axis_fields(document, axes)
+    listed = cast("Mapping[str, Iterable[Value]]", axes)
+    return document, combinations(document, listed, zipped=bool(zipped), prefix=prefix)
 
 
 def _key(key: object) -> tuple[str | None, list[InputFault]]:

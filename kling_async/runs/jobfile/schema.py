@@ -41,7 +41,11 @@ _OF_LINES: Final[Mapping[str, _Schema]] = {
     "kind": {"enum": ["image", "video"], "description": "what to make; it follows from the model, if that is given"},
     "provider": {"enum": list(PROVIDERS), "description": "the provider; by default that of the run"},
     "labels": {**_TEXTS, "description": "texts by name that the journal, the results and the report keep"},
-    "vars": {"type": "object", "description": "lists of values by name: the line becomes a job for each combination"},
+    "vars": {
+        "type": "object",
+        "description": "lists of values by name: the line becomes a job for each combination; "
+        "those named provider and model set that field",
+    },
     "zip": {"type": "boolean", "description": "pair the values of vars, in place of combining them"},
 }
 """What a line has beside the fields of an input."""

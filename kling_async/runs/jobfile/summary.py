@@ -12,6 +12,7 @@ from ...providers.pricing import Estimate
 from ...providers.selection import accepting
 from ...types.errors import InputError, InputFault
 from ...types.jobs import Job
+from ..targets import Target, name_faults
 from .rows import JobfileFault, Row
 
 __all__ = ["JobfileSummary"]
@@ -47,13 +48,15 @@ class JobfileSummary:
     def add(self, row: Row) -> Row:
         """Count a row and return it, with faults in place of its jobs if no provider accepts one of them."""
         prices: list[tuple[str, _Range | None]] = []
-        refusals: list[InputFault] = []
+        refusals: dict[Target, list[InputFault]] = {}
         for job in row.jobs:
+            own = refusals.setdefault(Target.of(job), [])
             try:
                 prices.append(self._price(job))
             except InputError as error:
-                refusals += error.faults
-        checked = row.with_faults(refusals) if refusals else row
+                own += error.faults
+        faults = name_faults(refusals) if refusals else []
+        checked = row.with_faults(faults) if faults else row
         self.rows += 1
         if checked.faults:
             self.faulty += 1

@@ -1,12 +1,18 @@
-"""Arrange the jobs of a prompt matrix as tables: two variables span each table, the others distinguish the tables."""
+"""Arrange the jobs of a prompt matrix as tables: two variables span each table, the others distinguish the tables.
+
+Jobs at several providers or models are one table: a row for each prompt, and a column for each target.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Final
 
 from attrs import frozen
 
+from .comparison import TargetTotals, compare_targets, figures, prompt_of, target_of
 from .rows import ReportRow
+from .text import split_text
 
 __all__ = ["Grid", "layout_grids"]
 
@@ -21,6 +27,7 @@ class Grid:
         across: the variable whose values name the columns.
         columns: the values of `across`.
         lines: for each row, its value of `down` and the jobs in each of its cells.
+        totals: the totals of each column, where the columns are compared.
     """
 
     labels: Mapping[str, str]
@@ -28,10 +35,54 @@ class Grid:
     across: str
     columns: tuple[str, ...]
     lines: tuple[tuple[str, tuple[tuple[ReportRow, ...], ...]], ...]
+    totals: tuple[TargetTotals, ...] = ()
+
+    @property
+    def figures(self) -> dict[str, list[str]]:
+        """The figures of the columns as text, by name."""
+        return figures(self.totals)
+
+
+_MAX_HEADING: Final = 120
+"""Characters of a prompt that head its row; the cards have the rest."""
 
 
 def layout_grids(rows: Sequence[ReportRow]) -> tuple[list[Grid], list[ReportRow]]:
-    """Arrange jobs as tables; return the tables, and the jobs that belong in none, in the order given.
+    """Arrange jobs as tables; return the tables, and the jobs that belong in none, in the order given."""
+    compared = _layout_comparison(rows)
+    if compared is None:
+        return _layout_variables(rows)
+    grids, others = _layout_variables([row for row in rows if target_of(row) is None])
+    return [compared, *grids], others
+
+
+def _layout_comparison(rows: Sequence[ReportRow]) -> Grid | None:
+    """Arrange the jobs that have a target as one table; None unless there are two targets or more."""
+    totals = compare_targets(rows)
+    if not totals:
+        return None
+    headings: dict[Hashable, str] = {}
+    cells: dict[tuple[Hashable, str], list[ReportRow]] = {}
+    for row in rows:
+        if (target := target_of(row)) is not None:
+            prompt = prompt_of(row)
+            headings.setdefault(prompt, _heading(row))
+            cells.setdefault((prompt, target), []).append(row)
+    columns = tuple(one.target for one in totals)
+    lines = tuple(
+        (heading, tuple(tuple(cells.get((prompt, column), ())) for column in columns))
+        for prompt, heading in headings.items()
+    )
+    return Grid({}, "prompt", "target", columns, lines, tuple(totals))
+
+
+def _heading(row: ReportRow) -> str:
+    shown, rest = split_text(" ".join(row.prompt.split()), _MAX_HEADING)
+    return f"{shown.rstrip()}…" if rest else shown or row.key
+
+
+def _layout_variables(rows: Sequence[ReportRow]) -> tuple[list[Grid], list[ReportRow]]:
+    """Arrange the jobs of a prompt matrix as tables.
 
     Variables are taken in the order of the prompt. The last two that vary span the tables. The one with fewer values
     goes across, because pages grow downwards.

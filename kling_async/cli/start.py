@@ -1,0 +1,163 @@
+"""Plan the jobs of a job file, and run them in a directory, which may have a run already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from attrs import evolve, frozen
+
+from ..providers import provider_named
+from ..providers.selection import accepting
+from ..runs.directory import RunDirectory, in_use_error
+from ..runs.jobfile import dump_job
+from ..runs.targets import Target
+from ..runtime.api_keys import ApiKeys, read_key
+from ..types.errors import InputError, InputFault, MissingAPIKey
+from ..types.formatting import exact_amount, format_count
+from ..types.jobs import Job
+from .console import ExitCode, echo, escape, print_request, write_result
+from .earlier_run import EarlierRun
+from .options import Options
+from .plan import RunPlan, open_jobfile, raise_for_faults
+from .runner import RunMetadata, Runner
+from .target_table import print_targets
+
+__all__ = ["JobFile", "check_api_keys", "plan_file", "read_earlier", "run_file"]
+
+_SHOWN: Final = 3
+"""Number of requests that a plan shows."""
+
+
+@frozen
+class JobFile:
+    """A job file, as a command was given it.
+
+    Attributes:
+        path: its path; `-` is stdin.
+        settings: fields of all rows as NAME=VALUE.
+        targets: where each row runs; empty if the rows and the options say it.
+    """
+
+    path: str
+    settings: Sequence[str] = ()
+    targets: Sequence[Target] = ()
+
+    def read(self, plan: RunPlan) -> list[Job]:
+        """Return the jobs of a plan; none after a fault."""
+        with open_jobfile(self.path, self.settings, targets=self.targets) as rows:
+            return list(plan.jobs(rows))
+
+    def options(self, given: Options, stored: object = None) -> Options:
+        """Return the options of a run: those given, those stored, and the providers of the targets if all name one.
+
+        Raises:
+            InputError: the stored ones are damaged.
+        """
+        merged = given if stored is None else given.merged_with(stored)
+        named = [target.provider for target in self.targets if target.provider]
+        if given.provider is not None or len(named) < len(self.targets) or not named:
+            return merged
+        return evolve(merged, provider=tuple(dict.fromkeys([*(merged.provider or ()), *named])))
+
+
+def run_file(
+    file: JobFile,
+    directory: RunDirectory,
+    options: Options,
+    *,
+    limit: int | None,
+    merge: bool,
+    check: Callable[[Sequence[Job], EarlierRun], None],
+) -> ExitCode:
+    """Run the jobs of a job file in a directory.
+
+    Args:
+        file: the job file.
+        directory: stores the results.
+        options: those given, which override the stored ones.
+        limit: maximum number of jobs.
+        merge: whether new rows belong to the run in the directory.
+        check: raises InputError if the jobs do not belong to the earlier run.
+    """
+    with directory.owned():
+        earlier = read_earlier(directory, options)
+        plan = RunPlan(file.options(options, earlier.metadata.get("settings", {})), earlier=earlier, limit=limit)
+        jobs = file.read(plan)
+        check(jobs, earlier)
+        raise_for_faults(plan, file.path)
+        check_api_keys(plan.providers)
+        metadata = _store_jobs(file, jobs, plan, directory, merge=merge)
+        return Runner(directory, plan.options, plan, metadata, jobs).run()
+
+
+def plan_file(file: JobFile, options: Options, *, limit: int | None) -> ExitCode:
+    """Check and price the jobs of a job file, and show the first requests; nothing is sent."""
+    plan = RunPlan(file.options(options), limit=limit)
+    jobs = file.read(plan)
+    raise_for_faults(plan, file.path)
+    _print_plan(plan, file, jobs)
+    if options.json:
+        for job in jobs:
+            write_result(dump_job(job))
+        return ExitCode.DONE
+    for job in jobs[:_SHOWN]:
+        echo(f"[bold]{escape(job.key or '')}[/]")
+        print_request(accepting(job, map(provider_named, plan.options.providers))[0], job.input)
+    if len(jobs) > _SHOWN:
+        echo(f"[dim]and {len(jobs) - _SHOWN:,} more; --json prints all jobs on stdout[/]")
+    echo("Nothing was sent.")
+    return ExitCode.DONE
+
+
+def read_earlier(directory: RunDirectory, options: Options) -> EarlierRun:
+    """Read the earlier runs in a directory. Raises JournalError if its journal is in use."""
+    earlier = EarlierRun.of(directory, accept_lost_log=options.accept_lost_log)
+    if earlier.owner is not None:
+        raise in_use_error(directory.path, earlier.owner)
+    return earlier
+
+
+def check_api_keys(providers: Iterable[str]) -> None:
+    """Raise MissingAPIKey or InputError before anything is sent, also for providers that only rows name."""
+    missing: list[MissingAPIKey] = []
+    for name in sorted(providers):
+        try:
+            read_key(provider_named(name), ApiKeys())
+        except MissingAPIKey as error:
+            missing.append(error)
+    if len(missing) == 1:
+        raise missing[0]
+    if missing:
+        faults = [InputFault(error.env, None, f"must be the API key of {error.provider}") for error in missing]
+        raise InputError.of(f"No API keys for {len(missing)} providers", faults)
+
+
+def _store_jobs(
+    file: JobFile, jobs: Sequence[Job], plan: RunPlan, directory: RunDirectory, *, merge: bool
+) -> RunMetadata:
+    """Store jobs in a run directory, in place of those with the same keys, and print the plan."""
+    earlier = plan.earlier
+    rows = {**earlier.jobs, **{job.key or "": job for job in jobs}}
+    directory.write_jobs(rows.values())
+    _print_plan(plan, file, jobs)
+    # Only a limit on the run's own job file leaves out jobs of the run.
+    left_out = [*earlier.left_out, *(plan.left_out if merge or not earlier.jobs else [])]
+    metadata = RunMetadata(
+        job_file=earlier.job_file or file.path, jobs=len(rows), left_out=[key for key in left_out if key not in rows]
+    )
+    if earlier.jobs:
+        echo(f"They belong to the run of {escape(metadata.job_file)}, which has {format_count(len(rows), 'job')}.")
+    return metadata
+
+
+def _print_plan(plan: RunPlan, file: JobFile, jobs: Iterable[Job]) -> None:
+    cost, limit = plan.summary.estimate, plan.options.max_cost
+    if file.targets:
+        print_targets(file.targets, jobs, plan.options)
+    echo(f"{format_count(plan.summary.jobs, 'job')}, expected cost: {escape(str(cost))}.")
+    if plan.edited:
+        edited = format_count(plan.edited, "row")
+        echo(f"{edited} edited in the directory since: kept as edited; --accept-changed uses the job file's version.")
+    if limit is not None and cost.high > limit:
+        echo(f"[yellow]This may exceed --max-cost {exact_amount(limit):f}: some jobs may not be submitted.[/]")
