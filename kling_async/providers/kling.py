@@ -78,6 +78,7 @@ _ERRORS = ErrorRules(
         **dict.fromkeys(range(5000, 5003), ProviderUnavailable),
     },
     outage_codes=(range(500, 1000), range(5000, 6000)),
+    slot_codes=frozenset({"1303"}),
     # HTTP 429 is a rate, a number of slots, an empty account, or a forbidden address: only the code tells.
     deciding_codes=range(1000, 6000),
     # A failed task has no code; the text is seen in many clients.

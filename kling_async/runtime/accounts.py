@@ -135,6 +135,7 @@ class Accounts:
             limits=limits,
             polling=polling,
             random=self.clock.random,
+            learns=self._settings.learns(provider),
             sharing=PollSharing(
                 max_predictions=provider.capabilities.batch_poll.value or 1, admits=provider.may_share_poll
             ),

@@ -110,9 +110,16 @@ class Settings:
         """Return the limits of a provider."""
         return self._limits.get(provider.name, provider.limits)
 
+    def learns(self, provider: Provider) -> bool:
+        """Return whether the limits of a provider are learned: those that the user has set are kept."""
+        return provider.name not in self._limits
+
     def slots(self, providers: Iterable[Provider]) -> int:
         """Return how many predictions some providers may hold at once, or a guess."""
-        return sum(self.limits(provider).max_open or _ASSUMED_SLOTS for provider in providers)
+        return sum(
+            _ASSUMED_SLOTS if self.learns(provider) else self.limits(provider).max_open or _ASSUMED_SLOTS
+            for provider in providers
+        )
 
 
 def _by_provider(given: Mapping[str, T] | None) -> dict[str, T]:

@@ -43,6 +43,7 @@ class Engine:
         polling: says when to poll which prediction.
         random: returns numbers drawn evenly from 0 up to 1.
         sharing: which polls may share a request.
+        learns: whether the limits of submissions are only where to start from, and the account's own are found out.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Engine:
         polling: PollPolicy,
         random: Callable[[], float],
         sharing: PollSharing = NOT_SHARED,
+        learns: bool = False,
     ) -> None:
         self.provider = provider
         self._deadlines = Deadlines()
@@ -61,7 +63,7 @@ class Engine:
             provider=provider, notifier=self._notifier, deadlines=self._deadlines, polling=polling
         )
         self._submissions = Submissions(
-            limits=limits, notifier=self._notifier, listeners=self._listeners, random=random
+            limits=limits, notifier=self._notifier, listeners=self._listeners, random=random, learns=learns
         )
         self._polls = Polls(
             limits=limits,
@@ -176,7 +178,7 @@ class Engine:
         if isinstance(result, KlingError):
             yield from self._submissions.failed(ticket, result, sent_at=sent_at, now=now)
             return
-        self._submissions.accepted(ticket)
+        self._submissions.accepted(ticket, sent_at=sent_at, now=now)
         ticket.accepted_at = now
         yield from self._accepted(ticket, result, now)
 

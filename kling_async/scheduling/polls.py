@@ -18,7 +18,7 @@ from attrs import evolve, frozen
 from ..types.errors import KlingError, ProviderUnavailable, RateLimited
 from ..types.events import EventKind
 from ..types.limits import Limits
-from ..types.prediction import Prediction
+from ..types.prediction import Prediction, Status
 from .notifications import Delivery, Notifier
 from .polling.policy import PollPolicy
 from .rate_limit import RateLimiter
@@ -134,6 +134,8 @@ class Polls:
         transition(ticket, Trigger.STILL_RUNNING)
         changed = ticket.prediction is None or result.native_status != ticket.prediction.native_status
         self._policy.still_running(ticket, asked_at=asked_at)
+        if result.status is Status.QUEUED:
+            self._submissions.saw_waiting(now)
         if changed:
             ticket.prediction = without_raw(result)
             yield from self._notifier.to_all(EventKind.STATUS, ticket, now)

@@ -56,8 +56,22 @@ class RateLimiter:
         """Count a request that leaves now."""
         self._tat = max(self._tat, self._read(now)) + self.interval
 
-    def pause_until(self, at: float, *, now: float, sent_at: float) -> bool:
+    def set_rate(self, per_second: float, *, now: float) -> None:
+        """Change the rate, for the requests from now on."""
+        if self.interval > 0.0:
+            self._tolerance *= 1.0 / per_second / self.interval
+            # What was spent before counts as before, but no request waits for longer than one new interval.
+            self._tat = min(self._tat, self._read(now) + 1.0 / per_second + self._tolerance)
+            self.interval = 1.0 / per_second
+
+    def pause_until(self, at: float, *, now: float, sent_at: float, slow_down: bool = True) -> bool:
         """Let no request leave before a time, after a 429 to a request that was sent at `sent_at`.
+
+        Args:
+            at: the time.
+            now: the present time.
+            sent_at: the time at which the refused request left.
+            slow_down: whether the clock is slower afterwards; a rate that is learned has fallen itself.
 
         Returns:
             Whether the 429 is new: one to a request sent before the last pause began is not.
@@ -66,7 +80,7 @@ class RateLimiter:
         units, speed = self._read(now), self._speed_at(now)
         if is_new:
             self._paused_at = now
-            speed = max(_MIN_SPEED, speed * _BACKOFF_FACTOR)
+            speed = speed if not slow_down else max(_MIN_SPEED, speed * _BACKOFF_FACTOR)
         if is_new or at > self._since:
             self._since, self._units, self._speed = max(at, now, self._since), units, speed
             # The burst is gone: used at once, it would run into the limit that was just hit.

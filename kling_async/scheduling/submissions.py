@@ -29,6 +29,7 @@ class Submissions:
 
     Args:
         limits: how fast submissions may leave, and how many slots there are.
+        learns: whether these are only where to start from, and the account's own limits are found out.
         notifier: makes the events.
         listeners: the listeners of the jobs, one of which must pay.
         random: returns numbers drawn evenly from 0 up to 1.
@@ -39,9 +40,15 @@ class Submissions:
     """
 
     def __init__(
-        self, *, limits: Limits, notifier: Notifier, listeners: Listeners, random: Callable[[], float]
+        self,
+        *,
+        limits: Limits,
+        notifier: Notifier,
+        listeners: Listeners,
+        random: Callable[[], float],
+        learns: bool = False,
     ) -> None:
-        self._queue = SubmitQueue(limits)
+        self._queue = SubmitQueue(limits, learns=learns)
         self.slots = self._queue.slots
         self.moved: list[Ticket] = []
         self._notifier = notifier
@@ -50,6 +57,8 @@ class Submissions:
         self._breaker = CircuitBreaker(random=random)
         self._block = AccountBlock()
         self._unreachable_until = -math.inf
+        self._submitting = 0
+        """Slots of the submissions in flight."""
         self._rate_limited = 0
         """Submissions answered with 429 since the last acceptance."""
 
@@ -66,6 +75,7 @@ class Submissions:
         ticket = self._queue.take(now) if self._breaker.permits else None
         if ticket is not None:
             self._breaker.submission_started()
+            self._submitting += ticket.slots
             transition(ticket, Trigger.TAKEN)
         return ticket
 
@@ -77,9 +87,11 @@ class Submissions:
         """Submit no job before a time, after a 429 to a request that was sent at `sent_at`."""
         self._queue.pause_until(at, now=now, sent_at=sent_at)
 
-    def accepted(self, ticket: Ticket) -> None:
-        """Record that a submission was accepted."""
+    def accepted(self, ticket: Ticket, *, sent_at: float, now: float) -> None:
+        """Record that a submission, sent at `sent_at`, was accepted."""
         self._breaker.submission_ended()
+        self._submitting -= ticket.slots
+        self._queue.accepted(ticket.slots, sent_at=sent_at, now=now)
         self.found(ticket)
 
     def found(self, ticket: Ticket) -> None:
@@ -97,12 +109,16 @@ class Submissions:
     def looked_up(self, ticket: Ticket, error: AnswerLost, *, sent_at: float, now: float) -> None:
         """Record that a submission whose answer was lost is looked up from now on; it keeps its slots."""
         self._breaker.submission_ended()
+        self._submitting -= ticket.slots
         self.lost(error, sent_at=sent_at, now=now)
         transition(ticket, Trigger.LOOKED_UP)
 
     def failed(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
         """Requeue a job whose submission failed, move it on to another provider, or close it."""
         self._breaker.submission_ended()
+        self._submitting -= ticket.slots
+        if isinstance(error, RateLimited):
+            self._learn(error, ticket, sent_at=sent_at, now=now)
         if ticket.listener is not None and ticket.moves_on(error, sent_at=sent_at, now=now):
             self.slots.release(ticket.slots)
             yield from self._move(ticket, error, now)
@@ -123,6 +139,18 @@ class Submissions:
         if isinstance(error, ACCOUNT_ERRORS):
             self._block.block(error, now=now)
             yield from self.reject_queued(now)
+
+    def _learn(self, error: RateLimited, ticket: Ticket, *, sent_at: float, now: float) -> None:
+        if error.is_about_slots:
+            running = self.slots.in_use - self._submitting - ticket.slots
+            self._queue.over_slots(running, sent_at=sent_at, now=now)
+        else:
+            wait = self._queue.over_rate(sent_at=sent_at, now=now)
+            self._queue.pause_until(now + wait, now=now, sent_at=sent_at)
+
+    def saw_waiting(self, now: float) -> None:
+        """Learn that the provider lets an accepted job wait."""
+        self._queue.saw_waiting(now)
 
     def _move(self, ticket: Ticket, error: KlingError, now: float) -> Iterator[Delivery]:
         transition(ticket, Trigger.MOVED)

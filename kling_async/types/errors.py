@@ -165,6 +165,8 @@ class PermissionDenied(Refused):
 class RateLimited(Refused):
     """Too many requests; nothing was started."""
 
+    is_about_slots = False
+    """Whether too many predictions are running, and not too many requests were sent."""
     advice = "Wait, or submit more slowly."
 
 

@@ -56,6 +56,7 @@ class ErrorRules:
         balance_messages: pattern, in lower case, of messages that turn a missing permission into an empty account.
         key_messages: messages, in lower case, that turn a missing permission into a wrong API key.
         wait_pattern: pattern of messages whose group 1 is the seconds to wait, for responses without Retry-After.
+        slot_codes: body codes of a 429 that is about the predictions running at once.
         deciding_codes: body codes that replace any HTTP status if they are known, where one status has many meanings.
     """
 
@@ -67,6 +68,7 @@ class ErrorRules:
     balance_messages: re.Pattern[str] | None = None
     key_messages: frozenset[str] = frozenset()
     wait_pattern: re.Pattern[str] | None = None
+    slot_codes: frozenset[str] = frozenset()
     deciding_codes: range = range(0)
 
     def is_about_content(self, code: str | None, message: str | None, *, status: int) -> bool:
@@ -116,13 +118,16 @@ def error_for(
     """Return the error for a refusal."""
     error_type = rules.error_type(code, message, status=response.status)
     wait = retry_after(response.headers)
-    return error_type(
+    error = error_type(
         f"The provider refused: {message or f'HTTP {response.status}'}",
         provider=provider,
         http_status=response.status,
         code=code,
         retry_after=rules.wait_seconds(message) if wait is None else wait,
     )
+    if isinstance(error, RateLimited) and code in rules.slot_codes:
+        error.is_about_slots = True
+    return error
 
 
 def describe_redirect(response: HttpResponse) -> str:

@@ -113,7 +113,9 @@ class RequestHandler:
         if spec.price > self.sandbox.balance:
             return wire.refuse("no_balance")
         if self.sandbox.is_full(now=request.now, slots=spec.slots):
-            return self._apply_fault("rate_limited", Response(status=200), wire)
+            # Kling has a code of its own for it.
+            reason = "no_slot" if isinstance(wire, (KlingLegacy, KlingTasks)) else "rate_limited"
+            return self._apply_fault(reason, Response(status=200), wire)
         task = self.sandbox.accept(spec, now=request.now, utc=request.utc, faults=task_faults, answered=fault is None)
         fields["id"] = task.id
         response = self._wait_for_result(wire, task, request) if spec.sync else wire.accept(task, request, self.sandbox)
@@ -268,6 +270,6 @@ def _with_fault(name: str, good: Response, wire: WireFormat, *, retry_after: str
     if name in _PAGES:
         return html_response(*_PAGES[name])
     refusal = wire.refuse(name)
-    if name == "rate_limited" and retry_after is not None:
+    if name in ("rate_limited", "no_slot") and retry_after is not None:
         return evolve(refusal, headers={**refusal.headers, "retry-after": retry_after})
     return refusal

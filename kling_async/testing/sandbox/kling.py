@@ -36,8 +36,8 @@ _REFUSALS: Mapping[str, tuple[int, int, str]] = {
     "forbidden": (403, 1103, "Unauthorized access to requested resource"),
     "refused": (400, 1301, "Trigger the platform's content security policy"),
     "bad_request": (400, 1201, "Invalid parameters"),
-    # Over the rate and over the slots alike: "concurrency or QPS exceeds the prepaid resource package limit".
-    "rate_limited": (429, 1303, "parallel task over resource pack limit"),
+    "rate_limited": (429, 1302, "Too many requests"),
+    "no_slot": (429, 1303, "parallel task over resource pack limit"),
     "error_500": (500, 5000, "Server internal error"),
     "error_503": (503, 5001, "Server temporarily unavailable"),
     "not_found": (400, 1201, "Task not found by id/external id"),

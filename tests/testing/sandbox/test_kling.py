@@ -159,7 +159,7 @@ REFUSALS = {
     "no_balance": (429, 1102),
     "refused": (400, 1301),
     "bad_request": (400, 1201),
-    "rate_limited": (429, 1303),
+    "rate_limited": (429, 1302),
     "error_500": (500, 5000),
     "error_503": (503, 5001),
 }
