@@ -72,6 +72,7 @@ class Example(Provider):
     base_url_env: ClassVar[str] = "EXAMPLE_BASE_URL"
     capabilities: ClassVar[Capabilities] = Capabilities(
         repeat=Fact("buys_again", _PAGE),
+        replay_seconds=_UNKNOWN,
         cancel=Fact(False, _PAGE),
         upload=_UNKNOWN,
         inline_media=_UNKNOWN,

@@ -64,6 +64,7 @@ _UNKNOWN: Fact[Never] = Fact(
 )
 CAPABILITIES: Final = Capabilities(
     repeat=Fact("buys_again", Source(Certainty.INFERRED, "no page documents an idempotency key or a client id")),
+    replay_seconds=Fact(None, Source(Certainty.UNDOCUMENTED, "no page shows that a submission is replayed")),
     cancel=Fact(True, _documented("cancel a request", "https://fal.ai/docs/inference-api/queue/cancel")),
     upload=Fact(True, _documented("fal CDN", f"{_DOCS}/fal-cdn")),
     inline_media=Fact(True, _documented("data URIs, at some models", f"{_DOCS}/fal-cdn")),

@@ -179,6 +179,7 @@ _UNKNOWN: Fact[Never] = Fact(None, Source(Certainty.UNDOCUMENTED, f"neither on t
 
 _CAPABILITIES = Capabilities(
     repeat=Fact("buys_again", Source(Certainty.INFERRED, "no page documents an idempotency key or a client id")),
+    replay_seconds=Fact(None, Source(Certainty.UNDOCUMENTED, "no page shows that a submission is replayed")),
     cancel=_UNKNOWN,
     upload=_UNKNOWN,
     inline_media=_UNKNOWN,

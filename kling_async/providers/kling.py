@@ -94,6 +94,9 @@ _PROBABLY_REJECTED: Fact[Repeat] = Fact(
 
 _CAPABILITIES = Capabilities(
     repeat=_PROBABLY_REJECTED,
+    replay_seconds=Fact(
+        None, Source(Certainty.UNDOCUMENTED, "a repeat is refused by its id, and never answered with the first task")
+    ),
     cancel=Fact(None, Source(Certainty.UNDOCUMENTED, "no page shows a cancellation, and no status word means one")),
     upload=Fact(None, Source(Certainty.UNDOCUMENTED, "no page shows an upload; media are URLs or base64")),
     inline_media=Fact(True, O1_PAGE),

@@ -65,6 +65,7 @@ _UNKNOWN: Fact[Never] = Fact(
 
 _CAPABILITIES = Capabilities(
     repeat=Fact("buys_again", Source(Certainty.INFERRED, "no page documents an idempotency key or a client id")),
+    replay_seconds=_UNKNOWN,
     # The reference lists four endpoints, and none of them cancels; jobs may be cancelled by OpenRouter itself.
     cancel=_UNKNOWN,
     upload=_UNKNOWN,

@@ -54,6 +54,7 @@ _UNKNOWN: Fact[Never] = Fact(None, Source(Certainty.UNDOCUMENTED, f"not in the H
 
 _CAPABILITIES = Capabilities(
     repeat=Fact("buys_again", Source(Certainty.INFERRED, "no page documents an idempotency key or a client id")),
+    replay_seconds=_UNKNOWN,
     cancel=Fact(True, _API),
     upload=Fact(True, _FILES),
     inline_media=Fact(True, _FILES),

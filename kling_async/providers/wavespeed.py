@@ -49,6 +49,7 @@ _CAPABILITIES = Capabilities(
     repeat=Fact(
         "buys_again", Source(Certainty.INFERRED, f"no page and no SDK has an idempotency key or a client id: {_SDK}")
     ),
+    replay_seconds=Fact(None, Source(Certainty.UNDOCUMENTED, "no page shows that a submission is replayed")),
     cancel=_unknown("no page, SDK or tool of WaveSpeedAI's has a cancellation, though a status word means one"),
     upload=Fact(True, _page("upload-files-api", "files, kept for 7 days")),
     inline_media=_unknown("the schemas ask for URLs, and no page mentions base64 as input"),

@@ -25,6 +25,8 @@ class Capabilities:
 
     Attributes:
         repeat: effect of submitting an input a second time; where models differ, that of those that can do most.
+        replay_seconds: seconds after a submission for which a second one with the same idempotency key is answered with
+            the first prediction; unknown where no submission is replayed.
         cancel: whether a prediction can be cancelled.
         upload: whether local media can be uploaded.
         inline_media: whether media can be sent inside the request, in base64.
@@ -38,6 +40,7 @@ class Capabilities:
     """
 
     repeat: Fact[Repeat]
+    replay_seconds: Fact[float]
     cancel: Fact[bool]
     upload: Fact[bool]
     inline_media: Fact[bool]
