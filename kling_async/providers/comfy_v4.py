@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..types.inputs import Input, Scene, VideoInput
+from ..types.inputs import Scene
 from ..types.prediction import OutputKind
 from ..types.sources import Certainty, Source
 from .comfy_facts import model_page
@@ -26,7 +26,6 @@ _V4_TEXT = Source(Certainty.DOCUMENTED, f"Kling 4.0 of Comfy's own node: {_NODES
 _V4_FRAMES = Source(Certainty.DOCUMENTED, f"Kling 4.0 of Comfy's own node: {_NODES}/Kling4ImageToVideoNode.md")
 _V4_IMAGE = Source(Certainty.DOCUMENTED, f"Kling Image 4.0 of Comfy's own node: {_NODES}/Kling4ImageNode.md")
 _V4_NUMBER = Source(Certainty.ANALOGY, "the page has n, and the range was not seen; that of kling-image-o1")
-_MAX_FILES: Final = 15
 IMAGE_RATIOS: Final = OneOf(("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "auto"))
 _MADE: Final = (
     *("image_list", "video_list", "multi_prompt", "multi_shot", "shot_type", "model_name"),
@@ -68,10 +67,6 @@ def own_model(
     )
 
 
-def _at_most_15(input: Input, _: Scene) -> bool:
-    return not isinstance(input, VideoInput) or len(input.images) + len(input.all_videos) + 1 <= _MAX_FILES
-
-
 _KLING_4 = own_model(
     "kling-4.0",
     OutputKind.VIDEO,
@@ -96,7 +91,6 @@ _KLING_4 = own_model(
             lambda input, scene: bool(input.prompt.strip()) or scene is _I2V,
             _V4,
         ),
-        CrossFieldRule("images", f"videos and the prompt are at most {_MAX_FILES} together", _at_most_15, _V4),
     ),
 )
 
