@@ -47,7 +47,7 @@ CAPABILITIES: Final = Capabilities(
         "queues",
         Source(
             Certainty.DOCUMENTED,
-            "queue_backlog_full: https://github.com/Comfy-Org/comfy-typescript-sdk, spec/router-openapi.yaml",
+            "queue_backlog_full in spec/router-openapi.yaml: https://github.com/Comfy-Org/comfy-typescript-sdk",
         ),
     ),
     output_ttl=Fact(86_400.0, Source(Certainty.DOCUMENTED, f"results are kept for 24 hours: {_DOCS}/queue")),

@@ -25,7 +25,7 @@ _V4, _FLASH, _IMAGE_V4 = map(model_page, ("kling-4.0", "kling-4.0-flash", "kling
 _V4_TEXT = Source(Certainty.DOCUMENTED, f"Kling 4.0 of Comfy's own node: {_NODES}/Kling4TextToVideoNode.md")
 _V4_FRAMES = Source(Certainty.DOCUMENTED, f"Kling 4.0 of Comfy's own node: {_NODES}/Kling4ImageToVideoNode.md")
 _V4_IMAGE = Source(Certainty.DOCUMENTED, f"Kling Image 4.0 of Comfy's own node: {_NODES}/Kling4ImageNode.md")
-_V4_NUMBER = Source(Certainty.ANALOGY, "the page has n, and the range was not seen; that of kling-image-o1")
+_V4_NUMBER = Source(Certainty.INFERRED, "the page has n, and the range was not seen; that of kling-image-o1")
 IMAGE_RATIOS: Final = OneOf(("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "auto"))
 _MADE: Final = (
     *("image_list", "video_list", "multi_prompt", "multi_shot", "shot_type", "model_name"),

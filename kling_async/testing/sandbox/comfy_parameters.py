@@ -126,8 +126,7 @@ def parse_comfy_task(name: str, body: Mapping[str, Json], *, strict: bool) -> Ta
     if model.body in ("omni", "plain"):
         with_sound = _legacy_fields(reader, given)
     reader.raise_errors(strict=strict)
-    if given["base_video"]:
-        seconds = _GIVEN_SECONDS
+    seconds = _GIVEN_SECONDS if given["base_video"] else seconds
     rate = Decimal(_rate(model, tier, with_sound=with_sound, filmed=bool(given["base_video"] + given["feature_video"])))
     width, height = size_of(ratio, tier)
     return TaskSpec(
