@@ -403,3 +403,10 @@ async def test_refusals_have_the_documented_form(visit, name, error_type):
         assert error["error_type"] == answer.headers["x-comfy-error-type"] == error_type
         assert error["detail"]
         assert answer.headers.get("retry-after") == ("1" if name == "rate_limited" else None)
+
+
+async def test_the_index_names_the_routes(visit):
+    """The page at / lists Comfy Router with its six routes."""
+    async with visit() as v:
+        page = (await v.http.get("/")).text
+        assert page.count("/v2/models/kling/{model}/") == 6
