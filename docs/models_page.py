@@ -37,6 +37,7 @@ _MEANINGS = {
 
 _CAPABILITIES = {
     "repeat": "submitting an input a second time",
+    "replay_seconds": "seconds for which a repeat is answered with the first prediction",
     "cancel": "cancelling a prediction",
     "upload": "uploading local media",
     "inline_media": "media inside the request, in base64",

@@ -10,6 +10,7 @@ from ..types.limits import Limits
 from ..types.sources import Certainty, Source
 from .apiinone import APIInOne
 from .base import Provider
+from .comfy import Comfy
 from .fal import Fal
 from .gptproto import GPTProto
 from .kling import Kling
@@ -34,7 +35,7 @@ __all__ = [
 
 PROVIDERS: Mapping[str, Provider] = {
     provider.name: provider
-    for provider in (GPTProto(), APIInOne(), WaveSpeed(), Fal(), Replicate(), OpenRouter(), Kling())
+    for provider in (GPTProto(), APIInOne(), WaveSpeed(), Fal(), Replicate(), OpenRouter(), Comfy(), Kling())
 }
 """Every provider by its name."""
 

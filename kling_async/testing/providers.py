@@ -15,6 +15,7 @@ from typing import Final
 from attrs import evolve
 
 from ..providers import Provider
+from ..providers.parameter_rules import OneOf
 from ..providers.spec import ModelSpec
 from ..providers.validation import infer_scene
 from ..types.errors import (
@@ -33,8 +34,7 @@ from .random_responses import random_responses
 
 __all__ = ["ProviderSuite"]
 
-_IMAGE, _OTHER, _VIDEO = (f"https://media.example/{name}" for name in ("a.png", "b.png", "c.mp4"))
-_AUDIO: Final = "https://media.example/d.mp3"
+_IMAGE, _OTHER, _VIDEO, _AUDIO = (f"https://media.example/{name}" for name in ("a.png", "b.png", "c.mp4", "d.mp3"))
 _KEY: Final = "secret-api-key"
 _DOCUMENTS: Final = 300
 """Random responses that each test of responses reads."""
@@ -62,9 +62,7 @@ _CHANGES: Final[tuple[dict[str, object], ...]] = (
     {"images": (_IMAGE, _OTHER)},
     {"extra": {"field_of_the_user": 1}},
     {"n": 2},
-    {"resolution": "2k"},
-    {"resolution": "4k"},
-    {"resolution": "1080p"},
+    *(dict[str, object](resolution=one) for one in ("2k", "4k", "1080p")),
     {"multi_shot": True},
     {"image": _OTHER},
     {"last_image": _OTHER},
@@ -73,8 +71,7 @@ _CHANGES: Final[tuple[dict[str, object], ...]] = (
     {"video": f"{_VIDEO}?other"},
     {"videos": (_VIDEO, f"{_VIDEO}?other"), "video": None},
     {"audios": (_AUDIO,)},
-    {"duration": 10},
-    {"duration": 7},
+    *(dict[str, object](duration=one) for one in (10, 7)),
     {"shots": (Shot("one", 2), Shot("two", 3))},
     {"shots": (Shot("two", 3), Shot("one", 2))},
     {"sound": True},
@@ -227,6 +224,9 @@ def _scenes(provider: Provider) -> Iterator[tuple[ModelSpec, Scene]]:
 
 def _least(spec: ModelSpec, scene: Scene) -> Input:
     least = evolve(_LEAST[scene], model=spec.name)
+    rule = size.rule if (size := spec.parameter("resolution")) is not None else None
+    if isinstance(least, ImageInput) and isinstance(rule, OneOf) and not rule.allows(least.resolution):
+        least = evolve(least, resolution=str(rule.values[0]))
     images = spec.parameter("images")
     needs_images = images is not None and images.required and not least.images
     return evolve(least, images=(_IMAGE,)) if needs_images else least

@@ -77,3 +77,29 @@ def test_openrouter(server: SandboxServer) -> None:
                 job = client.video_generation.get_generation(job_id=job.id)
             assert expected == job.status
     assert_paid_once(server, "openrouter", ("a dog", FAILING))
+
+
+def test_comfy(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comfy's library submits to the queue and collects there, by its own key and by one that is repeated."""
+    comfy: Any = pytest.importorskip("comfy_sdk")
+    errors: Any = pytest.importorskip("comfy_sdk.router_exceptions")
+    # A model is run at the second address; the first is for workflows.
+    monkeypatch.setenv("COMFY_ROUTER_BASE_URL", server.url)
+    model, body = "kling/kling-video-o1", {"duration": "5", "mode": "std"}
+    with comfy.Comfy(api_key=server.sandbox.key_for("comfy")) as client:
+        done = client.models.subscribe(model, {"prompt": "a dog", **body}, timeout=60)
+        [video] = done["data"]["task_result"]["videos"]
+        assert video["url"].startswith(f"{server.url}/files/")
+        failed = client.models.submit(model, {"prompt": FAILING, **body}, idempotency_key="k-1")
+        with pytest.raises(errors.ProviderError, match="provider_error"):
+            failed.get(timeout=60)
+        again = client.models.submit(model, {"prompt": FAILING, **body}, idempotency_key="k-1")
+        assert failed.request_id == again.request_id
+        with pytest.raises(errors.InvalidInput, match="different request"):
+            client.models.submit(model, {"prompt": "a cat", **body}, idempotency_key="k-1")
+        assert model in str(client.models.schema(model).document)
+        # The sandbox has the queue alone: the call that holds a connection until the end is not emulated.
+        with pytest.raises(comfy.ComfyError) as caught:
+            client.models.run(model, {"prompt": "a dog", **body})
+        assert 404 == caught.value.http_status
+    assert_paid_once(server, "comfy", ("a dog", FAILING))

@@ -26,9 +26,10 @@ NAMES = {
     "fal": ("request_id",),
     "replicate": ("id", "Id", "ID"),
     "openrouter": ("id", "Id", "ID"),
+    "comfy": ("request_id",),
     "kling": ("task_id", "taskId", "id"),
 }
-FLAT = ("fal",)
+FLAT = ("fal", "comfy")
 """Providers whose bodies have no envelope, so that `data` is a field like any other."""
 
 KEYS = st.sampled_from(
@@ -134,6 +135,7 @@ INPUTS: dict[str, list[Input]] = {
     "fal": [ImageInput("a cat"), VideoInput("a dog")],
     "replicate": [VideoInput("a dog"), VideoInput("a dog", model="kling-3.0-pro")],
     "openrouter": [VideoInput("a dog"), VideoInput("a dog", model="kling-o1-pro")],
+    "comfy": [ImageInput("a cat"), VideoInput("a dog", model="kling-4.0")],
     "kling": [ImageInput("a cat"), VideoInput("a dog", model="kling-3.0-pro")],
 }
 ASKED = Prediction(
@@ -274,4 +276,4 @@ def test_every_id_is_kept_as_it_is(provider: Provider, id: str) -> None:
     seen = provider.parse_submit(reply, input=INPUTS[provider.name][0], key=None)
     assert id == seen.id
     path = provider.build_poll(seen).path
-    assert path.removesuffix("/status" if provider.name == "fal" else "/result").endswith(f"/{id}")
+    assert path.removesuffix("/status" if provider.name in FLAT else "/result").endswith(f"/{id}")

@@ -11,13 +11,17 @@ from kling_async.providers import PROVIDERS, Certainty, Provider
 every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
 
 UNKNOWN = {
-    "gptproto": ("cancel", "upload", "inline_media", "balance", "quote", "output_ttl"),
-    "apiinone": ("cancel", "upload", "inline_media", "balance", "quote", "output_ttl"),
-    "wavespeed": ("cancel", "inline_media", "output_ttl"),
-    "fal": ("output_ttl",),
-    "replicate": ("balance", "quote", "failures_are_free"),
-    "openrouter": ("cancel", "upload", "inline_media", "quote", "output_ttl", "failures_are_free"),
-    "kling": ("cancel", "upload", "quote"),
+    "gptproto": ("replay_seconds", "cancel", "upload", "inline_media", "balance", "quote", "output_ttl"),
+    "apiinone": ("replay_seconds", "cancel", "upload", "inline_media", "balance", "quote", "output_ttl"),
+    "wavespeed": ("replay_seconds", "cancel", "inline_media", "output_ttl"),
+    "fal": (
+        "replay_seconds",
+        "output_ttl",
+    ),
+    "replicate": ("replay_seconds", "balance", "quote", "failures_are_free"),
+    "openrouter": ("replay_seconds", "cancel", "upload", "inline_media", "quote", "output_ttl", "failures_are_free"),
+    "comfy": ("failures_are_free",),
+    "kling": ("replay_seconds", "cancel", "upload", "quote"),
 }
 """No page of the provider mentions these."""
 
@@ -73,6 +77,20 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "balance": (False, Certainty.DOCUMENTED),
         "over_limit": ("refuses", Certainty.DOCUMENTED),
     },
+    "comfy": {
+        "repeat": ("replayed", Certainty.DOCUMENTED),
+        "replay_seconds": (86_400.0, Certainty.DOCUMENTED),
+        "cancel": (True, Certainty.DOCUMENTED),
+        # Another API of Comfy's has uploads, and its site has the balance.
+        "upload": (False, Certainty.DOCUMENTED),
+        "inline_media": (True, Certainty.DOCUMENTED),
+        "webhook": (False, Certainty.DOCUMENTED),
+        "batch_poll": (1, Certainty.DOCUMENTED),
+        "balance": (False, Certainty.DOCUMENTED),
+        "quote": (True, Certainty.DOCUMENTED),
+        "over_limit": ("queues", Certainty.DOCUMENTED),
+        "output_ttl": (86_400.0, Certainty.DOCUMENTED),
+    },
     "kling": {
         "repeat": ("rejected", Certainty.INFERRED),
         "inline_media": (True, Certainty.DOCUMENTED),
@@ -105,8 +123,15 @@ def test_every_capability_has_a_source(provider: Provider) -> None:
 @every_provider
 def test_a_repeat_has_an_effect_at_every_model(provider: Provider) -> None:
     """Whether a submission may be sent a second time is asked by input, as it may differ by model and endpoint."""
-    effect = "rejected" if provider.name == "kling" else "buys_again"
+    effect = {"kling": "rejected", "comfy": "replayed"}.get(provider.name, "buys_again")
     for model in provider.models:
         assert effect == provider.repeat(ImageInput("a cat", model=model)).value
     with pytest.raises(InputError, match="Unknown model"):
         provider.repeat(VideoInput("a dog", model="no such"))
+
+
+@every_provider
+def test_a_time_is_known_where_a_repeat_is_replayed(provider: Provider) -> None:
+    """Only where a repeat is answered with the first prediction there is a time for which it is."""
+    replays = provider.capabilities.repeat.value == "replayed"
+    assert replays is (provider.capabilities.replay_seconds.value is not None)

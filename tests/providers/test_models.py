@@ -49,16 +49,24 @@ MINIMAL: dict[Scene, Input] = {
 
 MODELS = [(provider, spec) for provider in PROVIDERS.values() for spec in provider.models.values()]
 CANONICAL = re.compile(
-    r"kling-(image-(o1|o3|2\.1|3\.0)|o1-(std|pro)|3|4\.0|[234]\.[0-9](-turbo|-omni)?-(std|pro|4k|master))"
+    r"kling-(image-(o1|o3|2\.1|3\.0|4\.0)|o1-(std|pro)|3|4\.0(-flash)?|[234]\.[0-9](-turbo|-omni)?-(std|pro|4k|master))"
 )
 OWN = {f"kling-{name}" for name in ("o1", "2.5-turbo", "2.6", "3.0", "3.0-omni", "3.0-turbo")}
 """Kling's own names of its models, of which the resolution makes the tier."""
 SCENES = [(provider, spec, scene) for provider, spec in MODELS for scene in spec.scenes]
 
 
-def parameters(provider: Provider, body: dict[str, Any]) -> dict[str, Any]:
+def minimal(spec: ModelSpec, scene: Scene, name: str | None = None) -> Input:
+    """Return the least for a scene of a model, by a name of it; a model that has no 1k needs a resolution as well."""
+    least, size = evolve(MINIMAL[scene], model=name or spec.name), spec.parameter("resolution")
+    if isinstance(least, ImageInput) and size is not None and not size.rule.allows(least.resolution):
+        return evolve(least, resolution="2k")
+    return least
+
+
+def parameters(body: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters in a body, which Kling's new standard sorts into parts."""
-    if provider.name != "kling" or "model_name" in body:
+    if "settings" not in body:
         return body
     [prompt] = [one["text"] for one in body.get("contents", ()) if one["type"] == "prompt"] or [body.get("prompt")]
     return {"prompt": prompt, **body["settings"]}
@@ -73,13 +81,13 @@ every_scene = pytest.mark.parametrize(
 @every_scene
 def test_every_scene_is_reached_and_built(provider: Provider, spec: ModelSpec, scene: Scene) -> None:
     """The least that a scene needs passes the check, leads to that scene, and makes a request with the prompt."""
-    input = evolve(MINIMAL[scene], model=spec.name)
+    input = minimal(spec, scene)
     provider.check(input)
     assert scene is infer_scene(spec, input)
     request = provider.build_submit(input)
     assert "POST" == request.method
     body = json.loads(request.body)
-    body = parameters(provider, body.get("input", body))
+    body = parameters(body.get("input", body))
     assert input.prompt == body["prompt"]
     assert spec.wire_name in request.path + request.body.decode()
     assert spec.fixed == {name: body[name] for name in spec.fixed}
@@ -88,7 +96,7 @@ def test_every_scene_is_reached_and_built(provider: Provider, spec: ModelSpec, s
 @every_scene
 def test_a_video_scene_can_be_named(provider: Provider, spec: ModelSpec, scene: Scene) -> None:
     """Naming the scene that follows from the fields anyway changes nothing."""
-    input = evolve(MINIMAL[scene], model=spec.name)
+    input = minimal(spec, scene)
     named = evolve(input, scene=scene.value) if isinstance(input, VideoInput) else input
     provider.check(named)
     assert provider.build_submit(input) == provider.build_submit(named)
@@ -190,6 +198,7 @@ def test_default_models() -> None:
         "fal": ("fal-ai/kling-image/o3", "fal-ai/kling-video/o3/standard"),
         "replicate": (None, "kling-o1-std"),
         "openrouter": (None, "kwaivgi/kling-v3.0-std"),
+        "comfy": ("kling/kling-image-o1", "kling-o1-std"),
         "kling": ("kling-image-o1", "kling-o1-std"),
     } == defaults
     for (name, provider), kind in product(PROVIDERS.items(), kinds):
@@ -214,7 +223,7 @@ def test_the_default_provider_exists() -> None:
 
 def test_a_provider_is_found_by_its_name() -> None:
     """Each provider is known by its own name."""
-    assert {"gptproto", "apiinone", "wavespeed", "fal", "replicate", "openrouter", "kling"} == set(PROVIDERS)
+    assert {"gptproto", "apiinone", "wavespeed", "fal", "replicate", "openrouter", "comfy", "kling"} == set(PROVIDERS)
     assert list(PROVIDERS.values()) == [provider_named(name) for name in PROVIDERS]
 
 
@@ -248,7 +257,7 @@ def test_a_model_is_found_by_both_of_its_names(provider: Provider, spec: ModelSp
     assert spec is provider.find_model(spec.name)
     assert spec is provider.find_model(spec.canonical)
     assert CANONICAL.fullmatch(spec.canonical) or (provider.name, spec.canonical in OWN) == ("kling", True)
-    inputs = [evolve(MINIMAL[spec.scenes[0]], model=name) for name in (spec.name, spec.canonical)]
+    inputs = [minimal(spec, spec.scenes[0], name) for name in (spec.name, spec.canonical)]
     assert 1 == len({provider.build_submit(input) for input in inputs})
 
 

@@ -21,13 +21,26 @@ from .strict_json import decode
 
 __all__ = ["build_task_body", "parse_task", "shots_prompt"]
 
-_ONE_EACH: Final = ("first_frame", "last_frame", "feature_video", "base_video", "image", "video")
-"""Contents that have one URL. Those that the prompt may refer to as `@id` get an id from `_numbered`."""
+_MEDIA: Final = (
+    "first_frame",
+    "middle_frame",
+    "last_frame",
+    "feature_video",
+    "base_video",
+    "image",
+    "video",
+    "refer_image",
+)
+"""Contents that have a URL, or a list of them, in the order of frames."""
 _NUMBERED: Final = {"refer_image": "image", "feature_video": "video", "base_video": "video"}
+"""Beginnings of the ids of contents that the prompt may refer to as `@id`."""
 _OBJECTS: Final = {"elements": "element", "voices": "voice"}
-_SETTINGS: Final = ("resolution", "aspect_ratio", "duration", "audio", "multi_shot", "character_orientation")
+_SETTINGS: Final = (
+    *("resolution", "aspect_ratio", "duration", "audio", "multi_shot", "character_orientation"),
+    *("n", "result_type", "series_amount"),
+)
 _OPTIONS: Final = ("callback_url", "watermark_info")
-_NO_MEDIA: Final = frozenset({"audio", "voice", "element"})
+_NOT_VISUAL: Final = frozenset({"audio", "voice", "element"})
 """Types of outputs that are neither an image nor a video."""
 
 
@@ -61,12 +74,10 @@ def _contents(rest: dict[str, Json]) -> Iterator[Json]:
     prompt = rest.pop("prompt", None)
     if prompt:
         yield {"type": "prompt", "text": prompt}
-    for kind in _ONE_EACH:
-        if kind in rest:
-            numbered = {"id": f"{_NUMBERED[kind]}_1"} if kind in _NUMBERED else {}
-            yield {"type": kind, "url": rest.pop(kind), **numbered}
-    for number, url in enumerate(as_list(rest.pop("refer_image", None)), 1):
-        yield {"type": "refer_image", "url": str(url), "id": f"{_NUMBERED['refer_image']}_{number}"}
+    for kind in _MEDIA:
+        given = rest.pop(kind, [])
+        for number, url in enumerate(given if isinstance(given, list) else [given], 1):
+            yield {"type": kind, "url": url, **({"id": f"{_NUMBERED[kind]}_{number}"} if kind in _NUMBERED else {})}
     for name, kind in _OBJECTS.items():
         for one in as_list(rest.pop(name, None)):
             yield {"type": kind, **as_object(one)}
@@ -98,7 +109,7 @@ def parse_task(envelope: Envelope, response: HttpResponse, *, provider: str) -> 
 def _urls(outputs: object) -> Iterator[str]:
     for one in map(as_object, as_list(outputs)):
         url = one.get("url")
-        if isinstance(url, str) and one.get("type") not in _NO_MEDIA:
+        if isinstance(url, str) and one.get("type") not in _NOT_VISUAL:
             yield url
 
 

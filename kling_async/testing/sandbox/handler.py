@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 
 from ...types.prediction import Json
 from .apiinone import Apiinone
+from .comfy import Comfy
 from .fal import Fal
 from .faults import FAULTS, Fault, FaultStage
 from .files import apply_file_fault, is_expired, serve, task_id_of, url_of
@@ -28,15 +29,16 @@ from .state import Sandbox
 from .tasks import Phase, Task
 from .wavespeed import Wavespeed
 from .wavespeed_v3 import WaveSpeedV3
-from .wire_format import Route, TaskView, WireFormat
+from .wire_format import PagedWire, ReplayingWire, Route, TaskView, WireFormat
 
 __all__ = ["RequestHandler"]
 
 _WIRES: tuple[WireFormat, ...] = (
     *(Gptproto(), Apiinone(), Wavespeed(), Fal()),
-    *(Replicate(), Openrouter(), KlingLegacy(), KlingTasks()),
+    *(Replicate(), Openrouter(), Comfy(), KlingLegacy(), KlingTasks()),
 )
 _FAULT_HEADER = "x-sandbox-fault"
+_KEY_HEADER = "idempotency-key"
 _PAGES: Mapping[str, tuple[int, str]] = {
     "error_502": (502, "Bad Gateway"),
     "error_504": (504, "Gateway Time-out"),
@@ -77,6 +79,7 @@ class RequestHandler:
                 "poll": self._poll,
                 "cancel": self._cancel,
                 "content": self._send_content,
+                "page": self._send_page,
             }
             return handlers[route.kind](wire, route, request)
         if request.method in {"GET", "HEAD"}:
@@ -106,6 +109,9 @@ class RequestHandler:
             fault, task_faults = self._next_fault(FaultStage.SUBMIT, request, fields)
             if fault and not FAULTS[fault.name].billed:
                 return self._apply_fault(fault.name, Response(status=200), wire)
+            replayed = self._replay(wire, request, fields)
+            if replayed is not None:
+                return self._apply_fault(fault.name, replayed, wire) if fault else replayed
             spec = wire.read(route, body, self.sandbox)
         except (Invalid, ValueError) as error:
             return wire.refuse("bad_request", str(error))
@@ -118,8 +124,27 @@ class RequestHandler:
             return self._apply_fault(reason, Response(status=200), wire)
         task = self.sandbox.accept(spec, now=request.now, utc=request.utc, faults=task_faults, answered=fault is None)
         fields["id"] = task.id
+        if isinstance(wire, ReplayingWire):
+            self.sandbox.keep_key(wire.name, request.headers.get(_KEY_HEADER, ""), task, request)
         response = self._wait_for_result(wire, task, request) if spec.sync else wire.accept(task, request, self.sandbox)
         return self._apply_fault(fault.name, response, wire) if fault else response
+
+    def _replay(self, wire: WireFormat, request: Request, fields: _LogFields) -> Response | None:
+        """Return the response to a submission whose idempotency key an earlier one has; None if there is none."""
+        if not isinstance(wire, ReplayingWire):
+            return None
+        earlier = self.sandbox.find_key(wire.name, request.headers.get(_KEY_HEADER, ""), request)
+        if earlier is None:
+            return None
+        task, is_same = earlier
+        fields["id"] = task.id
+        return wire.replay(task, request, self.sandbox, is_same=is_same)
+
+    def _send_page(self, wire: WireFormat, route: Route, request: Request) -> Response:
+        response = wire.refuse("unauthorized")
+        if self._has_key(wire, request) and isinstance(wire, PagedWire):
+            response = wire.page(route, request, self.sandbox)
+        return self._log_request("other", request, response, provider=wire.name)
 
     def _wait_for_result(self, wire: WireFormat, task: Task, request: Request) -> Response:
         latest = request.now + self.sandbox.sync_seconds

@@ -12,6 +12,7 @@ from attrs import define, evolve, field
 from attrs.validators import gt, in_, optional
 
 from .faults import RESULT_SHAPES, FaultInjector, FaultStage
+from .http import Request
 from .ledger import Charge, Kind, Ledger, LoggedRequest
 from .randomness import Latency, LogNormal, digest_of, draw
 from .tasks import Task, TaskSpec
@@ -23,6 +24,8 @@ _IMAGE, _VIDEO = LogNormal(8.0), LogNormal(90.0)
 
 _WITHOUT_SUFFIX = frozenset({"gptproto", "apiinone"})
 """Providers whose key is that of the sandbox itself."""
+_KEY_SECONDS = 86_400.0
+"""Seconds for which an idempotency key is kept; a repeat does not extend them."""
 _ROUNDING = 1e-9
 """Rounding error of float sums in seconds: a shorter wait is none."""
 
@@ -71,6 +74,7 @@ class Sandbox:
         slots: maximum number of tasks that run at once; more are queued. None is no limit.
         retry_after: the Retry-After header of the fault ``rate_limited``; None leaves it out.
         sync_seconds: seconds that a submission with ``enable_sync_mode`` waits before its response asks for polls.
+        admission_seconds: seconds after a submission for which a repeat with its idempotency key is told to wait.
         output_ttl: seconds that the URL of an output lives after the poll that returned it; None is for ever.
         result_shape: shape of API in One's finished body, one of `RESULT_SHAPES`.
         strict: whether an undocumented parameter is refused instead of ignored.
@@ -90,12 +94,17 @@ class Sandbox:
     slots: int | None = field(default=None, validator=optional(gt(0)))
     retry_after: str | None = "1"
     sync_seconds: float = 90.0
+    admission_seconds: float = 0.0
     output_ttl: float | None = None
     result_shape: str = field(default="data.output", validator=in_(RESULT_SHAPES))
     strict: bool = False
     ledger: Ledger = field(factory=Ledger, init=False)
     tasks: dict[str, Task] = field(factory=dict[str, Task], init=False)
     """All accepted tasks by id."""
+    idempotency_keys: dict[tuple[str, str], tuple[str, bytes]] = field(
+        factory=dict[tuple[str, str], tuple[str, bytes]], init=False
+    )
+    """Ids of tasks with a digest of their submissions, by provider and idempotency key."""
     client_ids: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str], init=False)
     """Ids of tasks by provider and the caller's own id."""
     fault_injector: FaultInjector = field(factory=FaultInjector, init=False)
@@ -180,6 +189,19 @@ class Sandbox:
             task = self.tasks.get(self.client_ids.get((provider, id), ""))
         return task if task is not None and task.spec.provider == provider else None
 
+    def keep_key(self, provider: str, key: str, task: Task, request: Request) -> None:
+        """Keep the idempotency key of a task's submission; an empty one is none."""
+        if key:
+            self.idempotency_keys[provider, key] = (task.id, _digest(request))
+
+    def find_key(self, provider: str, key: str, request: Request) -> tuple[Task, bool] | None:
+        """Return the task that has an idempotency key, and whether a request is its submission; None if none has it."""
+        id, digest = self.idempotency_keys.get((provider, key), ("", b""))
+        task = self.tasks.get(id)
+        if task is None or request.now - task.at >= _KEY_SECONDS:
+            return None
+        return task, digest == _digest(request)
+
     def is_full(self, *, now: float, slots: int = 1) -> bool:
         """Return whether so many open tasks more would exceed their maximum number."""
         while self._open_until and self._open_until[0] <= now:
@@ -248,3 +270,8 @@ class Sandbox:
         latency = self.image_latency if spec.kind == "image" else self.video_latency
         factor = float(faults["slow"] or 10) if "slow" in faults else 1.0
         return factor * self.time_scale * latency.at(draw(self.seed, spec.prompt, self._repeats[spec.prompt]))
+
+
+def _digest(request: Request) -> bytes:
+    """Return a digest of what must be the same in a repeated submission."""
+    return digest_of(0, f"{request.method} {request.path}?{request.query}", request.body.hex())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -12,14 +12,14 @@ from .http import Request, Response
 from .state import Sandbox
 from .tasks import Task, TaskSpec
 
-__all__ = ["Route", "TaskView", "WireFormat"]
+__all__ = ["PagedWire", "ReplayingWire", "Route", "TaskView", "WireFormat"]
 
 
 @frozen(kw_only=True)
 class Route:
     """The meaning of a path: a submission to a model, or what is done with an id, and its method.
 
-    That is a poll, a cancellation, or a download of an output that asks for the API key.
+    That is a poll, a cancellation, or a download of an output that asks for the API key. A page is about no prediction.
 
     Attributes:
         id: the id of the prediction.
@@ -27,7 +27,7 @@ class Route:
         by_client_id: whether the ids may be those that the callers gave; both are searched.
     """
 
-    kind: Literal["submit", "poll", "cancel", "content"]
+    kind: Literal["submit", "poll", "cancel", "content", "page"]
     method: str
     model: str = ""
     scene: str = ""
@@ -94,4 +94,22 @@ class WireFormat(Protocol):
 
     def cancelled(self, view: TaskView, request: Request, sandbox: Sandbox, *, late: bool) -> Response:
         """Return the response to a cancellation; `late` is whether the task had finished before."""
+        ...
+
+
+@runtime_checkable
+class ReplayingWire(Protocol):
+    """A wire format whose submissions may have an idempotency key."""
+
+    def replay(self, task: Task, request: Request, sandbox: Sandbox, *, is_same: bool) -> Response:
+        """Return the response to a submission with the key of a task; `is_same` is whether it is its submission."""
+        ...
+
+
+@runtime_checkable
+class PagedWire(Protocol):
+    """A wire format with requests that are about no prediction and charge nothing."""
+
+    def page(self, route: Route, request: Request, sandbox: Sandbox) -> Response:
+        """Return the response to such a request, whose key is valid."""
         ...

@@ -325,5 +325,5 @@ async def test_the_index_names_the_routes(visit):
     """The page at / lists fal with its four routes."""
     async with visit() as v:
         page = (await v.http.get("/")).text
-        assert len(re.findall(r"requests/\{id\}", page)) == 3
+        assert len(re.findall(r"\{app\}/requests/\{id\}", page)) == 3
         assert "fal " in page
