@@ -19,7 +19,7 @@ from ..runtime.dispatcher import Dispatcher
 from ..runtime.downloader import Downloader
 from ..runtime.routing import Router
 from ..runtime.settings import Settings, parse_price
-from ..scheduling.polling.durations import DurationModel
+from ..runtime.timings import load_timings, save_timings
 from ..scheduling.priority import RESUMED
 from ..system.background import Background
 from ..system.clock import Clock, SystemClock
@@ -67,9 +67,8 @@ class BaseClient(NonCopyable):
             allow_http=allow_http,
         )
         self._clock = clock or SystemClock()
-        durations = DurationModel() if timings is None else DurationModel.load(timings)
-        tls = LazySSLContext()
-        self._accounts = Accounts(self._settings, clock=self._clock, durations=durations, tls=tls, shared=transport)
+        learned, tls = load_timings(timings), LazySSLContext()
+        self._accounts = Accounts(self._settings, clock=self._clock, learned=learned, tls=tls, shared=transport)
         self._fetcher = OutputFetcher(clock=self._clock, tls=tls, shared=transport)
         self._journal = self._writer(journal)
         self._dispatcher = Dispatcher(accounts=self._accounts, journal=self._journal)
@@ -147,8 +146,11 @@ class BaseClient(NonCopyable):
             await self._background.aclose(interrupts=interrupts, ending=ending)
 
     def export_timings(self) -> Json:
-        """Return what was learned of how long predictions take, as JSON; `Client(timings=...)` starts with it."""
-        return self._accounts.durations.save()
+        """Return what was learned of how long predictions take, and of the limits of each account, as JSON.
+
+        `Client(timings=...)` starts with it. It names an account by a hash of its API key.
+        """
+        return save_timings(self._accounts.durations, self._accounts.learned_limits())
 
     def add_listener(self, listener: Listener) -> None:
         """Call a function with each `Event` of each job, immediately and in the event loop; it must be quick.

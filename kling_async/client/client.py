@@ -60,7 +60,8 @@ class Client(BaseClient):
         journal: a file, or a `Journal`: each submission is written down under its key before it is sent, so that it is
             never paid twice, in this process or a later one. A job that is asked for again under its key is resumed.
             Without a journal a key names a job only while it is running.
-        timings: what `export_timings` of an earlier client returned, so that polls are well timed from the start.
+        timings: what `export_timings` of an earlier client returned, so that polls are well timed from the start, and
+            limits that were learned are known.
         auth_schemes: by provider, how the API key is sent in the Authorization header, such as "bearer".
         allow_http: let a key travel over http to another machine.
         clock: source of time and randomness; see `kling_async.testing.VirtualClock` for tests.

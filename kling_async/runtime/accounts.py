@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
@@ -11,6 +11,7 @@ from anyio.lowlevel import EventLoopToken
 
 from ..providers import Provider
 from ..scheduling.engine import Engine
+from ..scheduling.learning import AccountLimits
 from ..scheduling.polling.durations import DurationModel
 from ..scheduling.polling.policy import PollPolicy
 from ..scheduling.polls import PollSharing
@@ -33,7 +34,7 @@ class Accounts:
     Args:
         settings: keys, origins and limits by provider.
         clock: time and randomness.
-        durations: knows how long each kind of work takes, and learns more.
+        learned: how long each kind of work takes, which is learned further, and the known limits of each account.
         tls: the context for https.
         shared: a transport of the user's that carries everything, and is closed here.
     """
@@ -43,12 +44,12 @@ class Accounts:
         settings: Settings,
         *,
         clock: Clock,
-        durations: DurationModel,
+        learned: tuple[DurationModel, Mapping[str, AccountLimits]],
         tls: LazySSLContext,
         shared: HttpTransport | None,
     ) -> None:
         self.clock = clock
-        self.durations = durations
+        self.durations, self._known_limits = learned
         self.listeners = EventListeners()
         self.hurried = False
         """Whether Ctrl-C was pressed twice: closing then waits for requests in flight no longer than a moment."""
@@ -97,6 +98,11 @@ class Accounts:
         for account in self._accounts.values():
             account.close()
 
+    def learned_limits(self) -> dict[str, AccountLimits]:
+        """Return what is known of the limits of each account, by its provider and a hash of its key."""
+        seen = {f"{name} {account.api.key_hash}": account.engine.learned for name, account in self._accounts.items()}
+        return {**self._known_limits, **{name: one for name, one in seen.items() if one != AccountLimits()}}
+
     def cut_off(self) -> None:
         """End the requests in flight at once, though what they pay for may be lost: a second Ctrl-C asks for that."""
         for account in self._accounts.values():
@@ -130,12 +136,13 @@ class Accounts:
             clock=self.clock,
         )
         polling = PollPolicy(self.durations, random=self.clock.random)
+        known = self._known_limits.get(f"{provider.name} {transport.key_hash}", AccountLimits())
         engine = Engine(
             provider=provider.name,
             limits=limits,
             polling=polling,
             random=self.clock.random,
-            learns=self._settings.learns(provider),
+            known=known if self._settings.learns(provider) else None,
             sharing=PollSharing(
                 max_predictions=provider.capabilities.batch_poll.value or 1, admits=provider.may_share_poll
             ),

@@ -40,6 +40,11 @@ class ProviderAPI:
         self._transport = transport
         self._unknown_statuses: set[str] = set()
 
+    @property
+    def key_hash(self) -> str:
+        """A hash of the API key, which tells accounts apart."""
+        return self._transport.key_hash
+
     def new_client_id(self, input: Input) -> ClientId | None:
         """Return a fresh client id for a submission; None where the provider takes none."""
         # The capability is that of the models that can do most.

@@ -18,6 +18,7 @@ from ..types.limits import Limits
 from ..types.prediction import Prediction
 from ..types.status import JobStatus, is_accepted
 from .deadlines import Deadlines
+from .learning import AccountLimits
 from .listeners import Listeners
 from .lookups import is_last_lookup, lookup_delay, needs_lookup
 from .notifications import Delivery, Notifier
@@ -43,7 +44,7 @@ class Engine:
         polling: says when to poll which prediction.
         random: returns numbers drawn evenly from 0 up to 1.
         sharing: which polls may share a request.
-        learns: whether the limits of submissions are only where to start from, and the account's own are found out.
+        known: what was learned of the account's own limits before, to learn more; None keeps to `limits`.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Engine:
         polling: PollPolicy,
         random: Callable[[], float],
         sharing: PollSharing = NOT_SHARED,
-        learns: bool = False,
+        known: AccountLimits | None = None,
     ) -> None:
         self.provider = provider
         self._deadlines = Deadlines()
@@ -63,7 +64,7 @@ class Engine:
             provider=provider, notifier=self._notifier, deadlines=self._deadlines, polling=polling
         )
         self._submissions = Submissions(
-            limits=limits, notifier=self._notifier, listeners=self._listeners, random=random, learns=learns
+            limits=limits, notifier=self._notifier, listeners=self._listeners, random=random, known=known
         )
         self._polls = Polls(
             limits=limits,
@@ -79,6 +80,11 @@ class Engine:
     def load(self) -> float:
         """The slots in use and the jobs queued, as a share of the slots where these are limited."""
         return (self.slots.in_use + len(self._submissions)) / (self.slots.limit or 1000)
+
+    @property
+    def learned(self) -> AccountLimits:
+        """The limits of submissions that refusals have shown."""
+        return self._submissions.learned
 
     # New jobs and their listeners.
 

@@ -2,10 +2,9 @@
 
 Theory of operation. Accounts differ by their level, and most providers document nothing. Two numbers are learned, apart
 from each other: a rate and a number of slots. Each starts from the provider's default and rises only while it is what
-holds jobs back. At first it doubles with each acceptance, until the first refusal shows the limit: the rate is then that
-of the submissions that were accepted lately, and the slots are those that were in use. After that it probes upwards,
-rarely and in small steps, since each probe that fails costs a refusal; steps that succeed grow, so that a limit which
-was raised is found soon. A refusal soon after another one looks further back: a provider may count by the minute.
+holds jobs back. At first it rises fast, until a refusal shows the limit: the slots are then those that were in use,
+and the rate that of the submissions that were accepted lately. After that it probes upwards, rarely and in small steps,
+since each probe that fails costs a refusal; steps that succeed grow, so that a limit which was raised is found soon.
 """
 
 from __future__ import annotations
@@ -14,7 +13,23 @@ import math
 from collections import deque
 from typing import Final
 
-__all__ = ["LearnedRate", "LearnedSlots", "Probe"]
+from attrs import frozen
+
+__all__ = ["AccountLimits", "LearnedRate", "LearnedSlots", "Probe"]
+
+
+@frozen(kw_only=True)
+class AccountLimits:
+    """What is known of the limits of an account; None for what is not.
+
+    Attributes:
+        per_second: submissions per second.
+        slots: slots for open jobs.
+    """
+
+    per_second: float | None = None
+    slots: int | None = None
+
 
 _MIN_RATE, _MAX_RATE = 1.0 / 600.0, 1000.0
 _MAX_SLOTS: Final = 10_000
@@ -42,14 +57,18 @@ _CONFIRM, _CONFIRM_SECONDS = 16, 4.0
 class Probe:
     """Says when to step upwards, and how far: rarely after a failure, faster and faster after successes.
 
+    Args:
+        max_quiet: the most acceptances between two probes.
+        slow_start: whether nothing is known, so that steps are large.
+
     Attributes:
         slow_start: whether nothing was refused so far.
         climbing: whether a step was made that has not succeeded yet.
     """
 
-    def __init__(self, *, max_quiet: int) -> None:
+    def __init__(self, *, max_quiet: int, slow_start: bool) -> None:
         self._max_quiet = max_quiet
-        self.slow_start = True
+        self.slow_start = slow_start
         self.climbing = False
         self._factor = _MIN_STEP
         self._quiet = _QUIET
@@ -92,18 +111,20 @@ class LearnedRate:
 
     Args:
         per_second: the rate to start from.
+        known: whether it was learned before, so that it does not rise fast any more.
 
     Attributes:
         per_second: the rate to submit at.
     """
 
-    def __init__(self, per_second: float) -> None:
+    def __init__(self, per_second: float, *, known: bool = False) -> None:
         self.per_second = self._before = per_second
-        self._probe = Probe(max_quiet=_MAX_RATE_QUIET)
+        self._probe = Probe(max_quiet=_MAX_RATE_QUIET, slow_start=not known)
         self._accepted: deque[float] = deque(maxlen=_MAX_ACCEPTED)
         self._refused_at = -math.inf
         self._raised_at = -math.inf
         self._refusals: deque[float] = deque(maxlen=4)
+        self._pauses: deque[tuple[float, float]] = deque(maxlen=16)
 
     @property
     def is_learned(self) -> bool:
@@ -120,20 +141,29 @@ class LearnedRate:
                 self._before, self._raised_at = self.per_second, now
                 self._set(factor * self.per_second)
 
-    def refused(self, *, sent_at: float, now: float) -> None:
-        """Report a refusal because of the rate; one to a submission sent before the last one says nothing new."""
+    def refused(self, *, sent_at: float, now: float, pause: float = 0.0) -> None:
+        """Report a refusal because of the rate; one to a submission sent before the last one says nothing new.
+
+        Args:
+            sent_at: the time at which the submission left.
+            now: the present time.
+            pause: seconds for which nothing is submitted now.
+        """
         if sent_at < self._refused_at:
             return
         self._refused_at = now
         measured = max(_MARGIN * self._measured(now), _MIN_FACTOR * self.per_second)
         self._set(min(self.per_second, self._before if self._probe.climbing else measured))
         self._probe.refused(now)
+        # What is saved up for the next submission meanwhile is not lost.
+        self._pauses.append((now + min(1.0 / self.per_second, pause), now + pause))
 
     def _measured(self, now: float) -> float:
         """Return the rate of the latest acceptances.
 
         Whatever the provider saves up while it is idle is spent at a refusal. So what it accepts from one refusal to a
-        later one is what it allows; too few acceptances are counted from an earlier refusal, or from the beginning.
+        later one is what it allows, without the pauses that it asked for. Too few acceptances are counted from an
+        earlier refusal, or from the beginning.
         """
         since = self._accepted[0] if self._accepted else now - 1.0
         for refused_at in self._refusals:
@@ -142,7 +172,8 @@ class LearnedRate:
         if len(self._accepted) > _ENOUGH:
             since = max(since, min(now - _MAX_SECONDS, self._accepted[-_ENOUGH]))
         self._refusals.append(now)
-        return sum(at > since for at in self._accepted) / max(now - since, 0.1)
+        paused = sum(max(0.0, min(end, now) - max(begin, since)) for begin, end in self._pauses)
+        return sum(at > since for at in self._accepted) / max(now - since - paused, 0.1)
 
     def _set(self, per_second: float) -> None:
         self.per_second = min(max(per_second, _MIN_RATE), _MAX_RATE)
@@ -153,16 +184,17 @@ class LearnedSlots:
 
     Args:
         slots: the number to start from.
+        known: whether it was learned before, so that it does not rise fast any more.
 
     Attributes:
         slots: the number to use.
     """
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, *, known: bool = False) -> None:
         self.slots = slots
         self._step = 1
         self._held_until = -math.inf
-        self._probe = Probe(max_quiet=_MAX_SLOTS_QUIET)
+        self._probe = Probe(max_quiet=_MAX_SLOTS_QUIET, slow_start=not known)
         self._refused_at = -math.inf
 
     @property

@@ -56,13 +56,12 @@ class RateLimiter:
         """Count a request that leaves now."""
         self._tat = max(self._tat, self._read(now)) + self.interval
 
-    def set_rate(self, per_second: float, *, now: float) -> None:
-        """Change the rate, for the requests from now on."""
-        if self.interval > 0.0:
-            self._tolerance *= 1.0 / per_second / self.interval
-            # What was spent before counts as before, but no request waits for longer than one new interval.
-            self._tat = min(self._tat, self._read(now) + 1.0 / per_second + self._tolerance)
-            self.interval = 1.0 / per_second
+    def set_rate(self, per_second: float, *, burst: int, now: float) -> None:
+        """Change the rate and the burst, for the requests from now on."""
+        self.interval = 1.0 / per_second
+        self._tolerance = (burst - 1) * self.interval
+        # What was spent before counts as before, but no request waits for longer than one new interval.
+        self._tat = min(self._tat, self._read(now) + self.interval + self._tolerance)
 
     def pause_until(self, at: float, *, now: float, sent_at: float, slow_down: bool = True) -> bool:
         """Let no request leave before a time, after a 429 to a request that was sent at `sent_at`.

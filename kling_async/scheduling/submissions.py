@@ -11,6 +11,7 @@ from ..types.events import EventKind
 from ..types.limits import Limits
 from ..types.status import ACCOUNT_ERRORS, is_accepted, is_deferred
 from .breaker import AccountBlock, CircuitBreaker
+from .learning import AccountLimits
 from .listeners import Listeners
 from .notifications import Delivery, Notifier, copy_error
 from .retry import backoff_delay, max_submit_attempts
@@ -29,7 +30,7 @@ class Submissions:
 
     Args:
         limits: how fast submissions may leave, and how many slots there are.
-        learns: whether these are only where to start from, and the account's own limits are found out.
+        known: what was learned of the account's own limits before, to learn more; None keeps to `limits`.
         notifier: makes the events.
         listeners: the listeners of the jobs, one of which must pay.
         random: returns numbers drawn evenly from 0 up to 1.
@@ -46,9 +47,9 @@ class Submissions:
         notifier: Notifier,
         listeners: Listeners,
         random: Callable[[], float],
-        learns: bool = False,
+        known: AccountLimits | None = None,
     ) -> None:
-        self._queue = SubmitQueue(limits, learns=learns)
+        self._queue = SubmitQueue(limits, known=known)
         self.slots = self._queue.slots
         self.moved: list[Ticket] = []
         self._notifier = notifier
@@ -145,8 +146,13 @@ class Submissions:
             running = self.slots.in_use - self._submitting - ticket.slots
             self._queue.over_slots(running, sent_at=sent_at, now=now)
         else:
-            wait = self._queue.over_rate(sent_at=sent_at, now=now)
+            wait = self._queue.over_rate(sent_at=sent_at, now=now, pause=error.retry_after or 0.0)
             self._queue.pause_until(now + wait, now=now, sent_at=sent_at)
+
+    @property
+    def learned(self) -> AccountLimits:
+        """The limits that refusals have shown."""
+        return self._queue.learned
 
     def saw_waiting(self, now: float) -> None:
         """Learn that the provider lets an accepted job wait."""

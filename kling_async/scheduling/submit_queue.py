@@ -7,14 +7,18 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from itertools import count
+from typing import Final
 
 from ..types.limits import Limits
-from .learning import LearnedRate, LearnedSlots
+from .learning import AccountLimits, LearnedRate, LearnedSlots
 from .rate_limit import RateLimiter
 from .slots import Slots
 from .ticket import Ticket
 
 __all__ = ["SubmitQueue"]
+
+_LEARNED_BURST: Final = 2
+"""Submissions that may leave at once at a learned rate, so that a late wake-up loses none of it."""
 
 
 class SubmitQueue:
@@ -25,18 +29,23 @@ class SubmitQueue:
 
     Args:
         limits: how fast jobs may leave, and how many slots there are.
-        learns: whether these are only where to start from, and the account's own limits are found out.
+        known: what was learned of the account's own limits before, to learn more; None keeps to `limits`.
 
     Attributes:
         slots: occupied by the jobs that have left the queue and have not finished.
     """
 
-    def __init__(self, limits: Limits, *, learns: bool = False) -> None:
-        self.slots = Slots(limits.max_open)
-        per_second, slots = limits.submit_per_second, limits.max_open
-        self._rate = None if per_second is None or not learns else LearnedRate(per_second)
-        self._learned_slots = None if slots is None or not learns else LearnedSlots(slots)
-        self._limiter = RateLimiter(per_second=limits.submit_per_second, burst=limits.submit_burst)
+    def __init__(self, limits: Limits, *, known: AccountLimits | None = None) -> None:
+        learned = known or AccountLimits()
+        per_second, slots = learned.per_second or limits.submit_per_second, learned.slots or limits.max_open
+        self.slots = Slots(slots)
+        self._rate = self._learned_slots = None
+        if known is not None and per_second is not None:
+            self._rate = LearnedRate(per_second, known=known.per_second is not None)
+        if known is not None and slots is not None:
+            self._learned_slots = LearnedSlots(slots, known=known.slots is not None)
+        self._burst = limits.submit_burst if learned.per_second is None else _LEARNED_BURST
+        self._limiter = RateLimiter(per_second=per_second, burst=self._burst)
         self._ready: deque[Ticket] = deque()
         self._delayed: list[tuple[float, int, Ticket]] = []
         self._sequence = count()
@@ -84,6 +93,15 @@ class SubmitQueue:
 
     # What is learned of the limits.
 
+    @property
+    def learned(self) -> AccountLimits:
+        """The limits that refusals have shown."""
+        rate, slots = self._rate, self._learned_slots
+        return AccountLimits(
+            per_second=rate.per_second if rate is not None and rate.is_learned else None,
+            slots=slots.slots if slots is not None and slots.is_learned else None,
+        )
+
     def accepted(self, slots: int, *, sent_at: float, now: float) -> None:
         """Learn from the acceptance of a job of so many slots."""
         if self._rate is None and self._learned_slots is None:
@@ -94,18 +112,22 @@ class SubmitQueue:
             before = self._rate.per_second
             self._rate.accepted(sent_at=sent_at, held_back=fits and self._limiter.ready_at(now) > now, now=now)
             if self._rate.per_second != before:
-                self._limiter.set_rate(self._rate.per_second, now=now)
+                self._use(self._rate, now)
         if self._learned_slots is not None:
             self._learned_slots.accepted(slots, sent_at=sent_at, held_back=waiting and not fits, now=now)
             self.slots.limit = self._learned_slots.slots
 
-    def over_rate(self, *, sent_at: float, now: float) -> float:
-        """Learn from a refusal because of the rate; return the seconds to wait at least."""
+    def over_rate(self, *, sent_at: float, now: float, pause: float) -> float:
+        """Learn from a refusal because of the rate, which asks for a pause; return the seconds to wait at least."""
         if self._rate is None:
             return 0.0
-        self._rate.refused(sent_at=sent_at, now=now)
-        self._limiter.set_rate(self._rate.per_second, now=now)
+        self._rate.refused(sent_at=sent_at, now=now, pause=pause)
+        self._use(self._rate, now)
         return self._limiter.interval
+
+    def _use(self, rate: LearnedRate, now: float) -> None:
+        # A burst is for accounts that have refused nothing: beyond a limit all of it would be refused.
+        self._limiter.set_rate(rate.per_second, burst=_LEARNED_BURST if rate.is_learned else self._burst, now=now)
 
     def over_slots(self, running: int, *, sent_at: float, now: float) -> None:
         """Learn from a refusal for want of slots, while accepted jobs occupied so many of them."""

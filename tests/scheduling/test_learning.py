@@ -14,7 +14,7 @@ from attrs import define, evolve, field, frozen
 from kling_async.errors import KlingError, RateLimited
 from kling_async.providers import PROVIDERS
 from kling_async.scheduling.engine import Engine
-from kling_async.scheduling.learning import LearnedRate, LearnedSlots
+from kling_async.scheduling.learning import AccountLimits, LearnedRate, LearnedSlots
 from kling_async.scheduling.notifications import Delivery
 from kling_async.scheduling.polling.durations import DurationModel
 from kling_async.scheduling.polling.policy import PollPolicy
@@ -165,7 +165,7 @@ def world(accounts: list[Account], start: Limits, *, seed: int = 1, learns: bool
         limits=start,
         polling=PollPolicy(DurationModel(), random=draw.random),
         random=draw.random,
-        learns=learns,
+        known=AccountLimits() if learns else None,
     )
     return World(accounts, engine, draw, tells, tokens=accounts[0].burst)
 
@@ -186,7 +186,7 @@ FEWER = [
     Account(per_second=50.0, burst=10, slots=40, takes=10.0, since=300.0),
 ]
 CASES = {
-    "2 a minute and 2 slots": (SLOW, 4 * 3600.0),
+    "2 a minute and 2 slots": (SLOW, 8 * 3600.0),
     "50 a second and 300 slots": (FAST, 180.0),
     "300 slots that are full": (WIDE, 400.0),
     "a rate that rises": (FASTER, 600.0),
@@ -208,14 +208,17 @@ def test_hidden_limits_are_found(accounts: list[Account], until: float, start: L
 
 
 def figures(at: World, until: float) -> tuple[float, float]:
-    """Return the share of the possible throughput after the beginning, and the share of refused submissions."""
-    begun = max(60.0, sorted([*at.accepted, *at.refused])[30])
-    ends = [*(one.since for one in at.accounts[1:]), until]
-    possible = sum(
-        max(0.0, end - max(one.since, begun)) * one.throughput for one, end in zip(at.accounts, ends, strict=True)
-    )
-    share = sum(time >= begun for time in at.accepted) / possible
-    return share, len(at.refused) / (len(at.accepted) + len(at.refused))
+    """Return the share of the possible throughput that was used, and the share of refused submissions.
+
+    The first minute of each pair of limits is left out, or its first 30 submissions if they take longer.
+    """
+    sent = sorted([*at.accepted, *at.refused])
+    used = possible = 0.0
+    for account, end in zip(at.accounts, [*(one.since for one in at.accounts[1:]), until], strict=True):
+        begun = max(account.since + 60.0, [time for time in sent if time >= account.since][30])
+        used += sum(begun <= time < end for time in at.accepted)
+        possible += (end - begun) * account.throughput
+    return used / possible, len(at.refused) / len(sent)
 
 
 def test_limits_that_are_set_are_kept() -> None:
@@ -270,3 +273,24 @@ def test_a_rate_never_leaves_its_range() -> None:
     for number in range(100_000):
         rate.accepted(sent_at=float(number), held_back=True, now=float(number))
     assert 1000.0 == rate.per_second
+
+
+def test_what_was_learned_is_where_to_start_from() -> None:
+    """Limits that refusals have shown are known to the next engine, which does not run into them at once."""
+    at = world(FASTER[:1], GUESS)
+    at.run(200.0)
+    learned = at.engine.learned
+    assert learned.per_second == pytest.approx(10.0, rel=0.15)
+    assert learned.slots is None
+    draw = random.Random(2)
+    again = Engine(
+        provider="p",
+        limits=GUESS,
+        polling=PollPolicy(DurationModel(), random=draw.random),
+        random=draw.random,
+        known=learned,
+    )
+    later = World(FASTER[:1], again, draw, tokens=FASTER[0].burst)
+    later.run(60.0)
+    assert len(later.refused) <= 0.02 * len(later.accepted)
+    assert len(later.accepted) >= 0.9 * 10.0 * 60.0
