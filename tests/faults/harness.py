@@ -110,6 +110,7 @@ class ProviderProcess(LineProcess):
         certificate: Path | None = None,
         host: str | None = None,
         greeting: Answer | None = None,
+        links: str | None = None,
     ) -> Iterator[Site]:
         """Open a site.
 
@@ -121,6 +122,8 @@ class ProviderProcess(LineProcess):
             certificate: a file with a chain and its key, to speak TLS.
             host: the name in its addresses, if not its number.
             greeting: what it does with a connection instead of reading a request.
+            links: the origin of the addresses that it gives for polling, for a result and for cancelling, if not its
+                own.
         """
         told = {
             "script": (script or Script()).told(),
@@ -130,6 +133,7 @@ class ProviderProcess(LineProcess):
             "certificate": None if certificate is None else str(certificate),
             "host": host,
             "greeting": None if greeting is None else list(greeting.steps),
+            "links": links,
         }
         answer = self.ask({"open": told})
         try:
