@@ -30,6 +30,7 @@ class LoggedRequest:
     body_bytes: int
     whole: bool
     prompt: str | None
+    client_id: str | None
     connection: int
     at: float
 

@@ -73,6 +73,7 @@ class Request:
             "body_bytes": len(self.body),
             "whole": self.whole,
             "prompt": self.prompt,
+            "client_id": self.client_id,
             "connection": self.connection,
             "at": self.at,
         }
