@@ -70,7 +70,10 @@ class Fal(Provider):
     limits: ClassVar[Limits] = Limits(max_open=40)
     statuses: ClassVar[Mapping[str, Status]] = QUEUE_STATUSES
     # "User is locked. Reason: Exhausted balance. ...", or "... Reason: TOP_UP.", with HTTP 403.
-    error_rules: ClassVar[ErrorRules] = ErrorRules(balance_messages=re.compile(r"\bbalance\b|top[-_ ]?up"))
+    # HTTP 499, the caller's connection was closed or its request cancelled, says nothing of what was accepted before.
+    error_rules: ClassVar[ErrorRules] = ErrorRules(
+        outage_codes=(range(499, 10_000),), balance_messages=re.compile(r"\bbalance\b|top[-_ ]?up")
+    )
 
     def build_submit(self, input: Input) -> HttpRequest:
         spec = self.spec(input)

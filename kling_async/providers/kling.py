@@ -11,8 +11,9 @@ An API key is valid for both; an access key with its secret key, which sign a to
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 from urllib.parse import quote
 
 from attrs import evolve
@@ -20,6 +21,7 @@ from attrs import evolve
 from ..types.authorizer import Authorizer
 from ..types.capabilities import Capabilities, Repeat
 from ..types.errors import (
+    AnswerLost,
     AuthenticationError,
     BadRequest,
     ContentRejected,
@@ -44,7 +46,7 @@ from .codec.fields import as_list, as_object, parse_id
 from .codec.kling_legacy import build_legacy_body, is_legacy_task, parse_legacy_envelope, parse_legacy_task
 from .codec.kling_tasks import build_task_body, parse_task, shots_prompt
 from .codec.statuses import COMMON_STATUSES
-from .codec.strict_json import json_body
+from .codec.strict_json import excerpt, json_body
 from .kling_legacy_models import LEGACY_PATHS
 from .kling_models import MODELS
 from .kling_rules import O1_PAGE, page
@@ -60,6 +62,8 @@ _COSTS = page("account usage", "kling-assets-account-usage", "api/assets/account
 _LIVE = "https://github.com/aself101/kling-api"
 _NOT_FOUND = ("1201", "1203")
 """Codes of a look-up that finds nothing: the first is answered, as is reported, and the second is documented."""
+_TAKEN: Final = re.compile(r"\bexternal_task_id\b.*\b(?:already|duplicate)")
+"""Pattern, in lower case, of the message that refuses a client id which was used before, as a caller saw it."""
 
 _ERRORS = ErrorRules(
     errors={
@@ -193,6 +197,22 @@ class Kling(Provider):
         if len(paths) < 2 or self._envelope(response)[0].code not in _NOT_FOUND:
             return None
         return HttpRequest(method="GET", path=f"{paths[1]}/{prediction.id}")
+
+    def parse_submit(self, response: HttpResponse, *, input: Input, key: str | None) -> Prediction:
+        try:
+            return super().parse_submit(response, input=input, key=key)
+        except BadRequest as error:
+            if error.code != "1201" or not _TAKEN.search(error.message.lower()):
+                raise
+            # Each client id is fresh: whatever has it is this submission, which something on the way sent twice.
+            raise AnswerLost(
+                "Kling has a task of this external_task_id: the submission arrived before, and its answer was lost",
+                provider=self.name,
+                key=key,
+                http_status=response.status,
+                code=error.code,
+                excerpt=excerpt(response),
+            ) from None
 
     def add_client_id(self, request: HttpRequest, client_id: str) -> HttpRequest:
         body: dict[str, Json] = json.loads(request.body)

@@ -1,21 +1,30 @@
-"""Save the files of a batch, a few jobs at a time."""
+"""Save the files of a batch, a few jobs at a time, and first those whose outputs are removed first."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from heapq import heapify, heappop, heappush
+from itertools import count
 from pathlib import Path
 from typing import Final
 
 import anyio
 from attrs import evolve
 
+from ..providers import provider_named
+from ..system.clock import Clock
 from ..types.errors import KlingError
 from ..types.jobs import Outcome
+from ..types.prediction import Prediction
 from .downloader import Downloader
 
 __all__ = ["BatchDownloads"]
 
 _MAX_DOWNLOADS: Final = 4
 """Downloads at once: they cost neither money nor API budget, only the user's bandwidth."""
+_UNKNOWN_TTL: Final = 86_400.0
+"""Seconds that outputs count as kept where no page says how long: between the hour and the weeks that pages say."""
 
 
 class BatchDownloads:
@@ -24,20 +33,72 @@ class BatchDownloads:
     Args:
         downloader: saves the files of one prediction.
         directory: where to.
+        clock: tells the time at which a prediction without a date was created: now.
     """
 
-    def __init__(self, downloader: Downloader, directory: Path) -> None:
+    def __init__(self, downloader: Downloader, directory: Path, *, clock: Clock) -> None:
         self._downloader = downloader
         self._directory = directory
-        self._limit = anyio.Semaphore(_MAX_DOWNLOADS)
+        self._clock = clock
+        self._slots = _Slots(_MAX_DOWNLOADS)
 
     async def save(self, outcome: Outcome, *, overwrite: bool) -> Outcome:
         """Return an outcome with its files, or with the error that kept them from being saved."""
         if outcome.prediction is None:
             return outcome
-        async with self._limit:
-            try:
+        try:
+            async with self._slots.acquire(self._removed_at(outcome.prediction)):
                 files = await self._downloader.save(outcome.prediction, self._directory, overwrite=overwrite)
-            except KlingError as error:
-                return evolve(outcome, error=error)
+        except KlingError as error:
+            return evolve(outcome, error=error)
         return evolve(outcome, files=tuple(files))
+
+    def _removed_at(self, prediction: Prediction) -> float:
+        """Return the time, in seconds since 1970, until which a prediction's outputs are surely kept."""
+        ttl = provider_named(prediction.provider).capabilities.output_ttl.value
+        created_at = prediction.created_at or self._clock.utc()
+        return created_at.timestamp() + (_UNKNOWN_TTL if ttl is None else ttl)
+
+
+class _Slots:
+    """A number of slots. A free one goes to whichever waits with the earliest deadline.
+
+    Args:
+        number: how many may be held at once.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        self._waiting: list[tuple[float, int, anyio.Event]] = []
+        self._arrivals = count()
+
+    @asynccontextmanager
+    async def acquire(self, deadline: float) -> AsyncGenerator[None]:
+        """Wait for a slot, and hold it; of equal deadlines the first to come is the first served."""
+        await self._wait(deadline)
+        try:
+            yield
+        finally:
+            self._release()
+
+    async def _wait(self, deadline: float) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        waiting = (deadline, next(self._arrivals), anyio.Event())
+        heappush(self._waiting, waiting)
+        try:
+            await waiting[2].wait()
+        except BaseException:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+                heapify(self._waiting)
+            else:
+                self._release()  # it was handed over, and is not used
+            raise
+
+    def _release(self) -> None:
+        if self._waiting:
+            heappop(self._waiting)[2].set()
+        else:
+            self._free += 1

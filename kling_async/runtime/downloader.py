@@ -16,7 +16,8 @@ from ..providers import provider_named
 from ..transport.fetcher import OutputFetcher
 from ..transport.host_limits import HostLimiter
 from ..transport.partial_file import ensure_writable
-from ..types.errors import DownloadError, InputError
+from ..types.errors import BadRequest, DownloadError, InputError, KlingError
+from ..types.formatting import format_duration
 from ..types.media import file_stem
 from ..types.prediction import Prediction, Status
 from .dispatcher import Dispatcher
@@ -26,6 +27,8 @@ __all__ = ["Downloader"]
 
 _EXPIRED: Final = (403, 404, 410)
 """HTTP statuses of a URL that has expired; the provider may give a new one."""
+_NO_RECORD: Final = (404, 410)
+"""HTTP statuses of a poll for a prediction whose record was removed."""
 _limiter: Final = RunVar[HostLimiter]("kling_async_files")
 """One save of the same files at a time in an event loop, whichever client or batch asks: they share a part file."""
 
@@ -75,15 +78,18 @@ class Downloader:
     async def _fetch(
         self, prediction: Prediction, known: Submission | None, directory: Path, *, overwrite: bool
     ) -> list[Path]:
-        fresh = _has_redacted_urls(prediction, known)
-        if fresh:
+        is_fresh = _has_redacted_urls(prediction, known)
+        if is_fresh:
             prediction = await self._with_outputs(prediction)
-        try:
-            return await self._save_all(prediction, directory, overwrite=overwrite)
-        except DownloadError as error:
-            if fresh or error.http_status not in _EXPIRED:
-                raise
-            return await self._save_all(await self._with_outputs(prediction), directory, overwrite=overwrite)
+        while True:
+            try:
+                return await self._save_all(prediction, directory, overwrite=overwrite)
+            except DownloadError as error:
+                if error.http_status not in _EXPIRED:
+                    raise
+                if is_fresh:
+                    raise _removed(prediction, f"the newest URL answers HTTP {error.http_status}", error) from error
+            prediction, is_fresh = await self._with_outputs(prediction), True
 
     async def _save_all(self, prediction: Prediction, directory: Path, *, overwrite: bool) -> list[Path]:
         provider = provider_named(prediction.provider)
@@ -113,16 +119,15 @@ class Downloader:
 
     async def _with_outputs(self, prediction: Prediction) -> Prediction:
         """Return a prediction with fresh URLs. Raises DownloadError if the provider has removed the outputs."""
-        seen = await self._refresh(prediction)
+        try:
+            seen = await self._refresh(prediction)
+        except BadRequest as error:
+            if error.http_status not in _NO_RECORD and not error.is_unknown_id:
+                raise
+            raise _removed(prediction, "the provider has no record of the prediction any more", error) from error
         if seen.status is not Status.SUCCEEDED:
             reason = seen.failure.message if seen.failure is not None else f"the prediction is {seen.status.value}"
-            raise DownloadError(
-                f"The outputs are gone: {reason}",
-                provider=prediction.provider,
-                key=prediction.key,
-                id=prediction.id,
-                advice="They cannot be downloaded again. Download sooner, or save outputs as they finish (save_to).",
-            )
+            raise _removed(prediction, reason)
         return seen
 
     async def _refresh(self, prediction: Prediction) -> Prediction:
@@ -131,6 +136,22 @@ class Downloader:
     async def _entry_of(self, prediction: Prediction) -> JournalEntry | None:
         journal = self._dispatcher.journal
         return None if journal is None else await journal.entry_for(prediction)
+
+
+def _removed(prediction: Prediction, reason: str, cause: KlingError | None = None) -> DownloadError:
+    """Return the error for outputs that the provider has removed."""
+    provider = provider_named(prediction.provider)
+    seconds = provider.capabilities.output_ttl.value
+    kept = "" if seconds is None else f" {provider.title} keeps them for {format_duration(seconds)}."
+    return DownloadError(
+        f"The outputs were removed: {reason}",
+        provider=prediction.provider,
+        key=prediction.key,
+        id=prediction.id,
+        http_status=None if cause is None else cause.http_status,
+        url=cause.url if isinstance(cause, DownloadError) else None,
+        advice=f"They cannot be downloaded again.{kept} Download sooner, or save outputs as they finish (save_to).",
+    )
 
 
 def _save_limiter() -> HostLimiter:

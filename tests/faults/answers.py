@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from attrs import evolve, frozen
 
-__all__ = ["Answer", "Script", "accepted", "poll_reply", "refused", "repeat", "reply", "send", "sleep"]
+__all__ = ["Answer", "Script", "accepted", "poll_reply", "refused", "repeat", "reply", "said", "send", "sleep"]
 
 Step: TypeAlias = Mapping[str, Any]
 
@@ -47,17 +47,19 @@ class Script:
     """What a site answers, request by request; what no script answers is answered as a healthy provider would.
 
     Attributes:
-        submit, poll, file: answers by kind of request, in the order in which the requests come.
+        submit, poll, result, cancel, file: answers by kind of request, in the order in which the requests come.
         jobs: scripts of single jobs by their prompt; these go first.
     """
 
     submit: Sequence[Answer] = ()
     poll: Sequence[Answer] = ()
+    result: Sequence[Answer] = ()
+    cancel: Sequence[Answer] = ()
     file: Sequence[Answer] = ()
     jobs: Mapping[str, Script] = {}
 
     def told(self) -> Mapping[str, Any]:
-        kinds = {"submit": self.submit, "poll": self.poll, "file": self.file}
+        kinds = {name: getattr(self, name) for name in ("submit", "poll", "result", "cancel", "file")}
         told: dict[str, Any] = {kind: [one.told() for one in answers] for kind, answers in kinds.items() if answers}
         return told | {"jobs": {prompt: script.told() for prompt, script in self.jobs.items()}}
 
@@ -110,6 +112,11 @@ def refused(status: str, document: object = None, *, headers: Sequence[tuple[str
     """Say no, for free."""
     body = document if document is not None else {"error": {"message": status, "type": "error"}}
     return reply(json.dumps(body), status=status, headers=headers).free
+
+
+def said(word: str) -> Answer:
+    """Tell, as the provider's records do, that a prediction stands as this word says, without outputs."""
+    return _step("poll", word=word)
 
 
 def accepted(id: object = "<<id>>", **more: object) -> Answer:

@@ -30,6 +30,7 @@ class LoggedRequest:
     body_bytes: int
     whole: bool
     prompt: str | None
+    client_id: str | None
     connection: int
     at: float
 
@@ -110,6 +111,7 @@ class ProviderProcess(LineProcess):
         certificate: Path | None = None,
         host: str | None = None,
         greeting: Answer | None = None,
+        links: str | None = None,
     ) -> Iterator[Site]:
         """Open a site.
 
@@ -121,6 +123,8 @@ class ProviderProcess(LineProcess):
             certificate: a file with a chain and its key, to speak TLS.
             host: the name in its addresses, if not its number.
             greeting: what it does with a connection instead of reading a request.
+            links: the origin of the addresses that it gives for polling, for a result and for cancelling, if not its
+                own.
         """
         told = {
             "script": (script or Script()).told(),
@@ -130,6 +134,7 @@ class ProviderProcess(LineProcess):
             "certificate": None if certificate is None else str(certificate),
             "host": host,
             "greeting": None if greeting is None else list(greeting.steps),
+            "links": links,
         }
         answer = self.ask({"open": told})
         try:

@@ -46,6 +46,10 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "no shield": (("runtime/account.py", "anyio.CancelScope(shield=True)", "anyio.CancelScope(shield=False)"),),
     "repeated after a time-out": (("scheduling/retry.py", "    return 1\n", "    return 3\n"),),
+    "refused for its own client id": (
+        ("providers/kling.py", 'if error.code != "1201" or not _TAKEN.search(error.message.lower()):', "if True:"),
+    ),
+    "cancelled is bought again": (("journal/resume.py", "(failed and resubmit_failed)", "failed"),),
     "columns without a checksum": (
         (
             "journal/schema.py",

@@ -3,9 +3,10 @@
     python -I -S provider.py
 
 It reads one command a line, as JSON, and answers each with one line. A *site* is one listening port with its own script
-and its own books. GPTProto's wire, API in One's and Kling's for images are spoken, as their pages print them. Requests
-without a script are answered as a healthy provider would. A submission is charged to its prompt once its whole body is
-here, whatever becomes of the answer; only an answer that says no is free, and says so (`"charges": false`).
+and its own books. Every provider's wire is spoken, as `wires.py` has it. Requests without a script are answered as a
+healthy provider would. A submission is charged to its prompt once its whole body is here, whatever becomes of the
+answer; only an answer that says no is free, and says so (`"charges": false`), and a client id that was used before is
+refused, whatever the script says.
 
 Nothing but the standard library is imported, and nothing of the package: the two can share no mistake. It ends when its
 standard input does, or when its life is over, and it serves a bounded number of connections at once.
@@ -22,6 +23,12 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
+
+# It runs isolated, without the folder of this file on its path. Added at the end, so that it hides no library.
+sys.path.append(str(Path(__file__).resolve().parent))
+
+import wires
 
 LIVES_FOR = 7200.0
 """Seconds after which it ends in any case."""
@@ -30,13 +37,8 @@ PATIENCE = 20.0
 """Seconds without a byte after which a connection is given up."""
 LONGEST_HEAD, LONGEST_BODY = 64 * 1024, 16 * 1024 * 1024
 
-SUBMIT = re.compile(r"/api/v3/kwaivgi/[^/]+/[^/]+|/api/v1/(?:images|videos)/generations|/v1/images/[^/]+")
-POLL = re.compile(r"/api/v3/predictions/([^/]+)/result|/api/v1/tasks/([^/]+)|/v1/images/[^/]+/([^/]+)")
-FILE = re.compile(r"/files/([^/.]+)[^/]*")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 400 + b"\0\0\0\0IEND\xaeB`\x82"
 """What a healthy site serves as a file: 102 KB."""
-NOT_FOUND = b'{"error":{"message":"Prediction not found","type":"invalid_request_error","code":"not_found"}}'
-KLING_NOT_FOUND = b'{"code":1201,"message":"Task not found by id/external id","request_id":"r-1"}'
 
 _places = threading.BoundedSemaphore(MOST_CONNECTIONS)
 
@@ -56,12 +58,7 @@ class Request:
         self.headers = [line.split(": ", 1) for line in lines[1:] if ": " in line]
         self.body = b""
         self.whole = False
-        path = self.target.partition("?")[0]
-        poll, file = POLL.fullmatch(path), FILE.fullmatch(path)
-        self.v1 = path.startswith("/api/v1/")
-        self.kling = path.startswith("/v1/")
-        self.id = next((found for found in (poll or file).groups() if found), None) if poll or file else None
-        self.kind = "submit" if SUBMIT.fullmatch(path) else "poll" if poll else "file"
+        self.wire, self.kind, self.id = wires.route(self.target)
         self.prompt = self.client_id = None
 
     def header(self, name):
@@ -76,6 +73,7 @@ class Request:
             "body_bytes": len(self.body),
             "whole": self.whole,
             "prompt": self.prompt,
+            "client_id": self.client_id,
             "connection": self.connection,
             "at": self.at,
         }
@@ -95,13 +93,15 @@ class Site:
         self.script = told["script"]
         self.taken = {}
         self.requests, self.failures = [], []
-        self.charges, self.prompts, self.looks, self.client_ids = {}, {}, {}, {}
+        self.charges, self.prompts, self.looks = {}, {}, {}
+        self.client_ids, self.own_ids, self.cancelled = {}, {}, set()
         self.connections = self.submitting = self.serving = self.most_submitting = self.most_serving = 0
         self.answered = self.closed = 0
         self.key_seen = False
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
         self.origin = f"{'https' if self.tls else 'http'}://{told.get('host') or '127.0.0.1'}:{self.port}"
+        self.links = told.get("links") or self.origin
         threading.Thread(target=self.listen, daemon=True).start()
 
     def listen(self):
@@ -171,15 +171,18 @@ class Site:
         with self.lock:
             if submits:
                 body = json.loads(request.body)
-                request.prompt, request.client_id = body.get("prompt"), body.get("external_task_id")
+                request.prompt, request.client_id = request.wire.prompt(body), request.wire.client_id(body)
                 self.submitting += 1
                 self.most_submitting = max(self.most_submitting, self.submitting)
             else:
                 request.id = self.client_ids.get(request.id, request.id)
                 request.prompt = self.prompts.get(request.id)
+                request.client_id = self.own_ids.get(request.id)
                 self.serving += request.kind == "file"
                 self.most_serving = max(self.most_serving, self.serving)
             answer = self.scripted(request) or {"steps": [{"do": request.kind}]}
+            if submits and request.client_id in self.client_ids:
+                answer = {"steps": [{"do": "duplicate"}], "charges": False}
             if submits and answer.get("charges", True):
                 self.charge(request)
         try:
@@ -196,6 +199,7 @@ class Site:
         self.prompts[request.id] = request.prompt
         if request.client_id:
             self.client_ids[request.client_id] = request.id
+            self.own_ids[request.id] = request.client_id
         ids.append(request.id)
 
     def scripted(self, request):
@@ -255,42 +259,42 @@ class Site:
 
     # What a healthy provider says.
 
-    def reply_json(self, document, connection):
+    def reply_json(self, answer, connection):
+        status, document = answer
         body = json.dumps(document).encode()
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.sendall(head.encode() + body)
 
-    def report(self, request, word, outputs):
-        if request.kling:
-            word = {"created": "submitted", "completed": "succeed"}.get(word, word)
-            data = {
-                "task_id": request.id,
-                "task_status": word,
-                "task_result": {"images": [{"url": one} for one in outputs]},
-            }
-            return {"code": 0, "message": "SUCCEED", "request_id": "r-1", "data": data}
-        if request.v1:
-            data = {"task_id": request.id, "status": word, "outputs": outputs}
-        else:
-            get = f"{self.origin}/api/v3/predictions/{request.id}/result"
-            data = {"id": request.id, "status": word, "outputs": outputs, "urls": {"get": get}, "error": None}
-        return {"code": 200, "message": "success", "data": data}
-
     def do_submit(self, step, connection, request):
-        self.reply_json(self.report(request, "IN_PROGRESS" if request.v1 else "created", []), connection)
+        self.reply_json(request.wire.accept(request, self.links), connection)
+
+    def do_duplicate(self, step, connection, request):
+        self.reply_json(request.wire.duplicate, connection)
 
     def do_poll(self, step, connection, request):
+        """Tell how a task stands, or that it stands as the step says."""
         if request.prompt is None:
-            status, body = b"404 Not Found", NOT_FOUND
-            if request.kling:
-                status, body = b"400 Bad Request", KLING_NOT_FOUND
-            connection.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body)
+            self.reply_json(request.wire.not_found, connection)
             return
         with self.lock:
             self.looks[request.id] = self.looks.get(request.id, 0) + 1
-        done = self.looks[request.id] > self.told["running_for"]
-        outputs = [self.filled(one, request).decode() for one in self.told["outputs"]] if done else []
-        self.reply_json(self.report(request, "completed" if done else "processing", outputs), connection)
+        word = wires.COMPLETED if self.looks[request.id] > self.told["running_for"] else wires.PROCESSING
+        word = step.get("word") or (wires.CANCELLED if request.id in self.cancelled else word)
+        outputs = self.outputs(request) if word == wires.COMPLETED else []
+        self.reply_json(request.wire.report(request, word, outputs, self.links), connection)
+
+    def do_result(self, step, connection, request):
+        known = request.prompt is not None
+        answer = request.wire.result(request, self.outputs(request)) if known else request.wire.not_found
+        self.reply_json(answer, connection)
+
+    def do_cancel(self, step, connection, request):
+        with self.lock:
+            self.cancelled.add(request.id)
+        self.reply_json(request.wire.cancel(request, self.links), connection)
+
+    def outputs(self, request):
+        return [self.filled(one, request).decode() for one in self.told["outputs"]]
 
     def do_file(self, step, connection, request):
         first, status, extra = 0, "200 OK", ""

@@ -238,6 +238,36 @@ ROWS = (
         "It is refused until the loss is accepted; nothing is sent.",
     ),
     Row(50, "Journals and run folders of an earlier version", "They open; what they hold is not paid again."),
+    Row(
+        51,
+        "A lost answer to a submission, on the wire of each provider",
+        "1 request; unconfirmed, also for the next run; where the provider knows client ids, found and paid once.",
+    ),
+    Row(
+        52,
+        "Addresses in a record that lead elsewhere: to poll, to fetch the result, to cancel, for the key alone",
+        "0 connections elsewhere; the provider's own origin is asked, by the id.",
+    ),
+    Row(
+        53,
+        "429 that means wait, and 429 that means the account",
+        "The one is waited out, and charged once; the other stops the account after 1 request.",
+    ),
+    Row(
+        54,
+        "A client id a second time: the provider refuses it, also where something on the way has sent it twice",
+        "No two submissions share one; what is refused for its own id is found, and paid once.",
+    ),
+    Row(
+        55,
+        "An output that the provider has removed, with its record or without",
+        "An error that says so and keeps the id; no file; 0 submissions; what is removed first is fetched first.",
+    ),
+    Row(
+        56,
+        "Cancelled by the provider",
+        "Cancelled, and not failed; no outputs; 0 further submissions, also in the next run.",
+    ),
 )
 """Every row of the matrix, in order."""
 

@@ -8,11 +8,11 @@ import signal
 from functools import partial
 from pathlib import Path
 
-from .answers import HEALTHY_SUBMIT, Script, accepted, send, sleep
+from .answers import HEALTHY_SUBMIT, Script, accepted, reply, said, send, sleep
 from .conftest import OpenSite
 from .crashes import PNG, Runner, check_nothing_lost, check_paid, kept_in, log_of, unconfirmed_in, wait_until
 
-__all__ = ["interrupted_downloads", "leaves", "steps", "sweep", "timeouts"]
+__all__ = ["cancelled", "duplicates", "interrupted_downloads", "leaves", "steps", "sweep", "timeouts"]
 
 FINDING = ("kling",)
 """Providers that find a submission by its client id."""
@@ -107,3 +107,19 @@ def timeouts(runner: Runner, site: OpenSite, folder: Path) -> None:
     runner.run(here, folder, jobs=3, request_timeout=0.5)
     assert {1} == set(here.log.submissions().values()), "a submission was repeated"
     assert 3 == len(unconfirmed_in(kept_in(folder)))
+
+
+def duplicates(runner: Runner, site: OpenSite, folder: Path) -> None:
+    """Refuse submissions for their own client ids, as if each had been sent twice on the way: each is found."""
+    taken = reply('{"code":1201,"message":"external_task_id already exists"}', status="400 Bad Request")
+    here = site(Script(submit=[taken.for_ever]))
+    assert 0 == runner.run(here, folder, jobs=3, provider="kling"), log_of(folder)
+    check_paid(folder, here.log, jobs=3, found=True)
+
+
+def cancelled(runner: Runner, site: OpenSite, folder: Path) -> None:
+    """Cancel what was accepted: no later run submits it again."""
+    here = site(Script(poll=[said("cancelled").for_ever]))
+    for _ in range(2):
+        assert 0 == runner.run(here, folder, jobs=3, provider="wavespeed"), log_of(folder)
+    assert {1} == set(here.log.submissions().values()), "was bought again"

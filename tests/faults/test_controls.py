@@ -8,8 +8,10 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import httpx
 import pytest
@@ -79,6 +81,50 @@ async def test_paying_twice_is_caught(site: OpenSite, answer: Answer) -> None:
     """A client that repeats a submission whose answer was lost pays twice, and the books tell."""
     here = site(Script(submit=[answer]))
     await timed(lambda: naive_submit(here.origin), by=5.0)
+    with pytest.raises(AssertionError, match="submissions by job"):
+        check_paid_once(here.log, ["a cat"])
+
+
+WIRES = {
+    "wavespeed": ("/api/v3/kwaivgi/kling-image-o1", {"prompt": "a cat"}, ("data", "urls", "get")),
+    "fal": ("/fal-ai/kling-image/o3/text-to-image", {"prompt": "a cat"}, ("status_url",)),
+    "fal's result": ("/fal-ai/kling-image/o3/text-to-image", {"prompt": "a cat"}, ("response_url",)),
+    "fal's cancellation": ("/fal-ai/kling-image/o3/text-to-image", {"prompt": "a cat"}, ("cancel_url",)),
+    "replicate": ("/v1/models/kwaivgi/kling-o1/predictions", {"input": {"prompt": "a cat"}}, ("urls", "get")),
+    "replicate's cancellation": (
+        "/v1/models/kwaivgi/kling-o1/predictions",
+        {"input": {"prompt": "a cat"}},
+        ("urls", "cancel"),
+    ),
+    "openrouter": ("/api/v1/videos", {"prompt": "a cat"}, ("polling_url",)),
+}
+Wire: TypeAlias = tuple[str, dict[str, Any], tuple[str, ...]]
+"""The path of a submission, its body, and where the answer has an address."""
+
+
+@pytest.mark.parametrize("wire", named(WIRES))
+async def test_following_a_record_is_caught(site: OpenSite, wire: Wire) -> None:
+    """Row 52: a client that takes the address in a record takes the key to whatever host it names."""
+    path, body, place = wire
+    foreign = site()
+    here = site(links=foreign.origin)
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {CANARY}"}) as client:
+        address = (await client.post(here.origin + path, json=body)).json()
+        for name in place:
+            address = address[name]
+        await client.get(address)
+    with pytest.raises(AssertionError, match="another host"):
+        check_key_stayed(foreign.log)
+
+
+async def test_another_client_id_is_caught(site: OpenSite) -> None:
+    """Rows 51 and 54: a client that repeats a submission under another client id pays twice."""
+    here = site(Script(submit=[RESET]))
+    async with httpx.AsyncClient() as client:
+        for number in range(2):
+            body = {"prompt": "a cat", "external_task_id": f"mine-{number}"}
+            with suppress(httpx.HTTPError):
+                await client.post(f"{here.origin}/v1/images/omni-image", json=body)
     with pytest.raises(AssertionError, match="submissions by job"):
         check_paid_once(here.log, ["a cat"])
 

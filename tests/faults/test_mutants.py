@@ -12,7 +12,7 @@ import pytest
 from .conftest import OpenSite
 from .crashes import Runner
 from .mutants import build
-from .sweeps import interrupted_downloads, leaves, steps, timeouts
+from .sweeps import cancelled, duplicates, interrupted_downloads, leaves, steps, timeouts
 
 Check: TypeAlias = Callable[[Runner, OpenSite, Path], object]
 
@@ -27,6 +27,8 @@ CAUGHT_BY: Mapping[str, tuple[Check, str]] = {
     "written under the final name": (partial(interrupted_downloads, kills=4), "is partial"),
     "no shield": (leaves, "left before its answer"),
     "repeated after a time-out": (timeouts, "was repeated"),
+    "refused for its own client id": (duplicates, "charged, and unknown"),
+    "cancelled is bought again": (cancelled, "was bought again"),
 }
 """Which check catches a mutant, and what it says."""
 BY_STEPS = (EVERY_CALL, EVERY_CALL_LOOKED_UP)

@@ -8,9 +8,10 @@ import subprocess
 import sys
 
 import httpx
+import pytest
 
-from .answers import CLOSE, Script, refused
-from .conftest import OpenSite
+from .answers import CLOSE, RESET, Script, refused
+from .conftest import OpenSite, named
 from .harness import PROVIDER, ProviderProcess
 from .promises import CANARY
 
@@ -38,6 +39,44 @@ def test_a_refusal_is_free(site: OpenSite) -> None:
     assert [429, 200] == statuses
     assert 1 == len(here.log.charges["a"])
     assert {"a": 2} == dict(here.log.submissions())
+
+
+KLING = "/v1/images/omni-image"
+
+
+def test_a_client_id_is_taken_once(site: OpenSite) -> None:
+    """A second submission under a client id is refused, for free, and the first is found by it."""
+    here = site(Script(submit=[RESET]))
+    body = {"prompt": "a", "external_task_id": "mine"}
+    with pytest.raises(httpx.ReadError):
+        httpx.post(here.origin + KLING, json=body)
+    refused = httpx.post(here.origin + KLING, json=body)
+    assert (400, 1201) == (refused.status_code, refused.json()["code"])
+    found = httpx.get(f"{here.origin}{KLING}/mine").json()["data"]
+    assert [found["task_id"]] == here.log.charges["a"]
+    assert "mine" == found["task_info"]["external_task_id"]
+
+
+WIRES = {
+    "wavespeed": ("/api/v3/kwaivgi/kling-image-o1", {"prompt": "a"}),
+    "apiinone": ("/api/v1/images/generations", {"prompt": "a"}),
+    "kling legacy": (KLING, {"prompt": "a"}),
+    "kling": ("/omni-video/kling-o1", {"contents": [{"type": "prompt", "text": "a"}]}),
+    "replicate": ("/v1/models/kwaivgi/kling-o1/predictions", {"input": {"prompt": "a"}}),
+    "openrouter": ("/api/v1/videos", {"prompt": "a"}),
+    "fal": ("/fal-ai/kling-video/o1/text-to-video", {"prompt": "a"}),
+}
+
+
+@pytest.mark.parametrize("submission", named(WIRES))
+def test_knows_whose_wire_it_is(site: OpenSite, submission: tuple[str, dict[str, object]]) -> None:
+    """A submission on any provider's path is charged to its prompt, wherever its body has it."""
+    here = site()
+    path, body = submission
+    answer = httpx.post(here.origin + path, json=body)
+    assert answer.is_success
+    [id] = here.log.charges["a"]
+    assert id in answer.text
 
 
 def test_notes_headers_and_key(site: OpenSite) -> None:

@@ -80,6 +80,7 @@ def unread(message: str, path: str = "$") -> tuple[type[KlingError], dict[str, o
 NO_ID = unread("The reply holds no usable id", "$.data.id")
 NO_STATUS = unread("The reply cannot be read: required field missing at $.status", "$.status")
 NO_RESULT = unread("The request is completed, and this reply holds no result", "$.status")
+BY_THE_CLIENT = "The request was cancelled by the client"
 REFUSED = {
     "refused.401.json": no(
         AuthenticationError,
@@ -103,6 +104,11 @@ REFUSED = {
     "wrong-path.404.html": no(BadRequest, "HTTP 404"),
     "blocked.422.html": no(BadRequest, "HTTP 422"),
     "no-detail.422.json": no(BadRequest, "Blocked by a rule of the gateway"),
+    # Neither says that nothing was accepted before.
+    "disconnected.499.json": no(
+        ProviderUnavailable, "The client closed the connection before the response was sent", "client_disconnected"
+    ),
+    "cancelled.499.json": no(ProviderUnavailable, BY_THE_CLIENT, "client_cancelled"),
     "still-in-progress.400.json": no(BadRequest, "Request is still in progress"),
 }
 REJECTED = {
@@ -123,6 +129,12 @@ UNREADABLE = {
     "page.200.html": unread("The reply is a page, not JSON"),
 }
 ACCEPTED = evolve(QUEUED, native_status="")
+CANCELLED = evolve(
+    RUNNING,
+    status=Status.CANCELLED,
+    native_status="CANCELED",
+    failure=Failure(kind=FailureKind.CANCELLED, code="client_cancelled", message=BY_THE_CLIENT),
+)
 SUBMITTED = {
     "queued.200.json": QUEUED,
     "queued-older.200.json": ACCEPTED,
@@ -150,6 +162,7 @@ POLLED = {
         "the provider says 'ERROR' and no more", "validation_error", seconds=None
     ),
     "failed-word.200.json": failed("Something broke", None, seconds=None, native_status="FAILED"),
+    "completed-cancelled.200.json": CANCELLED,
     "canceled-word.200.json": evolve(
         RUNNING,
         status=Status.CANCELLED,
@@ -200,6 +213,7 @@ RESULTS = {
     # None of these is the end of the request: the poll is repeated, and a finished video is not lost.
     **REFUSED,
     "still-in-progress.400.json": RUNNING,
+    "cancelled.499.json": evolve(CANCELLED, timings=DONE.timings),
 }
 
 
@@ -285,6 +299,7 @@ ASKS_FOR_RESULT = {
     "completed-error.200.json": True,
     "completed-error-type.200.json": False,
     "completed-error-type-alone.200.json": False,
+    "completed-cancelled.200.json": False,
     "in-queue.202.json": False,
     "in-progress.202.json": False,
     "in-progress-logs.202.json": False,

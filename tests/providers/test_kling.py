@@ -105,7 +105,6 @@ REFUSED = {
     "code-1103.403.json": no(PermissionDenied, "Unauthorized access to requested resource", "1103"),
     "code-1200.400.json": no(BadRequest, "Invalid request parameters", "1200"),
     "code-1201.400.json": no(BadRequest, "Task not found by id/external id: mine-1", "1201"),
-    "duplicate.400.json": no(BadRequest, "external_task_id already exists", "1201"),
     "code-1202.404.json": no(BadRequest, "The requested method is invalid", "1202"),
     "code-1203.404.json": no(BadRequest, "The requested resource does not exist", "1203"),
     "code-1300.400.json": no(ContentRejected, "Request blocked by platform policy", "1300"),
@@ -145,6 +144,8 @@ SUBMITTED = {
     "data-missing.200.json": NO_ID,
     "id-on-a-failure.504.json": (AnswerLost, {"id": TASK, "key": "cat", "may_be_billed": True}),
     "moved.302.html": (AnswerLost, {"key": "cat", "may_be_billed": True}),
+    # Not refused: each client id is fresh, so what has it is this submission.
+    "duplicate.400.json": (AnswerLost, {"key": "cat", "id": None, "code": "1201", "may_be_billed": True}),
     **UNREADABLE,
     **REFUSED,
 }

@@ -57,6 +57,10 @@ QUEUE_STATUSES: Final[Mapping[str, Status]] = {**COMMON_STATUSES, "in_queue": St
 _COMPLETED: Final = "completed"
 _FAILED: Final = "ERROR"
 """The word of webhooks for a request that failed, which as a status is COMPLETED like any other."""
+_CANCELLED: Final = "CANCELED"
+"""The word for a request that was cancelled, whether its status has it or the type of its error says so."""
+_CANCELLED_TYPE: Final = "client_cancelled"
+"""Type of the error of a request that the caller cancelled, with HTTP 499."""
 _MEDIA: Final = ("video", "images")
 """Fields of a result, by which it is recognised: it has neither an envelope nor a status."""
 _NEVER_BILLED: Final = frozenset(
@@ -139,7 +143,8 @@ def parse_queue_record(envelope: QueueEnvelope, response: HttpResponse, *, provi
         return Record(status=status, error=error or ErrorDetail(), timings=timings)
     if error is not None:
         never_billed = envelope.never_billed or error.code in _NEVER_BILLED
-        return Record(status=_FAILED, error=error, timings=timings, cost=Decimal(0) if never_billed else None)
+        word = _CANCELLED if error.code == _CANCELLED_TYPE else _FAILED
+        return Record(status=word, error=error, timings=timings, cost=Decimal(0) if never_billed else None)
     if envelope.result is None:
         problem = "The request is completed, and this reply holds no result"
         raise UnexpectedReply(
@@ -189,6 +194,9 @@ def _is_model_error(result: QueueEnvelope, response: HttpResponse) -> bool:
     if not result.refused:
         return False
     is_list = bool(as_list(result.record.get("detail")))
+    if response.status == 499:
+        # The caller's own doing: a request that was cancelled has ended, one whose caller hung up has not.
+        return result.code == _CANCELLED_TYPE
     if response.status >= 500:
         # An outage, as a rule. Here it is the model's answer, stored, with the note that a repetition is no use.
         return is_list and response.headers.get("x-fal-retryable", "").strip().lower() == "false"
