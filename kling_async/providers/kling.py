@@ -22,99 +22,37 @@ from ..types.authorizer import Authorizer
 from ..types.capabilities import Capabilities, Repeat
 from ..types.errors import (
     AnswerLost,
-    AuthenticationError,
     BadRequest,
-    ContentRejected,
     InputError,
     InputFault,
-    InsufficientBalance,
-    PermissionDenied,
-    ProviderUnavailable,
-    RateLimited,
     UnexpectedReply,
 )
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
 from ..types.limits import Limits
 from ..types.prediction import Json, OutputKind, Prediction, Status
-from ..types.sources import Certainty, Fact, Source
+from ..types.sources import Fact
 from .authorizers import JwtAuthorizer
 from .base import Provider
 from .codec.envelope import Envelope, Record
-from .codec.errors import HTTP_ERRORS, ErrorRules
+from .codec.errors import ErrorRules
 from .codec.fields import as_list, as_object, parse_id
 from .codec.kling_legacy import build_legacy_body, is_legacy_task, parse_legacy_envelope, parse_legacy_task
 from .codec.kling_tasks import build_task_body, parse_task, shots_prompt
 from .codec.statuses import COMMON_STATUSES
 from .codec.strict_json import excerpt, json_body
+from .kling_facts import CAPABILITIES, ERRORS, PROBABLY_REJECTED, REJECTED
 from .kling_legacy_models import LEGACY_PATHS
 from .kling_models import MODELS
-from .kling_rules import O1_PAGE, page
 from .spec import ModelSpec, value_of
 from .validation import build_body, infer_scene
 
 __all__ = ["Kling"]
 
-_AUTH = page("authentication", "kling-get-started-authentication", "api/get-started/authentication")
-_SLOTS = page("concurrency rules", "kling-get-started-concurrency-rules", "api/get-started/concurrency-rules")
-_CALLBACKS = page("callbacks", "kling-get-started-callbacks", "api/get-started/callbacks")
-_COSTS = page("account usage", "kling-assets-account-usage", "api/assets/account-usage")
-_LIVE = "https://github.com/aself101/kling-api"
 _NOT_FOUND = ("1201", "1203")
 """Codes of a look-up that finds nothing: the first is answered, as is reported, and the second is documented."""
 _TAKEN: Final = re.compile(r"\bexternal_task_id\b.*\b(?:already|duplicate)")
 """Pattern, in lower case, of the message that refuses a client id which was used before, as a caller saw it."""
-
-_ERRORS = ErrorRules(
-    errors={
-        **HTTP_ERRORS,
-        **dict.fromkeys(range(1000, 1005), AuthenticationError),
-        1100: PermissionDenied,
-        1101: InsufficientBalance,
-        1102: InsufficientBalance,
-        1103: PermissionDenied,
-        **dict.fromkeys(range(1200, 1204), BadRequest),
-        1300: ContentRejected,
-        1301: ContentRejected,
-        1302: RateLimited,
-        1303: RateLimited,
-        1304: PermissionDenied,
-        **dict.fromkeys(range(5000, 5003), ProviderUnavailable),
-    },
-    outage_codes=(range(500, 1000), range(5000, 6000)),
-    slot_codes=frozenset({"1303"}),
-    # HTTP 429 is a rate, a number of slots, an empty account, or a forbidden address: only the code tells.
-    deciding_codes=range(1000, 6000),
-    # A failed task has no code; the text is seen in many clients.
-    content_messages=("failure to pass the risk control system",),
-)
-
-_REJECTED: Fact[Repeat] = Fact(
-    "rejected", Source(Certainty.CLIENT, f"a second one with the same external_task_id was refused with 1201: {_LIVE}")
-)
-_PROBABLY_REJECTED: Fact[Repeat] = Fact(
-    "rejected",
-    Source(Certainty.INFERRED, f"external_task_id must be unique; a refusal was seen for text-to-video only: {_LIVE}"),
-)
-
-_CAPABILITIES = Capabilities(
-    repeat=_PROBABLY_REJECTED,
-    replay_seconds=Fact(
-        None, Source(Certainty.UNDOCUMENTED, "a repeat is refused by its id, and never answered with the first task")
-    ),
-    cancel=Fact(None, Source(Certainty.UNDOCUMENTED, "no page shows a cancellation, and no status word means one")),
-    upload=Fact(None, Source(Certainty.UNDOCUMENTED, "no page shows an upload; media are URLs or base64")),
-    inline_media=Fact(True, O1_PAGE),
-    webhook=Fact(True, _CALLBACKS),
-    batch_poll=Fact(20, Source(Certainty.CLIENT, f"task_ids takes several; 21 were refused with 1201: {_LIVE}")),
-    balance=Fact(True, _COSTS),
-    quote=Fact(None, Source(Certainty.UNDOCUMENTED, "no page shows a price for an input that is not submitted")),
-    over_limit=Fact("refuses", _SLOTS),
-    output_ttl=Fact(30 * 86_400.0, O1_PAGE),
-    failures_are_free=Fact(
-        True, Source(Certainty.INFERRED, "deductions are those of results; no page shows one for a failure")
-    ),
-)
 
 
 class Kling(Provider):
@@ -126,7 +64,7 @@ class Kling(Provider):
     api_key_env: ClassVar[str] = "KLING_API_KEY"
     api_key_pair_env: ClassVar[tuple[str, ...]] = ("KLING_ACCESS_KEY", "KLING_SECRET_KEY")
     base_url_env: ClassVar[str] = "KLING_BASE_URL"
-    capabilities: ClassVar[Capabilities] = _CAPABILITIES
+    capabilities: ClassVar[Capabilities] = CAPABILITIES
     models: ClassVar[Mapping[str, ModelSpec]] = {spec.name: spec for spec in MODELS}
     default_models: ClassVar[Mapping[OutputKind, str]] = {
         OutputKind.IMAGE: "kling-image-o1",
@@ -139,7 +77,7 @@ class Kling(Provider):
         "submitted": Status.QUEUED,
         "succeed": Status.SUCCEEDED,
     }
-    error_rules: ClassVar[ErrorRules] = _ERRORS
+    error_rules: ClassVar[ErrorRules] = ERRORS
 
     def authorizer(self, api_key: str, *, scheme: str | None = None) -> Authorizer:
         if ":" not in api_key:
@@ -161,7 +99,7 @@ class Kling(Provider):
     def repeat(self, input: Input) -> Fact[Repeat]:
         spec = self.spec(input)
         seen = spec.name not in LEGACY_PATHS and infer_scene(spec, input) is Scene.TEXT_TO_VIDEO
-        return _REJECTED if seen and not _is_omni(spec) else _PROBABLY_REJECTED
+        return REJECTED if seen and not _is_omni(spec) else PROBABLY_REJECTED
 
     def build_submit(self, input: Input) -> HttpRequest:
         spec = self.spec(input)
