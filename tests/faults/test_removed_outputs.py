@@ -125,7 +125,7 @@ async def test_row_55_removed_with_its_record(site: OpenSite, tmp_path: Path, na
 
 async def test_row_55_what_goes_first_is_fetched_first(site: OpenSite, tmp_path: Path) -> None:
     """Outputs kept for an hour are fetched before those kept for a month, though these were waiting before them."""
-    slow = (sleep(0.1) + HEALTHY_FILE).for_ever
+    slow = (sleep(0.2) + HEALTHY_FILE).for_ever
     month, hour = site(Script(file=[slow])), site(Script(file=[slow]), running_for=2)
     client = Client(
         "kling",
