@@ -156,7 +156,8 @@ class Dispatcher:
         age = self.journal.now() - (known.sent_at or 0.0)
         if not account.api.can_look_up(job.input, known.client_id, age=age):
             return None
-        if account.api.repeats(job.input) and fingerprint(job.input) != known.fingerprint:
+        is_redacted = not known.input_complete and job.input == known.job().input
+        if is_redacted and account.api.repeats(job.input):
             return None  # a journal keeps no secrets of an input, without which it would be another submission
         entry = JournalEntry(self.journal, known)
         ticket = account.look_up(job, error, known.client_id, entry=entry, priority=priority)
