@@ -33,7 +33,7 @@ async def test_a_rate_limited_job_is_paid_once() -> None:
 
 
 async def test_a_hundred_images_are_paid_once_each() -> None:
-    """It takes a minute of the virtual clock, and a moment of real time."""
+    """It takes half a minute of the virtual clock, and a moment of real time."""
     sandbox, prompts = Sandbox(), [f"postcard {number}" for number in range(100)]
     async with (
         connected(sandbox) as client,
@@ -42,7 +42,7 @@ async def test_a_hundred_images_are_paid_once_each() -> None:
         outcomes = [outcome async for outcome in batch]
     assert all(outcome.ok for outcome in outcomes)
     assert [sandbox.billed(prompt) for prompt in prompts] == [1] * 100
-    assert batch.progress.elapsed > 40  # two a second, after the first eight
+    assert batch.progress.elapsed > 10  # from two a second on, as fast as it may
 
 
 async def test_a_lost_answer_is_not_paid_again() -> None:

@@ -44,7 +44,7 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ),
         ("transport/partial_file.py", "            self._link(final)\n", "            pass\n"),
     ),
-    "no shield": (("runtime/account.py", "anyio.CancelScope(shield=True)", "anyio.CancelScope(shield=False)"),),
+    "no shield": (("runtime/requests.py", "anyio.CancelScope(shield=True)", "anyio.CancelScope(shield=False)"),),
     "repeated after a time-out": (("scheduling/retry.py", "    return 1\n", "    return 3\n"),),
     "refused for its own client id": (
         ("providers/kling.py", 'if error.code != "1201" or not _TAKEN.search(error.message.lower()):', "if True:"),
