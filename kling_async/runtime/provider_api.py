@@ -145,6 +145,7 @@ class ProviderAPI:
 
         An error says that no readable answer came, for one of them or for all; the predictions themselves go on.
         """
+        results: list[Prediction | KlingError]
         try:
             response = await self._transport.poll(self.provider.build_shared_poll(predictions))
             results = self.provider.parse_shared_poll(response, predictions=predictions)
