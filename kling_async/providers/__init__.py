@@ -8,17 +8,10 @@ from typing import Final
 from ..types.errors import InputError, InputFault
 from ..types.limits import Limits
 from ..types.sources import Certainty, Source
-from .apiinone import APIInOne
 from .base import Provider
-from .comfy import Comfy
-from .fal import Fal
-from .gptproto import GPTProto
-from .kling import Kling
-from .openrouter import OpenRouter
 from .parameter_rules import suggestion
-from .replicate import Replicate
+from .registry import ProviderRegistry
 from .spec import ModelSpec, Parameter, Price
-from .wavespeed import WaveSpeed
 
 __all__ = [
     "DEFAULT_PROVIDER",
@@ -33,13 +26,10 @@ __all__ = [
     "provider_named",
 ]
 
-PROVIDERS: Mapping[str, Provider] = {
-    provider.name: provider
-    for provider in (GPTProto(), APIInOne(), WaveSpeed(), Fal(), Replicate(), OpenRouter(), Comfy(), Kling())
-}
+PROVIDERS: Final[Mapping[str, Provider]] = ProviderRegistry()
 """Every provider by its name."""
 
-DEFAULT_PROVIDER: Final = GPTProto.name
+DEFAULT_PROVIDER: Final = "gptproto"
 """Name of the provider that is used when none is named."""
 
 
