@@ -44,6 +44,13 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ),
         ("transport/partial_file.py", "            self._link(final)\n", "            pass\n"),
     ),
+    "replayed under another key": (
+        (
+            "runtime/provider_api.py",
+            "self._find)(job, client_id)",
+            "self._find)(job, self.new_client_id(job.input) if repeats else client_id)",
+        ),
+    ),
     "no shield": (("runtime/requests.py", "anyio.CancelScope(shield=True)", "anyio.CancelScope(shield=False)"),),
     "repeated after a time-out": (("scheduling/retry.py", "    return 1\n", "    return 3\n"),),
     "refused for its own client id": (

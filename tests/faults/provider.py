@@ -171,7 +171,7 @@ class Site:
         with self.lock:
             if submits:
                 body = json.loads(request.body)
-                request.prompt, request.client_id = request.wire.prompt(body), request.wire.client_id(body)
+                request.prompt, request.client_id = request.wire.prompt(body), request.wire.key(request.header, body)
                 self.submitting += 1
                 self.most_submitting = max(self.most_submitting, self.submitting)
             else:
@@ -182,7 +182,8 @@ class Site:
                 self.most_serving = max(self.most_serving, self.serving)
             answer = self.scripted(request) or {"steps": [{"do": request.kind}]}
             if submits and request.client_id in self.client_ids:
-                answer = {"steps": [{"do": "duplicate"}], "charges": False}
+                request.id = self.client_ids[request.client_id]
+                answer = {"steps": [{"do": "submit" if request.wire.replays else "duplicate"}], "charges": False}
             if submits and answer.get("charges", True):
                 self.charge(request)
         try:

@@ -14,7 +14,7 @@ from .crashes import PNG, Runner, check_nothing_lost, check_paid, kept_in, log_o
 
 __all__ = ["cancelled", "duplicates", "interrupted_downloads", "leaves", "steps", "sweep", "timeouts"]
 
-FINDING = ("kling",)
+FINDING = ("kling", "comfy")
 """Providers that find a submission by its client id."""
 JOBS = 24
 SLOTS = 4

@@ -36,6 +36,11 @@ def test_row_01_killed_at_random_where_it_is_looked_up(runner: Runner, site: Ope
     sweep(runner, site, tmp_path, kills=25, seed=3, provider="kling")
 
 
+def test_row_01_killed_at_random_where_it_is_replayed(runner: Runner, site: OpenSite, tmp_path: Path) -> None:
+    """Where the provider replays a submission under its key, nothing that was charged stays unconfirmed either."""
+    sweep(runner, site, tmp_path, kills=25, seed=5, provider="comfy")
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_row_01_killed_at_random_where_it_is_looked_up_at_length(
@@ -48,6 +53,11 @@ def test_row_01_killed_at_random_where_it_is_looked_up_at_length(
 def test_row_02_killed_at_steps(runner: Runner, site: OpenSite, tmp_path: Path) -> None:
     """Killed at every seventh call that touches disk or network, a run begun again keeps all promises."""
     assert 20 <= steps(runner, site, tmp_path, first=1, every=7)
+
+
+def test_row_02_killed_at_steps_where_it_is_replayed(runner: Runner, site: OpenSite, tmp_path: Path) -> None:
+    """The same where a submission is replayed: it is charged once, whatever the step."""
+    assert 20 <= steps(runner, site, tmp_path, first=2, every=7, provider="comfy")
 
 
 def test_row_02_killed_at_steps_where_it_is_looked_up(runner: Runner, site: OpenSite, tmp_path: Path) -> None:

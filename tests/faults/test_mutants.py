@@ -19,10 +19,12 @@ Check: TypeAlias = Callable[[Runner, OpenSite, Path], object]
 EVERY_CALL: Check = partial(steps, every=2)
 """Before or after each call that touches the world: both are steps."""
 EVERY_CALL_LOOKED_UP: Check = partial(steps, every=2, provider="kling")
+EVERY_CALL_REPLAYED: Check = partial(steps, every=2, provider="comfy")
 
 CAUGHT_BY: Mapping[str, tuple[Check, str]] = {
     "no intent": (EVERY_CALL, "paid twice"),
     "nothing found": (EVERY_CALL_LOOKED_UP, "charged, and unknown"),
+    "replayed under another key": (EVERY_CALL_REPLAYED, "paid twice"),
     "reported before it is committed": (EVERY_CALL, "told and not on disk"),
     "written under the final name": (partial(interrupted_downloads, kills=4), "is partial"),
     "no shield": (leaves, "left before its answer"),
@@ -31,7 +33,7 @@ CAUGHT_BY: Mapping[str, tuple[Check, str]] = {
     "cancelled is bought again": (cancelled, "was bought again"),
 }
 """Which check catches a mutant, and what it says."""
-BY_STEPS = (EVERY_CALL, EVERY_CALL_LOOKED_UP)
+BY_STEPS = (EVERY_CALL, EVERY_CALL_LOOKED_UP, EVERY_CALL_REPLAYED)
 
 
 @pytest.fixture(scope="module")

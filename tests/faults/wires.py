@@ -30,12 +30,18 @@ class Wire:
     not_found = ("404 Not Found", {"error": {"message": "Prediction not found", "code": "not_found"}})
     duplicate = None
     """The answer to a client id that was used before; None where there are no client ids."""
+    replays = False
+    """Whether a client id that was used before is answered with the first task."""
 
     def prompt(self, body):
         return body.get("prompt")
 
     def client_id(self, body):
         return None
+
+    def key(self, header, body):
+        """Return the caller's own id of a submission, from its body or its headers."""
+        return self.client_id(body)
 
     def accept(self, task, links):
         return OK, self.record(task, self.words[CREATED], [], links)
@@ -223,7 +229,37 @@ class Fal(Wire):
         return {"status": word, "request_id": task.id, **urls}
 
 
-WIRES = (V3(), APIInOne(), KlingLegacy(), KlingTasks(), Replicate(), OpenRouter(), Fal())
+class Comfy(Wire):
+    """Comfy Router's queue, which replays the first handle to a second submission with the same key."""
+
+    routes = (
+        ("poll", r"/v2/models/kling/[^/]+/requests/([^/]+)/status"),
+        ("cancel", r"/v2/models/kling/[^/]+/requests/([^/]+)/cancel"),
+        ("result", r"/v2/models/kling/[^/]+/requests/([^/]+)"),
+        ("submit", r"/v2/models/kling/[^/]+/requests"),
+    )
+    words = words("IN_QUEUE", "IN_PROGRESS", "COMPLETED", "CANCELLED")
+    not_found = ("404 Not Found", {"error": {"type": "not_found", "message": "request not found"}})
+    replays = True
+
+    def key(self, header, body):
+        return header("idempotency-key")
+
+    def accept(self, task, links):
+        return "201 Created", self.record(task, self.words[CREATED], [], links)
+
+    def result(self, task, outputs):
+        images = [{"index": index, "url": one} for index, one in enumerate(outputs)]
+        data = {"task_id": f"k-{task.id}", "task_status": "succeed", "task_result": {"images": images}}
+        return OK, {"code": 0, "message": "SUCCEED", "request_id": "9f2c", "data": data}
+
+    def record(self, task, word, outputs, links):
+        url = f"{links}/v2/models/kling/m/requests/{task.id}"
+        urls = {"status_url": f"{url}/status", "response_url": url, "cancel_url": f"{url}/cancel"}
+        return {"request_id": task.id, "status": word, **urls}
+
+
+WIRES = (V3(), APIInOne(), KlingLegacy(), KlingTasks(), Replicate(), OpenRouter(), Comfy(), Fal())
 _PATTERNS = tuple((wire, kind, re.compile(pattern)) for wire in WIRES for kind, pattern in wire.routes)
 _FILE = re.compile(r"/files/([^/.]+)[^/]*")
 
