@@ -147,7 +147,8 @@ class Submissions:
             self._queue.over_slots(running, sent_at=sent_at, now=now)
         else:
             wait = self._queue.over_rate(sent_at=sent_at, now=now, pause=error.retry_after or 0.0)
-            self._queue.pause_until(now + wait, now=now, sent_at=sent_at)
+            if wait > 0.0:
+                self._queue.pause_until(now + wait, now=now, sent_at=sent_at)
 
     @property
     def learned(self) -> AccountLimits:
