@@ -17,7 +17,7 @@ from kling_async import JobStatus, SqliteJournal, Submission
 from .harness import ServerLog, Site
 from .line_process import LineProcess
 
-__all__ = ["Runner", "check_nothing_lost", "check_paid", "ids_told", "kept_in", "unconfirmed_in"]
+__all__ = ["Runner", "at_risk_in", "check_nothing_lost", "check_paid", "ids_told", "kept_in", "unconfirmed_in"]
 
 RUNNER = Path(__file__).with_name("runner.py")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 400 + b"\0\0\0\0IEND\xaeB`\x82"
@@ -105,6 +105,11 @@ def ids_told(folder: Path) -> set[tuple[str, str]]:
 def unconfirmed_in(kept: list[Submission]) -> set[str]:
     """Return the jobs of which nobody knows whether they arrived."""
     return {one.key for one in kept if one.status in (JobStatus.SUBMITTING, JobStatus.UNCONFIRMED)}
+
+
+def at_risk_in(kept: list[Submission]) -> set[str]:
+    """Return the jobs that may be charged without an id, those that are being looked up included."""
+    return unconfirmed_in(kept) | {one.key for one in kept if one.status is JobStatus.RESOLVING}
 
 
 def check_nothing_lost(folder: Path) -> None:
