@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 from uuid import uuid4
 
-from ..providers import Provider
+from ..providers import Price, Provider
 from ..scheduling.lookups import is_in_window
 from ..scheduling.notifications import copy_error
 from ..scheduling.retry import may_have_started
 from ..transport.api import ApiTransport
 from ..types.client_id import ClientId
 from ..types.errors import AnswerLost, BadRequest, ContentRejected, KlingError, Unsupported
+from ..types.http import HttpRequest
 from ..types.inputs import Input
 from ..types.jobs import Job
 from ..types.prediction import Prediction, Status
@@ -181,6 +183,28 @@ class ProviderAPI:
             error.may_be_billed, error.advice = True, _POLL_ADVICE
             raise
 
+    async def quote(self, request: HttpRequest) -> Price | None:
+        """Send a request for a price, which charges nothing; None if the answer tells none. Raises KlingError."""
+        try:
+            return self.provider.parse_quote(await self._transport.poll(request))
+        except KlingError as error:
+            raise _about_no_job(error) from None
+
+    async def balance(self) -> Decimal | None:
+        """Return the balance of the account in US dollars; None if the answer tells none.
+
+        Raises:
+            Unsupported: the provider has no request for it.
+            KlingError: no readable answer came.
+        """
+        request = self.provider.build_balance()
+        if request is None:
+            raise Unsupported(f"{self.provider.title} tells no balance", provider=self.provider.name)
+        try:
+            return self.provider.parse_balance(await self._transport.poll(request))
+        except KlingError as error:
+            raise _about_no_job(error) from None
+
     async def aclose(self) -> None:
         """Close the idle connections."""
         await self._transport.aclose()
@@ -199,6 +223,11 @@ def _describe_poll_error(error: KlingError, prediction: Prediction) -> None:
     # The error's own advice goes first; the advice of its class is for submissions.
     own = vars(error).get("advice", "")
     error.may_be_billed, error.advice = True, f"{own} {_POLL_ADVICE}".lstrip()
+
+
+def _about_no_job(error: KlingError) -> KlingError:
+    error.may_be_billed = False
+    return _drop_traceback(error)
 
 
 def _drop_traceback(error: KlingError) -> KlingError:
