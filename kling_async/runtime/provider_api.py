@@ -190,16 +190,8 @@ class ProviderAPI:
         except KlingError as error:
             raise _about_no_job(error) from None
 
-    async def balance(self) -> Decimal | None:
-        """Return the balance of the account in US dollars; None if the answer tells none.
-
-        Raises:
-            Unsupported: the provider has no request for it.
-            KlingError: no readable answer came.
-        """
-        request = self.provider.build_balance()
-        if request is None:
-            raise Unsupported(f"{self.provider.title} tells no balance", provider=self.provider.name)
+    async def balance(self, request: HttpRequest) -> Decimal | None:
+        """Send a request for the account's balance in US dollars; None if the answer tells none. Raises KlingError."""
         try:
             return self.provider.parse_balance(await self._transport.poll(request))
         except KlingError as error:

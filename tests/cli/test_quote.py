@@ -96,3 +96,34 @@ def test_a_refused_key_ends_a_quote(
     before = len(asked(sandbox))
     assert 0 == typed("plan", "jobs.jsonl", "-p", "wavespeed")
     assert before == len(asked(sandbox))
+
+
+def test_a_balance_is_asked_for_on_demand(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    """The flag sends one request and shows the balance; without it nothing is sent."""
+    assert 0 == typed("providers", "wavespeed")
+    assert [] == asked(sandbox)
+    capsys.readouterr()
+    assert 0 == typed("providers", "wavespeed", "--balance")
+    assert "WaveSpeedAI: $12.50" == capsys.readouterr().out.strip()
+    assert ["/api/v3/balance"] == asked(sandbox)
+    sandbox.balance = Decimal("-0.028")
+    assert 0 == typed("providers", "wavespeed", "--balance")
+    assert "WaveSpeedAI: -$0.028" == capsys.readouterr().out.strip()
+
+
+def test_a_balance_that_cannot_be_read(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No name, a provider without a balance, no key and a wrong key each have their error and their exit code."""
+    assert 2 == typed("providers", "--balance")
+    assert "providers NAME --balance" in capsys.readouterr().err
+    monkeypatch.delenv("OPENROUTER_API_KEY")
+    assert 1 == typed("providers", "openrouter", "--balance")
+    assert "The balance at OpenRouter cannot be read" in capsys.readouterr().err
+    assert [] == asked(sandbox)
+    monkeypatch.setenv("WAVESPEED_API_KEY", "sk-wrong")
+    assert 3 == typed("providers", "wavespeed", "--balance")
+    assert "AuthenticationError" in capsys.readouterr().err
+    monkeypatch.delenv("WAVESPEED_API_KEY")
+    assert 2 == typed("providers", "wavespeed", "--balance")
+    assert "WAVESPEED_API_KEY" in capsys.readouterr().err

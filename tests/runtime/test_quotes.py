@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from decimal import Decimal
@@ -12,6 +13,7 @@ import pytest
 from kling_async import AuthenticationError, Client, ImageInput, InputError, Job, Limits, VideoInput
 from kling_async.providers import PROVIDERS
 from kling_async.testing import VirtualClock
+from kling_async.types.http import HttpResponse
 from kling_async.types.inputs import Input
 
 from ..conftest import NO_LIMITS, ORIGIN, OpenClient
@@ -153,6 +155,23 @@ async def test_a_refused_key_is_an_error() -> None:
         with pytest.raises(AuthenticationError) as caught:
             await client.quote([DOG])
     assert not caught.value.may_be_billed
+
+
+BALANCES = {
+    "an amount": ({"balance": 50.25}, "50.25"),
+    "nothing left, which is known": ({"balance": 0}, "0"),
+    "a text": ({"balance": "9.972"}, "9.972"),
+    "none": ({}, None),
+    "no number": ({"balance": True}, None),
+}
+
+
+@pytest.mark.parametrize(("data", "dollars"), BALANCES.values(), ids=list(BALANCES))
+def test_balances(data: dict[str, object], dollars: str | None) -> None:
+    """A balance is that of the answer, 0 included; where there is none it is unknown."""
+    body = json.dumps({"code": 200, "message": "success", "data": data}).encode()
+    told = PROVIDERS["wavespeed"].parse_balance(HttpResponse(status=200, body=body))
+    assert (None if dollars is None else Decimal(dollars)) == told
 
 
 async def test_misuse() -> None:
