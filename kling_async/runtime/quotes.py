@@ -16,7 +16,9 @@ import anyio
 from ..providers import Price, Provider
 from ..providers.pricing import Estimate, estimate
 from ..scheduling.rate_limit import RateLimiter
+from ..system.background import Tasks
 from ..system.clock import Clock
+from ..system.interrupts import defer_interrupts
 from ..types.errors import (
     AuthenticationError,
     InsufficientBalance,
@@ -65,10 +67,11 @@ async def quote(inputs: Iterable[tuple[Input, Provider]], *, accounts: Accounts,
                 limiter = RateLimiter(per_second=settings.limits(provider).poll_per_second, burst=_MAX_QUESTIONS)
                 questions[provider.name] = _Questions(accounts.account(provider).api, limiter, accounts.clock)
             questions[provider.name].add(request)
-    async with anyio.create_task_group() as group:
+    async with Tasks() as tasks:
         for one in questions.values():
-            for _ in range(min(_MAX_QUESTIONS, one.count)):
-                group.start_soon(one.work)
+            one.start(tasks)
+        for one in questions.values():
+            await one.answered.wait()
     for one in questions.values():
         one.check()
     answers = [None if key is None else questions[key[0].name].answer(key[1]) for _, _, key in rows]
@@ -86,6 +89,8 @@ class _Questions:
         self._answers: dict[HttpRequest, Price | None] = {}
         self._left: deque[HttpRequest] = deque()
         self._problem: KlingError | None = None
+        self._workers = 0
+        self.answered = anyio.Event()
 
     @staticmethod
     def key(input: Input, provider: Provider) -> tuple[Provider, HttpRequest] | None:
@@ -99,10 +104,11 @@ class _Questions:
             self._answers[request] = None
             self._left.append(request)
 
-    @property
-    def count(self) -> int:
-        """The number of questions."""
-        return len(self._answers)
+    def start(self, tasks: Tasks) -> None:
+        """Start to ask, with tasks among these; `answered` tells the end."""
+        self._workers = min(_MAX_QUESTIONS, len(self._left))
+        for _ in range(self._workers):
+            tasks.start(self._work)
 
     def answer(self, request: HttpRequest) -> Price | None:
         """Return the live price; None if the provider told none."""
@@ -117,19 +123,24 @@ class _Questions:
             name = self._api.provider.title
             _log.warning("%s told no live price for %d of its requests: %s", name, missing, self._problem.message)
 
-    async def work(self) -> None:
-        """Ask until no question is left."""
+    @defer_interrupts
+    async def _work(self) -> None:
         while self._left:
             now = self._clock.now()
             if (at := self._limiter.ready_at(now)) > now:
                 await self._clock.sleep(at - now)
                 continue
             self._limiter.consume(now)
-            request = self._left.popleft()
-            try:
-                self._answers[request] = await self._api.quote(request)
-            except KlingError as error:
-                self._problem = self._problem or error
-                if isinstance(error, _NO_MORE):
-                    self._problem = error
-                    self._left.clear()
+            await self._ask(self._left.popleft())
+        self._workers -= 1
+        if not self._workers:
+            self.answered.set()
+
+    async def _ask(self, request: HttpRequest) -> None:
+        try:
+            self._answers[request] = await self._api.quote(request)
+        except KlingError as error:
+            is_last = isinstance(error, _NO_MORE)
+            self._problem = error if is_last else self._problem or error
+            if is_last:
+                self._left.clear()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
+import anyio
 import httpx
 import pytest
 
@@ -99,7 +100,12 @@ ANSWERS: dict[str, tuple[Answer, str, int]] = {
 }
 
 
-def client_of(answer: Answer, clock: VirtualClock, *, limits: Limits = NO_LIMITS) -> Client:
+def client_of(
+    answer: Answer | Callable[[httpx.Request], Awaitable[httpx.Response]],
+    clock: VirtualClock,
+    *,
+    limits: Limits = NO_LIMITS,
+) -> Client:
     """Make a client whose provider answers each request in one way."""
     return Client(
         "wavespeed",
@@ -147,6 +153,23 @@ async def test_prices_are_asked_for_at_the_rate_of_polls() -> None:
             quoted = await client.quote([VideoInput(f"dog {number}") for number in range(50)])
             assert 4.2 == pytest.approx(clock.now() - started)
     assert (Decimal(50), 50) == (quoted.high, quoted.live)
+
+
+async def test_a_caller_that_is_cancelled_asks_nothing_more() -> None:
+    """A cancelled quote ends at once, whatever is unanswered, and the client goes on."""
+    asked: list[httpx.Request] = []
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if len(asked) <= 8:
+            await anyio.sleep_forever()
+        return httpx.Response(200, json={"code": 200, "data": {"price": 0.5}})
+
+    async with VirtualClock() as clock, client_of(answer, clock) as client:
+        with anyio.move_on_after(0.05) as scope:
+            await client.quote([VideoInput(f"dog {number}") for number in range(50)])
+        assert (True, 8) == (scope.cancelled_caught, len(asked))
+        assert Decimal("0.5") == (await client.quote([DOG])).high
 
 
 async def test_a_refused_key_is_an_error() -> None:
