@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from ..providers import PROVIDERS, Provider, provider_named
 from ..runtime.api_keys import ApiKeys, read_key, read_origin
-from ..runtime.balance import read_balance
+from ..runtime.inquiries import read_balance
 from ..types.errors import InputError, InputFault, KlingError
 from ..types.formatting import format_duration, format_price, format_rate
 from ..types.sources import Fact

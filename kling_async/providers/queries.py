@@ -1,4 +1,4 @@
-"""Requests that are about no prediction and charge nothing: the price of an input, and the balance of the account."""
+"""Requests that are about no prediction and charge nothing: the price of an input, the balance, and the models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
 from ..types.sources import Source
 from .catalogue import Catalogue
+from .listing import Difference
 from .spec import Price
 
 __all__ = ["Queries", "live_price", "parse_dollars"]
@@ -47,6 +48,19 @@ class Queries(Catalogue):
             UnexpectedReply: the response cannot be read.
         """
         raise NotImplementedError(f"{self.title} tells no balance")
+
+    def build_listing(self) -> HttpRequest | None:
+        """Build the request for the list of the provider's models; None if the provider has none that is known."""
+        return None
+
+    def compare_listing(self, response: HttpResponse) -> tuple[Difference, ...]:
+        """Return how the models of Kling in the response to `build_listing`'s request differ from the table.
+
+        Raises:
+            Refused: the provider refused to tell.
+            UnexpectedReply: the response cannot be read, or lists no model of Kling.
+        """
+        raise NotImplementedError(f"{self.title} lists no models")
 
 
 def parse_dollars(value: object) -> Decimal | None:

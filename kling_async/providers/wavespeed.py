@@ -4,6 +4,7 @@
     GET  /api/v3/predictions/{id}/result          poll
     POST /api/v3/model/price                      the price of an input
     GET  /api/v3/balance                          the balance of the account
+    GET  /api/v3/models                           the list of models
 
 The pages are those below https://wavespeed.ai/docs. Where they are silent, WaveSpeedAI's own SDK for Python (2.0.5) and
 its MCP server decide. The address of a poll in `data.urls.get` is never followed.
@@ -18,6 +19,7 @@ from typing import ClassVar, Never
 from attrs import evolve
 
 from ..types.capabilities import Capabilities
+from ..types.errors import UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
 from ..types.limits import Limits
@@ -27,11 +29,13 @@ from .base import Provider
 from .codec.envelope import Envelope, Record, parse_envelope
 from .codec.errors import BALANCE_MESSAGES, ErrorRules
 from .codec.fields import CONTENT_REJECTED_CODES, as_object, parse_code
-from .codec.strict_json import json_body
+from .codec.strict_json import excerpt, json_body
 from .codec.wavespeed_v3 import V3_ERRORS, V3_OUTAGE_CODES, V3_STATUSES, build_v3_poll, parse_v3_record
+from .listing import Difference, differences
 from .queries import live_price, parse_dollars
 from .spec import ModelSpec, Price
 from .validation import build_body, infer_scene
+from .wavespeed_listing import known_models, parse_models
 from .wavespeed_models import ENDPOINTS, MODELS
 
 __all__ = ["WaveSpeed"]
@@ -121,6 +125,18 @@ class WaveSpeed(Provider):
 
     def parse_balance(self, response: HttpResponse) -> Decimal | None:
         return parse_dollars(self._read(response).get("balance"))
+
+    def build_listing(self) -> HttpRequest:
+        return HttpRequest(method="GET", path="/api/v3/models")
+
+    def compare_listing(self, response: HttpResponse) -> tuple[Difference, ...]:
+        envelope, document, decode_error = self._envelope(response)
+        self._check_poll(response, envelope, decode_error)
+        listed = list(parse_models(as_object(document).get("data")))
+        if not listed:
+            problem = "The list has no model of Kling"
+            raise UnexpectedReply(problem, provider=self.name, http_status=response.status, excerpt=excerpt(response))
+        return differences(known_models(MODELS, ENDPOINTS), listed)
 
     def _submission(self, input: Input) -> tuple[str, dict[str, Json]]:
         """Return the id of an input's model, which is its path, and the body of its submission."""

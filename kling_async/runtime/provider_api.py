@@ -9,6 +9,7 @@ from typing import Final
 from uuid import uuid4
 
 from ..providers import Price, Provider
+from ..providers.listing import Difference
 from ..scheduling.lookups import is_in_window
 from ..scheduling.notifications import copy_error
 from ..scheduling.retry import may_have_started
@@ -194,6 +195,13 @@ class ProviderAPI:
         """Send a request for the account's balance in US dollars; None if the answer tells none. Raises KlingError."""
         try:
             return self.provider.parse_balance(await self._transport.poll(request))
+        except KlingError as error:
+            raise _about_no_job(error) from None
+
+    async def compare_models(self, request: HttpRequest) -> tuple[Difference, ...]:
+        """Send a request for the list of models, and return how it differs from the table. Raises KlingError."""
+        try:
+            return self.provider.compare_listing(await self._transport.poll(request))
         except KlingError as error:
             raise _about_no_job(error) from None
 

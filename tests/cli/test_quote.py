@@ -1,4 +1,4 @@
-"""`kling-async plan FILE --quote` and `providers NAME --balance`: what is asked of a provider, and what is shown."""
+"""`kling-async plan FILE --quote`, `providers NAME --balance` and `models --refresh NAME`: questions to a provider."""
 
 from __future__ import annotations
 
@@ -127,3 +127,25 @@ def test_a_balance_that_cannot_be_read(
     monkeypatch.delenv("WAVESPEED_API_KEY")
     assert 2 == typed("providers", "wavespeed", "--balance")
     assert "WAVESPEED_API_KEY" in capsys.readouterr().err
+
+
+def test_a_list_is_compared_on_demand(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The flag sends one request and shows differences only; without it nothing is sent."""
+    assert 0 == typed("models")
+    assert [] == asked(sandbox)
+    capsys.readouterr()
+    assert 0 == typed("models", "--refresh", "wavespeed", "--json")
+    shown = capsys.readouterr()
+    rows = [json.loads(line) for line in shown.out.splitlines()]
+    assert "kwaivgi/kling-v3.0-pro/motion-control" in {row["model"] for row in rows}
+    assert all("where the table has none" in row["difference"] for row in rows)
+    assert "Nothing is changed" in shown.err
+    assert ["/api/v3/models"] == asked(sandbox)
+    assert 0 == typed("models", "--refresh", "wavespeed")
+    assert "kwaivgi/kling-v3.0-pro/motion-control" in capsys.readouterr().out
+    assert 1 == typed("models", "--refresh", "kling")
+    assert "cannot be listed" in capsys.readouterr().err
+    monkeypatch.setenv("WAVESPEED_API_KEY", "sk-wrong")
+    assert 3 == typed("models", "--refresh", "wavespeed")

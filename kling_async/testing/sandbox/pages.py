@@ -22,6 +22,7 @@ def index_page(origin: str) -> Response:
         f"            GET  {origin}/api/v3/predictions/{{id}}/result\n"
         f"            POST {origin}/api/v3/model/price\n"
         f"            GET  {origin}/api/v3/balance\n"
+        f"            GET  {origin}/api/v3/models\n"
         "            by another key than GPTProto: that of the sandbox, -wavespeed behind it\n"
         f"fal         POST {origin}/{{endpoint}}\n"
         f"            GET  {origin}/{{owner}}/{{app}}/requests/{{id}}/status\n"

@@ -1,7 +1,8 @@
 """WaveSpeedAI's wire format: POST /api/v3/kwaivgi/{model}[/{scene}] and GET /api/v3/predictions/{id}/result.
 
-Beside them GET /api/v3/balance, which is documented, and POST /api/v3/model/price, as WaveSpeedAI's MCP server uses it:
-the price of a model for inputs, of which any may be missing; the lowest price is told where they decide nothing.
+Beside them GET /api/v3/balance and GET /api/v3/models, which are documented, and POST /api/v3/model/price, as
+WaveSpeedAI's MCP server uses it: the price of a model for inputs, of which any may be missing; the lowest price is told
+where they decide nothing.
 The envelope, the statuses, the codes of a failed task, HTTP 401 and HTTP 429 are documented. `{message, error_code}` is
 the body of a refusal as WaveSpeedAI's MCP server reads it. Inferred: its words, the status of an empty account and of a
 prompt that is refused at once, and that a task fails with the code 1405. Failed tasks are refunded, as documented.
@@ -20,12 +21,13 @@ from .parameters import Invalid, ParameterReader
 from .state import Sandbox
 from .tasks import Task, TaskSpec
 from .wavespeed_catalog import ENDPOINTS, Endpoint
+from .wavespeed_listing import list_models
 from .wavespeed_v3 import WaveSpeedV3
 from .wire_format import Route
 
 __all__ = ["Wavespeed"]
 
-_PAGES: Mapping[str, str] = {"/api/v3/balance": "GET", "/api/v3/model/price": "POST"}
+_PAGES: Mapping[str, str] = {"/api/v3/balance": "GET", "/api/v3/models": "GET", "/api/v3/model/price": "POST"}
 _SUBMIT = re.compile(r"/api/v3/kwaivgi/([^/]+(?:/[^/]+)?)")
 _REFUSALS: Mapping[str, tuple[int, str, str | None]] = {
     "unauthorized": (401, "Invalid API key", None),
@@ -64,9 +66,11 @@ class Wavespeed(WaveSpeedV3):
         return self.route_of_poll(request)
 
     def page(self, route: Route, request: Request, sandbox: Sandbox) -> Response:
-        """Return the balance, or the price of a model for inputs, which charges nothing."""
+        """Return the balance, the list of models, or the price of one for inputs, which charges nothing."""
         if route.scene == "balance":
             return _success({"balance": float(sandbox.balance)})
+        if route.scene == "models":
+            return _success(list_models(request.origin))
         try:
             body = parse_json(request.body)
         except (ValueError, RecursionError) as error:

@@ -365,3 +365,30 @@ async def test_the_balance_is_that_of_the_ledger(visit):
         assert await balance() == 9.972
         assert (await v.http.get("/api/v3/balance")).status_code == 401
         assert (await v.http.get("/api/v3/balance", headers={"authorization": "sk-sandbox"})).status_code == 404
+
+
+async def test_models_are_listed(visit):
+    """Each endpoint is listed with its schema and the price of five seconds, and so is a model of another maker."""
+    async with visit() as v:
+        told = (await v.http.get("/api/v3/models", headers=KEY)).json()
+        assert (told["code"], told["message"]) == (200, "success")
+        by_id = {one["model_id"]: one for one in told["data"]}
+        assert {f"kwaivgi/{path}" for path in ENDPOINTS} < set(by_id)
+        [run] = by_id[f"kwaivgi/{VIDEO}"]["api_schema"]["api_schemas"]
+        assert (run["api_path"], by_id[f"kwaivgi/{VIDEO}"]["base_price"]) == (f"{ROOT}/{VIDEO}", 0.42)
+        assert set(run["request_schema"]["properties"]) == {"prompt", "aspect_ratio", "duration"}
+        assert run["request_schema"]["required"] == ["prompt"]
+        assert (await v.http.get("/api/v3/models")).status_code == 401
+
+
+@pytest.mark.parametrize("path", list(ENDPOINTS))
+async def test_a_listed_schema_is_the_one_that_is_checked(visit, path):
+    """A strict sandbox knows every listed field, and asks for every required one."""
+    async with visit(strict=True) as v:
+        listed = (await v.http.get("/api/v3/models", headers=KEY)).json()["data"]
+        [schema] = [one["api_schema"]["api_schemas"][0] for one in listed if one["model_id"] == f"kwaivgi/{path}"]
+        fields, required = schema["request_schema"]["properties"], schema["request_schema"]["required"]
+        refused = (await v.post(f"{ROOT}/{path}", {**dict.fromkeys(fields), "zzz": 1}, KEY)).json()["message"]
+        assert re.findall(r"(\w+) is not a known parameter", refused) == ["zzz"]
+        refused = (await v.post(f"{ROOT}/{path}", {}, KEY)).json().get("message", "")
+        assert set(required) <= set(re.findall(r"(\w+) is required", refused))
