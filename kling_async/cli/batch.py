@@ -15,6 +15,7 @@ from .default_directory import check_rows, check_second_run, directory_for
 from .earlier_run import EarlierRun
 from .options import DEFAULTS, Options
 from .plan import RunPlan, raise_for_faults
+from .quote import quote_file
 from .runner import RunMetadata, Runner
 from .start import JobFile, check_api_keys, plan_file, read_earlier, run_file
 
@@ -63,14 +64,26 @@ def batch(
     return run(command)
 
 
-def plan(file: File, /, *, settings: Settings = (), limit: int | None = None, options: Options = DEFAULTS) -> int:
+def plan(
+    file: File,
+    /,
+    *,
+    settings: Settings = (),
+    limit: int | None = None,
+    quote: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    options: Options = DEFAULTS,
+) -> int:
     """Check and price every job of a job file and show the first requests, without sending anything. Needs no API key.
 
     Args:
         file: Job file: JSONL or CSV with one job per line; `-` reads stdin.
         settings: A field for all jobs as NAME=VALUE, such as n=2. May be repeated.
         limit: Plan only the first N jobs.
+        quote: Ask the providers for their live prices, where they tell them, and show which prices are live and which
+            are from the table. It sends a request for each different job, charges nothing, and needs the API keys.
     """
+    if quote:
+        return run(lambda: quote_file(JobFile(file, settings), options, limit=limit))
     return run(lambda: plan_file(JobFile(file, settings), options, limit=limit))
 
 

@@ -11,6 +11,7 @@ from ..providers.parameter_rules import suggestion
 from ..runs.jobfile import json_line
 from ..types.errors import InputError, InputFault
 from .console import ExitCode, echo, escape, run, stdout, table_of, write_result
+from .refresh import print_differences
 
 __all__ = ["models"]
 
@@ -21,6 +22,7 @@ def models(
     *,
     provider: Annotated[str | None, Parameter(name=["--provider", "-p"])] = None,
     json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    refresh: Annotated[str | None, Parameter(show_default=False)] = None,
 ) -> int:
     """List the models of each provider, or the parameters of one model, with the source of each fact.
 
@@ -28,7 +30,11 @@ def models(
         name: Model whose parameters to show.
         provider: Only this provider.
         json: Print one JSON object per model.
+        refresh: Ask this provider for its list of models, and print only how it differs from the built-in table. It
+            sends a request, needs the API key, and changes nothing.
     """
+    if refresh is not None:
+        return run(lambda: print_differences(refresh, as_json=json))
     return run(lambda: _models(name, provider, as_json=json))
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from decimal import Decimal
+from typing import Annotated, Final
+
+from cyclopts import Parameter
 
 from ..providers import PROVIDERS, Provider, provider_named
 from ..runtime.api_keys import ApiKeys, read_key, read_origin
-from ..types.errors import KlingError
-from ..types.formatting import format_duration, format_rate
+from ..runtime.inquiries import read_balance
+from ..types.errors import InputError, InputFault, KlingError
+from ..types.formatting import format_duration, format_price, format_rate
 from ..types.sources import Fact
 from .console import ExitCode, echo, escape, run, stdout, table_of
 
@@ -16,13 +20,36 @@ __all__ = ["describe_key", "describe_origin", "providers"]
 _UNKNOWN: Final = "?"
 
 
-def providers(name: str | None = None, /) -> int:
+def providers(
+    name: str | None = None,
+    /,
+    *,
+    balance: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+) -> int:
     """List the providers: whether an API key is set, base URLs, limits, and capabilities; or the sources of one.
 
     Args:
         name: Provider whose capabilities to show with their sources.
+        balance: Ask the provider NAME for the balance of your account, and show nothing else. It sends a request, which
+            charges nothing, and needs the API key. Nothing else here sends anything.
     """
+    if balance:
+        return run(lambda: _print_balance(name))
     return run(lambda: _list_all() if name is None else _print_one(provider_named(name)))
+
+
+async def _print_balance(name: str | None) -> ExitCode:
+    if name is None:
+        fault = InputFault("--balance", None, "needs a provider: kling-async providers NAME --balance")
+        raise InputError.of("No provider is named", [fault])
+    provider = provider_named(name)
+    dollars = await read_balance(provider)
+    stdout.print(f"{provider.title}: {'unknown' if dollars is None else _dollars(dollars)}", soft_wrap=True)
+    return ExitCode.DONE
+
+
+def _dollars(amount: Decimal) -> str:
+    return ("-" if amount < 0 else "") + format_price(abs(amount))
 
 
 def _list_all() -> ExitCode:

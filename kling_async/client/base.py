@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +26,10 @@ from ..system.clock import Clock, SystemClock
 from ..system.interrupts import apply_protection, defer_interrupts, is_interrupt
 from ..transport.connections import HttpTransport, LazySSLContext
 from ..transport.fetcher import OutputFetcher
+from ..types.errors import InputError
 from ..types.events import Listener
+from ..types.inputs import Input
+from ..types.jobs import Job, as_job
 from ..types.limits import Limits
 from ..types.noncopyable import NonCopyable
 from ..types.prediction import Json
@@ -92,6 +95,22 @@ class BaseClient(NonCopyable):
     ) -> Router:
         parsed = {model: parse_price(model, price) for model, price in (prices or {}).items()}
         return Router(providers=providers, accounts=self._accounts, prices=parsed, prefer=prefer, failover=failover)
+
+    def _checked(self, item: object, router: Router, *, position: int) -> tuple[Job, Provider]:
+        """Return a job, and the first provider that takes it. Raises InputError, which names its position."""
+        job = as_job(item, position=position)
+        try:
+            return job, router.candidates(job)[0]
+        except InputError as error:
+            error.message = f"Job {position}: {error.message}"
+            raise
+
+    def _with_providers(self, jobs: Iterable[Job | Input], provider: str | None) -> Iterator[tuple[Input, Provider]]:
+        """Yield the input of each job with the provider that takes it. Raises InputError, which names the position."""
+        router = self._router([self._settings.provider(provider)])
+        for position, item in enumerate(jobs):
+            job, chosen = self._checked(item, router, position=position)
+            yield job.input, chosen
 
     def _downloader_for(self, dispatcher: Dispatcher) -> Downloader:
         return Downloader(fetcher=self._fetcher, dispatcher=dispatcher, settings=self._settings)

@@ -13,25 +13,23 @@ from attrs import evolve
 from ..journal import Journal
 from ..journal.submission import Decision, Submission
 from ..journal.writer import JournalWriter
-from ..providers import Provider
 from ..providers.codec.fields import parse_id
 from ..providers.pricing import Estimate, estimate
 from ..providers.selection import Prefer
-from ..providers.spec import Price
 from ..runtime.admission import AdmissionRules
 from ..runtime.batch import Batch
 from ..runtime.batch_options import BatchOptions, BatchSettings
 from ..runtime.completion import prediction_of
 from ..runtime.dispatcher import Dispatcher
 from ..runtime.job_source import Jobs, iterate_jobs
-from ..runtime.routing import Router
+from ..runtime.quotes import quote, table_price
 from ..runtime.settings import positive_float, positive_int
 from ..scheduling.budget import Budget
 from ..scheduling.priority import INTERACTIVE
 from ..system.interrupts import defer_interrupts
 from ..types.errors import InputError, InputFault, PredictionFailed
 from ..types.inputs import Input
-from ..types.jobs import Job, Outcome, as_job, unique_key
+from ..types.jobs import Job, Outcome, unique_key
 from ..types.prediction import Prediction
 from .base import BaseClient
 
@@ -223,15 +221,6 @@ class Client(BaseClient):
     def _named(self, input: Input, position: int) -> Job:
         return Job(input, key=f"{unique_key(input, random=self._clock.random())}-{position}")
 
-    def _checked(self, item: object, router: Router, *, position: int) -> tuple[Job, Provider]:
-        """Return a job, and the first provider that takes it. Raises InputError, which names its position."""
-        job = as_job(item, position=position)
-        try:
-            return job, router.candidates(job)[0]
-        except InputError as error:
-            error.message = f"Job {position}: {error.message}"
-            raise
-
     def batch(
         self,
         jobs: Jobs,
@@ -314,13 +303,20 @@ class Client(BaseClient):
         Raises:
             InputError: a job is wrong. Its text names the position.
         """
-        router = self._router([self._settings.provider(provider)])
-        prices: list[tuple[str, Price | None]] = []
-        for position, item in enumerate(jobs):
-            job, chosen = self._checked(item, router, position=position)
-            spec = chosen.spec(job.input)
-            prices.append((spec.name, spec.price(job.input)))
-        return estimate(prices)
+        return estimate(table_price(input, at) for input, at in self._with_providers(jobs, provider))
+
+    @defer_interrupts
+    async def quote(self, jobs: Iterable[Job | Input], *, provider: str | None = None) -> Estimate:
+        """Return what jobs or inputs will cost: by the provider's live price, or the table's where it tells none.
+
+        It charges nothing. Inputs with equal requests are asked about once, a few at a time; `live` counts the live
+        prices in the result.
+
+        Raises:
+            InputError: a job is wrong, or there is no API key. Its text names the position of a job.
+            AuthenticationError: the provider refuses the API key.
+        """
+        return await quote(self._with_providers(jobs, provider), accounts=self._accounts, settings=self._settings)
 
     # Unconfirmed submissions.
 

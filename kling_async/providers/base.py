@@ -24,16 +24,16 @@ from ..types.limits import Limits
 from ..types.prediction import Json, Output, OutputKind, Prediction, Status
 from ..types.sources import Fact
 from .authorizers import KeyAuthorizer
-from .catalogue import Catalogue
 from .codec.envelope import Envelope, Record, update_prediction
 from .codec.errors import ErrorRules, describe_redirect, error_for
 from .codec.strict_json import excerpt, read_json
+from .queries import Queries
 from .spec import ModelSpec
 
 __all__ = ["Provider"]
 
 
-class Provider(Catalogue, ABC):
+class Provider(Queries, ABC):
     """One provider: facts, requests and responses, beside its models.
 
     Attributes:

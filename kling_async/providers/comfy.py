@@ -4,6 +4,7 @@
     GET  /v2/models/kling/{model}/requests/{id}/status    poll
     GET  /v2/models/kling/{model}/requests/{id}           the result
     PUT  /v2/models/kling/{model}/requests/{id}/cancel    cancel
+    POST /v2/models/kling/{model}/estimate                the price of a body
 
 What a second submission with the same Idempotency-Key does here, at the queue, for 24 hours after the first:
 
@@ -50,9 +51,10 @@ from .codec.errors import ErrorRules
 from .codec.fields import parse_code
 from .codec.strict_json import excerpt, json_body
 from .comfy_bodies import build_comfy_body
-from .comfy_facts import CAPABILITIES
+from .comfy_facts import CAPABILITIES, ESTIMATES
 from .comfy_models import MODELS
-from .spec import ModelSpec
+from .queries import live_price
+from .spec import ModelSpec, Price
 from .validation import infer_scene
 
 __all__ = ["Comfy"]
@@ -78,9 +80,26 @@ class Comfy(Provider):
     error_rules: ClassVar[ErrorRules] = ErrorRules()
 
     def build_submit(self, input: Input) -> HttpRequest:
+        return self._post(input, "requests")
+
+    def build_quote(self, input: Input) -> HttpRequest:
+        return self._post(input, "estimate")
+
+    def parse_quote(self, response: HttpResponse) -> Price | None:
+        """Parse an estimate. Its `source` is "exact", or a word for less, such as "unknown", which is taken for none.
+
+        While the feature is rolling out the answer is 403 `not_enabled`, which is raised as PermissionDenied.
+        """
+        envelope, _, decode_error = self._envelope(response)
+        self._check_poll(response, envelope, decode_error)
+        record = envelope.record
+        amounts = (record.get("amount"),) if record.get("source") == "exact" else ()
+        return live_price(amounts, record.get("currency"), ESTIMATES)
+
+    def _post(self, input: Input, action: str) -> HttpRequest:
         spec = self.spec(input)
         body = build_comfy_body(spec, input, infer_scene(spec, input) or spec.scenes[0])
-        return HttpRequest(method="POST", path=f"/v2/models/kling/{spec.wire_name}/requests", body=json_body(body))
+        return HttpRequest(method="POST", path=f"/v2/models/kling/{spec.wire_name}/{action}", body=json_body(body))
 
     def add_client_id(self, request: HttpRequest, client_id: str) -> HttpRequest:
         return evolve(request, headers=(*request.headers, ("Idempotency-Key", client_id)))

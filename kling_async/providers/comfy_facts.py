@@ -7,11 +7,17 @@ from typing import Final
 from ..types.capabilities import Capabilities
 from ..types.sources import Certainty, Fact, Source
 
-__all__ = ["CAPABILITIES", "model_page"]
+__all__ = ["CAPABILITIES", "ESTIMATES", "model_page"]
 
 _DOCS: Final = "https://docs.comfy.org/development/comfy-router"
 _QUEUE = Source(Certainty.DOCUMENTED, f"queued requests: {_DOCS}/queue")
 _LIMITATIONS = Source(Certainty.DOCUMENTED, f"capabilities and limits: {_DOCS}/limitations")
+
+ESTIMATES: Final = Source(
+    Certainty.DOCUMENTED,
+    "/estimate: https://docs.comfy.org/api-reference/router/comfy-router/"
+    "price-a-model-call-before-running-it-without-running-it",
+)
 
 
 def model_page(model: str) -> Source:
@@ -34,14 +40,7 @@ CAPABILITIES: Final = Capabilities(
     webhook=Fact(False, _QUEUE),
     batch_poll=Fact(1, _QUEUE),
     balance=Fact(False, _LIMITATIONS),
-    quote=Fact(
-        True,
-        Source(
-            Certainty.DOCUMENTED,
-            "/estimate: https://docs.comfy.org/api-reference/router/comfy-router/"
-            "price-a-model-call-before-running-it-without-running-it",
-        ),
-    ),
+    quote=Fact(True, ESTIMATES),
     # Over the number of calls that run at once a submission waits; over a number of waiting ones it is refused.
     over_limit=Fact(
         "queues",

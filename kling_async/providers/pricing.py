@@ -22,12 +22,14 @@ class Estimate:
         high: at most this much, over the same inputs.
         priced: how many inputs have a published price.
         unpriced: the models, one entry per input, for which no price is published.
+        live: how many of the prices the provider has told just now; the others are from the tables.
     """
 
     low: Decimal
     high: Decimal
     priced: int
     unpriced: tuple[str, ...] = ()
+    live: int = 0
 
     @property
     def known(self) -> bool:
@@ -43,8 +45,8 @@ class Estimate:
         return f"{amount} for {format_count(self.priced, 'job')}, {unknown}" if self.priced else unknown
 
 
-def estimate(prices: Iterable[tuple[str, Price | None]]) -> Estimate:
-    """Add up prices, each beside the name of its model."""
+def estimate(prices: Iterable[tuple[str, Price | None]], *, live: int = 0) -> Estimate:
+    """Add up prices, each beside the name of its model; `live` of them are from the provider itself."""
     low = high = Decimal(0)
     priced = 0
     unpriced: list[str] = []
@@ -53,4 +55,4 @@ def estimate(prices: Iterable[tuple[str, Price | None]]) -> Estimate:
             unpriced.append(model)
             continue
         low, high, priced = low + price.low, high + price.high, priced + 1
-    return Estimate(low=low, high=high, priced=priced, unpriced=tuple(unpriced))
+    return Estimate(low=low, high=high, priced=priced, unpriced=tuple(unpriced), live=live)

@@ -2,6 +2,9 @@
 
     POST /api/v3/kwaivgi/{model}[/{scene}]        submit
     GET  /api/v3/predictions/{id}/result          poll
+    POST /api/v3/model/price                      the price of an input
+    GET  /api/v3/balance                          the balance of the account
+    GET  /api/v3/models                           the list of models
 
 The pages are those below https://wavespeed.ai/docs. Where they are silent, WaveSpeedAI's own SDK for Python (2.0.5) and
 its MCP server decide. The address of a poll in `data.urls.get` is never followed.
@@ -10,11 +13,13 @@ its MCP server decide. The address of a poll in `data.urls.get` is never followe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import ClassVar, Never
 
 from attrs import evolve
 
 from ..types.capabilities import Capabilities
+from ..types.errors import UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
 from ..types.limits import Limits
@@ -24,10 +29,13 @@ from .base import Provider
 from .codec.envelope import Envelope, Record, parse_envelope
 from .codec.errors import BALANCE_MESSAGES, ErrorRules
 from .codec.fields import CONTENT_REJECTED_CODES, as_object, parse_code
-from .codec.strict_json import json_body
+from .codec.strict_json import excerpt, json_body
 from .codec.wavespeed_v3 import V3_ERRORS, V3_OUTAGE_CODES, V3_STATUSES, build_v3_poll, parse_v3_record
-from .spec import ModelSpec
+from .listing import Difference, differences
+from .queries import live_price, parse_dollars
+from .spec import ModelSpec, Price
 from .validation import build_body, infer_scene
+from .wavespeed_listing import known_models, parse_models
 from .wavespeed_models import ENDPOINTS, MODELS
 
 __all__ = ["WaveSpeed"]
@@ -45,6 +53,8 @@ def _unknown(what: str) -> Fact[Never]:
     return Fact(None, Source(Certainty.UNDOCUMENTED, f"{what}: {_DOCS}"))
 
 
+# An earlier page (docs-common-api/pricing) has /model/pricing, with `unit_price` in its answer.
+_PRICE = Source(Certainty.CLIENT, f"POST /api/v3/model/price, in WaveSpeedAI's MCP server: {_MCP}")
 _CAPABILITIES = Capabilities(
     repeat=Fact(
         "buys_again", Source(Certainty.INFERRED, f"no page and no SDK has an idempotency key or a client id: {_SDK}")
@@ -55,8 +65,8 @@ _CAPABILITIES = Capabilities(
     inline_media=_unknown("the schemas ask for URLs, and no page mentions base64 as input"),
     webhook=Fact(True, _page("how-to-use-webhooks", "by ?webhook= of a submission")),
     batch_poll=Fact(1, _page("get-result", "one id per request")),
-    balance=Fact(True, Source(Certainty.CLIENT, f"GET /api/v3/balance, in WaveSpeedAI's MCP server: {_MCP}")),
-    quote=Fact(True, Source(Certainty.CLIENT, f"POST /api/v3/model/price, in WaveSpeedAI's MCP server: {_MCP}")),
+    balance=Fact(True, _page("check-balance", "GET /api/v3/balance, in US dollars")),
+    quote=Fact(True, _PRICE),
     over_limit=Fact("queues", _page("account-levels", "a task too many waits; only the rate is refused, with 429")),
     output_ttl=_unknown("no page says how long outputs are kept"),
     failures_are_free=Fact(True, _page("troubleshooting-guide", "refunded automatically within 3 hours")),
@@ -90,13 +100,57 @@ class WaveSpeed(Provider):
     )
 
     def build_submit(self, input: Input) -> HttpRequest:
+        model_id, body = self._submission(input)
+        return HttpRequest(method="POST", path=f"/api/v3/{model_id}", body=json_body(body))
+
+    def build_quote(self, input: Input) -> HttpRequest | None:
+        """Build the request for the price of a submission's body; None where that would not decide it.
+
+        The endpoint accepts any part of a body, and leaves out what it does not see: WaveSpeedAI's MCP server warns
+        that a formula without its variables gives the lowest price. The length of a given video is such a variable.
+        """
+        model_id, inputs = self._submission(input)
+        if isinstance(input, VideoInput) and ("duration" not in inputs or "videos" in inputs):
+            return None
+        body = json_body({"model_id": model_id, "inputs": inputs})
+        return HttpRequest(method="POST", path="/api/v3/model/price", body=body)
+
+    def parse_quote(self, response: HttpResponse) -> Price | None:
+        record = self._read(response)
+        amounts = (record.get("discounted_price"), record.get("price"), record.get("unit_price"))
+        return live_price(amounts, record.get("currency"), _PRICE)
+
+    def build_balance(self) -> HttpRequest:
+        return HttpRequest(method="GET", path="/api/v3/balance")
+
+    def parse_balance(self, response: HttpResponse) -> Decimal | None:
+        return parse_dollars(self._read(response).get("balance"))
+
+    def build_listing(self) -> HttpRequest:
+        return HttpRequest(method="GET", path="/api/v3/models")
+
+    def compare_listing(self, response: HttpResponse) -> tuple[Difference, ...]:
+        envelope, document, decode_error = self._envelope(response)
+        self._check_poll(response, envelope, decode_error)
+        listed = list(parse_models(as_object(document).get("data")))
+        if not listed:
+            problem = "The list has no model of Kling"
+            raise UnexpectedReply(problem, provider=self.name, http_status=response.status, excerpt=excerpt(response))
+        return differences(known_models(MODELS, ENDPOINTS), listed)
+
+    def _submission(self, input: Input) -> tuple[str, dict[str, Json]]:
+        """Return the id of an input's model, which is its path, and the body of its submission."""
         spec = self.spec(input)
         scene = infer_scene(spec, input) or spec.scenes[0]
         body = build_body(spec, input, scene)
         if isinstance(input, VideoInput):
             _complete(body, input, scene)
-        endpoint = ENDPOINTS.get((spec.wire_name, scene), f"{spec.wire_name}/{scene}")
-        return HttpRequest(method="POST", path=f"/api/v3/kwaivgi/{endpoint}", body=json_body(body))
+        return f"kwaivgi/{ENDPOINTS.get((spec.wire_name, scene), f'{spec.wire_name}/{scene}')}", body
+
+    def _read(self, response: HttpResponse) -> Mapping[str, Json]:
+        envelope, _, decode_error = self._envelope(response)
+        self._check_poll(response, envelope, decode_error)
+        return envelope.record
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return build_v3_poll(prediction)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 from uuid import uuid4
 
-from ..providers import Provider
+from ..providers import Price, Provider
+from ..providers.listing import Difference
 from ..scheduling.lookups import is_in_window
 from ..scheduling.notifications import copy_error
 from ..scheduling.retry import may_have_started
 from ..transport.api import ApiTransport
 from ..types.client_id import ClientId
 from ..types.errors import AnswerLost, BadRequest, ContentRejected, KlingError, Unsupported
+from ..types.http import HttpRequest
 from ..types.inputs import Input
 from ..types.jobs import Job
 from ..types.prediction import Prediction, Status
@@ -181,6 +184,27 @@ class ProviderAPI:
             error.may_be_billed, error.advice = True, _POLL_ADVICE
             raise
 
+    async def quote(self, request: HttpRequest) -> Price | None:
+        """Send a request for a price, which charges nothing; None if the answer tells none. Raises KlingError."""
+        try:
+            return self.provider.parse_quote(await self._transport.poll(request))
+        except KlingError as error:
+            raise _about_no_job(error) from None
+
+    async def balance(self, request: HttpRequest) -> Decimal | None:
+        """Send a request for the account's balance in US dollars; None if the answer tells none. Raises KlingError."""
+        try:
+            return self.provider.parse_balance(await self._transport.poll(request))
+        except KlingError as error:
+            raise _about_no_job(error) from None
+
+    async def compare_models(self, request: HttpRequest) -> tuple[Difference, ...]:
+        """Send a request for the list of models, and return how it differs from the table. Raises KlingError."""
+        try:
+            return self.provider.compare_listing(await self._transport.poll(request))
+        except KlingError as error:
+            raise _about_no_job(error) from None
+
     async def aclose(self) -> None:
         """Close the idle connections."""
         await self._transport.aclose()
@@ -199,6 +223,11 @@ def _describe_poll_error(error: KlingError, prediction: Prediction) -> None:
     # The error's own advice goes first; the advice of its class is for submissions.
     own = vars(error).get("advice", "")
     error.may_be_billed, error.advice = True, f"{own} {_POLL_ADVICE}".lstrip()
+
+
+def _about_no_job(error: KlingError) -> KlingError:
+    error.may_be_billed = False
+    return _drop_traceback(error)
 
 
 def _drop_traceback(error: KlingError) -> KlingError:

@@ -150,7 +150,7 @@ class ApiTransport:
             raise self._failure(error, trace) from self._strip_context(error)
 
     async def poll(self, request: HttpRequest) -> HttpResponse:
-        """Send a request that costs nothing: a poll, or a cancellation.
+        """Send a request that costs nothing: a poll, a cancellation, or the question for a price.
 
         It may be repeated in any case, so it is not traced, which would cost a tenth of its CPU time.
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC
+from decimal import Decimal
 
 import pytest
 from attrs import evolve
@@ -277,3 +278,31 @@ def test_every_id_is_kept_as_it_is(provider: Provider, id: str) -> None:
     assert id == seen.id
     path = provider.build_poll(seen).path
     assert path.removesuffix("/status" if provider.name in FLAT else "/result").endswith(f"/{id}")
+
+
+AMOUNTS = ("price", "discounted_price", "unit_price", "amount", "balance")
+QUOTED = st.builds(
+    lambda data, more, is_flat: data | more if is_flat else {"code": 200, "data": data} | more,
+    st.dictionaries(st.sampled_from([*AMOUNTS, "currency", "source", "detail"]), SCALARS | ANYTHING, max_size=6),
+    st.dictionaries(st.sampled_from(["code", "message", "error_code", "error_type"]), SCALARS, max_size=1),
+    st.booleans(),
+)
+
+
+@pytest.mark.parametrize("name", ["wavespeed", "comfy"])
+@many
+@given(body=QUOTED | DOCUMENTS, status=st.sampled_from([200, 200, 200, 403, 422, 500]))
+@example(body={"code": 200, "data": {"price": 10**400}}, status=200)
+@example(body={"source": "exact", "amount": float("nan"), "currency": []}, status=200)
+def test_any_reply_to_a_question(name: str, body: object, status: int) -> None:
+    """Any reply is a price above 0, an amount, nothing, or one of our errors."""
+    provider, reply = PROVIDERS[name], HttpResponse(status=status, body=json.dumps(body).encode())
+    for parse in (provider.parse_quote, *([provider.parse_balance] if provider.build_balance() else [])):
+        try:
+            told = parse(reply)
+        except (Refused, UnexpectedReply):
+            continue
+        assert status == 200
+        if told is not None and not isinstance(told, Decimal):
+            assert 0 < told.low == told.high < 10**9
+        assert not isinstance(told, Decimal) or abs(told) < 10**9

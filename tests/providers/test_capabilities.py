@@ -42,7 +42,7 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "upload": (True, Certainty.DOCUMENTED),
         "webhook": (True, Certainty.DOCUMENTED),
         "batch_poll": (1, Certainty.DOCUMENTED),
-        "balance": (True, Certainty.CLIENT),
+        "balance": (True, Certainty.DOCUMENTED),
         "quote": (True, Certainty.CLIENT),
         "over_limit": ("queues", Certainty.DOCUMENTED),
         "failures_are_free": (True, Certainty.DOCUMENTED),

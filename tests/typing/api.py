@@ -141,6 +141,7 @@ async def every_call(client: Client, prediction: Prediction) -> None:
     assert_type(await client.map(ImageInput(word) for word in ("a", "b")), list[Outcome])
     assert_type(await client.download(prediction, Path("out"), overwrite=True), list[Path])
     assert_type(client.estimate([ImageInput("a")]), Estimate)
+    assert_type(await client.quote([ImageInput("a")]), Estimate)
     await client.aclose()
 
 

@@ -1,5 +1,8 @@
 """WaveSpeedAI's wire format: POST /api/v3/kwaivgi/{model}[/{scene}] and GET /api/v3/predictions/{id}/result.
 
+Beside them GET /api/v3/balance and GET /api/v3/models, which are documented, and POST /api/v3/model/price, as
+WaveSpeedAI's MCP server uses it: the price of a model for inputs, of which any may be missing; the lowest price is told
+where they decide nothing.
 The envelope, the statuses, the codes of a failed task, HTTP 401 and HTTP 429 are documented. `{message, error_code}` is
 the body of a refusal as WaveSpeedAI's MCP server reads it. Inferred: its words, the status of an empty account and of a
 prompt that is refused at once, and that a task fails with the code 1405. Failed tasks are refunded, as documented.
@@ -12,17 +15,19 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from ...types.prediction import Json
-from .http import Request, Response, json_response
+from .http import Request, Response, json_response, parse_json
 from .media import size_of
-from .parameters import ParameterReader
+from .parameters import Invalid, ParameterReader
 from .state import Sandbox
 from .tasks import Task, TaskSpec
 from .wavespeed_catalog import ENDPOINTS, Endpoint
+from .wavespeed_listing import list_models
 from .wavespeed_v3 import WaveSpeedV3
 from .wire_format import Route
 
 __all__ = ["Wavespeed"]
 
+_PAGES: Mapping[str, str] = {"/api/v3/balance": "GET", "/api/v3/models": "GET", "/api/v3/model/price": "POST"}
 _SUBMIT = re.compile(r"/api/v3/kwaivgi/([^/]+(?:/[^/]+)?)")
 _REFUSALS: Mapping[str, tuple[int, str, str | None]] = {
     "unauthorized": (401, "Invalid API key", None),
@@ -56,7 +61,27 @@ class Wavespeed(WaveSpeedV3):
         match = _SUBMIT.fullmatch(request.path)
         if match and match[1] in ENDPOINTS:
             return Route(kind="submit", method="POST", model=match[1], scene=match[1].partition("/")[2])
+        if request.path in _PAGES:
+            return Route(kind="page", method=_PAGES[request.path], scene=request.path.rpartition("/")[2])
         return self.route_of_poll(request)
+
+    def page(self, route: Route, request: Request, sandbox: Sandbox) -> Response:
+        """Return the balance, the list of models, or the price of one for inputs, which charges nothing."""
+        if route.scene == "balance":
+            return _success({"balance": float(sandbox.balance)})
+        if route.scene == "models":
+            return _success(list_models(request.origin))
+        try:
+            body = parse_json(request.body)
+        except (ValueError, RecursionError) as error:
+            return self.refuse("bad_request", str(error))
+        model = body.get("model_id") if isinstance(body, Mapping) else None
+        inputs = body.get("inputs") if isinstance(body, Mapping) else None
+        path = model.removeprefix("kwaivgi/") if isinstance(model, str) else ""
+        if path not in ENDPOINTS or not isinstance(inputs, Mapping):
+            return self.refuse("bad_request", "model_id must be a model, and inputs an object")
+        price = float(_quote(path, inputs))
+        return _success({"model_id": model, "price": price, "discounted_price": price, "currency": "USD"})
 
     def read(self, route: Route, body: Mapping[str, Json], sandbox: Sandbox) -> TaskSpec:
         """Parse a submission. Raises Invalid with all its errors."""
@@ -81,6 +106,19 @@ class Wavespeed(WaveSpeedV3):
     def fail(self, message: str) -> Mapping[str, Json]:
         """Return the code and the reason of a failed prediction."""
         return {"code": _TASK_FAILED, "error": message}
+
+
+def _success(data: Json) -> Response:
+    return json_response({"code": 200, "message": "success", "data": data})
+
+
+def _quote(path: str, inputs: Mapping[str, Json]) -> Decimal:
+    """Return the price of a submission; the lowest one of the model if the inputs are none that it would accept."""
+    try:
+        return _parse_task(path, path.partition("/")[2], inputs, strict=False).price
+    except Invalid:
+        known = ENDPOINTS[path]
+        return known.price * (1 if known.kind == "image" else min(known.durations or (_EDIT_SECONDS,)))
 
 
 def _parse_task(path: str, scene: str, body: Mapping[str, Json], *, strict: bool) -> TaskSpec:

@@ -310,3 +310,85 @@ async def test_the_index_names_the_routes(visit):
         page = (await v.http.get("/")).text
         assert "WaveSpeedAI POST http://sandbox.test/api/v3/kwaivgi/{model}/{scene}" in page
         assert "-wavespeed" in page
+
+
+QUOTES = {
+    "an image": (IMAGE, {"prompt": "x", "num_images": 3}, 0.084),
+    "a video": (VIDEO, {"prompt": "x", "duration": 10}, 0.84),
+    "no inputs": (VIDEO, {}, 0.42),
+    "4.0, whose resolution decides": ("kling-v4.0/text-to-video", {"prompt": "x", "resolution": "1080p"}, 1.175),
+}
+
+
+@pytest.mark.parametrize(("path", "inputs", "price"), QUOTES.values(), ids=list(QUOTES))
+async def test_a_price_charges_nothing(visit, path, inputs, price):
+    """The price of a submission is told in advance, for the key alone; without inputs it is the lowest."""
+    async with visit() as v:
+        body = {"model_id": f"kwaivgi/{path}", "inputs": inputs}
+        told = await v.post("/api/v3/model/price", body, KEY)
+        assert (told.status_code, told.json()["code"], told.json()["message"]) == (200, 200, "success")
+        assert told.json()["data"] == {
+            "model_id": f"kwaivgi/{path}",
+            "price": price,
+            "discounted_price": price,
+            "currency": "USD",
+        }
+        assert (await v.post("/api/v3/model/price", body, {})).status_code == 401
+        assert (await v.http.get("/api/v3/model/price", headers=KEY)).status_code == 405
+        assert (v.sandbox.billed(), v.sandbox.submits) == (0, 0)
+        if inputs:
+            assert (await made(v, path, **inputs)).status_code == 200
+            assert float(v.sandbox.spent) == price
+
+
+async def test_a_price_is_of_a_model(visit):
+    """A model that is not here, and inputs that are no object, are refused, as is a body that is not JSON."""
+    async with visit() as v:
+        for body in ({"model_id": "kwaivgi/kling-9", "inputs": {}}, {"model_id": f"kwaivgi/{IMAGE}"}, {}, []):
+            assert (await v.post("/api/v3/model/price", body, KEY)).status_code == 400
+        assert (await v.http.post("/api/v3/model/price", content=b"{", headers=KEY)).status_code == 400
+
+
+async def test_the_balance_is_that_of_the_ledger(visit):
+    """The balance falls by what is charged, and rises again by what is refunded; GPTProto has no such path."""
+
+    async def balance():
+        told = (await v.http.get("/api/v3/balance", headers=KEY)).json()
+        assert (told["code"], told["message"]) == (200, "success")
+        return told["data"]["balance"]
+
+    async with visit(balance="10") as v:
+        assert await balance() == 10
+        await made(v)
+        assert await balance() == float(v.sandbox.balance) == 9.972
+        await result(v, await made(v, prompt="x [[failed]]"))
+        assert await balance() == 9.972
+        assert (await v.http.get("/api/v3/balance")).status_code == 401
+        assert (await v.http.get("/api/v3/balance", headers={"authorization": "sk-sandbox"})).status_code == 404
+
+
+async def test_models_are_listed(visit):
+    """Each endpoint is listed with its schema and the price of five seconds, and so is a model of another maker."""
+    async with visit() as v:
+        told = (await v.http.get("/api/v3/models", headers=KEY)).json()
+        assert (told["code"], told["message"]) == (200, "success")
+        by_id = {one["model_id"]: one for one in told["data"]}
+        assert {f"kwaivgi/{path}" for path in ENDPOINTS} < set(by_id)
+        [run] = by_id[f"kwaivgi/{VIDEO}"]["api_schema"]["api_schemas"]
+        assert (run["api_path"], by_id[f"kwaivgi/{VIDEO}"]["base_price"]) == (f"{ROOT}/{VIDEO}", 0.42)
+        assert set(run["request_schema"]["properties"]) == {"prompt", "aspect_ratio", "duration"}
+        assert run["request_schema"]["required"] == ["prompt"]
+        assert (await v.http.get("/api/v3/models")).status_code == 401
+
+
+@pytest.mark.parametrize("path", list(ENDPOINTS))
+async def test_a_listed_schema_is_the_one_that_is_checked(visit, path):
+    """A strict sandbox knows every listed field, and asks for every required one."""
+    async with visit(strict=True) as v:
+        listed = (await v.http.get("/api/v3/models", headers=KEY)).json()["data"]
+        [schema] = [one["api_schema"]["api_schemas"][0] for one in listed if one["model_id"] == f"kwaivgi/{path}"]
+        fields, required = schema["request_schema"]["properties"], schema["request_schema"]["required"]
+        refused = (await v.post(f"{ROOT}/{path}", {**dict.fromkeys(fields), "zzz": 1}, KEY)).json()["message"]
+        assert re.findall(r"(\w+) is not a known parameter", refused) == ["zzz"]
+        refused = (await v.post(f"{ROOT}/{path}", {}, KEY)).json().get("message", "")
+        assert set(required) <= set(re.findall(r"(\w+) is required", refused))

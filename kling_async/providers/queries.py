@@ -1,0 +1,86 @@
+"""Requests that are about no prediction and charge nothing: the price of an input, the balance, and the models."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from ..types.http import HttpRequest, HttpResponse
+from ..types.inputs import Input
+from ..types.sources import Source
+from .catalogue import Catalogue
+from .listing import Difference
+from .spec import Price
+
+__all__ = ["Queries", "live_price", "parse_dollars"]
+
+_MAX_DOLLARS: Final = 1_000_000_000
+
+
+class Queries(Catalogue):
+    """What a provider can be asked for free; nothing, unless an adapter says how."""
+
+    def build_quote(self, input: Input) -> HttpRequest | None:
+        """Build the request for the price of an input, which `check` has passed; None if the provider cannot tell it.
+
+        Equal requests have equal answers, so that one is enough for inputs that are priced alike.
+        """
+        return None
+
+    def parse_quote(self, response: HttpResponse) -> Price | None:
+        """Parse the response to `build_quote`'s request; None if it tells no price, which never means 0.
+
+        Raises:
+            Refused: the provider refused to tell.
+            UnexpectedReply: the response cannot be read.
+        """
+        raise NotImplementedError(f"{self.title} tells no prices")
+
+    def build_balance(self) -> HttpRequest | None:
+        """Build the request for the balance of the account; None if the provider has none."""
+        return None
+
+    def parse_balance(self, response: HttpResponse) -> Decimal | None:
+        """Parse the response to `build_balance`'s request: US dollars, below 0 for a debt; None if it tells none.
+
+        Raises:
+            Refused: the provider refused to tell.
+            UnexpectedReply: the response cannot be read.
+        """
+        raise NotImplementedError(f"{self.title} tells no balance")
+
+    def build_listing(self) -> HttpRequest | None:
+        """Build the request for the list of the provider's models; None if the provider has none that is known."""
+        return None
+
+    def compare_listing(self, response: HttpResponse) -> tuple[Difference, ...]:
+        """Return how the models of Kling in the response to `build_listing`'s request differ from the table.
+
+        Raises:
+            Refused: the provider refused to tell.
+            UnexpectedReply: the response cannot be read, or lists no model of Kling.
+        """
+        raise NotImplementedError(f"{self.title} lists no models")
+
+
+def parse_dollars(value: object) -> Decimal | None:
+    """Parse an amount in US dollars, a number or its text; None if it is neither, or no possible amount."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return Decimal(str(value)) if abs(value) < _MAX_DOLLARS else None  # NaN is below nothing
+
+
+def live_price(amounts: tuple[object, ...], currency: object, source: Source) -> Price | None:
+    """Return the first of some amounts that is above 0 as a price; None if none is, or the currency is another.
+
+    No submission is free: an amount of 0 says that the provider knows none.
+    """
+    if currency not in (None, "USD"):
+        return None
+    dollars = next((one for one in map(parse_dollars, amounts) if one is not None and one > 0), None)
+    return None if dollars is None else Price(low=dollars, high=dollars, source=source)
