@@ -258,8 +258,8 @@ class Client(BaseClient):
             journal: a file, or a `Journal`: with the same one, a later run resumes this one, however it ended, and
                 never pays twice. By default the client's, if it has one.
             save_to: a directory for the files, named after the jobs' keys.
-            max_open: maximum number of jobs pulled and not yet delivered; by default twice the accounts' slots, and 1,000
-                for each account whose limits are learned.
+            max_open: maximum number of jobs pulled and not yet delivered; by default twice the slots of each account,
+                and 1,000 where these are learned.
             max_cost: US dollars that are never exceeded, including earlier runs with this `journal`. A job that is
                 joined counts where it was submitted first; if that call leaves before it is sent, it counts here.
             prices: prices of models in US dollars, for those without a published price.
