@@ -29,7 +29,7 @@ async def print_differences(name: str, *, as_json: bool) -> ExitCode:
             table.add_row(escape(one.model), escape(one.what))
         stdout.print(table)
     if not found:
-        echo(f"{provider.title} lists the models, fields and base prices of the table.")
+        echo(f"{provider.title} lists what the table has.")
     else:
         echo("[dim]Nothing is changed: inputs are checked and priced by the built-in table.[/]")
     return ExitCode.DONE

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from attrs import frozen
 
+from ..types.errors import UnexpectedReply
 from ..types.formatting import format_price, format_price_range
+from ..types.http import HttpResponse
+from .codec.strict_json import excerpt
 from .spec import Price
 
-__all__ = ["Difference", "KnownModel", "ListedModel", "differences"]
+__all__ = ["Difference", "KnownModel", "ListedModel", "compare", "differences"]
 
 
 @frozen(kw_only=True)
@@ -54,6 +57,20 @@ class Difference:
 
     model: str
     what: str
+
+
+def compare(
+    known: Mapping[str, KnownModel], listed: Sequence[ListedModel], response: HttpResponse, *, provider: str
+) -> tuple[Difference, ...]:
+    """Return how the list in a response differs from a table.
+
+    Raises:
+        UnexpectedReply: it lists no model of Kling, which does not mean that all of them are gone.
+    """
+    if not listed:
+        problem = "The list has no model of Kling"
+        raise UnexpectedReply(problem, provider=provider, http_status=response.status, excerpt=excerpt(response))
+    return differences(known, listed)
 
 
 def differences(known: Mapping[str, KnownModel], listed: Iterable[ListedModel]) -> tuple[Difference, ...]:

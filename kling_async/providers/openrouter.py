@@ -3,6 +3,7 @@
     POST /api/v1/videos                          submit, HTTP 202
     GET  /api/v1/videos/{id}                     poll
     GET  /api/v1/videos/{id}/content?index=0     an output, for the API key
+    GET  /api/v1/videos/models                   the list of models
 
 The API is documented, and so are the names of the models and their lowest prices. The ranges of their parameters are
 what the public list of models says, https://openrouter.ai/api/v1/videos/models, as third-party clients recorded it.
@@ -26,6 +27,7 @@ from ..types.sources import Certainty, Fact, Source
 from .base import Provider
 from .codec.envelope import Envelope, Record
 from .codec.errors import ErrorRules
+from .codec.fields import as_list, as_object
 from .codec.openrouter_videos import (
     FIRST_FRAME,
     LAST_FRAME,
@@ -36,6 +38,7 @@ from .codec.openrouter_videos import (
 )
 from .codec.statuses import COMMON_STATUSES
 from .codec.strict_json import json_body
+from .listing import Difference, KnownModel, ListedModel, compare
 from .parameter_rules import Boolean, OneOf, Range, Rule, Text, Unchecked, Url
 from .spec import ModelSpec, Parameter, Price
 from .validation import infer_scene
@@ -175,6 +178,18 @@ class OpenRouter(Provider):
         if match is None or match[1] != prediction.id:
             return None
         return HttpRequest(method="GET", path=f"/api/v1/videos/{prediction.id}/content?index={match[2] or 0}")
+
+    def build_listing(self) -> HttpRequest:
+        return HttpRequest(method="GET", path="/api/v1/videos/models")
+
+    def compare_listing(self, response: HttpResponse) -> tuple[Difference, ...]:
+        """Compare ids alone: the list has parameters and prices in forms that do not say which input they are of."""
+        envelope, document, decode_error = self._envelope(response)
+        self._check_poll(response, envelope, decode_error)
+        ids = [as_object(entry).get("id") for entry in as_list(as_object(document).get("data"))]
+        listed = [ListedModel(id=id) for id in ids if isinstance(id, str) and id.startswith("kwaivgi/")]
+        known = {name: KnownModel(fields=frozenset()) for name in self.models}
+        return compare(known, listed, response, provider=self.name)
 
     def parse_envelope(self, document: Json) -> Envelope:
         return parse_videos_envelope(document)

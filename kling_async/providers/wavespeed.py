@@ -19,7 +19,6 @@ from typing import ClassVar, Never
 from attrs import evolve
 
 from ..types.capabilities import Capabilities
-from ..types.errors import UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
 from ..types.limits import Limits
@@ -29,9 +28,9 @@ from .base import Provider
 from .codec.envelope import Envelope, Record, parse_envelope
 from .codec.errors import BALANCE_MESSAGES, ErrorRules
 from .codec.fields import CONTENT_REJECTED_CODES, as_object, parse_code
-from .codec.strict_json import excerpt, json_body
+from .codec.strict_json import json_body
 from .codec.wavespeed_v3 import V3_ERRORS, V3_OUTAGE_CODES, V3_STATUSES, build_v3_poll, parse_v3_record
-from .listing import Difference, differences
+from .listing import Difference, compare
 from .queries import live_price, parse_dollars
 from .spec import ModelSpec, Price
 from .validation import build_body, infer_scene
@@ -132,11 +131,8 @@ class WaveSpeed(Provider):
     def compare_listing(self, response: HttpResponse) -> tuple[Difference, ...]:
         envelope, document, decode_error = self._envelope(response)
         self._check_poll(response, envelope, decode_error)
-        listed = list(parse_models(as_object(document).get("data")))
-        if not listed:
-            problem = "The list has no model of Kling"
-            raise UnexpectedReply(problem, provider=self.name, http_status=response.status, excerpt=excerpt(response))
-        return differences(known_models(MODELS, ENDPOINTS), listed)
+        listed = [*parse_models(as_object(document).get("data"))]
+        return compare(known_models(MODELS, ENDPOINTS), listed, response, provider=self.name)
 
     def _submission(self, input: Input) -> tuple[str, dict[str, Json]]:
         """Return the id of an input's model, which is its path, and the body of its submission."""

@@ -145,6 +145,8 @@ def test_a_list_is_compared_on_demand(
     assert ["/api/v3/models"] == asked(sandbox)
     assert 0 == typed("models", "--refresh", "wavespeed")
     assert "kwaivgi/kling-v3.0-pro/motion-control" in capsys.readouterr().out
+    assert 0 == typed("models", "--refresh", "openrouter")
+    assert "OpenRouter lists what the table has" in capsys.readouterr().err
     assert 1 == typed("models", "--refresh", "kling")
     assert "cannot be listed" in capsys.readouterr().err
     monkeypatch.setenv("WAVESPEED_API_KEY", "sk-wrong")

@@ -96,6 +96,17 @@ def test_a_list_that_has_changed() -> None:
     assert "other/kling" not in seen
 
 
+def test_openrouter_lists_ids() -> None:
+    """At OpenRouter new and missing models are told; models of other makers are left out."""
+    ids = ["google/veo-3.1", "kwaivgi/kling-v4.0", *list(PROVIDERS["openrouter"].models)[1:], 5]
+    body = json.dumps({"data": [{"id": id} for id in ids]}).encode()
+    seen = PROVIDERS["openrouter"].compare_listing(HttpResponse(status=200, body=body))
+    gone = next(iter(PROVIDERS["openrouter"].models))
+    assert {gone: "in the table, and not listed", "kwaivgi/kling-v4.0": "listed, and not in the table"} == {
+        one.model: one.what for one in seen
+    }
+
+
 @pytest.mark.parametrize(
     ("data", "status", "code", "error"),
     [

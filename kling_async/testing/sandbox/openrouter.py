@@ -1,5 +1,6 @@
 """OpenRouter's wire format: POST /api/v1/videos, GET /api/v1/videos/{id} and GET /api/v1/videos/{id}/content.
 
+GET /api/v1/videos/models lists the ids of the models; the documented list has more about each.
 The paths, the records, the six statuses and the form of errors are documented; models, ranges and prices are those of
 its public list of models. Messages are those that clients recorded. Inferred: the HTTP status of content that is not
 ready, the time in ids, which is always the beginning of 2026, and that a failed job is billed.
@@ -23,6 +24,7 @@ from .wire_format import Route, TaskView
 __all__ = ["Openrouter"]
 
 _SUBMIT = "/api/v1/videos"
+_MODELS_PATH = "/api/v1/videos/models"
 _POLL = re.compile(r"/api/v1/videos/([^/]+)")
 _CONTENT = re.compile(r"/api/v1/videos/([^/]+)/content")
 _FLAGGED: Mapping[str, Json] = {
@@ -90,10 +92,16 @@ class Openrouter:
         """Return the route of a path; None if it is not this provider's."""
         if request.path == _SUBMIT:
             return Route(kind="submit", method="POST")
+        if request.path == _MODELS_PATH:
+            return Route(kind="page", method="GET")
         if match := _CONTENT.fullmatch(request.path):
             return Route(kind="content", method="GET", id=match[1])
         match = _POLL.fullmatch(request.path)
         return Route(kind="poll", method="GET", id=match[1]) if match else None
+
+    def page(self, route: Route, request: Request, sandbox: Sandbox) -> Response:
+        """Return the list of models: those of the sandbox, and one of another maker."""
+        return json_response({"data": [{"id": name} for name in ("google/veo-3.1", *_MODELS)]})
 
     def prompt_of(self, body: Mapping[str, Json]) -> str:
         """Return the prompt of a submission, which may request faults."""

@@ -34,6 +34,7 @@ def index_page(origin: str) -> Response:
         f"OpenRouter  POST {origin}/api/v1/videos\n"
         f"            GET  {origin}/api/v1/videos/{{id}}\n"
         f"            GET  {origin}/api/v1/videos/{{id}}/content\n"
+        f"            GET  {origin}/api/v1/videos/models\n"
         f"Comfy       POST {origin}/v2/models/kling/{{model}}/requests\n"
         f"            GET  {origin}/v2/models/kling/{{model}}/requests/{{id}}/status\n"
         f"            GET  {origin}/v2/models/kling/{{model}}/requests/{{id}}\n"

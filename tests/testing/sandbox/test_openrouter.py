@@ -307,3 +307,12 @@ async def test_refusals_have_the_documented_form(visit, name, facts):
         assert error["message"].startswith(facts[0])
         assert facts[1] in error["metadata"] if facts[1] else "metadata" not in error
         assert answer.headers.get("retry-after") == ("1" if name == "rate_limited" else None)
+
+
+async def test_models_are_listed(visit):
+    """The models are listed for the key alone, with one of another maker; no job has that path."""
+    async with visit() as v:
+        told = await v.http.get(f"{VIDEOS}/models", headers=KEY)
+        assert {"google/veo-3.1", "kwaivgi/kling-v3.0-std"} < {one["id"] for one in told.json()["data"]}
+        assert (await v.http.get(f"{VIDEOS}/models")).status_code == 401
+        assert v.sandbox.polls == 0
