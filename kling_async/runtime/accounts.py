@@ -100,7 +100,7 @@ class Accounts:
 
     def learned_limits(self) -> dict[str, AccountLimits]:
         """Return what is known of the limits of each account, by its provider and a hash of its key."""
-        seen = {f"{name} {account.api.key_hash}": account.engine.learned for name, account in self._accounts.items()}
+        seen = {_account_name(account.api): account.engine.learned for account in self._accounts.values()}
         return {**self._known_limits, **{name: one for name, one in seen.items() if one != AccountLimits()}}
 
     def cut_off(self) -> None:
@@ -136,7 +136,8 @@ class Accounts:
             clock=self.clock,
         )
         polling = PollPolicy(self.durations, random=self.clock.random)
-        known = self._known_limits.get(f"{provider.name} {transport.key_hash}", AccountLimits())
+        api = ProviderAPI(provider=provider, transport=transport)
+        known = self._known_limits.get(_account_name(api), AccountLimits())
         engine = Engine(
             provider=provider.name,
             limits=limits,
@@ -147,7 +148,6 @@ class Accounts:
                 max_predictions=provider.capabilities.batch_poll.value or 1, admits=provider.may_share_poll
             ),
         )
-        api = ProviderAPI(provider=provider, transport=transport)
         return Account(
             engine=engine,
             api=api,
@@ -169,3 +169,8 @@ class Accounts:
     def _check_loop(self) -> None:
         if self._loop != anyio.lowlevel.current_token():
             raise RuntimeError("The client belongs to another event loop: make one in each")
+
+
+def _account_name(api: ProviderAPI) -> str:
+    """Return the name of an account among those whose limits are known."""
+    return f"{api.provider.name} {api.key_hash}"

@@ -1,7 +1,7 @@
 """Jobs that move on: a ticket that knows which other accounts take its job.
 
-A ticket keeps its listeners, deadline and key when it moves, so nobody has to join it again. The journal gets a further
-attempt; the one before it stays beside it, as one that was never started.
+A ticket keeps its listeners, deadline and key when it moves, so no call has to join it again. The journal gets a
+further attempt; the one before it stays beside it, as one that was never started.
 """
 
 from __future__ import annotations

@@ -87,25 +87,26 @@ async def look_up_journaled(
 
 async def poll_journaled(api: ProviderAPI, ticket: Ticket, known: Prediction) -> Prediction:
     """Poll a prediction once, write down its end, and return it. Raises KlingError as `ProviderAPI.poll` does."""
-    prediction = await api.poll(known)
-    if prediction.status.is_terminal and ticket.entry is not None:
-        await ticket.entry.finished(prediction)
-    return prediction
+    return await _recorded(ticket, await api.poll(known))
 
 
 async def poll_shared_journaled(api: ProviderAPI, tickets: Sequence[Ticket]) -> list[Prediction | KlingError]:
     """Poll several predictions by one request, write down those that ended, and return the result of each."""
     results = await api.poll_shared([ticket.prediction for ticket in tickets if ticket.prediction is not None])
-    return [await _recorded(ticket, result) for ticket, result in zip(tickets, results, strict=True)]
+    for number, (ticket, result) in enumerate(zip(tickets, results, strict=True)):
+        if isinstance(result, Prediction):
+            try:
+                await _recorded(ticket, result)
+            except KlingError as error:
+                results[number] = error
+    return results
 
 
-async def _recorded(ticket: Ticket, result: Prediction | KlingError) -> Prediction | KlingError:
-    if ticket.entry is not None and isinstance(result, Prediction) and result.status.is_terminal:
-        try:
-            await ticket.entry.finished(result)
-        except KlingError as error:
-            return error
-    return result
+async def _recorded(ticket: Ticket, prediction: Prediction) -> Prediction:
+    """Write down the end of a prediction, if it has ended, and return it."""
+    if prediction.status.is_terminal and ticket.entry is not None:
+        await ticket.entry.finished(prediction)
+    return prediction
 
 
 def log_cut_off(provider: str, ticket: Ticket) -> AnswerLost:

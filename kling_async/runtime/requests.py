@@ -29,7 +29,7 @@ class Requests:
     """Sends the requests of one account. No request in flight is ever cancelled, except by `cut_off`.
 
     Args:
-        engine: is told the results.
+        engine: decides what follows from the results.
         api: reaches the provider.
         clock: tells the time.
         publish: delivers the events that follow.

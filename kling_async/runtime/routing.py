@@ -74,7 +74,7 @@ class Router:
         An unknown price ranks last, and the least loaded of several with the same price is taken.
         """
         candidates = self.candidates(job)
-        return min(candidates, key=self._load if self._is_by_load(candidates) else self._price_and_load(job))
+        return min(candidates, key=self._rank(job, candidates))
 
     def ranked(self, job: Job) -> list[Job]:
         """Return a job at each provider that takes it, the preferred one first. Raises InputError if none does.
@@ -82,20 +82,16 @@ class Router:
         Providers that are blocked, paused by a 429, or out of reach at present come last.
         """
         candidates, now = self.candidates(job), self._accounts.clock.now()
-        rank = self._load if self._is_by_load(candidates) else self._price_and_load(job)
+        rank = self._rank(job, candidates)
         candidates.sort(key=lambda one: (not self._accounts.account(one).engine.is_available(now), rank(one)))
         return [resolved(job, provider.name) for provider in candidates]
 
-    def _is_by_load(self, candidates: Sequence[Provider]) -> bool:
-        return self._prefer == "least_loaded" or len(candidates) == 1
+    def _rank(self, job: Job, candidates: Sequence[Provider]) -> Callable[[Provider], tuple[Decimal, float]]:
+        by_price = self._prefer == "cheapest" and len(candidates) > 1
 
-    def _load(self, provider: Provider) -> tuple[Decimal, float]:
-        return Decimal(0), self._accounts.account(provider).engine.load
-
-    def _price_and_load(self, job: Job) -> Callable[[Provider], tuple[Decimal, float]]:
         def rank(provider: Provider) -> tuple[Decimal, float]:
-            price = self.max_price(resolved(job, provider.name))
-            return Decimal("Infinity") if price is None else price, self._load(provider)[1]
+            price = self.max_price(resolved(job, provider.name)) if by_price else Decimal(0)
+            return Decimal("Infinity") if price is None else price, self._accounts.account(provider).engine.load
 
         return rank
 

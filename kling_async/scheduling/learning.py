@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["AccountLimits", "LearnedRate", "LearnedSlots", "Probe"]
+__all__ = ["AccountLimits", "LearnedRate", "LearnedSlots"]
 
 
 @frozen(kw_only=True)
@@ -54,7 +54,7 @@ _CONFIRM, _CONFIRM_SECONDS = 16, 4.0
 """Acceptances after which a step has succeeded."""
 
 
-class Probe:
+class _Probe:
     """Says when to step upwards, and how far: rarely after a failure, faster and faster after successes.
 
     Args:
@@ -74,7 +74,6 @@ class Probe:
         self._quiet = _QUIET
         self._accepted = 0
         self._since = -math.inf
-        self._failed_at = -math.inf
 
     def accepted(self, now: float, *, patient: bool = True) -> float:
         """Count an acceptance while this limit holds jobs back; return the factor by which to raise it, 1 for none.
@@ -119,7 +118,7 @@ class LearnedRate:
 
     def __init__(self, per_second: float, *, known: bool = False) -> None:
         self.per_second = self._before = per_second
-        self._probe = Probe(max_quiet=_MAX_RATE_QUIET, slow_start=not known)
+        self._probe = _Probe(max_quiet=_MAX_RATE_QUIET, slow_start=not known)
         self._accepted: deque[float] = deque(maxlen=_MAX_ACCEPTED)
         self._refused_at = -math.inf
         self._raised_at = -math.inf
@@ -194,7 +193,7 @@ class LearnedSlots:
         self.slots = slots
         self._step = 1
         self._held_until = -math.inf
-        self._probe = Probe(max_quiet=_MAX_SLOTS_QUIET, slow_start=not known)
+        self._probe = _Probe(max_quiet=_MAX_SLOTS_QUIET, slow_start=not known)
         self._refused_at = -math.inf
 
     @property

@@ -90,8 +90,7 @@ class Submissions:
 
     def accepted(self, ticket: Ticket, *, sent_at: float, now: float) -> None:
         """Record that a submission, sent at `sent_at`, was accepted."""
-        self._breaker.submission_ended()
-        self._submitting -= ticket.slots
+        self._returned(ticket)
         self._queue.accepted(ticket.slots, sent_at=sent_at, now=now)
         self.found(ticket)
 
@@ -109,15 +108,13 @@ class Submissions:
 
     def looked_up(self, ticket: Ticket, error: AnswerLost, *, sent_at: float, now: float) -> None:
         """Record that a submission whose answer was lost is looked up from now on; it keeps its slots."""
-        self._breaker.submission_ended()
-        self._submitting -= ticket.slots
+        self._returned(ticket)
         self.lost(error, sent_at=sent_at, now=now)
         transition(ticket, Trigger.LOOKED_UP)
 
     def failed(self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float) -> Iterator[Delivery]:
         """Requeue a job whose submission failed, move it on to another provider, or close it."""
-        self._breaker.submission_ended()
-        self._submitting -= ticket.slots
+        self._returned(ticket)
         if isinstance(error, RateLimited):
             self._learn(error, ticket, sent_at=sent_at, now=now)
         if ticket.listener is not None and ticket.moves_on(error, sent_at=sent_at, now=now):
@@ -140,6 +137,11 @@ class Submissions:
         if isinstance(error, ACCOUNT_ERRORS):
             self._block.block(error, now=now)
             yield from self.reject_queued(now)
+
+    def _returned(self, ticket: Ticket) -> None:
+        """Count a submission out, whatever its result."""
+        self._breaker.submission_ended()
+        self._submitting -= ticket.slots
 
     def _learn(self, error: RateLimited, ticket: Ticket, *, sent_at: float, now: float) -> None:
         if error.is_about_slots:

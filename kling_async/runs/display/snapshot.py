@@ -35,6 +35,8 @@ __all__ = [
 
 _MAX_RECENT: Final = 3
 """Results that are kept: enough to show progress."""
+_MOVED_SECONDS: Final = 30.0
+"""Seconds for which a provider that could not take a job is shown as troubled."""
 
 
 GROUPS: Final = (
@@ -264,10 +266,6 @@ def format_line(snapshot: Snapshot) -> str:
         *troubles,
     ]
     return "; ".join(filter(None, parts))
-
-
-_MOVED_SECONDS: Final = 30.0
-"""Seconds for which a provider that could not take a job is shown as troubled."""
 
 
 def _trouble(event: Event) -> str:

@@ -74,7 +74,8 @@ class Sandbox:
         slots: maximum number of tasks that run at once; more are queued. None is no limit.
         retry_after: the Retry-After header of the fault ``rate_limited``; None leaves it out.
         sync_seconds: seconds that a submission with ``enable_sync_mode`` waits before its response asks for polls.
-        admission_seconds: seconds after a submission for which a repeat with its idempotency key is told to wait.
+        admission_seconds: seconds after a submission for which a repeat with its idempotency key is refused, with
+            Retry-After.
         output_ttl: seconds that the URL of an output lives after the poll that returned it; None is for ever.
         result_shape: shape of API in One's finished body, one of `RESULT_SHAPES`.
         strict: whether an undocumented parameter is refused instead of ignored.

@@ -6,10 +6,11 @@ import json
 import re
 from decimal import Decimal
 
-import anyio
 import pytest
 
-from kling_async.testing import FAULTS, FaultStage, Fixed
+from kling_async.testing import FAULTS, Fixed
+
+from .test_faults import AT_SUBMIT, ended
 
 pytestmark = pytest.mark.anyio
 
@@ -156,8 +157,8 @@ async def test_a_refusal_releases_the_key(visit):
 async def test_a_lost_answer_can_be_collected(visit):
     """The faults that charge and lose the answer leave the key with its handle, as often as they are asked for."""
     async with visit() as v:
-        assert await broken_off(v, submit(v, "x [[lost:2]]", key="k-1")) == "reset"
-        assert await broken_off(v, submit(v, "x [[lost:2]]", key="k-1")) == "reset"
+        assert await ended(v.clock, submit(v, "x [[lost:2]]", key="k-1")) == "reset"
+        assert await ended(v.clock, submit(v, "x [[lost:2]]", key="k-1")) == "reset"
         found = await submit(v, "x [[lost:2]]", key="k-1")
         assert found.headers["idempotent-replayed"] == "true"
         assert [entry.id for entry in v.sandbox.entries] == [found.json()["request_id"]]
@@ -325,29 +326,9 @@ async def test_the_key_is_a_bearer_token_of_its_own(visit, header, status):
         assert (await submit(v, headers={"authorization": header} if header else {})).status_code == status
 
 
-async def broken_off(v, call):
-    """Return the response of a call, or how it broke off."""
-    answer = "hang"
-    with anyio.CancelScope() as scope:
-        async with anyio.create_task_group() as tasks:
-
-            async def late() -> None:
-                await v.clock.sleep(600)
-                scope.cancel()
-
-            tasks.start_soon(late)
-            try:
-                answer = await call
-            except ConnectionResetError:
-                answer = "reset"
-            tasks.cancel_scope.cancel()
-    return answer
-
-
 def test_every_fault_of_a_submission_is_tested_here():
     """A new fault needs a line in the table above."""
-    at_submit = {name for name, note in FAULTS.items() if note.stage is FaultStage.SUBMIT}
-    assert at_submit == STATUSES.keys() | {"lost", "dropped", "hang"}
+    assert set(AT_SUBMIT) == STATUSES.keys() | {"lost", "dropped", "hang"}
 
 
 @pytest.mark.parametrize("name", [*STATUSES, "lost", "dropped", "hang"])
@@ -355,7 +336,7 @@ async def test_a_fault_of_a_submission_is_billed_as_the_table_says(visit, name):
     """Each fault has its documented response, its charge, and passes unless it lasts."""
     async with visit() as v:
         prompt = f"a dog [[{name}]]"
-        answer = await broken_off(v, submit(v, prompt))
+        answer = await ended(v.clock, submit(v, prompt))
         if name in STATUSES:
             assert answer.status_code == STATUSES[name]
             assert all(entry.id not in answer.text for entry in v.sandbox.entries)
@@ -372,7 +353,7 @@ async def test_a_fault_of_a_poll_passes(visit, name):
     async with visit(video_latency=Fixed(1)) as v:
         id = (await submit(v, f"a dog [[poll_{name}]]")).json()["request_id"]
         await v.clock.sleep(5)
-        answer = await broken_off(v, read(v, id, "/status"))
+        answer = await ended(v.clock, read(v, id, "/status"))
         expected = {**STATUSES, "garbled": 200, "not_found": 404}
         if name in expected:
             assert answer.status_code == expected[name]

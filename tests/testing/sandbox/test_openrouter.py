@@ -6,10 +6,11 @@ import json
 import re
 from decimal import Decimal
 
-import anyio
 import pytest
 
-from kling_async.testing import FAULTS, FaultStage, Fixed
+from kling_async.testing import FAULTS, Fixed
+
+from .test_faults import AT_SUBMIT, ended
 
 pytestmark = pytest.mark.anyio
 
@@ -229,29 +230,9 @@ async def test_a_path_of_two_providers_belongs_to_the_key(visit):
         assert (await v.http.delete(f"{VIDEOS}/x", headers=KEY)).status_code == 405
 
 
-async def broken_off(v, call):
-    """Return the response of a call, or how it broke off."""
-    answer = "hang"
-    with anyio.CancelScope() as scope:
-        async with anyio.create_task_group() as tasks:
-
-            async def late() -> None:
-                await v.clock.sleep(600)
-                scope.cancel()
-
-            tasks.start_soon(late)
-            try:
-                answer = await call
-            except ConnectionResetError:
-                answer = "reset"
-            tasks.cancel_scope.cancel()
-    return answer
-
-
 def test_every_fault_of_a_submission_is_tested_here():
     """A new fault needs a line in the table above."""
-    at_submit = {name for name, note in FAULTS.items() if note.stage is FaultStage.SUBMIT}
-    assert at_submit == STATUSES.keys() | {"lost", "dropped", "hang"}
+    assert set(AT_SUBMIT) == STATUSES.keys() | {"lost", "dropped", "hang"}
 
 
 @pytest.mark.parametrize("name", [*STATUSES, "lost", "dropped", "hang"])
@@ -259,7 +240,7 @@ async def test_a_fault_of_a_submission_is_billed_as_the_table_says(visit, name):
     """Each fault has its documented response, its charge, and passes unless it lasts."""
     async with visit() as v:
         prompt = f"a dog [[{name}]]"
-        answer = await broken_off(v, submit(v, prompt))
+        answer = await ended(v.clock, submit(v, prompt))
         if name in STATUSES:
             assert answer.status_code == STATUSES[name]
             assert all(entry.id not in answer.text for entry in v.sandbox.entries)
@@ -276,7 +257,7 @@ async def test_a_fault_of_a_poll_passes(visit, name):
     async with visit(video_latency=Fixed(1)) as v:
         id = (await submit(v, f"a dog [[poll_{name}]]")).json()["id"]
         await v.clock.sleep(5)
-        answer = await broken_off(v, poll(v, id))
+        answer = await ended(v.clock, poll(v, id))
         expected = {**STATUSES, "garbled": 200, "not_found": 404}
         if name in expected:
             assert answer.status_code == expected[name]
