@@ -30,8 +30,8 @@ def models(
         name: Model whose parameters to show.
         provider: Only this provider.
         json: Print one JSON object per model.
-        refresh: Ask this provider for its list of models, and print only how it differs from the built-in table. It
-            sends a request, needs the API key, and changes nothing.
+        refresh: Ask this provider for its models (wavespeed, fal, openrouter or comfy), and print only how they differ
+            from the built-in table. It needs the API key, except at fal, whose pages are public. It changes nothing.
     """
     if refresh is not None:
         return run(lambda: print_differences(refresh, as_json=json))

@@ -26,6 +26,7 @@ from ..types.sources import Fact
 from .authorizers import KeyAuthorizer
 from .codec.envelope import Envelope, Record, update_prediction
 from .codec.errors import ErrorRules, describe_redirect, error_for
+from .codec.fields import as_object
 from .codec.strict_json import excerpt, read_json
 from .queries import Queries
 from .spec import ModelSpec
@@ -265,6 +266,12 @@ class Provider(Queries, ABC):
     @property
     def _base_url_advice(self) -> str:
         return f"Check the base URL (base_urls, or {self.base_url_env}): what redirects is hardly the API itself."
+
+    def read_document(self, response: HttpResponse) -> Mapping[str, Json]:
+        """Return the body of a response to a question. Raises Refused or UnexpectedReply if it is no answer."""
+        envelope, document, decode_error = self._envelope(response)
+        self._check_poll(response, envelope, decode_error)
+        return as_object(document)
 
     def _envelope(self, response: HttpResponse) -> tuple[Envelope, Json, UnexpectedReply | None]:
         try:

@@ -24,7 +24,7 @@ twice while the key is charged once. The queue has no such 504: any HTTP 5xx of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -48,11 +48,12 @@ from .codec.comfy_router import (
 )
 from .codec.envelope import Envelope, Record, update_prediction
 from .codec.errors import ErrorRules
-from .codec.fields import parse_code
+from .codec.fields import as_list, as_object, parse_code
 from .codec.strict_json import excerpt, json_body
 from .comfy_bodies import build_comfy_body
 from .comfy_facts import CAPABILITIES, ESTIMATES
 from .comfy_models import MODELS
+from .listing import Difference, KnownModel, ListedModel, compare
 from .queries import live_price
 from .spec import ModelSpec, Price
 from .validation import infer_scene
@@ -95,6 +96,26 @@ class Comfy(Provider):
         record = envelope.record
         amounts = (record.get("amount"),) if record.get("source") == "exact" else ()
         return live_price(amounts, record.get("currency"), ESTIMATES)
+
+    def build_listing(self, answered: Sequence[HttpResponse]) -> HttpRequest | None:
+        """Build the request for the next page of Router's catalogue, which has ids alone: /discover-models of its docs.
+
+        A model's own openapi.json need not have a schema: `x-comfy-input-schema-authored` may be false.
+        """
+        page = self.read_document(answered[-1]) if answered else {"has_more": True}
+        if page.get("has_more") is not True:
+            return None
+        cursor = page.get("next_cursor")
+        query = f"&cursor={quote(cursor, safe='')}" if isinstance(cursor, str) and cursor else ""
+        # Without a cursor the second page would be the first one again.
+        return HttpRequest(method="GET", path=f"/v2/models?limit=100{query}") if query or not answered else None
+
+    def compare_listing(self, responses: Sequence[HttpResponse]) -> tuple[Difference, ...]:
+        entries = [entry for one in responses for entry in as_list(self.read_document(one).get("data"))]
+        ids = [as_object(entry).get("id") for entry in entries]
+        listed = [ListedModel(id=id) for id in ids if isinstance(id, str) and id.startswith("kling/")]
+        known = {f"kling/{spec.wire_name}": KnownModel() for spec in self.models.values()}
+        return compare(known, listed, responses, provider=self.name)
 
     def _post(self, input: Input, action: str) -> HttpRequest:
         spec = self.spec(input)

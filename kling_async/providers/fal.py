@@ -9,7 +9,8 @@ The facts are from fal's own pages, and from its clients in Python and JavaScrip
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import ClassVar
 
 from attrs import evolve
@@ -36,7 +37,10 @@ from .codec.fal_queue import (
 from .codec.fields import parse_code
 from .codec.strict_json import json_body
 from .fal_facts import CAPABILITIES
+from .fal_listing import endpoint_of, page_of, parse_page
 from .fal_models import FAL_MODELS
+from .known_models import known_models
+from .listing import Difference, KnownModel, ListedModel, compare
 from .spec import ModelSpec
 from .validation import build_body, infer_scene
 
@@ -44,6 +48,8 @@ __all__ = ["Fal"]
 
 _SUFFIXES: Mapping[Scene, str] = {Scene.VIDEO_EDIT: "video-to-video/edit"}
 """The last parts of an endpoint that differ from the name of its scene."""
+_GONE = (404, 410)
+"""HTTP statuses of the page of an endpoint that is gone."""
 _NUMBERS = ("kling/v4",)
 """Models whose durations are numbers; those of all others are strings."""
 _IMAGE_URL = ("fal-ai/kling-video/o3/standard", "fal-ai/kling-video/o3/pro", "fal-ai/kling-video/o3/4k")
@@ -66,6 +72,7 @@ class Fal(Provider):
         OutputKind.IMAGE: "fal-ai/kling-image/o3",
         OutputKind.VIDEO: "fal-ai/kling-video/o3/standard",
     }
+    listing_origin: ClassVar[str] = "https://fal.ai"
     # 2 requests run at once in a new account, and at most 40 in any; further ones wait at fal, and are never refused.
     limits: ClassVar[Limits] = Limits(max_open=40)
     statuses: ClassVar[Mapping[str, Status]] = QUEUE_STATUSES
@@ -110,6 +117,28 @@ class Fal(Provider):
         if merged is None:
             return self.parse_poll(response, prediction=prediction)
         return self._update(prediction, merged, response, raw if error else document)
+
+    def build_listing(self, answered: Sequence[HttpResponse]) -> HttpRequest | None:
+        if answered and answered[-1].status not in _GONE:
+            self._page(answered[-1], "")  # raises the error of its status
+        endpoints = sorted(self._endpoints)
+        return page_of(endpoints[len(answered)]) if len(answered) < len(endpoints) else None
+
+    def compare_listing(self, responses: Sequence[HttpResponse]) -> tuple[Difference, ...]:
+        pages = zip(sorted(self._endpoints), responses, strict=True)
+        listed = [self._page(response, endpoint) for endpoint, response in pages if response.status not in _GONE]
+        return compare(self._endpoints, listed, responses, provider=self.name)
+
+    @cached_property
+    def _endpoints(self) -> Mapping[str, KnownModel]:
+        return known_models(self, endpoint_of)
+
+    def _page(self, response: HttpResponse, endpoint: str) -> ListedModel:
+        page = parse_page(response.body.decode(errors="replace"), endpoint=endpoint) if response.is_success else None
+        if page is None:
+            envelope, _, _ = self._envelope(response)
+            raise self._error(response, envelope, None, "A page of an endpoint describes no parameters")
+        return page
 
     def parse_envelope(self, document: Json) -> Envelope:
         return parse_queue_envelope(document)

@@ -11,8 +11,9 @@ what the public list of models says, https://openrouter.ai/api/v1/videos/models,
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import ClassVar, Final, Never
@@ -38,8 +39,10 @@ from .codec.openrouter_videos import (
 )
 from .codec.statuses import COMMON_STATUSES
 from .codec.strict_json import json_body
-from .listing import Difference, KnownModel, ListedModel, compare
+from .known_models import known_models
+from .listing import Difference, ListedModel, compare
 from .parameter_rules import Boolean, OneOf, Range, Rule, Text, Unchecked, Url
+from .queries import parse_dollars
 from .spec import ModelSpec, Parameter, Price
 from .validation import infer_scene
 
@@ -179,17 +182,14 @@ class OpenRouter(Provider):
             return None
         return HttpRequest(method="GET", path=f"/api/v1/videos/{prediction.id}/content?index={match[2] or 0}")
 
-    def build_listing(self) -> HttpRequest:
-        return HttpRequest(method="GET", path="/api/v1/videos/models")
+    def build_listing(self, answered: Sequence[HttpResponse]) -> HttpRequest | None:
+        return None if answered else HttpRequest(method="GET", path="/api/v1/videos/models")
 
-    def compare_listing(self, response: HttpResponse) -> tuple[Difference, ...]:
-        """Compare ids alone: the list has parameters and prices in forms that do not say which input they are of."""
-        envelope, document, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
-        ids = [as_object(entry).get("id") for entry in as_list(as_object(document).get("data"))]
-        listed = [ListedModel(id=id) for id in ids if isinstance(id, str) and id.startswith("kwaivgi/")]
-        known = {name: KnownModel(fields=frozenset()) for name in self.models}
-        return compare(known, listed, response, provider=self.name)
+    def compare_listing(self, responses: Sequence[HttpResponse]) -> tuple[Difference, ...]:
+        entries = map(as_object, as_list(self.read_document(responses[-1]).get("data")))
+        listed = [_listed(id, entry) for entry in entries if isinstance(id := entry.get("id"), str)]
+        of_kling = [one for one in listed if one.id.startswith("kwaivgi/")]
+        return compare(known_models(self, _model_in), of_kling, responses, provider=self.name)
 
     def parse_envelope(self, document: Json) -> Envelope:
         return parse_videos_envelope(document)
@@ -197,6 +197,29 @@ class OpenRouter(Provider):
     def parse_record(self, envelope: Envelope, response: HttpResponse) -> Record:
         record = parse_videos_record(envelope, response, provider=self.name)
         return evolve(record, created_at=_created_at(envelope.id))
+
+
+_VALUES: Final[Mapping[str, str]] = {
+    "duration": "supported_durations",
+    "aspect_ratio": "supported_aspect_ratios",
+    "resolution": "supported_resolutions",
+}
+"""Names of allowed values in the list, by the field of a submission."""
+
+
+def _listed(id: str, entry: Mapping[str, Json]) -> ListedModel:
+    """Return a model of the list. Its prices, `pricing_skus`, do not say which input they are of: all are amounts."""
+    named = {name: as_list(entry.get(listed)) for name, listed in _VALUES.items()}
+    amounts = map(parse_dollars, as_object(entry.get("pricing_skus")).values())
+    return ListedModel(
+        id=id,
+        values={name: frozenset(str(one).lower() for one in values) for name, values in named.items() if values},
+        amounts=frozenset(amount for amount in amounts if amount),
+    )
+
+
+def _model_in(request: HttpRequest) -> str:
+    return str(json.loads(request.body)["model"])
 
 
 def _created_at(id: str | None) -> datetime | None:

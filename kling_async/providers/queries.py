@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final
+from typing import ClassVar, Final
 
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
@@ -18,7 +19,14 @@ _MAX_DOLLARS: Final = 1_000_000_000
 
 
 class Queries(Catalogue):
-    """What a provider can be asked for free; nothing, unless an adapter says how."""
+    """What a provider can be asked for free; nothing, unless an adapter says how.
+
+    Attributes:
+        listing_origin: the origin of public pages about its models, which are asked for without the API key; empty if
+            the list is at its API.
+    """
+
+    listing_origin: ClassVar[str] = ""
 
     def build_quote(self, input: Input) -> HttpRequest | None:
         """Build the request for the price of an input, which `check` has passed; None if the provider cannot tell it.
@@ -49,16 +57,24 @@ class Queries(Catalogue):
         """
         raise NotImplementedError(f"{self.title} tells no balance")
 
-    def build_listing(self) -> HttpRequest | None:
-        """Build the request for the list of the provider's models; None if the provider has none that is known."""
+    def build_listing(self, answered: Sequence[HttpResponse]) -> HttpRequest | None:
+        """Build the next request for the provider's models; None after the last one, or if no list of them is known.
+
+        Args:
+            answered: the responses so far, in order.
+
+        Raises:
+            Refused: the provider refused the last request.
+            UnexpectedReply: the last response cannot be read.
+        """
         return None
 
-    def compare_listing(self, response: HttpResponse) -> tuple[Difference, ...]:
-        """Return how the models of Kling in the response to `build_listing`'s request differ from the table.
+    def compare_listing(self, responses: Sequence[HttpResponse]) -> tuple[Difference, ...]:
+        """Return how the models of Kling in the responses to `build_listing`'s requests differ from the table.
 
         Raises:
             Refused: the provider refused to tell.
-            UnexpectedReply: the response cannot be read, or lists no model of Kling.
+            UnexpectedReply: a response cannot be read, or they list no model of Kling.
         """
         raise NotImplementedError(f"{self.title} lists no models")
 

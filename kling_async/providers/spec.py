@@ -166,7 +166,12 @@ class ModelSpec:
 
     def price(self, input: Input) -> Price | None:
         """Return the price of an input, or None if none is published."""
-        return next((price.of(input) for price in self.prices if self._meets(input, price.when)), None)
+        rate = self.rate(input)
+        return None if rate is None else rate.of(input)
+
+    def rate(self, input: Input) -> Price | None:
+        """Return the price of an input by its unit, or None if none is published."""
+        return next((price for price in self.prices if self._meets(input, price.when)), None)
 
     def _meets(self, input: Input, when: Mapping[str, Json]) -> bool:
         return all(_as_json(self._value(input, name)) == value for name, value in when.items())

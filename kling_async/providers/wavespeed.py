@@ -12,7 +12,7 @@ its MCP server decide. The address of a poll in `data.urls.get` is never followe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar, Never
 
@@ -30,11 +30,12 @@ from .codec.errors import BALANCE_MESSAGES, ErrorRules
 from .codec.fields import CONTENT_REJECTED_CODES, as_object, parse_code
 from .codec.strict_json import json_body
 from .codec.wavespeed_v3 import V3_ERRORS, V3_OUTAGE_CODES, V3_STATUSES, build_v3_poll, parse_v3_record
+from .known_models import known_models
 from .listing import Difference, compare
 from .queries import live_price, parse_dollars
 from .spec import ModelSpec, Price
 from .validation import build_body, infer_scene
-from .wavespeed_listing import known_models, parse_models
+from .wavespeed_listing import model_id, parse_models
 from .wavespeed_models import ENDPOINTS, MODELS
 
 __all__ = ["WaveSpeed"]
@@ -125,14 +126,12 @@ class WaveSpeed(Provider):
     def parse_balance(self, response: HttpResponse) -> Decimal | None:
         return parse_dollars(self._read(response).get("balance"))
 
-    def build_listing(self) -> HttpRequest:
-        return HttpRequest(method="GET", path="/api/v3/models")
+    def build_listing(self, answered: Sequence[HttpResponse]) -> HttpRequest | None:
+        return None if answered else HttpRequest(method="GET", path="/api/v3/models")
 
-    def compare_listing(self, response: HttpResponse) -> tuple[Difference, ...]:
-        envelope, document, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
-        listed = [*parse_models(as_object(document).get("data"))]
-        return compare(known_models(MODELS, ENDPOINTS), listed, response, provider=self.name)
+    def compare_listing(self, responses: Sequence[HttpResponse]) -> tuple[Difference, ...]:
+        listed = [*parse_models(self.read_document(responses[-1]).get("data"))]
+        return compare(known_models(self, model_id), listed, responses, provider=self.name)
 
     def _submission(self, input: Input) -> tuple[str, dict[str, Json]]:
         """Return the id of an input's model, which is its path, and the body of its submission."""

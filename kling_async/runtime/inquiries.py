@@ -13,14 +13,16 @@ from ..providers import Provider
 from ..providers.listing import Difference
 from ..transport.api import ApiTransport
 from ..transport.connections import LazySSLContext
+from ..transport.credentials import Credential
 from ..types.errors import Unsupported
-from .api_keys import ApiKeys
+from .api_keys import ApiKeys, read_key, read_origin
 from .provider_api import ProviderAPI
-from .settings import Settings
 
 __all__ = ["compare_models", "read_balance"]
 
 _TIMEOUT: Final = 30.0
+_MAX_BYTES: Final = 16 * 1024 * 1024
+"""Maximum length of a response in bytes. The schemas of all of WaveSpeedAI's videos alone have over a million."""
 
 
 async def read_balance(provider: Provider) -> Decimal | None:
@@ -35,7 +37,7 @@ async def read_balance(provider: Provider) -> Decimal | None:
     if request is None:
         problem = f"The balance at {provider.title} cannot be read"
         raise Unsupported(problem, provider=provider.name, advice="Its own website shows it.")
-    async with _connected(provider) as api:
+    async with _connected(provider, _credential(provider)) as api:
         return await api.balance(request)
 
 
@@ -44,35 +46,42 @@ async def compare_models(provider: Provider) -> tuple[Difference, ...]:
 
     Raises:
         Unsupported: the provider has no list, or none that this package can read.
-        MissingAPIKey: there is no API key.
+        MissingAPIKey: there is no API key, where the list asks for one.
         KlingError: no readable answer came.
     """
-    request = provider.build_listing()
-    if request is None:
+    if provider.build_listing(()) is None:
         problem = f"The models at {provider.title} cannot be listed"
         raise Unsupported(problem, provider=provider.name, advice="Its own website shows them.")
-    async with _connected(provider) as api:
-        return await api.compare_models(request)
+    credential = _credential(provider) if not provider.listing_origin else _no_credential(provider)
+    async with _connected(provider, credential) as api:
+        return await api.compare_models()
+
+
+def _credential(provider: Provider) -> Credential:
+    key = read_key(provider, ApiKeys())
+    return Credential(key=key, origin=_origin(provider), authorizer=provider.authorizer(key))
+
+
+def _no_credential(provider: Provider) -> Credential:
+    """Return what public pages are asked for with; a base URL of the user's replaces their origin as well."""
+    origin = _origin(provider)
+    public = provider.listing_origin if origin == provider.origin else origin
+    return Credential(key="", origin=public, authorizer=None)
+
+
+def _origin(provider: Provider) -> str:
+    return read_origin(provider, {}, allow_http=False)
 
 
 @asynccontextmanager
-async def _connected(provider: Provider) -> AsyncGenerator[ProviderAPI]:
-    settings = Settings(
-        provider.name,
-        api_keys=ApiKeys(),
-        base_url=None,
-        base_urls=None,
-        auth_schemes=None,
-        limits=None,
-        request_timeout=_TIMEOUT,
-        allow_http=False,
-    )
+async def _connected(provider: Provider, credential: Credential) -> AsyncGenerator[ProviderAPI]:
     transport = ApiTransport(
         provider=provider.name,
-        credential=settings.credential(provider),
-        timeout=settings.request_timeout,
+        credential=credential,
+        timeout=_TIMEOUT,
         tls=LazySSLContext(),
         submit_connections=1,
+        max_bytes=_MAX_BYTES,
     )
     api = ProviderAPI(provider=provider, transport=transport)
     try:

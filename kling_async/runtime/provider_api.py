@@ -15,8 +15,8 @@ from ..scheduling.notifications import copy_error
 from ..scheduling.retry import may_have_started
 from ..transport.api import ApiTransport
 from ..types.client_id import ClientId
-from ..types.errors import AnswerLost, BadRequest, ContentRejected, KlingError, Unsupported
-from ..types.http import HttpRequest
+from ..types.errors import AnswerLost, BadRequest, ContentRejected, KlingError, UnexpectedReply, Unsupported
+from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
 from ..types.jobs import Job
 from ..types.prediction import Prediction, Status
@@ -26,6 +26,7 @@ __all__ = ["ProviderAPI"]
 _log = logging.getLogger(__name__)
 
 _POLL_ADVICE: Final = "The prediction itself goes on at the provider; ask again with client.wait(prediction)."
+_MAX_PAGES: Final = 200
 _MAX_LOGGED: Final = 100
 """Unknown status words that are remembered, so that each is logged once."""
 
@@ -198,10 +199,16 @@ class ProviderAPI:
         except KlingError as error:
             raise _about_no_job(error) from None
 
-    async def compare_models(self, request: HttpRequest) -> tuple[Difference, ...]:
-        """Send a request for the list of models, and return how it differs from the table. Raises KlingError."""
+    async def compare_models(self) -> tuple[Difference, ...]:
+        """Request the provider's models, and return how they differ from the table. Raises KlingError."""
+        responses: list[HttpResponse] = []
         try:
-            return self.provider.compare_listing(await self._transport.poll(request))
+            while (request := self.provider.build_listing(responses)) is not None:
+                if len(responses) == _MAX_PAGES:
+                    problem = f"The list of models does not end after {_MAX_PAGES} pages"
+                    raise UnexpectedReply(problem, provider=self.provider.name)
+                responses.append(await self._transport.poll(request))
+            return self.provider.compare_listing(responses)
         except KlingError as error:
             raise _about_no_job(error) from None
 

@@ -80,9 +80,9 @@ class AiohttpPollTransport:
         """
         # The path cannot lead elsewhere: with_path leaves the origin as it is.
         url = self._origin.with_path(path, encoded=True)
-        authorization = self._credential.header_for(self._credential.origin, now=now)
+        authorization = self._credential.headers_for(self._credential.origin, now=now)
         try:
-            async with self._session.get(url, headers=[authorization], allow_redirects=False) as response:
+            async with self._session.get(url, headers=authorization, allow_redirects=False) as response:
                 async for piece in response.content.iter_any():
                     append(piece)
                 names = response.headers

@@ -67,16 +67,20 @@ class _SendTrace:
 
 
 class _BodyTooLarge(Exception):
-    """The response exceeds `MAX_BODY_BYTES`."""
+    """The response exceeds its maximum length."""
 
 
 class _ResponseBody(bytearray):
-    """The body of a response, of bounded length."""
+    """The body of a response, of bounded length in bytes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__()
+        self._max_bytes = max_bytes
 
     def add(self, piece: bytes) -> None:
         self.extend(piece)
-        if len(self) > MAX_BODY_BYTES:
-            raise _BodyTooLarge(f"more than {MAX_BODY_BYTES} bytes")
+        if len(self) > self._max_bytes:
+            raise _BodyTooLarge(f"more than {self._max_bytes} bytes")
 
 
 class ApiTransport:
@@ -90,6 +94,7 @@ class ApiTransport:
         submit_connections: maximum number of submissions in flight, and so of those that a crash leaves unconfirmed.
         shared: a transport of the user's that carries everything instead.
         clock: source of the time that the Authorization header is made for.
+        max_bytes: maximum length of a response, also after decompression.
     """
 
     def __init__(
@@ -102,10 +107,12 @@ class ApiTransport:
         submit_connections: int,
         shared: HttpTransport | None = None,
         clock: Clock | None = None,
+        max_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._provider = provider
         self._credential = credential
         self._timeout = timeout
+        self._max_bytes = max_bytes
         self._clock = clock or SystemClock()
         origin = credential.origin
         self._target, url = httpcore.URL(origin), httpx.URL(origin)
@@ -113,8 +120,8 @@ class ApiTransport:
         self._origin = f"{url.scheme}://{host}"
         self._common_headers = [_encode(header) for header in (("Host", host), *_HEADERS)]
         # Raises here, before anything is sent, if a library writes the key's origin in another way.
-        self._authorization = credential.header_for(self._origin, now=self._now())
-        self._encoded_headers = [*self._common_headers, _encode(self._authorization)]
+        self._authorization = credential.headers_for(self._origin, now=self._now())
+        self._encoded_headers = [*self._common_headers, *map(_encode, self._authorization)]
         self._submits = ConnectionPool(
             submit_connections, origin=origin, idle_seconds=_SUBMIT_IDLE_SECONDS, tls=tls, shared=shared
         )
@@ -172,7 +179,7 @@ class ApiTransport:
             # Read time-outs never fire on a trickle, nor on endless 1xx responses: the exchange has one deadline.
             with anyio.fail_after(self._timeout), interrupts_resent():
                 response = await connection.handle_async_request(self._build_request(request, trace))
-                body = _ResponseBody()
+                body = _ResponseBody(self._max_bytes)
                 await read_body(response, body.add)
                 return self._response(response.status, _by_name(response.headers), body)
 
@@ -201,7 +208,7 @@ class ApiTransport:
         )
 
     async def _fetch(self, request: HttpRequest, aiohttp: AiohttpPollTransport) -> HttpResponse:
-        body = _ResponseBody()
+        body = _ResponseBody(self._max_bytes)
         status, headers = await aiohttp.fetch(request.path, body.add, now=self._now())
         return self._response(status, headers, body)
 
@@ -234,10 +241,10 @@ class ApiTransport:
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         """Return the encoded headers; they are made again when the key's header has changed, as a token may expire."""
-        authorization = self._credential.header_for(self._origin, now=self._now())
+        authorization = self._credential.headers_for(self._origin, now=self._now())
         if authorization != self._authorization:
             self._authorization = authorization
-            self._encoded_headers = [*self._common_headers, _encode(authorization)]
+            self._encoded_headers = [*self._common_headers, *map(_encode, authorization)]
         return self._encoded_headers
 
     def _now(self) -> float:

@@ -16,35 +16,37 @@ class Credential(NonCopyable):
     """A provider's API key, tied to the origin it may be sent to.
 
     Args:
-        key: the API key, as it is redacted from replies.
+        key: the API key, as it is redacted from replies; empty without one.
         origin: the only origin it is sent to.
         authorizer: writes the Authorization header from the key. Its own secrets are redacted as well, and so are the
-            last tokens that it sent in place of the key.
+            last tokens that it sent in place of the key. None for public pages, which are asked for without a key.
     """
 
     __slots__ = ("_authorizer", "_header", "_secrets", "_tokens", "origin")
 
-    def __init__(self, *, key: str, origin: str, authorizer: Authorizer) -> None:
+    def __init__(self, *, key: str, origin: str, authorizer: Authorizer | None) -> None:
         # The key goes first: where its parts are secrets, too, they would cut it up.
-        self._secrets = (key, *(authorizer.secrets if isinstance(authorizer, HasSecrets) else ()))
+        self._secrets = (key, *(authorizer.secrets if isinstance(authorizer, HasSecrets) else ())) if authorizer else ()
         self._tokens: tuple[str, ...] = ()
         self._header = ("", "")
         self._authorizer = authorizer
         self.origin = origin
 
-    def header_for(self, origin: str, *, now: float) -> tuple[str, str]:
-        """Return the Authorization header for a request to an origin, sent now, in seconds since 1970.
+    def headers_for(self, origin: str, *, now: float) -> tuple[tuple[str, str], ...]:
+        """Return the headers that authorize a request to an origin, none without a key; now is in seconds since 1970.
 
         Raises:
             RuntimeError: the origin is not the key's own, which is a bug.
         """
         if origin != self.origin:
             raise RuntimeError("a key was about to be sent to an origin that is not its own")
+        if self._authorizer is None:
+            return ()
         header = self._authorizer.header(now)
         if header != self._header:
             self._header = header
             self._remember(header[1].rpartition(" ")[2])
-        return header
+        return (header,)
 
     def _remember(self, token: str) -> None:
         """Remember what was sent in place of the key, and before: a reply may repeat the one that has expired."""

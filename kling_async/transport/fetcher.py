@@ -134,7 +134,7 @@ class OutputFetcher:
         if credential is not None:
             target = _parsed(url)
             origin = f"{target.scheme}://{target.netloc.decode('ascii')}"
-            headers.update([credential.header_for(origin, now=self._clock.utc().timestamp())])
+            headers.update(credential.headers_for(origin, now=self._clock.utc().timestamp()))
         return headers
 
     @asynccontextmanager

@@ -147,6 +147,11 @@ def test_a_list_is_compared_on_demand(
     assert "kwaivgi/kling-v3.0-pro/motion-control" in capsys.readouterr().out
     assert 0 == typed("models", "--refresh", "openrouter")
     assert "OpenRouter lists what the table has" in capsys.readouterr().err
+    assert 0 == typed("models", "--refresh", "comfy")
+    assert "Comfy Router lists what the table has" in capsys.readouterr().err
+    assert 0 == typed("models", "--refresh", "fal", "--json")
+    assert "end_image_url" in capsys.readouterr().out
+    assert not any(one.with_key for one in sandbox.log if one.path.endswith("/llms.txt"))
     assert 1 == typed("models", "--refresh", "kling")
     assert "cannot be listed" in capsys.readouterr().err
     monkeypatch.setenv("WAVESPEED_API_KEY", "sk-wrong")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from kling_async.errors import AnswerLost, KlingError, Refused, UnexpectedReply
 from kling_async.providers import PROVIDERS, Provider
+from kling_async.providers.fal_listing import parse_page
 from kling_async.types.http import HttpResponse
 from kling_async.types.inputs import ImageInput, Input, VideoInput
 from kling_async.types.prediction import OutputKind, Prediction, Status
@@ -30,6 +31,11 @@ NAMES = {
     "comfy": ("request_id",),
     "kling": ("task_id", "taskId", "id"),
 }
+PIECES = [
+    *("## Pricing", "costs **$0.42**", "$", "$1.", "For example, $2", "### Input Schema", "- **`a`** (`integer`):"),
+    *('  - Options: `1`, `"b"`', "  - Range: `1` to `9`", "  - Range: `9` to `1`", "  - Range: `1`", "# End"),
+]
+"""Lines of a page of fal."""
 FLAT = ("fal", "comfy")
 """Providers whose bodies have no envelope, so that `data` is a field like any other."""
 
@@ -287,6 +293,48 @@ QUOTED = st.builds(
     st.dictionaries(st.sampled_from(["code", "message", "error_code", "error_type"]), SCALARS, max_size=1),
     st.booleans(),
 )
+
+
+LISTED = st.dictionaries(
+    st.sampled_from(["data", "code", "has_more", "next_cursor"]),
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(
+                ["id", "model_id", "api_schema", "base_price", "pricing_skus", "supported_durations", "api_schemas"]
+            ),
+            st.sampled_from(["kling/kling-4.0", "kwaivgi/kling-v3.0-std", "kwaivgi/new"]) | ANYTHING,
+        )
+        | ANYTHING
+    )
+    | SCALARS,
+)
+
+
+@pytest.mark.parametrize("name", ["wavespeed", "comfy", "openrouter"])
+@many
+@given(body=LISTED | DOCUMENTS, status=st.sampled_from([200, 200, 200, 403, 500]))
+def test_any_list_of_models(name: str, body: object, status: int) -> None:
+    """Any reply is compared, leads to one more request to the same path, or is one of our errors."""
+    provider, reply = PROVIDERS[name], HttpResponse(status=status, body=json.dumps(body).encode())
+    first = provider.build_listing([])
+    assert first is not None
+    try:
+        more = provider.build_listing([reply])
+        found = provider.compare_listing([reply])
+    except (Refused, UnexpectedReply):
+        return
+    assert status == 200
+    assert more is None or more.path.startswith(f"{first.path}&cursor=")
+    assert all(one.what for one in found)
+
+
+@many
+@given(st.text() | st.lists(st.sampled_from(PIECES)).map("\n".join))
+def test_any_page_of_an_endpoint(text: str) -> None:
+    """Any page of fal is read, or is one that describes nothing."""
+    page = parse_page(text, endpoint="a")
+    assert page is None or page.fields is not None
+    assert page is None or all(amount > 0 for amount in page.amounts)
 
 
 @pytest.mark.parametrize("name", ["wavespeed", "comfy"])

@@ -23,7 +23,7 @@ def credential(scheme: str = "bearer") -> Credential:
 @pytest.mark.parametrize(("scheme", "value"), [("bearer", f"Bearer {KEY}"), ("bare", KEY)])
 def test_the_key_is_written_as_asked(scheme: str, value: str) -> None:
     """Bearer is written before the key, or nothing is."""
-    assert ("Authorization", value) == credential(scheme).header_for("https://gptproto.com", now=0.0)
+    assert ("Authorization", value) == credential(scheme).headers_for("https://gptproto.com", now=0.0)[0]
 
 
 def test_the_header_is_asked_for_each_time() -> None:
@@ -34,7 +34,7 @@ def test_the_header_is_asked_for_each_time() -> None:
             return ("Authorization", f"Bearer token-{now:g}")
 
     held = Credential(key=KEY, origin="https://gptproto.com", authorizer=Renewed())
-    headers = [held.header_for("https://gptproto.com", now=now) for now in (1.0, 1800.0)]
+    headers = [held.headers_for("https://gptproto.com", now=now)[0] for now in (1.0, 1800.0)]
     assert [("Authorization", "Bearer token-1"), ("Authorization", "Bearer token-1800")] == headers
 
 
@@ -45,7 +45,7 @@ def test_the_header_is_asked_for_each_time() -> None:
 def test_the_key_is_for_its_origin_only(origin: str) -> None:
     """Another scheme, port or host is another origin."""
     with pytest.raises(RuntimeError):
-        credential().header_for(origin, now=0.0)
+        credential().headers_for(origin, now=0.0)
 
 
 def test_a_key_shows_nowhere() -> None:
@@ -93,7 +93,7 @@ def test_whatever_a_pair_is_known_by_is_redacted() -> None:
     """The pair, both of its parts and the tokens made from it are removed; those of long ago are forgotten."""
     pair = "ak-canary-111:sk-canary-222"
     held = Credential(key=pair, origin=KLING.origin, authorizer=KLING.authorizer(pair))
-    tokens = [held.header_for(KLING.origin, now=1000.0 * hour)[1].removeprefix("Bearer ") for hour in range(3)]
+    tokens = [held.headers_for(KLING.origin, now=1000.0 * hour)[0][1].removeprefix("Bearer ") for hour in range(3)]
     assert 3 == len(set(tokens))
     for text in (pair, "sk-canary-222", "ak-canary-111", *tokens):
         assert "a [key] b" == held.redact(f"a {text} b")

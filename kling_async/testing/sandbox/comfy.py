@@ -3,12 +3,13 @@
     POST /v2/models/kling/{model}/requests, GET .../requests/{id}/status, GET .../requests/{id}, PUT .../{id}/cancel
     POST /v2/models/kling/{model}/estimate
     GET  /v2/models/kling/{model}/openapi.json
+    GET  /v2/models
 
 Documented are the paths, the bodies, the errors with their types, and what an Idempotency-Key does, at
 https://docs.comfy.org/development/comfy-router (queue, headers, errors) and in the contract that is in
 https://github.com/Comfy-Org/comfy-typescript-sdk, spec/router-openapi.yaml. The result is a record of Kling. Inferred:
 the messages, the status of a submission that the content policy refuses, and the types of the numbers in an estimate.
-Not emulated: the synchronous endpoint, the list of models, and models of other makers. Any other path is HTTP 404.
+Not emulated: the synchronous endpoint, and models of other makers but for one in the list. Any other path is HTTP 404.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
+from urllib.parse import parse_qsl
 
 from attrs import evolve
 
@@ -32,6 +34,8 @@ __all__ = ["Comfy"]
 
 _MODEL = re.compile(r"/v2/models/kling/([^/]+)/(requests|estimate|openapi\.json)")
 _REQUEST = re.compile(r"/v2/models/kling/([^/]+)/requests/([^/]+?)(/status|/cancel)?")
+_MODELS_PATH = "/v2/models"
+_DEFAULT_LIMIT, _MAX_LIMIT = 20, 100
 _CALL = "6f1a1a6e-6a53-4a5f-9d3a-2b3b0a1f9c21"
 _CREDITS_PER_DOLLAR = 211
 _REFUSALS: Mapping[str, tuple[int, str, str]] = {
@@ -81,6 +85,8 @@ class Comfy:
         if match and match[1] in MODELS:
             cancels = match[3] == "/cancel"
             return Route(kind="cancel" if cancels else "poll", method="PUT" if cancels else "GET", id=match[2])
+        if request.path == _MODELS_PATH:
+            return Route(kind="page", method="GET", scene="models")
         match = _MODEL.fullmatch(request.path)
         if match is None or match[1] not in MODELS:
             return None
@@ -120,8 +126,26 @@ class Comfy:
         return evolve(first, headers={**first.headers, "idempotent-replayed": "true"})
 
     def page(self, route: Route, request: Request, sandbox: Sandbox) -> Response:
-        """Return the price of a body, which charges nothing, or the schema of a model."""
+        """Return the price of a body, which charges nothing, the schema of a model, or a page of the list of models."""
+        if route.scene == "models":
+            return self._list(request)
         return self._estimate(route, request, sandbox) if route.scene == "estimate" else _schema(route, request)
+
+    def _list(self, request: Request) -> Response:
+        query = dict(parse_qsl(request.query))
+        text = query.get("limit", "")
+        limit = min(int(text), _MAX_LIMIT) if text.isdecimal() and int(text) else _DEFAULT_LIMIT
+        ids = ["bfl/flux-2-pro", *(f"kling/{name}" for name in MODELS)]
+        cursors = {sha256(id.encode()).hexdigest()[:16]: index for index, id in enumerate(ids)}
+        start = cursors.get(query["cursor"]) if "cursor" in query else 0
+        if start is None:
+            return _error(400, "invalid_input", "The cursor is not one of this list")
+        entries: list[Json] = [
+            {"id": id, "provider": id.partition("/")[0], "model": id.partition("/")[2]} for id in ids[start:][:limit]
+        ]
+        more = start + limit < len(ids)
+        following = next(cursor for cursor, index in cursors.items() if index == start + limit) if more else None
+        return json_response({"data": entries, "has_more": more, "next_cursor": following, "limit": limit})
 
     def without_id(self, answer: Json) -> Json:
         """Return an acceptance without its id, and without the addresses that hold it."""

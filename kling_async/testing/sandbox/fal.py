@@ -1,5 +1,7 @@
 """fal's wire format: POST /{endpoint}, then GET /{owner}/{app}/requests/{id}/status, and the result without "/status".
 
+A page of each endpoint, GET /models/{endpoint}/llms.txt, is public.
+
 Documented are the bodies, HTTP 202 for a request that waits or runs, the errors in `detail`, and the cancellation.
 That the status of a failed request is COMPLETED, and only its result has the error, is seen in clients. Inferred are
 the word CANCELED, which a third-party schema has, and the bodies of 401 and 404.
@@ -13,8 +15,9 @@ from collections.abc import Mapping
 
 from ...types.prediction import Json
 from .fal_catalog import ENDPOINTS
+from .fal_page import describe
 from .fal_submission import Submission
-from .http import Request, Response, json_response
+from .http import Request, Response, html_response, json_response, text_response
 from .parameters import text_of
 from .state import Sandbox
 from .tasks import Phase, Task, TaskSpec
@@ -23,6 +26,7 @@ from .wire_format import Route, TaskView
 __all__ = ["Fal"]
 
 _REQUEST = re.compile(r"/([^/]+/[^/]+)/requests/([^/]+?)(/status|/cancel)?")
+_PAGE = re.compile(r"/models/(.+)/llms\.txt")
 _CONTENT = "The content was flagged by a content checker."
 _REFUSALS: Mapping[str, tuple[int, str, str]] = {
     "unauthorized": (401, "Authentication is required to access this application.", ""),
@@ -59,8 +63,15 @@ class Fal:
             if match[3] == "/cancel":
                 return Route(kind="cancel", method="PUT", id=match[2])
             return Route(kind="poll", method="GET", id=match[2])
+        if match := _PAGE.fullmatch(request.path):
+            return Route(kind="page", method="GET", model=match[1], is_public=True)
         endpoint = request.path.strip("/")
         return Route(kind="submit", method="POST", model=endpoint) if endpoint in ENDPOINTS else None
+
+    def page(self, route: Route, request: Request, sandbox: Sandbox) -> Response:
+        """Return the public page of an endpoint."""
+        known = ENDPOINTS.get(route.model)
+        return html_response(404, "Not Found") if known is None else text_response(describe(route.model, known))
 
     def prompt_of(self, body: Mapping[str, Json]) -> str:
         """Return the prompt of a submission, which may request faults."""

@@ -142,7 +142,7 @@ class RequestHandler:
 
     def _send_page(self, wire: WireFormat, route: Route, request: Request) -> Response:
         response = wire.refuse("unauthorized")
-        if self._has_key(wire, request) and isinstance(wire, PagedWire):
+        if (route.is_public or self._has_key(wire, request)) and isinstance(wire, PagedWire):
             response = wire.page(route, request, self.sandbox)
         return self._log_request("other", request, response, provider=wire.name)
 

@@ -9,7 +9,7 @@ ready, the time in ids, which is always the beginning of 2026, and that a failed
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from attrs import frozen
@@ -60,7 +60,7 @@ _SIGNED_SECONDS = 86_400
 class _Model:
     """One model: its durations, and US dollars per second with sound and without."""
 
-    durations: Container[int]
+    durations: Sequence[int]
     expected: str
     with_sound: str
     silent: str
@@ -76,6 +76,21 @@ _MODELS = {
     ),
     "kwaivgi/kling-video-o1": _Model(durations=(5, 10), expected="5 or 10", with_sound="0.112", silent="0.112"),
 }
+
+
+def _listed(name: str, model: _Model) -> Json:
+    """Return an entry of the list, with the names that clients recorded."""
+    return {
+        "id": name,
+        "supported_aspect_ratios": ["16:9", "9:16", "1:1"],
+        "supported_durations": [*model.durations],
+        "supported_frame_images": ["first_frame", "last_frame"],
+        "supported_resolutions": ["720p"],
+        "pricing_skus": {
+            "duration_seconds_with_audio": model.with_sound,
+            "duration_seconds_without_audio": model.silent,
+        },
+    }
 
 
 class Openrouter:
@@ -101,7 +116,8 @@ class Openrouter:
 
     def page(self, route: Route, request: Request, sandbox: Sandbox) -> Response:
         """Return the list of models: those of the sandbox, and one of another maker."""
-        return json_response({"data": [{"id": name} for name in ("google/veo-3.1", *_MODELS)]})
+        other: Json = {"id": "google/veo-3.1"}
+        return json_response({"data": [other, *(_listed(name, model) for name, model in _MODELS.items())]})
 
     def prompt_of(self, body: Mapping[str, Json]) -> str:
         """Return the prompt of a submission, which may request faults."""

@@ -1,7 +1,7 @@
 """WaveSpeedAI's list of models, with the schema and the base price of each: https://wavespeed.ai/docs/list-models.
 
 The list is that of the catalog, and one model of another maker. A base price is that of the default input: an image, or
-five seconds of video. Of the properties of a schema only the names and types are there.
+five seconds of video. Of the properties of a schema only the names, types and ranges are there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def list_models(origin: str) -> Json:
 
 def _entry(path: str, known: Endpoint, origin: str) -> Json:
     id = f"kwaivgi/{path}"
-    properties: dict[str, Json] = {name: {"type": type} for name, type in _properties(known)}
+    properties: dict[str, Json] = {name: {"type": type} | _allowed(name, known) for name, type in _properties(known)}
     schema: Json = {"type": "object", "properties": properties, "required": [*_required(known)]}
     run: dict[str, Json] = {"type": "model_run", "method": "POST", "server": origin, "api_path": f"/api/v3/{id}"}
     return {
@@ -59,6 +59,16 @@ def _properties(known: Endpoint) -> Iterator[tuple[str, str]]:
     yield from ((name, "string") for name in (*known.texts, *known.words))
     yield from ((name, "number") for name in known.fractions)
     yield from ((name, "array") for name in known.arrays)
+
+
+def _allowed(name: str, known: Endpoint) -> dict[str, Json]:
+    """Return the values that a field allows: words, or whole numbers between two bounds."""
+    if name == "duration":
+        low, high = min(known.durations), max(known.durations)
+        is_span = len(known.durations) > 2 and len(known.durations) == high - low + 1
+        return {"minimum": low, "maximum": high} if is_span else {"enum": [*known.durations]}
+    words = {"aspect_ratio": known.ratios, "resolution": known.resolutions, **known.words}.get(name, ())
+    return {"enum": [*words]} if words else {}
 
 
 def _required(known: Endpoint) -> Iterator[str]:

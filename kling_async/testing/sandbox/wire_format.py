@@ -25,6 +25,7 @@ class Route:
         id: the id of the prediction.
         more_ids: further ids of a poll of several.
         by_client_id: whether the ids may be those that the callers gave; both are searched.
+        is_public: whether a page is sent without an API key.
     """
 
     kind: Literal["submit", "poll", "cancel", "content", "page"]
@@ -34,6 +35,7 @@ class Route:
     id: str = ""
     more_ids: tuple[str, ...] = ()
     by_client_id: bool = False
+    is_public: bool = False
 
 
 @frozen(kw_only=True)

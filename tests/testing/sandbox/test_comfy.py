@@ -262,6 +262,21 @@ async def test_a_schema_has_a_tag(visit):
         assert (await v.http.get(path)).status_code == 401
 
 
+async def test_models_are_listed_in_pages(visit):
+    """The catalogue has every id once, for the key alone; at most 100 are on a page, and a cursor must be its own."""
+    async with visit() as v:
+        seen, query = [], "limit=4"
+        while query:
+            page = (await v.http.get(f"/v2/models?{query}", headers=KEY)).json()
+            seen += [one["id"] for one in page["data"]]
+            query = f"limit=4&cursor={page['next_cursor']}" if page["has_more"] else ""
+        assert {"bfl/flux-2-pro", f"kling/{O1}"} < set(seen)
+        assert len(seen) == len(set(seen)) == len((await v.http.get("/v2/models", headers=KEY)).json()["data"])
+        assert (await v.http.get("/v2/models?limit=999", headers=KEY)).json()["limit"] == 100
+        assert (await v.http.get("/v2/models?cursor=mine", headers=KEY)).status_code == 400
+        assert (await v.http.get("/v2/models")).status_code == 401
+
+
 WRONG = {
     "no prompt": (O1, {"prompt": None}, "prompt is required"),
     "mode": (O1, {"mode": "4k"}, "mode must be one of"),

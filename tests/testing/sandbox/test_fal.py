@@ -31,6 +31,15 @@ async def get(v, url):
     return await v.http.get(url, headers=KEY)
 
 
+async def test_an_endpoint_has_a_public_page(visit):
+    """The page is Markdown, and asks for no key; another endpoint has none."""
+    async with visit() as v:
+        page = await v.http.get(f"/models/{V}/o3/4k/text-to-video/llms.txt")
+        assert (page.status_code, page.headers["content-type"].partition(";")[0]) == (200, "text/plain")
+        assert "- **`aspect_ratio`** (`Enum`, _optional_):" in page.text
+        assert (await v.http.get(f"/models/{V}/o9/llms.txt")).status_code == 404
+
+
 async def test_a_video_is_queued_runs_and_is_completed(visit):
     """The bodies, the words and the HTTP statuses are the documented ones, and the result has no envelope."""
     async with visit(video_latency=Fixed(90), slots=1) as v:
