@@ -26,7 +26,8 @@ class Credential(NonCopyable):
 
     def __init__(self, *, key: str, origin: str, authorizer: Authorizer | None) -> None:
         # The key goes first: where its parts are secrets, too, they would cut it up.
-        self._secrets = (key, *(authorizer.secrets if isinstance(authorizer, HasSecrets) else ())) if authorizer else ()
+        parts = authorizer.secrets if isinstance(authorizer, HasSecrets) else ()
+        self._secrets: tuple[str, ...] = (key, *parts) if key else ()
         self._tokens: tuple[str, ...] = ()
         self._header = ("", "")
         self._authorizer = authorizer
@@ -56,7 +57,7 @@ class Credential(NonCopyable):
     @property
     def key_hash(self) -> str:
         """A hash of the key, by which an account is recognised; the key cannot be found from it."""
-        return hashlib.sha256(f"kling_async {self._secrets[0]}".encode()).hexdigest()[:32]
+        return hashlib.sha256(f"kling_async {''.join(self._secrets[:1])}".encode()).hexdigest()[:32]
 
     def redact(self, text: str) -> str:
         """Replace the key in a text that repeats it."""
