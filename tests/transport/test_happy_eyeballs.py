@@ -46,7 +46,7 @@ async def answers() -> Stream:
 
 def attempts(network: Mapping[str, Behaviour]) -> _Attempts:
     """Return attempts in a network in which each address behaves as given."""
-    return _Attempts(lambda number: network[number]())
+    return _Attempts(lambda number: network[number](), _close)
 
 
 @pytest.mark.parametrize("first", [hangs, fails])
