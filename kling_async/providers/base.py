@@ -9,7 +9,7 @@ unreadable, which leaves the submission unconfirmed.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
@@ -25,39 +25,32 @@ from ..types.prediction import Json, Output, OutputKind, Prediction, Status
 from ..types.sources import Fact
 from .authorizers import KeyAuthorizer
 from .codec.envelope import Envelope, Record, update_prediction
-from .codec.errors import ErrorRules, describe_redirect, error_for
-from .codec.fields import as_object
-from .codec.strict_json import excerpt, read_json
-from .queries import Queries
+from .codec.errors import describe_redirect
+from .codec.strict_json import excerpt
+from .response_reader import ResponseReader
 from .spec import ModelSpec
 
 __all__ = ["Provider"]
 
 
-class Provider(Queries, ABC):
+class Provider(ResponseReader):
     """One provider: facts, requests and responses, beside its models.
 
     Attributes:
         origin: the origin of its API.
         api_key_env: the environment variable of its API key.
         api_key_pair_env: environment variables that, joined by a colon, are the API key where that one is not set.
-        base_url_env: the environment variable that replaces its origin.
         schemes: names of the ways to send the API key; the first is the default.
         capabilities: what it can do beyond submitting and polling.
         limits: default limits of an account: those of the lowest level that is documented, or careful ones.
-        statuses: its status words in lower case. A word that is missing here means "still running".
-        error_rules: the meaning of its error codes and messages, beyond that of HTTP statuses.
     """
 
     origin: ClassVar[str]
     api_key_env: ClassVar[str]
     api_key_pair_env: ClassVar[tuple[str, ...]] = ()
-    base_url_env: ClassVar[str]
     schemes: ClassVar[tuple[str, ...]] = ("bearer",)
     capabilities: ClassVar[Capabilities]
     limits: ClassVar[Limits] = Limits()
-    statuses: ClassVar[Mapping[str, Status]]
-    error_rules: ClassVar[ErrorRules] = ErrorRules()
 
     @abstractmethod
     def build_submit(self, input: Input) -> HttpRequest:
@@ -109,10 +102,6 @@ class Provider(Queries, ABC):
             UnexpectedReply: as `parse_submit`, and where the response is about another client id.
         """
         raise NotImplementedError(f"{self.title} has no look-up")
-
-    @abstractmethod
-    def parse_envelope(self, document: Json) -> Envelope:
-        """Find the id, the error and the record in a body."""
 
     @abstractmethod
     def parse_record(self, envelope: Envelope, response: HttpResponse) -> Record:
@@ -209,11 +198,6 @@ class Provider(Queries, ABC):
         except KlingError as error:
             return error
 
-    def _check_poll(self, response: HttpResponse, envelope: Envelope, decode_error: UnexpectedReply | None) -> None:
-        refused = envelope.refused and "status" not in envelope.record
-        if refused or decode_error is not None or not response.is_success:
-            raise self._error(response, envelope, decode_error, "The reply cannot be read")
-
     def _update_polled(
         self, prediction: Prediction, envelope: Envelope, response: HttpResponse, document: Json
     ) -> Prediction:
@@ -230,16 +214,6 @@ class Provider(Queries, ABC):
         if not response.is_success and response.status not in _TOO_LATE:
             envelope, _, decode_error = self._envelope(response)
             raise self._error(response, envelope, decode_error, "The reply cannot be read")
-
-    def _is_unchanged(self, prediction: Prediction, envelope: Envelope) -> bool:
-        """Return whether a record repeats the known status, as most do: parsing it costs more than all the rest."""
-        native_status = prediction.native_status
-        return (
-            envelope.record.get("status") == native_status
-            and not prediction.status.is_terminal
-            and prediction.status is self.statuses.get(native_status.strip().lower(), Status.RUNNING)
-            and prediction.created_at is not None
-        )
 
     def _update(self, prediction: Prediction, envelope: Envelope, response: HttpResponse, document: Json) -> Prediction:
         spec = self.find_model(prediction.model)
@@ -262,36 +236,6 @@ class Provider(Queries, ABC):
         """
         specs = self.models.values() if spec is None else [spec]
         return max((one.max_outputs for one in specs), default=1) + _EXTRA_OUTPUTS
-
-    @property
-    def _base_url_advice(self) -> str:
-        return f"Check the base URL (base_urls, or {self.base_url_env}): what redirects is hardly the API itself."
-
-    def read_document(self, response: HttpResponse) -> Mapping[str, Json]:
-        """Return the body of a response to a question. Raises Refused or UnexpectedReply if it is no answer."""
-        envelope, document, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
-        return as_object(document)
-
-    def _envelope(self, response: HttpResponse) -> tuple[Envelope, Json, UnexpectedReply | None]:
-        try:
-            document = read_json(response, provider=self.name)
-        except UnexpectedReply as error:
-            return Envelope(record={}), None, error
-        return self.parse_envelope(document), document, None
-
-    def _error(
-        self, response: HttpResponse, envelope: Envelope, decode_error: UnexpectedReply | None, fallback: str
-    ) -> Exception:
-        if not response.is_success or envelope.refused:
-            message = envelope.message or (describe_redirect(response) if response.is_redirect else None)
-            error = error_for(response, provider=self.name, rules=self.error_rules, code=envelope.code, message=message)
-            if response.is_redirect:
-                error.advice = self._base_url_advice
-            return error
-        return decode_error or UnexpectedReply(
-            fallback, provider=self.name, http_status=response.status, path="$.data.id", excerpt=excerpt(response)
-        )
 
 
 _TOO_LATE: Final = (400, 404, 409)

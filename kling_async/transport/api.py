@@ -196,13 +196,15 @@ class ApiTransport:
         return self._fast
 
     async def _fetch(self, request: HttpRequest, polls: AsyncioPolls) -> HttpResponse:
+        began = anyio.current_time()
         try:
             parsed = await polls.get(request.path, self._current_fields())
         except NotPlain:
             # What one response of an origin looks like, others will.
             self._fast = None
             await polls.aclose()
-            return await self._send(request, self._polls, None)
+            with anyio.fail_after(began + self._timeout - anyio.current_time()):
+                return await self._send(request, self._polls, None)
         headers = HeaderLines(parsed.head, redact=self._credential.redact)
         return self._response(parsed.status, headers, parsed.body, is_encoded=parsed.is_encoded)
 

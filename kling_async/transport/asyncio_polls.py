@@ -56,7 +56,7 @@ class AsyncioPolls:
         self._permits = anyio.Semaphore(max_connections, fast_acquire=True)
         self._idle: list[_Connection] = []
         self._deadlines: deque[tuple[float, _Connection, int]] = deque()
-        """When each exchange must be complete, with its number on its connection. All have the same time: in order."""
+        """When each exchange on a kept connection must be complete, with its number there; the earliest is first."""
         self._timer: asyncio.TimerHandle | None = None
         self._fields: Sequence[tuple[str, str]] = ()
         self._encoded_fields = b""
@@ -81,29 +81,25 @@ class AsyncioPolls:
             self._encoded_fields, self._fields = _encode(fields), fields
         request = b"GET %b HTTP/1.1\r\n%b\r\n" % (path.encode("ascii"), self._encoded_fields)
         async with self._permits:
-            connection = self._kept()
+            loop = asyncio.get_running_loop()
+            now = loop.time()
+            connection = self._kept(now)
             if connection is not None:
                 try:
-                    return await self._exchange(connection, request)
+                    future = connection.send(request, loop)
+                    self._set_deadline(now + self._timeout, connection, loop)
+                    return await self._response(future, connection, loop)
                 except ConnectionError:
                     if connection.has_answered:
                         raise
-                    # The server has closed it while it was idle, or as the request was on its way.
-            return await self._exchange_anew(request)
+                    # The server closed it while it was idle, or as the request was on its way.
+            with anyio.fail_after(now + self._timeout - loop.time()):
+                connection = await self._connect()
+                return await self._response(connection.send(request, loop), connection, loop)
 
-    async def _exchange_anew(self, request: bytes) -> ParsedResponse:
-        """Send a request over a new connection; its time runs from before the connection is made."""
-        with anyio.fail_after(self._timeout):
-            connection = await self._connect()
-            return await self._exchange(connection, request)
-
-    async def _exchange(self, connection: _Connection, request: bytes) -> ParsedResponse:
-        loop = asyncio.get_running_loop()
-        future = connection.send(request, loop)
-        self._remove_ended()
-        self._deadlines.append((loop.time() + self._timeout, connection, connection.number))
-        if self._timer is None:
-            self._end_late(loop)
+    async def _response(
+        self, future: asyncio.Future[ParsedResponse], connection: _Connection, loop: asyncio.AbstractEventLoop
+    ) -> ParsedResponse:
         try:
             response = await future
         except BaseException:
@@ -114,12 +110,11 @@ class AsyncioPolls:
             self._idle.append(connection)
         return response
 
-    def _kept(self) -> _Connection | None:
+    def _kept(self, now: float) -> _Connection | None:
         """Return the connection that was used last, if it may be used again."""
-        oldest = asyncio.get_running_loop().time() - self._idle_seconds
         while self._idle:
             connection = self._idle.pop()
-            if not connection.closed and connection.idle_since > oldest:
+            if not connection.closed and connection.idle_since > now - self._idle_seconds:
                 return connection
             connection.abort()
         return None
@@ -142,6 +137,13 @@ class AsyncioPolls:
 
         with interrupts_resent():
             return await connect_first(host, port, connect, close=_Connection.aclose)
+
+    def _set_deadline(self, at: float, connection: _Connection, loop: asyncio.AbstractEventLoop) -> None:
+        """End an exchange at a time, by one timer for all: a timer for each would cost a tenth of it."""
+        self._remove_ended()
+        self._deadlines.append((at, connection, connection.number))
+        if self._timer is None:
+            self._end_late(loop)
 
     def _remove_ended(self) -> None:
         deadlines = self._deadlines

@@ -10,7 +10,7 @@ import httpcore
 import pytest
 from anyio.abc import SocketStream
 
-from kling_async.transport.happy_eyeballs import Connector, _Attempts
+from kling_async.transport.happy_eyeballs import Connector, _Attempts, _close
 
 from ..conftest import Serve
 from ..faults.names import Names, fake_names
