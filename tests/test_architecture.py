@@ -59,7 +59,6 @@ FILES = frozenset(
 """Methods of a `Path` that ask the disk."""
 
 HOMES: Mapping[str, frozenset[str]] = {
-    "aiohttp": frozenset({"transport.aiohttp_polls"}),
     "httpcore": frozenset({"transport.api", "transport.failures", "transport.connections", "transport.happy_eyeballs"}),
     "httpx": frozenset({"transport.api", "transport.failures", "transport.connections", "transport.fetcher"}),
     "obstore": frozenset({"transport"}),
@@ -398,7 +397,6 @@ RULES: Mapping[Rule, Mapping[str, Sources]] = {
     libraries_abroad: {
         **{f"{name} in the runtime": {"runtime/a.py": f"import {name}"} for name in HOMES},
         "a part of httpx": {"transport/partial_file.py": "from httpx._client import AsyncClient"},
-        "aiohttp": {"transport/api.py": "def f():\n    import aiohttp"},
         "backoff": {"scheduling/engine.py": "def f():\n    import backoff"},
         "sqlite3": {"transport/api.py": "import sqlite3"},
         "jinja2 in what a notebook shows": {"runs/report/gallery.py": "from jinja2 import Template"},

@@ -48,8 +48,8 @@ class ResponseReader(Queries, ABC):
             return False
         if hash(response.body) == last_body:
             return True
-        # Some bodies carry a clock, or a place in a queue.
-        word = peek_status(response.body)
+        # Some bodies carry a clock, or a place in a queue. One without the id may be about anything else.
+        word = peek_status(response.body) if b'"%b"' % prediction.id.encode() in response.body else None
         return word is not None and self._is_unchanged(prediction, Envelope(record={"status": word}))
 
     def _is_unchanged(self, prediction: Prediction, envelope: Envelope) -> bool:
