@@ -165,6 +165,8 @@ class AsyncioPolls:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        # The event loop closes their sockets in its next round, and it may be closed after this one.
+        await asyncio.sleep(0)
 
 
 def _encode(fields: Sequence[tuple[str, str]]) -> bytes:

@@ -5,7 +5,11 @@ Rules of every poll, on either event loop, are in `test_api.py`.
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import re
+import socket
+import warnings
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -328,3 +332,41 @@ async def test_nothing_is_smuggled_into_a_request(serve: Serve, path: str, autho
         await sent.aclose()
     assert KEY not in f"{caught.value!r} {caught.value.__cause__!r}"
     assert [] == server.requests  # type: ignore[attr-defined]
+
+
+def test_no_socket_outlives_the_event_loop(anyio_backend: str) -> None:
+    """Idle connections and those of failed polls are closed before `aclose` returns: the loop may end right after."""
+
+    async def main() -> None:
+        serving = asyncio.Event()
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            for _ in range(2):
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(reply(b"{}"))
+            await serving.wait()
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        sent = transport(f"http://127.0.0.1:{port}", timeout=0.2)
+        await asyncio.gather(*(sent.poll(GET) for _ in range(3)), return_exceptions=True)
+        await asyncio.gather(*(sent.poll(GET) for _ in range(4)), return_exceptions=True)
+        await sent.aclose()
+        left = [one for one in gc.get_objects() if isinstance(one, socket.socket) and one.fileno() >= 0]
+        assert not any(_peer_port(one) == port for one in left)
+        serving.set()
+        server.close()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        asyncio.run(main())
+        gc.collect()
+
+
+def _peer_port(one: socket.socket) -> int:
+    try:
+        peer = one.getpeername()
+    except OSError:
+        return 0
+    return int(peer[1]) if len(peer) > 1 else 0
