@@ -184,9 +184,8 @@ class OpenRouter(Provider):
 
     def compare_listing(self, response: HttpResponse) -> tuple[Difference, ...]:
         """Compare ids alone: the list has parameters and prices in forms that do not say which input they are of."""
-        envelope, document, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
-        ids = [as_object(entry).get("id") for entry in as_list(as_object(document).get("data"))]
+        entries = as_list(as_object(self._checked(response)[1]).get("data"))
+        ids = [as_object(entry).get("id") for entry in entries]
         listed = [ListedModel(id=id) for id in ids if isinstance(id, str) and id.startswith("kwaivgi/")]
         known = {name: KnownModel(fields=frozenset()) for name in self.models}
         return compare(known, listed, response, provider=self.name)
