@@ -29,6 +29,7 @@ NAMES = {
     "openrouter": ("id", "Id", "ID"),
     "comfy": ("request_id",),
     "kling": ("task_id", "taskId", "id"),
+    "atlascloud": ("id", "Id", "ID", "prediction_id", "predictionId"),
 }
 FLAT = ("fal", "comfy")
 """Providers whose bodies have no envelope, so that `data` is a field like any other."""
@@ -138,6 +139,7 @@ INPUTS: dict[str, list[Input]] = {
     "openrouter": [VideoInput("a dog"), VideoInput("a dog", model="kling-o1-pro")],
     "comfy": [ImageInput("a cat"), VideoInput("a dog", model="kling-4.0")],
     "kling": [ImageInput("a cat"), VideoInput("a dog", model="kling-3.0-pro")],
+    "atlascloud": [VideoInput("a dog"), VideoInput("a dog", model="kling-3.0-omni-pro")],
 }
 ASKED = Prediction(
     provider="gptproto",
