@@ -82,9 +82,8 @@ class Options:
         if not isinstance(stored, Mapping):
             raise InputError("run.json has no settings")
         # A run that stored no provider had this one, whatever the environment has today.
-        settings = {"provider": [DEFAULT_PROVIDER]} | {
-            name: value for name, value in cast("Mapping[str, Any]", stored).items() if name in _SETTINGS
-        }
+        settings: dict[str, Any] = {"provider": [DEFAULT_PROVIDER]}
+        settings |= {name: value for name, value in cast("Mapping[str, Any]", stored).items() if name in _SETTINGS}
         try:
             for name in ("provider", "price"):
                 if name in settings:

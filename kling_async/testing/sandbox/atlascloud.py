@@ -127,7 +127,8 @@ class Atlascloud:
     def report(self, view: TaskView, request: Request, sandbox: Sandbox) -> Response:
         """Return the response to a poll."""
         task, phase = view.task, view.task.phase(view.now)
-        word, more = _WORDS[phase], dict[str, Json]()
+        word = _WORDS[phase]
+        more: dict[str, Json] = {}
         if phase in _OPEN and "unknown_status" in task.faults:
             word = task.faults["unknown_status"] or "uploading"
         if phase is Phase.FAILED:
@@ -135,7 +136,10 @@ class Atlascloud:
         elif phase is Phase.CANCELLED:
             more = {"error": "The task was stopped", "error_code": 1000}
         elif phase is Phase.COMPLETED:
-            more = {"outputs": list(view.outputs), "has_nsfw_contents": ["flagged" in task.faults] * len(view.outputs)}
+            more = {
+                "outputs": list(view.outputs),
+                "has_nsfw_contents": ["flagged" in task.faults for _ in view.outputs],
+            }
         return json_response(_record(task, request, word, more))
 
     def cancelled(self, view: TaskView, request: Request, sandbox: Sandbox, *, late: bool) -> Response:
