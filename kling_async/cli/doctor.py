@@ -11,7 +11,9 @@ from typing import Final
 from rich.table import Table
 
 from ..providers import PROVIDERS
-from .console import ExitCode, echo, run, stdout
+from ..runtime.api_keys import ApiKeys, default_provider
+from ..types.errors import InputError
+from .console import ExitCode, echo, escape, run, stdout
 from .providers import describe_key, describe_origin
 
 __all__ = ["doctor"]
@@ -47,11 +49,20 @@ def _doctor() -> ExitCode:
         source = provider.base_url_env if os.environ.get(provider.base_url_env) else "default"
         table.add_row(f"{provider.title} key", f"{key} ({length} characters)" if length else key)
         table.add_row(f"{provider.title} origin", f"{describe_origin(provider)} ({source})")
+    table.add_row("Default provider", _default())
     stdout.print(table)
     if usable:
         return ExitCode.DONE
     echo("No provider can be used: set one of the keys above, or try `kling-async demo`, which needs no key.")
     return ExitCode.KEY_OR_BALANCE
+
+
+def _default() -> str:
+    """Return the provider that is used when none is named, as markup, or why there is none."""
+    try:
+        return default_provider(ApiKeys())
+    except InputError as error:
+        return f"[yellow]{escape(error.message)}[/]"
 
 
 def _version(package: str) -> str:

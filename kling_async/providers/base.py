@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Unpack
 
 from attrs import evolve
 
 from ..types.authorizer import Authorizer
+from ..types.base_error import ErrorContext
 from ..types.capabilities import Capabilities, Repeat
 from ..types.errors import AnswerLost, KlingError, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
@@ -47,6 +48,7 @@ class Provider(Queries, ABC):
         limits: default limits of an account: those of the lowest level that is documented, or careful ones.
         statuses: its status words in lower case. A word that is missing here means "still running".
         error_rules: the meaning of its error codes and messages, beyond that of HTTP statuses.
+        unlisted_kind: the kind of outputs of a model that is not in the table.
     """
 
     origin: ClassVar[str]
@@ -58,6 +60,7 @@ class Provider(Queries, ABC):
     limits: ClassVar[Limits] = Limits()
     statuses: ClassVar[Mapping[str, Status]]
     error_rules: ClassVar[ErrorRules] = ErrorRules()
+    unlisted_kind: ClassVar[OutputKind] = OutputKind.IMAGE
 
     @abstractmethod
     def build_submit(self, input: Input) -> HttpRequest:
@@ -140,24 +143,12 @@ class Provider(Queries, ABC):
         """
         envelope, document, decode_error = self._envelope(response)
         if envelope.id is not None and not response.is_success:
-            raise AnswerLost(
-                f"{self.title} answered HTTP {response.status}, yet with an id",
-                provider=self.name,
-                key=key,
-                id=envelope.id,
-                http_status=response.status,
-                excerpt=excerpt(response),
-            )
+            message = f"{self.title} answered HTTP {response.status}, yet with an id"
+            raise self._lost(message, response, key=key, id=envelope.id)
         if response.is_redirect:
             # It may have been accepted before (303 means so), or a proxy may have answered: that is no refusal.
-            raise AnswerLost(
-                f"{self.title} answered {describe_redirect(response)}",
-                provider=self.name,
-                key=key,
-                http_status=response.status,
-                excerpt=excerpt(response),
-                advice=f"{self._base_url_advice} {AnswerLost.advice}",
-            )
+            advice = f"{self._base_url_advice} {AnswerLost.advice}"
+            raise self._lost(f"{self.title} answered {describe_redirect(response)}", response, key=key, advice=advice)
         if envelope.id is None:
             raise self._error(response, envelope, decode_error, "The reply holds no usable id")
         accepted = Prediction(
@@ -183,8 +174,7 @@ class Provider(Queries, ABC):
             Refused: the provider refused the poll.
             UnexpectedReply: the response cannot be read.
         """
-        envelope, document, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
+        envelope, document = self._checked(response)
         return self._update_polled(prediction, envelope, response, document)
 
     def parse_shared_poll(
@@ -196,9 +186,7 @@ class Provider(Queries, ABC):
             Refused: the provider refused the poll.
             UnexpectedReply: the response cannot be read.
         """
-        envelope, document, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
-        bodies = self.split_shared_poll(document)
+        bodies = self.split_shared_poll(self._checked(response)[1])
         return [self._parse_shared(one, bodies.get(one.id), response) for one in predictions]
 
     def _parse_shared(self, prediction: Prediction, body: Json, response: HttpResponse) -> Prediction | KlingError:
@@ -209,10 +197,13 @@ class Provider(Queries, ABC):
         except KlingError as error:
             return error
 
-    def _check_poll(self, response: HttpResponse, envelope: Envelope, decode_error: UnexpectedReply | None) -> None:
+    def _checked(self, response: HttpResponse) -> tuple[Envelope, Json]:
+        """Return the envelope and the body of a response that refuses nothing. Raises Refused or UnexpectedReply."""
+        envelope, document, decode_error = self._envelope(response)
         refused = envelope.refused and "status" not in envelope.record
         if refused or decode_error is not None or not response.is_success:
             raise self._error(response, envelope, decode_error, "The reply cannot be read")
+        return envelope, document
 
     def _update_polled(
         self, prediction: Prediction, envelope: Envelope, response: HttpResponse, document: Json
@@ -242,13 +233,17 @@ class Provider(Queries, ABC):
         )
 
     def _update(self, prediction: Prediction, envelope: Envelope, response: HttpResponse, document: Json) -> Prediction:
+        return self._updated(prediction, self.parse_record(envelope, response), document)
+
+    def _updated(self, prediction: Prediction, record: Record, document: Json) -> Prediction:
+        """Return a prediction as a record describes it."""
         spec = self.find_model(prediction.model)
         return update_prediction(
             prediction,
-            self.parse_record(envelope, response),
+            record,
             statuses=self.statuses,
             # A resumed prediction may name a model that the table no longer has.
-            kind=spec.kind if spec else OutputKind.IMAGE,
+            kind=spec.kind if spec else self.unlisted_kind,
             rules=self.error_rules,
             max_outputs=self._max_outputs(spec),
             failures_are_free=self.capabilities.failures_are_free.value is True,
@@ -269,9 +264,7 @@ class Provider(Queries, ABC):
 
     def read_document(self, response: HttpResponse) -> Mapping[str, Json]:
         """Return the body of a response to a question. Raises Refused or UnexpectedReply if it is no answer."""
-        envelope, document, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
-        return as_object(document)
+        return as_object(self._checked(response)[1])
 
     def _envelope(self, response: HttpResponse) -> tuple[Envelope, Json, UnexpectedReply | None]:
         try:
@@ -279,6 +272,11 @@ class Provider(Queries, ABC):
         except UnexpectedReply as error:
             return Envelope(record={}), None, error
         return self.parse_envelope(document), document, None
+
+    def _lost(self, message: str, response: HttpResponse, **facts: Unpack[ErrorContext]) -> AnswerLost:
+        """Return the error of a submission whose response leaves open what it started."""
+        facts |= {"provider": self.name, "http_status": response.status}
+        return AnswerLost(message, excerpt=excerpt(response), **facts)
 
     def _error(
         self, response: HttpResponse, envelope: Envelope, decode_error: UnexpectedReply | None, fallback: str

@@ -116,7 +116,7 @@ class WaveSpeed(Provider):
         return HttpRequest(method="POST", path="/api/v3/model/price", body=body)
 
     def parse_quote(self, response: HttpResponse) -> Price | None:
-        record = self._read(response)
+        record = self._checked(response)[0].record
         amounts = (record.get("discounted_price"), record.get("price"), record.get("unit_price"))
         return live_price(amounts, record.get("currency"), _PRICE)
 
@@ -124,7 +124,7 @@ class WaveSpeed(Provider):
         return HttpRequest(method="GET", path="/api/v3/balance")
 
     def parse_balance(self, response: HttpResponse) -> Decimal | None:
-        return parse_dollars(self._read(response).get("balance"))
+        return parse_dollars(self._checked(response)[0].record.get("balance"))
 
     def build_listing(self, answered: Sequence[HttpResponse]) -> HttpRequest | None:
         return None if answered else HttpRequest(method="GET", path="/api/v3/models")
@@ -141,11 +141,6 @@ class WaveSpeed(Provider):
         if isinstance(input, VideoInput):
             _complete(body, input, scene)
         return f"kwaivgi/{ENDPOINTS.get((spec.wire_name, scene), f'{spec.wire_name}/{scene}')}", body
-
-    def _read(self, response: HttpResponse) -> Mapping[str, Json]:
-        envelope, _, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
-        return envelope.record
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return build_v3_poll(prediction)

@@ -22,6 +22,7 @@ UNKNOWN = {
     "openrouter": ("replay_seconds", "cancel", "upload", "inline_media", "quote", "output_ttl", "failures_are_free"),
     "comfy": ("failures_are_free",),
     "kling": ("replay_seconds", "cancel", "upload", "quote"),
+    "atlascloud": ("replay_seconds", "cancel", "quote", "output_ttl"),
 }
 """No page of the provider mentions these."""
 
@@ -100,6 +101,16 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "over_limit": ("refuses", Certainty.DOCUMENTED),
         "output_ttl": (2_592_000.0, Certainty.DOCUMENTED),
         "failures_are_free": (True, Certainty.INFERRED),
+    },
+    "atlascloud": {
+        "repeat": ("buys_again", Certainty.INFERRED),
+        "upload": (True, Certainty.DOCUMENTED),
+        "inline_media": (True, Certainty.DOCUMENTED),
+        "webhook": (True, Certainty.DOCUMENTED),
+        "batch_poll": (1, Certainty.DOCUMENTED),
+        "balance": (True, Certainty.DOCUMENTED),
+        "over_limit": ("refuses", Certainty.DOCUMENTED),
+        "failures_are_free": (True, Certainty.DOCUMENTED),
     },
 }
 

@@ -47,6 +47,9 @@ def index_page(origin: str) -> Response:
         f"            GET  {origin}/tasks?task_ids={{id}}\n"
         f"            POST {origin}/v1/{{images,videos}}/{{product}}\n"
         f"            GET  {origin}/v1/{{images,videos}}/{{product}}/{{task_id}}\n"
+        f"Atlas Cloud POST {origin}/api/v1/model/generateVideo\n"
+        f"            GET  {origin}/api/v1/model/prediction/{{id}}\n"
+        f"            GET  {origin}/public/v1/balance\n"
         f"Ledger      GET  {origin}/sandbox/ledger\n"
     )
 
