@@ -29,9 +29,9 @@ from ..types.errors import (
 )
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
-from ..types.limits import Limits
+from ..types.limits import LimitKind, Limits
 from ..types.prediction import Json, OutputKind, Prediction, Status
-from ..types.sources import Fact
+from ..types.sources import Fact, Source
 from .authorizers import JwtAuthorizer
 from .base import Provider
 from .codec.envelope import Envelope, Record
@@ -41,7 +41,7 @@ from .codec.kling_legacy import build_legacy_body, is_legacy_task, parse_legacy_
 from .codec.kling_tasks import build_task_body, parse_task, shots_prompt
 from .codec.statuses import COMMON_STATUSES
 from .codec.strict_json import excerpt, json_body
-from .kling_facts import CAPABILITIES, ERRORS, PROBABLY_REJECTED, REJECTED
+from .kling_facts import CAPABILITIES, ERRORS, PACKAGE, PROBABLY_REJECTED, REJECTED
 from .kling_legacy_models import LEGACY_PATHS
 from .kling_models import MODELS
 from .spec import ModelSpec, value_of
@@ -70,8 +70,8 @@ class Kling(Provider):
         OutputKind.IMAGE: "kling-image-o1",
         OutputKind.VIDEO: "kling-o1-std",
     }
-    # Slots come with a resource package, 5 or 10 in the example of the page; an image job occupies one per image.
     limits: ClassVar[Limits] = Limits(max_open=10)
+    limit_sources: ClassVar[Mapping[LimitKind, Source]] = {LimitKind.SLOTS: PACKAGE}
     statuses: ClassVar[Mapping[str, Status]] = {
         **COMMON_STATUSES,
         "submitted": Status.QUEUED,
