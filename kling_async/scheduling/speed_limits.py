@@ -10,7 +10,7 @@ from ..types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
 from ..types.sources import Certainty, Source
 from .learning import AccountLimits
 
-__all__ = ["LimitOrigins", "starting_limits"]
+__all__ = ["LimitOrigins", "learned_limits", "starting_limits"]
 
 
 @frozen(kw_only=True)
@@ -47,11 +47,17 @@ def starting_limits(limits: Limits, origins: LimitOrigins, *, known: AccountLimi
         origins: where these are from.
         known: what was learned of the account before.
     """
-    learned = {LimitKind.RATE: known.per_second, LimitKind.SLOTS: known.slots}
+    learned = {} if origins.set_by_user else {one.kind: one for one in learned_limits(origins.provider, known)}
     for kind in (LimitKind.RATE, LimitKind.SLOTS, LimitKind.SUBMITTING, LimitKind.POLLS):
         value: float | None = getattr(limits, kind)
-        found = None if origins.set_by_user else learned.get(kind)
-        if found is not None:
-            yield origins.limit(kind, found, LimitOrigin.LEARNED)
+        if kind in learned:
+            yield learned[kind]
         elif value is not None:
             yield origins.limit(kind, value)
+
+
+def learned_limits(provider: str, known: AccountLimits) -> Iterator[SpeedLimit]:
+    """Yield the limits that were learned of an account."""
+    for kind, value in ((LimitKind.RATE, known.per_second), (LimitKind.SLOTS, known.slots)):
+        if value is not None:
+            yield SpeedLimit(provider=provider, kind=kind, value=value, origin=LimitOrigin.LEARNED)

@@ -113,16 +113,17 @@ class SpeedLimit:
 
     def __str__(self) -> str:
         if self.kind is LimitKind.PAUSE:
-            seconds = format_duration(ceil(self.value))
-            return f"asked to wait {seconds}" if self.origin is LimitOrigin.REQUESTED else f"{seconds} {self.origin}"
-        return f"{_quantity(self.kind, self.value)}: {self.origin}"
+            asked = self.origin is LimitOrigin.REQUESTED
+            return f"{self.origin} {self.amount}" if asked else f"{self.amount} {self.origin}"
+        return f"{self.amount}: {self.origin}"
 
-
-def _quantity(kind: LimitKind, value: float) -> str:
-    """Write the value of a limit with its unit."""
-    if kind is LimitKind.SLOTS:
-        return format_count(int(value), "slot")
-    if kind is LimitKind.SUBMITTING:
-        return f"{int(value)} submitting"
-    number, _, unit = format_rate(value).partition("/")
-    return f"{number} polls/{unit}" if kind is LimitKind.POLLS else f"{number}/{unit}"
+    @property
+    def amount(self) -> str:
+        """The value with its unit, such as "2.0/s" or "20 slots"."""
+        if self.kind is LimitKind.PAUSE:
+            return format_duration(ceil(self.value))
+        if self.kind is LimitKind.SLOTS:
+            return format_count(int(self.value), "slot")
+        if self.kind is LimitKind.SUBMITTING:
+            return f"{int(self.value)} submitting"
+        return format_rate(self.value).replace("/", " polls/" if self.kind is LimitKind.POLLS else "/")
