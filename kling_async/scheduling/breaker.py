@@ -35,7 +35,7 @@ class CircuitBreaker:
     @property
     def permits(self) -> bool:
         """Whether a submission may leave: while open, only if no other one is in flight."""
-        return not self.is_open or self._in_flight == 0
+        return self._lost < _THRESHOLD or self._in_flight == 0
 
     @property
     def is_open(self) -> bool:
