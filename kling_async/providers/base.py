@@ -21,9 +21,9 @@ from ..types.capabilities import Capabilities, Repeat
 from ..types.errors import AnswerLost, KlingError, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
-from ..types.limits import Limits
+from ..types.limits import LimitKind, Limits
 from ..types.prediction import Json, Output, OutputKind, Prediction, Status
-from ..types.sources import Fact
+from ..types.sources import Fact, Source
 from .authorizers import KeyAuthorizer
 from .codec.envelope import Envelope, Record, update_prediction
 from .codec.errors import ErrorRules, describe_redirect, error_for
@@ -46,6 +46,7 @@ class Provider(Queries, ABC):
         schemes: names of the ways to send the API key; the first is the default.
         capabilities: what it can do beyond submitting and polling.
         limits: default limits of an account: those of the lowest level that is documented, or careful ones.
+        limit_sources: where limits were read; those without a source are guesses.
         statuses: its status words in lower case. A word that is missing here means "still running".
         error_rules: the meaning of its error codes and messages, beyond that of HTTP statuses.
         unlisted_kind: the kind of outputs of a model that is not in the table.
@@ -58,6 +59,7 @@ class Provider(Queries, ABC):
     schemes: ClassVar[tuple[str, ...]] = ("bearer",)
     capabilities: ClassVar[Capabilities]
     limits: ClassVar[Limits] = Limits()
+    limit_sources: ClassVar[Mapping[LimitKind, Source]] = {}
     statuses: ClassVar[Mapping[str, Status]]
     error_rules: ClassVar[ErrorRules] = ErrorRules()
     unlisted_kind: ClassVar[OutputKind] = OutputKind.IMAGE

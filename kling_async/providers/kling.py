@@ -23,9 +23,9 @@ from ..types.capabilities import Capabilities, Repeat
 from ..types.errors import BadRequest, InputError, InputFault, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene
-from ..types.limits import Limits
+from ..types.limits import LimitKind, Limits
 from ..types.prediction import Json, OutputKind, Prediction, Status
-from ..types.sources import Fact
+from ..types.sources import Fact, Source
 from .authorizers import JwtAuthorizer
 from .base import Provider
 from .codec.envelope import Envelope, Record
@@ -41,7 +41,7 @@ from .codec.kling_tasks import add_client_id, build_tasks_lookup, build_tasks_po
 from .codec.statuses import COMMON_STATUSES
 from .codec.strict_json import json_body
 from .kling_bodies import build_kling_body, is_omni
-from .kling_facts import CAPABILITIES, ERRORS, PROBABLY_REJECTED, REJECTED
+from .kling_facts import CAPABILITIES, ERRORS, PACKAGE, PROBABLY_REJECTED, REJECTED
 from .kling_legacy_models import LEGACY_PATHS
 from .kling_models import MODELS
 from .spec import ModelSpec
@@ -70,8 +70,8 @@ class Kling(Provider):
         OutputKind.IMAGE: "kling-image-o1",
         OutputKind.VIDEO: "kling-o1-std",
     }
-    # Slots come with a resource package, 5 or 10 in the example of the page; an image job occupies one per image.
     limits: ClassVar[Limits] = Limits(max_open=10)
+    limit_sources: ClassVar[Mapping[LimitKind, Source]] = {LimitKind.SLOTS: PACKAGE}
     statuses: ClassVar[Mapping[str, Status]] = {
         **COMMON_STATUSES,
         "submitted": Status.QUEUED,

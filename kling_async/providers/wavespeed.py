@@ -21,7 +21,7 @@ from attrs import evolve
 from ..types.capabilities import Capabilities
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
-from ..types.limits import Limits
+from ..types.limits import LimitKind, Limits
 from ..types.prediction import Json, OutputKind, Prediction, Status
 from ..types.sources import Certainty, Fact, Source
 from .base import Provider
@@ -55,6 +55,7 @@ def _unknown(what: str) -> Fact[Never]:
 
 # An earlier page (docs-common-api/pricing) has /model/pricing, with `unit_price` in its answer.
 _PRICE = Source(Certainty.CLIENT, f"POST /api/v3/model/price, in WaveSpeedAI's MCP server: {_MCP}")
+_BRONZE = _page("account-levels", "the lowest level, Bronze: 2 images and 2 videos a minute, 2 at once")
 _CAPABILITIES = Capabilities(
     repeat=Fact(
         "buys_again", Source(Certainty.INFERRED, f"no page and no SDK has an idempotency key or a client id: {_SDK}")
@@ -87,8 +88,8 @@ class WaveSpeed(Provider):
         OutputKind.IMAGE: "kling-image-o1",
         OutputKind.VIDEO: "kling-video-o1-std",
     }
-    # The lowest level, Bronze: 2 images and 2 videos a minute, 2 at once. https://wavespeed.ai/docs/account-levels
     limits: ClassVar[Limits] = Limits(submit_per_second=2 / 60, submit_burst=2, max_open=2, max_submitting=2)
+    limit_sources: ClassVar[Mapping[LimitKind, Source]] = {LimitKind.RATE: _BRONZE, LimitKind.SLOTS: _BRONZE}
     # created, processing, completed and failed are documented; "pending" is seen in clients, the others in the SDK.
     statuses: ClassVar[Mapping[str, Status]] = V3_STATUSES
     # The pages document 401 and 429 without a body. An empty account may be 402 or 403: that is not documented.
