@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .types.events import Event, EventKind
     from .types.inputs import ImageInput, Input, Scene, Shot, VideoInput
     from .types.jobs import Job, Outcome
-    from .types.limits import Limits
+    from .types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
     from .types.prediction import Failure, FailureKind, Output, OutputKind, Prediction, Status, Timings
     from .types.status import JobStatus
 
@@ -83,6 +83,8 @@ __all__ = [
     "Journal",
     "JournalError",
     "KlingError",
+    "LimitKind",
+    "LimitOrigin",
     "Limits",
     "MemoryJournal",
     "MissingAPIKey",
@@ -99,6 +101,7 @@ __all__ = [
     "Refused",
     "Scene",
     "Shot",
+    "SpeedLimit",
     "SqliteJournal",
     "Status",
     "StoredError",
@@ -156,7 +159,12 @@ _HOMES = {
         "JobStatus",
         "Outcome",
     ),
-    ".types.limits": ("Limits",),
+    ".types.limits": (
+        "LimitKind",
+        "LimitOrigin",
+        "Limits",
+        "SpeedLimit",
+    ),
     ".types.status": ("JobStatus",),
     ".types.prediction": (
         "Failure",

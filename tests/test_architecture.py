@@ -40,7 +40,7 @@ PURE = (
     *("types", "scheduling", "providers"),
     *("journal.redaction", "journal.resume", "journal.serialization", "journal.submission"),
     *("runs.jobfile", "runs.matrix", "runs.report", "runs.results", "runs.targets"),
-    *("runs.display.render", "runs.display.snapshot"),
+    *("runs.display.render", "runs.display.snapshot", "runs.display.text"),
 )
 """Packages and modules whose results follow from their arguments: time and randomness are given to them."""
 IMPURE = frozenset(

@@ -74,8 +74,11 @@ def test_nothing_public_is_missing() -> None:
         "Estimate",
         "Event",
         "EventKind",
+        "LimitKind",
+        "LimitOrigin",
         "Limits",
         "Progress",
+        "SpeedLimit",
         "matrix",
         "show_progress",
     }

@@ -14,7 +14,7 @@ from ..providers import DEFAULT_PROVIDER, Provider
 from ..providers.selection import Prefer
 from ..runtime.accounts import Accounts
 from ..runtime.admission import AdmissionRules
-from ..runtime.api_keys import ApiKeys
+from ..runtime.api_keys import ApiKeys, default_provider
 from ..runtime.dispatcher import Dispatcher
 from ..runtime.downloader import Downloader
 from ..runtime.routing import Router
@@ -42,7 +42,7 @@ class BaseClient(NonCopyable):
 
     def __init__(
         self,
-        provider: str = DEFAULT_PROVIDER,
+        provider: str | None = None,
         *,
         api_key: str | None = None,
         api_keys: Mapping[str, str] | None = None,
@@ -57,10 +57,11 @@ class BaseClient(NonCopyable):
         allow_http: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        hidden = ApiKeys(api_keys, provider=provider, key=api_key)
+        hidden = ApiKeys(api_keys, provider=provider or DEFAULT_PROVIDER, key=api_key)
         api_key = api_keys = None  # a traceback that prints locals must not print them
         self._settings = Settings(
-            provider,
+            # With an origin for one provider, which key goes there is not left to the environment.
+            default_provider(hidden, from_environment=base_url is None) if provider is None else provider,
             api_keys=hidden,
             base_url=base_url,
             base_urls=base_urls,

@@ -20,13 +20,12 @@ from ..types.capabilities import Capabilities, Repeat
 from ..types.errors import AnswerLost, KlingError, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
-from ..types.limits import Limits
+from ..types.limits import LimitKind, Limits
 from ..types.prediction import Json, Output, OutputKind, Prediction, Status
-from ..types.sources import Fact
+from ..types.sources import Fact, Source
 from .authorizers import KeyAuthorizer
 from .codec.envelope import Envelope, Record, update_prediction
 from .codec.errors import describe_redirect
-from .codec.strict_json import excerpt
 from .response_reader import ResponseReader
 from .spec import ModelSpec
 
@@ -43,6 +42,8 @@ class Provider(ResponseReader):
         schemes: names of the ways to send the API key; the first is the default.
         capabilities: what it can do beyond submitting and polling.
         limits: default limits of an account: those of the lowest level that is documented, or careful ones.
+        limit_sources: where limits were read; those without a source are guesses.
+        unlisted_kind: the kind of outputs of a model that is not in the table.
     """
 
     origin: ClassVar[str]
@@ -51,6 +52,8 @@ class Provider(ResponseReader):
     schemes: ClassVar[tuple[str, ...]] = ("bearer",)
     capabilities: ClassVar[Capabilities]
     limits: ClassVar[Limits] = Limits()
+    limit_sources: ClassVar[Mapping[LimitKind, Source]] = {}
+    unlisted_kind: ClassVar[OutputKind] = OutputKind.IMAGE
 
     @abstractmethod
     def build_submit(self, input: Input) -> HttpRequest:
@@ -129,24 +132,12 @@ class Provider(ResponseReader):
         """
         envelope, document, decode_error = self._envelope(response)
         if envelope.id is not None and not response.is_success:
-            raise AnswerLost(
-                f"{self.title} answered HTTP {response.status}, yet with an id",
-                provider=self.name,
-                key=key,
-                id=envelope.id,
-                http_status=response.status,
-                excerpt=excerpt(response),
-            )
+            message = f"{self.title} answered HTTP {response.status}, yet with an id"
+            raise self._lost(message, response, key=key, id=envelope.id)
         if response.is_redirect:
             # It may have been accepted before (303 means so), or a proxy may have answered: that is no refusal.
-            raise AnswerLost(
-                f"{self.title} answered {describe_redirect(response)}",
-                provider=self.name,
-                key=key,
-                http_status=response.status,
-                excerpt=excerpt(response),
-                advice=f"{self._base_url_advice} {AnswerLost.advice}",
-            )
+            advice = f"{self._base_url_advice} {AnswerLost.advice}"
+            raise self._lost(f"{self.title} answered {describe_redirect(response)}", response, key=key, advice=advice)
         if envelope.id is None:
             raise self._error(response, envelope, decode_error, "The reply holds no usable id")
         accepted = Prediction(
@@ -172,8 +163,7 @@ class Provider(ResponseReader):
             Refused: the provider refused the poll.
             UnexpectedReply: the response cannot be read.
         """
-        envelope, document, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
+        envelope, document = self._checked(response)
         return self._update_polled(prediction, envelope, response, document)
 
     def parse_shared_poll(
@@ -185,9 +175,7 @@ class Provider(ResponseReader):
             Refused: the provider refused the poll.
             UnexpectedReply: the response cannot be read.
         """
-        envelope, document, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
-        bodies = self.split_shared_poll(document)
+        bodies = self.split_shared_poll(self._checked(response)[1])
         return [self._parse_shared(one, bodies.get(one.id), response) for one in predictions]
 
     def _parse_shared(self, prediction: Prediction, body: Json, response: HttpResponse) -> Prediction | KlingError:
@@ -216,13 +204,17 @@ class Provider(ResponseReader):
             raise self._error(response, envelope, decode_error, "The reply cannot be read")
 
     def _update(self, prediction: Prediction, envelope: Envelope, response: HttpResponse, document: Json) -> Prediction:
+        return self._updated(prediction, self.parse_record(envelope, response), document)
+
+    def _updated(self, prediction: Prediction, record: Record, document: Json) -> Prediction:
+        """Return a prediction as a record describes it."""
         spec = self.find_model(prediction.model)
         return update_prediction(
             prediction,
-            self.parse_record(envelope, response),
+            record,
             statuses=self.statuses,
             # A resumed prediction may name a model that the table no longer has.
-            kind=spec.kind if spec else OutputKind.IMAGE,
+            kind=spec.kind if spec else self.unlisted_kind,
             rules=self.error_rules,
             max_outputs=self._max_outputs(spec),
             failures_are_free=self.capabilities.failures_are_free.value is True,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
-from ..types.errors import UnexpectedReply
+from ..types.base_error import ErrorContext
+from ..types.errors import AnswerLost, UnexpectedReply
 from ..types.http import HttpResponse
 from ..types.prediction import Json, Prediction, Status
 from .codec.envelope import Envelope
@@ -64,9 +65,7 @@ class ResponseReader(Queries, ABC):
 
     def read_document(self, response: HttpResponse) -> Mapping[str, Json]:
         """Return the body of a response to a question. Raises Refused or UnexpectedReply if it is no answer."""
-        envelope, document, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
-        return as_object(document)
+        return as_object(self._checked(response)[1])
 
     def _envelope(self, response: HttpResponse) -> tuple[Envelope, Json, UnexpectedReply | None]:
         try:
@@ -75,10 +74,18 @@ class ResponseReader(Queries, ABC):
             return Envelope(record={}), None, error
         return self.parse_envelope(document), document, None
 
-    def _check_poll(self, response: HttpResponse, envelope: Envelope, decode_error: UnexpectedReply | None) -> None:
+    def _checked(self, response: HttpResponse) -> tuple[Envelope, Json]:
+        """Return the envelope and the body of a response that refuses nothing. Raises Refused or UnexpectedReply."""
+        envelope, document, decode_error = self._envelope(response)
         refused = envelope.refused and "status" not in envelope.record
         if refused or decode_error is not None or not response.is_success:
             raise self._error(response, envelope, decode_error, "The reply cannot be read")
+        return envelope, document
+
+    def _lost(self, message: str, response: HttpResponse, **facts: Unpack[ErrorContext]) -> AnswerLost:
+        """Return the error of a submission whose response leaves open what it started."""
+        facts |= {"provider": self.name, "http_status": response.status}
+        return AnswerLost(message, excerpt=excerpt(response), **facts)
 
     @property
     def _base_url_advice(self) -> str:

@@ -9,13 +9,14 @@ neither starves the other. `Listeners` has the rules for jobs with several liste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from ..types.errors import AnswerLost, KlingError, Refused
 from ..types.events import EventKind, Listener
-from ..types.limits import Limits
+from ..types.limits import LimitKind, Limits, SpeedLimit
 from ..types.prediction import Prediction
+from ..types.sources import Source
 from ..types.status import JobStatus, is_accepted
 from .deadlines import Deadlines
 from .learning import AccountLimits
@@ -25,12 +26,14 @@ from .notifications import Delivery, Notifier
 from .polling.policy import PollPolicy
 from .polls import NOT_SHARED, Polls, PollSharing, without_raw
 from .priority import DETACHED_SECONDS
+from .speed_limits import LimitOrigins
 from .submissions import Submissions
 from .ticket import Subscription, Ticket
 from .transitions import Trigger, transition
 
 __all__ = ["Engine"]
 
+_NO_SOURCES: Final[Mapping[LimitKind, Source]] = {}
 _GRACE: Final = 0.5
 """Seconds after which the deadline of a job that is being submitted is checked again."""
 
@@ -45,6 +48,7 @@ class Engine:
         random: returns numbers drawn evenly from 0 up to 1.
         sharing: which polls may share a request.
         known: what was learned of the account's own limits before, to learn more; None keeps to `limits`.
+        limit_sources: where limits that the provider documents were read.
     """
 
     def __init__(
@@ -56,8 +60,10 @@ class Engine:
         random: Callable[[], float],
         sharing: PollSharing = NOT_SHARED,
         known: AccountLimits | None = None,
+        limit_sources: Mapping[LimitKind, Source] = _NO_SOURCES,
     ) -> None:
         self.provider = provider
+        self._origins = LimitOrigins(provider=provider, set_by_user=known is None, sources=limit_sources)
         self._deadlines = Deadlines()
         self._notifier = Notifier(provider)
         self._listeners = Listeners(
@@ -85,6 +91,12 @@ class Engine:
     def learned(self) -> AccountLimits:
         """The limits of submissions that refusals have shown."""
         return self._submissions.learned
+
+    def speed_limit(self, now: float) -> SpeedLimit | None:
+        """Return the limit that holds the next job, or the results, back now; None if nothing does."""
+        held = self._submissions.speed_limit(now, self._origins)
+        late = self._polls.speed_limit(self._origins) if held is None or held.kind is LimitKind.SLOTS else None
+        return late or held  # slots are freed late where results are found late
 
     # New jobs and their listeners.
 

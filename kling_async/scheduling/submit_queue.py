@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Final
 
-from ..types.limits import Limits
+from ..types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
 from .learning import AccountLimits, LearnedRate, LearnedSlots
 from .rate_limit import RateLimiter
 from .slots import Slots
+from .speed_limits import LimitOrigins
 from .ticket import Ticket
 
 __all__ = ["SubmitQueue"]
@@ -39,6 +40,7 @@ class SubmitQueue:
         learned = known or AccountLimits()
         per_second, slots = learned.per_second or limits.submit_per_second, learned.slots or limits.max_open
         self.slots = Slots(slots)
+        self._limits = limits
         self._rate = self._learned_slots = None
         if known is not None and per_second is not None:
             self._rate = LearnedRate(per_second, known=known.per_second is not None)
@@ -49,6 +51,7 @@ class SubmitQueue:
         self._ready: deque[Ticket] = deque()
         self._delayed: list[tuple[float, int, Ticket]] = []
         self._sequence = count()
+        self._pause_origin = LimitOrigin.BACKOFF
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._delayed)
@@ -87,9 +90,44 @@ class SubmitQueue:
             at = min(at, self._limiter.ready_at(now))
         return at
 
-    def pause_until(self, at: float, *, now: float, sent_at: float) -> None:
+    def pause_until(self, at: float, *, now: float, sent_at: float, origin: LimitOrigin = LimitOrigin.BACKOFF) -> None:
         """Let no job leave before a time, after a 429 to a submission that was sent at `sent_at`."""
+        before = self._limiter.paused_until
         self._limiter.pause_until(at, now=now, sent_at=sent_at, slow_down=self._rate is None)
+        if self._limiter.paused_until > before:
+            self._pause_origin = origin
+
+    # What holds jobs back.
+
+    def speed_limit(self, now: float, origins: LimitOrigins, *, otherwise: SpeedLimit | None) -> SpeedLimit | None:
+        """Return the limit that holds the head of the queue back now; None if nothing does, or the queue is empty.
+
+        A job that waits for another attempt of its own is held back by no limit.
+
+        Args:
+            now: the present time.
+            origins: where the limits of the settings are from.
+            otherwise: the limit that holds it back if none of the queue does.
+        """
+        while self._ready and not self._ready[0].queued:
+            self._ready.popleft()
+        if not self._ready:
+            return None
+        if self.is_paused(now):
+            return origins.limit(LimitKind.PAUSE, self._limiter.paused_until - now, self._pause_origin)
+        if self.slots.limit is not None and not self.slots.fits(self._ready[0].slots):
+            origin = _learned_origin(self._learned_slots, raised=self.slots.limit != self._limits.max_open)
+            return origins.limit(LimitKind.SLOTS, self.slots.limit, origin)
+        if self._limiter.ready_at(now) > now:
+            return self._rate_limit(now, origins)
+        return otherwise
+
+    def _rate_limit(self, now: float, origins: LimitOrigins) -> SpeedLimit:
+        speed = self._limiter.speed_at(now)
+        origin = LimitOrigin.SLOWED if speed < 1.0 else None
+        if self._rate is not None:
+            origin = _learned_origin(self._rate, raised=self._rate.per_second != self._limits.submit_per_second)
+        return origins.limit(LimitKind.RATE, speed / self._limiter.interval, origin)
 
     # What is learned of the limits.
 
@@ -160,3 +198,10 @@ class SubmitQueue:
             ticket = self._ready.popleft() if self._ready else heapq.heappop(self._delayed)[2]
             if ticket.queued:
                 yield ticket
+
+
+def _learned_origin(limit: LearnedRate | LearnedSlots | None, *, raised: bool) -> LimitOrigin | None:
+    """Return where a limit that learns is from; None if it is still that of the settings."""
+    if limit is not None and limit.is_learned:
+        return LimitOrigin.LEARNED
+    return LimitOrigin.RISING if limit is not None and raised else None

@@ -9,7 +9,7 @@ from typing import Final
 from ..types.authorizer import Authorizer, HasSecrets
 from ..types.noncopyable import NonCopyable
 
-__all__ = ["Credential", "is_loopback"]
+__all__ = ["Credential", "hash_key", "is_loopback"]
 
 
 class Credential(NonCopyable):
@@ -57,7 +57,7 @@ class Credential(NonCopyable):
     @property
     def key_hash(self) -> str:
         """A hash of the key, by which an account is recognised; the key cannot be found from it."""
-        return hashlib.sha256(f"kling_async {''.join(self._secrets[:1])}".encode()).hexdigest()[:32]
+        return hash_key("".join(self._secrets[:1]))
 
     def redact(self, text: str) -> str:
         """Replace the key in a text that repeats it."""
@@ -76,6 +76,11 @@ class Credential(NonCopyable):
 
 
 _REMEMBERED_TOKENS: Final = 3
+
+
+def hash_key(key: str) -> str:
+    """Return the hash of an API key by which its account is recognised; the key cannot be found from it."""
+    return hashlib.sha256(f"kling_async {key}".encode()).hexdigest()[:32]
 
 
 def is_loopback(host: str) -> bool:

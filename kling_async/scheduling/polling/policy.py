@@ -30,6 +30,9 @@ _MAX_TICK: Final = 0.05
 SHARED_HORIZON: Final = 15.0
 """Floor prices of a poll within which predictions are polled with one that is due. It is 3 % of the mean: with 20 to a
 request and 100 in flight, less costs a third more requests and more saves none."""
+_SHORT: Final = 16.0
+"""Floor prices of a poll from which on the budget counts as short: results are found about a tenth of a duration late,
+four times as late as at the floor, since delays grow with the square root of the price."""
 _REKEY_ABOVE: Final = 50
 """A queue of n is rekeyed after n / 50 completions at least: a curve moves slowly, and rekeying costs the whole queue.
 """
@@ -124,6 +127,11 @@ class PollPolicy:
     def wake_at(self, now: float, *, token_seconds: float) -> float | None:
         """Return the time at which to `take` again after None; None if no prediction is queued."""
         return self._queue.wake_at(now, token_seconds=token_seconds)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether predictions are found finished much later than a larger budget would find them."""
+        return len(self._queue) > 0 and self._price.price >= _SHORT * self._price.floor
 
     def _profile(self, kind: WorkKind) -> _PollProfile:
         profile = self._profiles.get(kind)
