@@ -11,6 +11,7 @@ import re
 import socket
 import warnings
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import anyio
 import pytest
@@ -338,14 +339,20 @@ def test_no_socket_outlives_the_event_loop(anyio_backend: str) -> None:
     """Idle connections and those of failed polls are closed before `aclose` returns: the loop may end right after."""
 
     async def main() -> None:
-        serving = asyncio.Event()
+        serving, ended, opened = asyncio.Event(), asyncio.Semaphore(0), 0
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            for _ in range(2):
-                await reader.readuntil(b"\r\n\r\n")
-                writer.write(reply(b"{}"))
-            await serving.wait()
+            nonlocal opened
+            opened += 1
+            with suppress(asyncio.IncompleteReadError, ConnectionError):
+                for _ in range(2):
+                    await reader.readuntil(b"\r\n\r\n")
+                    writer.write(reply(b"{}"))
+                await serving.wait()
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            ended.release()
 
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
@@ -357,6 +364,8 @@ def test_no_socket_outlives_the_event_loop(anyio_backend: str) -> None:
         assert not any(_peer_port(one) == port for one in left)
         serving.set()
         server.close()
+        for _ in range(opened):
+            await ended.acquire()
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
