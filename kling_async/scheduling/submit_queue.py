@@ -7,7 +7,6 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from itertools import count
-from typing import Final
 
 from ..types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
 from .learning import AccountLimits, LearnedRate, LearnedSlots
@@ -17,9 +16,6 @@ from .speed_limits import LimitOrigins
 from .ticket import Ticket
 
 __all__ = ["SubmitQueue"]
-
-_LEARNED_BURST: Final = 2
-"""Submissions that may leave at once at a learned rate, so that a late wake-up loses none of it."""
 
 
 class SubmitQueue:
@@ -42,12 +38,13 @@ class SubmitQueue:
         self.slots = Slots(slots)
         self._limits = limits
         self._rate = self._learned_slots = None
+        burst = limits.submit_burst
         if known is not None and per_second is not None:
-            self._rate = LearnedRate(per_second, known=known.per_second is not None)
+            self._rate = LearnedRate(per_second, burst=burst, known=known.per_second is not None)
+            burst = self._rate.burst
         if known is not None and slots is not None:
             self._learned_slots = LearnedSlots(slots, known=known.slots is not None)
-        self._burst = limits.submit_burst if learned.per_second is None else _LEARNED_BURST
-        self._limiter = RateLimiter(per_second=per_second, burst=self._burst)
+        self._limiter = RateLimiter(per_second=per_second, burst=burst)
         self._ready: deque[Ticket] = deque()
         self._delayed: list[tuple[float, int, Ticket]] = []
         self._sequence = count()
@@ -78,6 +75,8 @@ class SubmitQueue:
             return None
         ticket = self._ready.popleft()
         self._limiter.consume(now)
+        if self._rate is not None:
+            self._rate.sent(now)
         self.slots.acquire(ticket.slots)
         return ticket
 
@@ -164,8 +163,7 @@ class SubmitQueue:
         return self._limiter.interval
 
     def _use(self, rate: LearnedRate, now: float) -> None:
-        # A burst is for accounts that have refused nothing: beyond a limit all of it would be refused.
-        self._limiter.set_rate(rate.per_second, burst=_LEARNED_BURST if rate.is_learned else self._burst, now=now)
+        self._limiter.set_rate(rate.per_second, burst=rate.burst, now=now)
 
     def over_slots(self, running: int, *, sent_at: float, now: float) -> None:
         """Learn from a refusal for want of slots, while accepted jobs occupied so many of them."""
