@@ -264,7 +264,7 @@ def test_a_refused_burst_shows_no_rate(accepted: int, burst: int) -> None:
     for _ in range(8):
         rate.sent(0.0)
     for _ in range(accepted):
-        rate.accepted(sent_at=0.0, held_back=True, now=0.1)
+        rate.accepted(sent_at=0.0, held_back=False, now=0.1)
     rate.refused(sent_at=0.0, now=0.1)
     assert (2.0, burst, False) == (rate.per_second, rate.burst, rate.is_learned)
     rate.sent(5.0)
