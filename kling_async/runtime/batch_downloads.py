@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from heapq import heapify, heappop, heappush
 from itertools import count
-from pathlib import Path
 from typing import Final
 
 import anyio
@@ -17,6 +16,7 @@ from ..system.clock import Clock
 from ..types.errors import KlingError
 from ..types.jobs import Outcome
 from ..types.prediction import Prediction
+from .destinations import Destination
 from .downloader import Downloader
 
 __all__ = ["BatchDownloads"]
@@ -32,13 +32,13 @@ class BatchDownloads:
 
     Args:
         downloader: saves the files of one prediction.
-        directory: where to.
+        place: where to.
         clock: tells the time at which a prediction without a date was created: now.
     """
 
-    def __init__(self, downloader: Downloader, directory: Path, *, clock: Clock) -> None:
+    def __init__(self, downloader: Downloader, place: Destination, *, clock: Clock) -> None:
         self._downloader = downloader
-        self._directory = directory
+        self._place = place
         self._clock = clock
         self._slots = _Slots(_MAX_DOWNLOADS)
 
@@ -48,7 +48,7 @@ class BatchDownloads:
             return outcome
         try:
             async with self._slots.acquire(self._removed_at(outcome.prediction)):
-                files = await self._downloader.save(outcome.prediction, self._directory, overwrite=overwrite)
+                files = await self._downloader.save(outcome.prediction, self._place, overwrite=overwrite)
         except KlingError as error:
             return evolve(outcome, error=error)
         return evolve(outcome, files=tuple(files))

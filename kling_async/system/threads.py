@@ -44,6 +44,10 @@ class DaemonThread:
         await call.done.wait()
         return call.result()
 
+    def post(self, function: Callable[[], None]) -> None:
+        """Run a function in the thread after those that are queued, without waiting for it. It must raise nothing."""
+        self._calls.put(function)
+
     def stop(self) -> None:
         """End the thread after the functions that are queued."""
         self._calls.put(None)
