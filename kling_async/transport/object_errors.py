@@ -69,7 +69,7 @@ _SIGNS: Final[Mapping[str, str]] = {
     "Account must be specified": "the account is unknown: set AZURE_STORAGE_ACCOUNT_NAME",
     "169.254.169.254": "there are no credentials in the environment",
     "builder error": "its endpoint is not https; for plain http set AWS_ALLOW_HTTP=true",
-    "operation timed out": "it did not answer in time",
+    "TimedOut": "it did not answer in time",
     "error sending request": "it cannot be reached",
 }
 """What texts of the library mean that are no replies of a store."""
