@@ -113,7 +113,7 @@ async def _one(client: Client, result: _Result, output: Path) -> None:
     job, began = result.job, perf_counter()
     try:
         result.prediction = await client.generate(job.input, provider=job.provider, key=job.key)
-        result.files = tuple(map(Path, await client.download(result.prediction, output, overwrite=True)))
+        result.files = tuple(await client.download(result.prediction, output, overwrite=True))
     except KlingError as error:
         result.error = error
     result.seconds = perf_counter() - began

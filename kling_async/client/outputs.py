@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, overload
 
 from ..runtime.output_reader import OutputReader
 from ..runtime.settings import positive_int
@@ -21,10 +21,16 @@ _MAX_READ: Final = 256 * 1024 * 1024
 class OutputsClient(BaseClient):
     """Saves and reads outputs; `Client` describes the arguments."""
 
+    @overload
+    async def download(self, prediction: Prediction, directory: Path, *, overwrite: bool = False) -> list[Path]: ...
+    @overload
+    async def download(
+        self, prediction: Prediction, directory: str, *, overwrite: bool = False
+    ) -> list[Path | str]: ...
     @defer_interrupts
     async def download(
         self, prediction: Prediction, directory: str | Path, *, overwrite: bool = False
-    ) -> list[Path | str]:
+    ) -> Sequence[Path | str]:
         """Save a prediction's outputs as `directory/KEY-0.png` and so on, and return their paths.
 
         Names come from the prediction's key, suffixes from the content. A file appears under its name only when it is
