@@ -37,7 +37,7 @@ def rows(directory: Path) -> list[dict[str, Any]]:
 def links(directory: Path) -> list[str]:
     """Return what the report links to, apart from its own parts."""
     page = (directory / "report.html").read_text()
-    found = re.findall(r'href="([^"#]+://[^"]+)"', page)
+    found = re.findall(r'href="((?:s3|https?)://[^"]+)"', page)
     return [url.replace("&amp;", "&") for url in found]
 
 
