@@ -6,15 +6,15 @@ import os.path
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import anyio.to_thread
-from attrs import frozen
+from attrs import field, frozen
 
-from ..system.threads import DaemonThread
+from ..system.threads import ThreadPool
 from ..transport.credentials import Credential
 from ..transport.fetcher import OutputFetcher
-from ..transport.object_saver import save_object
+from ..transport.object_saver import PIECE, save_object
 from ..transport.object_store import ObjectStore, StorageError, is_store_url, open_store
 from ..transport.partial_file import ensure_writable
 from ..transport.stream_part import StreamPart
@@ -24,6 +24,9 @@ from ..types.prediction import Output
 __all__ = ["Destination", "DirectoryDestination", "OutputRequest", "SavedFile", "StoreDestination", "destination_at"]
 
 T = TypeVar("T")
+
+_KEPT: Final = 4
+"""Threads that are kept: as many as a batch saves at once."""
 
 
 @frozen
@@ -107,10 +110,11 @@ class StoreDestination:
     """An object store."""
 
     store: ObjectStore
+    _threads: ThreadPool = field(factory=lambda: ThreadPool(name="kling_async object store", keep=_KEPT), repr=False)
 
     async def check(self) -> None:
         try:
-            await _in_thread(self.store.check)
+            await self._run(self.store.check)
         except StorageError as error:
             fault = InputFault("save_to", self.store.url, f"cannot be written: {error}")
             raise InputError.of("The files cannot be saved", [fault]) from error
@@ -123,21 +127,27 @@ class StoreDestination:
 
     async def find(self, names: Sequence[str]) -> list[Path | str] | None:
         try:
-            sizes = await _in_thread(lambda: [self.store.size_of(name) for name in names])
+            sizes = await self._run(lambda: [self.store.size_of(name) for name in names])
         except StorageError as error:
             message = f"The object store does not tell which objects it has: {error}"
             raise DownloadError(message, path=self.store.url) from error
         return None if None in sizes else [self.store.url_of(name) for name in names]
 
     async def save(self, fetcher: OutputFetcher, request: OutputRequest, stem: str, *, overwrite: bool) -> SavedFile:
-        part = StreamPart(restartable=True)
+        part = StreamPart(restartable=True, every=PIECE)
         received = fetcher.stream(request.output, part, loopback=request.loopback, credential=request.credential)
         try:
             async with aclosing(received) as chunks:
-                saved = await save_object(chunks, part, self.store, stem, overwrite=overwrite)
+                with self._threads.acquire() as thread:
+                    saved = await save_object(chunks, part, self.store, stem, overwrite=overwrite, thread=thread)
         finally:
             part.close()
         return SavedFile(self.store.url_of(saved.name), saved.name, saved.sha256)
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        """Run a function that blocks; a store that does not answer keeps no program from ending."""
+        with self._threads.acquire() as thread:
+            return await thread.run(function)
 
 
 def destination_at(place: str | Path, *, name: str) -> Destination:
@@ -157,12 +167,3 @@ def destination_at(place: str | Path, *, name: str) -> Destination:
         fault = InputFault(name, str(place), "must be a str to be the URL of an object store")
         raise InputError.of("Wrong setting", [fault])
     return DirectoryDestination(Path(place))
-
-
-async def _in_thread(function: Callable[[], T]) -> T:
-    """Run a function in a thread of its own: a store that does not answer keeps the program from ending no longer."""
-    thread = DaemonThread(name="kling_async object store")
-    try:
-        return await thread.run(function)
-    finally:
-        thread.stop()

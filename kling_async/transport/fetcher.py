@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -159,9 +160,9 @@ class OutputFetcher:
             url, headers, budget, loopback=loopback, credential=credential, now=now
         ) as response:
             start_body(part, response.status_code, response.headers)
-            async with aclosing(read_pieces(response, budget)) as pieces:
-                async for piece in pieces:
-                    append_piece(part, piece)
+            append = partial(append_piece, part)
+            async with aclosing(read_pieces(response, budget, append, every=part.every)) as steps:
+                async for _ in steps:
                     yield
             verify_length(part)
 

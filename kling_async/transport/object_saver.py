@@ -16,10 +16,10 @@ from ..types.media import MediaType
 from .object_store import ObjectExists, ObjectStore, StorageError
 from .stream_part import CHUNK, StreamPart
 
-__all__ = ["StoredObject", "save_object"]
+__all__ = ["PIECE", "StoredObject", "save_object"]
 
-_FURTHER: Final = 1024 * 1024
-"""Bytes that are handed to an upload at once after its beginning; it collects them into parts by itself."""
+PIECE: Final = 1024 * 1024
+"""Bytes that are passed on at once; an upload collects them into parts by itself."""
 
 
 @frozen
@@ -31,7 +31,13 @@ class StoredObject:
 
 
 async def save_object(
-    chunks: AsyncIterator[bytes], part: StreamPart, store: ObjectStore, stem: str, *, overwrite: bool
+    chunks: AsyncIterator[bytes],
+    part: StreamPart,
+    store: ObjectStore,
+    stem: str,
+    *,
+    overwrite: bool,
+    thread: DaemonThread,
 ) -> StoredObject:
     """Write an output into a store as `stem` with the suffix of its detected type.
 
@@ -42,32 +48,37 @@ async def save_object(
         chunks: the bytes as they are received.
         part: where they come from; it tells their type, and when they begin again.
         overwrite: replace an object of that name.
+        thread: what blocks runs there.
 
     Raises:
         DownloadError: the store refuses, or another object has the name.
     """
-    thread = DaemonThread(name="kling_async upload")
-    upload, restarts, buffer = _Upload(store, stem, overwrite=overwrite), 0, bytearray()
+    upload, restarts, buffer = _Upload(store, stem, overwrite=overwrite), 0, list[bytes]()
     try:
         async for chunk in chunks:
             if part.restarts != restarts:
                 restarts = part.restarts
                 buffer.clear()
                 await thread.run(upload.restart)
-            buffer += chunk
-            if part.media is not None and len(buffer) > (_FURTHER if upload.is_open else CHUNK):
-                await thread.run(partial(upload.write, bytes(buffer), part.media))
-                buffer.clear()
+            buffer.append(chunk)
+            if part.media is not None and (upload.is_open or sum(map(len, buffer)) > CHUNK):
+                await thread.run(partial(upload.write, _taken(buffer), part.media))
         if part.media is None:
             raise DownloadError("The output is neither an image nor a video")
-        return await thread.run(partial(upload.finish, bytes(buffer), part.media))
+        return await thread.run(partial(upload.finish, _taken(buffer), part.media))
     except StorageError as error:
         message = f"The output cannot be saved in the object store: {error}"
         raise DownloadError(message, path=store.url_of(stem)) from error
     finally:
         # Nothing waits for it: the store may not answer, and an upload without an end has no name in any case.
         thread.post(upload.abort)
-        thread.stop()
+
+
+def _taken(buffer: list[bytes]) -> bytes:
+    """Return the bytes of a buffer, which is empty afterwards."""
+    content = b"".join(buffer)
+    buffer.clear()
+    return content
 
 
 class _Upload:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from ipaddress import ip_address
 from typing import Final, cast
@@ -100,22 +100,24 @@ class OutputRequests:
                 await _close(response)
 
 
-async def read_pieces(response: httpx.Response, budget: TimeBudget) -> AsyncGenerator[bytes]:
-    """Yield each piece of a response's body as it is received, and close the response.
+async def read_pieces(
+    response: httpx.Response, budget: TimeBudget, append: Callable[[bytes], None], *, every: int
+) -> AsyncGenerator[None]:
+    """Pass each piece of a response's body to `append` as it is received, and close the response.
 
     Args:
-        budget: the seconds that are left; those between two pieces, in which the caller has the last one, do not count.
+        budget: the seconds that are left; those in which the caller holds this generator do not count.
+        append: takes a piece.
+        every: bytes after which this yields, so that the caller can pass them on.
     """
     # An asynchronous response has an asynchronous stream; the types allow for both.
     stream = aiter(cast("httpx.AsyncByteStream", response.stream))
     try:
-        while True:
+        ended = False
+        while not ended:
             with budget.running():
-                try:
-                    piece = await anext(stream)
-                except StopAsyncIteration:
-                    return
-            yield piece
+                ended = await _read_some(stream, append, every)
+            yield
     finally:
         with anyio.CancelScope(shield=True):
             await response.aclose()
@@ -124,6 +126,18 @@ async def read_pieces(response: httpx.Response, budget: TimeBudget) -> AsyncGene
             with suppress(Exception):
                 async for _ in stream:
                     pass
+
+
+async def _read_some(stream: AsyncIterator[bytes], append: Callable[[bytes], None], wanted: int) -> bool:
+    """Read about so many bytes, and return whether the stream has ended."""
+    while wanted > 0:
+        try:
+            piece = await anext(stream)
+        except StopAsyncIteration:
+            return True
+        append(piece)
+        wanted -= len(piece)
+    return False
 
 
 def redacted(text: str, credential: Credential | None) -> str:

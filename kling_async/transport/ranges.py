@@ -26,6 +26,11 @@ class Part(Protocol):
     """A partial download, on disk or on its way."""
 
     @property
+    def every(self) -> int:
+        """Bytes after which they are passed on."""
+        ...
+
+    @property
     def state(self) -> DownloadState:
         """The progress."""
         ...

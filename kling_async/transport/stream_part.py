@@ -28,14 +28,16 @@ class StreamPart:
     Args:
         restartable: whether the target can begin again where the server does not resume a download; `restarts` counts
             how often it must.
+        every: bytes after which they are passed on; 1 passes on whatever has come.
     """
 
-    def __init__(self, *, restartable: bool) -> None:
+    def __init__(self, *, restartable: bool, every: int = 1) -> None:
         self.state = DownloadState()
+        self.every = every
         self.media: MediaType | None = None
         self.restarts = 0
         self._restartable = restartable
-        self._pending = bytearray()
+        self._pending: list[bytes] = []
         self._passed_on = 0
         self._spool: IO[bytes] | None = None
 
@@ -60,7 +62,7 @@ class StreamPart:
 
     def append(self, piece: bytes) -> None:
         """Add bytes at the end. Raises DownloadError if the first ones are those of no image or video."""
-        self._pending += piece
+        self._pending.append(piece)
         self.state = evolve(self.state, size=self.state.size + len(piece))
         if self.media is None and self.state.size >= SNIFF_LENGTH:
             self._detect()
@@ -68,7 +70,7 @@ class StreamPart:
             self._collect()
 
     def _detect(self) -> None:
-        self.media = sniff(bytes(self._pending[:SNIFF_LENGTH]))
+        self.media = sniff(b"".join(self._pending)[:SNIFF_LENGTH])
         if self.media is None:
             raise DownloadError("The output is neither an image nor a video")
 
@@ -77,14 +79,14 @@ class StreamPart:
             return
         if self._spool is None:
             self._spool = SpooledTemporaryFile(max_size=CHUNK)  # noqa: SIM115 - `close` closes it
-        self._spool.write(self._pending)
+        self._spool.writelines(self._pending)
         self._pending.clear()
 
     def take(self) -> bytes:
         """Return the bytes that may be passed on, and forget them; none before the type is known."""
         if self.media is None or not self._pending:
             return b""
-        taken = bytes(self._pending)
+        taken = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
         self._pending.clear()
         self._passed_on += len(taken)
         return taken
