@@ -257,7 +257,7 @@ def demo(session: nox.Session) -> None:
 @bounded(minutes=60)
 def bench(session: nox.Session) -> None:
     """Measure all there is, and write docs/reference/benchmarks; `-- --quick` asserts counts only."""
-    session.install(*PINS, *RUNTIME, *AIOHTTP, *group("bench", "browser"))
+    session.install(*PINS, *RUNTIME, *AIOHTTP, *group("bench", "browser", "test"))
     install_wheel(session)
     if "--quick" in session.posargs:
         session.run("python", "benchmarks/polling.py", "--quick", env=INSTALLED)
@@ -265,7 +265,7 @@ def bench(session: nox.Session) -> None:
         session.run("python", "benchmarks/journal.py", "--quick", env=INSTALLED)
         return
     results = Path(session.create_tmp())
-    for name in ("polling", "scheduler", "journal", "report"):
+    for name in ("polling", "scheduler", "journal", "report", "storage"):
         session.run("python", f"benchmarks/{name}.py", "--json", str(results / f"{name}.json"), env=INSTALLED)
     session.run("python", "benchmarks/page.py", str(results), "docs/reference/benchmarks", env=INSTALLED)
 

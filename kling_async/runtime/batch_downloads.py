@@ -21,8 +21,6 @@ from .downloader import Downloader
 
 __all__ = ["BatchDownloads"]
 
-_MAX_DOWNLOADS: Final = 4
-"""Downloads at once: they cost neither money nor API budget, only the user's bandwidth."""
 _UNKNOWN_TTL: Final = 86_400.0
 """Seconds that outputs count as kept where no page says how long: between the hour and the weeks that pages say."""
 
@@ -40,7 +38,7 @@ class BatchDownloads:
         self._downloader = downloader
         self._place = place
         self._clock = clock
-        self._slots = _Slots(_MAX_DOWNLOADS)
+        self._slots = _Slots(place.width)
 
     async def save(self, outcome: Outcome, *, overwrite: bool) -> Outcome:
         """Return an outcome with its files, or with the error that kept them from being saved."""

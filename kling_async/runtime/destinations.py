@@ -25,8 +25,10 @@ __all__ = ["Destination", "DirectoryDestination", "OutputRequest", "SavedFile", 
 
 T = TypeVar("T")
 
-_KEPT: Final = 4
-"""Threads that are kept: as many as a batch saves at once."""
+_FILES: Final = 4
+"""Files of a batch that are saved at once: they cost neither money nor API budget, only the user's bandwidth."""
+_OBJECTS: Final = 8
+"""Objects: while one half is fetched, which one host permits four times at once, the other is written."""
 
 
 @frozen
@@ -49,6 +51,11 @@ class OutputRequest:
 
 class Destination(Protocol):
     """A place for files."""
+
+    @property
+    def width(self) -> int:
+        """How many predictions a batch saves there at once."""
+        ...
 
     async def check(self) -> None:
         """Check that files can be saved there. Raises InputError."""
@@ -76,6 +83,10 @@ class DirectoryDestination:
     """A directory, which is created if it is missing."""
 
     path: Path
+
+    @property
+    def width(self) -> int:
+        return _FILES
 
     async def check(self) -> None:
         await anyio.to_thread.run_sync(ensure_writable, self.path)
@@ -110,7 +121,11 @@ class StoreDestination:
     """An object store."""
 
     store: ObjectStore
-    _threads: ThreadPool = field(factory=lambda: ThreadPool(name="kling_async object store", keep=_KEPT), repr=False)
+    _threads: ThreadPool = field(factory=lambda: ThreadPool(name="kling_async object store", keep=_OBJECTS), repr=False)
+
+    @property
+    def width(self) -> int:
+        return _OBJECTS
 
     async def check(self) -> None:
         try:
