@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .types.inputs import ImageInput, Input, Scene, Shot, VideoInput
     from .types.jobs import Job, Outcome
     from .types.limits import Limits
-    from .types.prediction import Failure, FailureKind, Output, OutputKind, Prediction, Status, Timings
+    from .types.prediction import Failure, FailureKind, Output, OutputKind, OutputSource, Prediction, Status, Timings
     from .types.status import JobStatus
 
 __version__: str
@@ -90,6 +90,7 @@ __all__ = [
     "Outcome",
     "Output",
     "OutputKind",
+    "OutputSource",
     "PermissionDenied",
     "Prediction",
     "PredictionFailed",
@@ -163,6 +164,7 @@ _HOMES = {
         "FailureKind",
         "Output",
         "OutputKind",
+        "OutputSource",
         "Prediction",
         "Status",
         "Timings",

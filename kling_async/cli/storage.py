@@ -11,7 +11,9 @@ from cyclopts import Parameter
 
 from ..runs.directory import RunDirectory
 from ..runs.report import ReportRow
-from ..transport.object_store import MAX_EXPIRY, StorageError, is_store_url, open_store
+from ..transport.object_errors import StorageError
+from ..transport.object_store import MAX_EXPIRY, open_store
+from ..transport.object_urls import is_store_url
 from ..types.errors import InputError, InputFault
 from .console import ExitCode, echo, escape
 from .options import Options

@@ -14,8 +14,10 @@ from attrs import field, frozen
 from ..system.threads import ThreadPool
 from ..transport.credentials import Credential
 from ..transport.fetcher import OutputFetcher
+from ..transport.object_errors import StorageError
 from ..transport.object_saver import PIECE, save_object
-from ..transport.object_store import ObjectStore, StorageError, is_store_url, open_store
+from ..transport.object_store import ObjectStore, open_store
+from ..transport.object_urls import is_store_url
 from ..transport.partial_file import ensure_writable
 from ..transport.stream_part import StreamPart
 from ..types.errors import DownloadError, InputError, InputFault

@@ -17,7 +17,7 @@ from .destinations import OutputRequest
 from .dispatcher import Dispatcher
 from .settings import Settings
 
-__all__ = ["FreshOutputs", "has_expired", "has_redacted_urls"]
+__all__ = ["FreshOutputs", "has_expired", "has_redacted_urls", "removed_error"]
 
 T = TypeVar("T")
 

@@ -13,7 +13,8 @@ from attrs import frozen
 from ..system.threads import DaemonThread
 from ..types.errors import DownloadError
 from ..types.media import MediaType
-from .object_store import ObjectExists, ObjectStore, StorageError
+from .object_errors import ObjectExists, StorageError
+from .object_store import ObjectStore
 from .stream_part import CHUNK, StreamPart
 
 __all__ = ["PIECE", "StoredObject", "save_object"]

@@ -19,14 +19,14 @@ from attrs import field, frozen
 
 from ..types.errors import InputError, InputFault
 from .credentials import is_loopback
-from .object_errors import ObjectExists, ObjectMissing, StorageError, call
-from .object_urls import check_url, invalid_url, is_store_url
+from .object_errors import ObjectMissing, StorageError, call
+from .object_urls import check_url, invalid_url
 
 if TYPE_CHECKING:
     from obstore.store import AzureStore, ClientConfig, GCSStore, RetryConfig, S3Store
     from obstore.store import ObjectStore as Handle
 
-__all__ = ["MAX_EXPIRY", "ObjectExists", "ObjectStore", "StorageError", "is_store_url", "open_store"]
+__all__ = ["MAX_EXPIRY", "ObjectStore", "open_store"]
 
 MAX_EXPIRY: Final = 604_800.0
 """Seconds that a signed URL may be valid: seven days (AWS, Signature Version 4: query parameters, `X-Amz-Expires`)."""

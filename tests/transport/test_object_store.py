@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from kling_async.errors import InputError
-from kling_async.transport.object_store import ObjectExists, ObjectStore, StorageError, open_store
+from kling_async.transport.object_errors import ObjectExists, StorageError
+from kling_async.transport.object_store import ObjectStore, open_store
 
 from ..s3 import SECRET, Bucket
 
