@@ -48,7 +48,11 @@ class OutputReader:
         return contents
 
     async def _read(self, prediction: Prediction, output: Output, *, left: int, max_bytes: int) -> bytes:
-        content, restarts, part = bytearray(), 0, StreamPart(restartable=True)
+        too_long = DownloadError(
+            f"The outputs are longer than {max_bytes} bytes",
+            advice="Save them with client.download, read them with client.stream, or raise max_bytes.",
+        )
+        content, restarts, part = bytearray(), 0, StreamPart(restartable=True, limit=(left, too_long))
         try:
             async with aclosing(self._chunks(prediction, output, part)) as chunks:
                 async for chunk in chunks:
@@ -56,11 +60,6 @@ class OutputReader:
                         restarts = part.restarts
                         content.clear()
                     content += chunk
-                    if max(len(content), part.state.length or 0) > left:
-                        raise DownloadError(
-                            f"The outputs are longer than {max_bytes} bytes",
-                            advice="Save them with client.download, read them with client.stream, or raise max_bytes.",
-                        )
         finally:
             part.close()
         return bytes(content)

@@ -29,14 +29,16 @@ class StreamPart:
         restartable: whether the target can begin again where the server does not resume a download; `restarts` counts
             how often it must.
         every: bytes after which they are passed on; 1 passes on whatever has come.
+        limit: bytes that the target has room for, and the error for an output that is longer.
     """
 
-    def __init__(self, *, restartable: bool, every: int = 1) -> None:
+    def __init__(self, *, restartable: bool, every: int = 1, limit: tuple[int, DownloadError] | None = None) -> None:
         self.state = DownloadState()
         self.every = every
         self.media: MediaType | None = None
         self.restarts = 0
         self._restartable = restartable
+        self._limit = limit
         self._pending: list[bytes] = []
         self._passed_on = 0
         self._spool: IO[bytes] | None = None
@@ -61,9 +63,11 @@ class StreamPart:
         self.state = evolve(self.state, length=length)
 
     def append(self, piece: bytes) -> None:
-        """Add bytes at the end. Raises DownloadError if the first ones are those of no image or video."""
+        """Add bytes at the end. Raises DownloadError if they are those of no image or video, or too many."""
         self._pending.append(piece)
         self.state = evolve(self.state, size=self.state.size + len(piece))
+        if self._limit is not None and max(self.state.size, self.state.length or 0) > self._limit[0]:
+            raise self._limit[1]
         if self.media is None and self.state.size >= SNIFF_LENGTH:
             self._detect()
         if self.state.length is None or self._spool is not None:

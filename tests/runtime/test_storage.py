@@ -289,6 +289,24 @@ async def test_read_is_bounded(serve: Serve) -> None:
     assert "client.stream" in str(caught.value)
 
 
+async def test_read_is_bounded_where_no_length_is_declared(serve: Serve) -> None:
+    """An endless output is refused once it has more bytes than that, and not collected first."""
+    sent = 0
+
+    async def handle(stream: SocketStream) -> None:
+        nonlocal sent
+        await read_request(stream)
+        await stream.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + PNG[:8])
+        while True:
+            await stream.send(bytes(65_536))
+            sent += 65_536
+
+    async with serve(handle) as origin, client_at(origin) as client:
+        with pytest.raises(DownloadError, match="longer than 1000000 bytes"):
+            await client.read(made(f"{origin}/1.png"), max_bytes=1_000_000)
+    assert sent < 50_000_000
+
+
 async def test_stream_passes_on_what_is_received(serve: Serve) -> None:
     """The first bytes are there before the last ones are sent; a slow caller is no stalled connection."""
     go_on = anyio.Event()
