@@ -65,7 +65,8 @@ os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")  # a missing interpreter i
 os.environ.setdefault("UV_SYSTEM_CERTS", "true")  # trust whom pip trusts, or uv fails behind a proxy where pip works
 
 PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
-RUNTIME: list[str] = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["cli"]]
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+RUNTIME: list[str] = [*PROJECT["project"]["dependencies"], *EXTRAS["cli"], *EXTRAS["storage"]]
 PROMISED = nox.project.python_versions(PROJECT)
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 INSTALLED = {"PYTHONSAFEPATH": "1"}  # keeps the checkout off sys.path, so that only the installed package is found
@@ -245,7 +246,7 @@ def demo(session: nox.Session) -> None:
 @bounded(minutes=60)
 def bench(session: nox.Session) -> None:
     """Measure all there is, and write docs/reference/benchmarks; `-- --quick` asserts counts only."""
-    session.install(*PINS, *RUNTIME, *group("bench", "browser"))
+    session.install(*PINS, *RUNTIME, *group("bench", "browser", "test"))
     install_wheel(session)
     if "--quick" in session.posargs:
         session.run("python", "benchmarks/polling.py", "--quick", env=INSTALLED)
@@ -253,7 +254,7 @@ def bench(session: nox.Session) -> None:
         session.run("python", "benchmarks/journal.py", "--quick", env=INSTALLED)
         return
     results = Path(session.create_tmp())
-    for name in ("polling", "scheduler", "journal", "report"):
+    for name in ("polling", "scheduler", "journal", "report", "storage"):
         session.run("python", f"benchmarks/{name}.py", "--json", str(results / f"{name}.json"), env=INSTALLED)
     session.run("python", "benchmarks/page.py", str(results), "docs/reference/benchmarks", env=INSTALLED)
 

@@ -25,6 +25,7 @@ TITLES = {
     "journal": "The journal: flushing together against one commit each",
     "journal_cost": "What a journal adds to a job",
     "report": "The report of a large run",
+    "storage": "Saving into a bucket",
     "a": "Polls x delay against a fixed interval",
     "b": "The planner against the exact optimum, survival curve known",
     "c": "Learned from a cold start against the survival curve known",
@@ -170,7 +171,7 @@ def section(figure: str, rows: Sequence[dict[str, Any]], target: Path) -> str:
     """Return one section, and draw its picture."""
     basis = BASES.get(figure) or rows[0]["basis"]
     command = "polling.py" if figure in BASES else f"scheduler.py --only {figure}"
-    command = f"{figure.partition('_')[0]}.py" if figure.startswith(("journal", "report")) else command
+    command = f"{figure.partition('_')[0]}.py" if figure.startswith(("journal", "report", "storage")) else command
     text = f"\n## {TITLES[figure]}\n\n{basis[0].upper()}{basis[1:]}: `python benchmarks/{command}`.\n\n"
     text += table(rows) + details(rows)
     drawn = [row for row in rows if row.get("target") is not None or figure in ("makespan", "cpu")]
@@ -188,7 +189,7 @@ def page(results: dict[str, Any], target: Path) -> str:
     text = INTRO + f"\nMeasured on {on['date']}: {on['cpu']}, {on['cores']} cores, {on['python']}, {on['system']}; "
     repeats, seeds = results["scheduler"]["repeats"], results["polling"]["seeds"]
     text += f"{versions}. Medians of {repeats} repeats for the scheduler, of {seeds} seeds for polling.\n{SETTINGS}"
-    for name in ("scheduler", "journal", "report", "polling"):
+    for name in ("scheduler", "journal", "report", "storage", "polling"):
         rows = results[name]["figures"]
         for figure in dict.fromkeys(row["figure"] for row in rows):
             text += section(figure, [row for row in rows if row["figure"] == figure], target)
@@ -203,7 +204,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.target.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"machine": machine()}
-    for name in ("scheduler", "journal", "report", "polling"):
+    for name in ("scheduler", "journal", "report", "storage", "polling"):
         results[name] = json.loads((arguments.results / f"{name}.json").read_text(encoding="utf-8"))
     (arguments.target / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (arguments.target / "index.md").write_text(page(results, arguments.target), encoding="utf-8")

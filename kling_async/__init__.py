@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .types.inputs import ImageInput, Input, Scene, Shot, VideoInput
     from .types.jobs import Job, Outcome
     from .types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
-    from .types.prediction import Failure, FailureKind, Output, OutputKind, Prediction, Status, Timings
+    from .types.prediction import Failure, FailureKind, Output, OutputKind, OutputSource, Prediction, Status, Timings
     from .types.status import JobStatus
 
 __version__: str
@@ -92,6 +92,7 @@ __all__ = [
     "Outcome",
     "Output",
     "OutputKind",
+    "OutputSource",
     "PermissionDenied",
     "Prediction",
     "PredictionFailed",
@@ -171,6 +172,7 @@ _HOMES = {
         "FailureKind",
         "Output",
         "OutputKind",
+        "OutputSource",
         "Prediction",
         "Status",
         "Timings",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -22,6 +23,8 @@ from kling_async import Client, Limits
 from kling_async.journal import Journal
 from kling_async.providers import PROVIDERS
 from kling_async.testing import Fixed, Sandbox, SandboxApp, VirtualClock
+
+from .s3 import Bucket, S3Process
 
 NO_LIMITS = Limits(submit_per_second=None, poll_per_second=None, max_open=None)
 ORIGIN = "http://127.0.0.1:1"
@@ -56,6 +59,8 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the keys and origins of whoever runs the tests out of them, and the colours that they like."""
     monkeypatch.setenv("PYTHON_COLORS", "0")  # from 3.13 on, Python paints its tracebacks in any terminal
     monkeypatch.delenv("FORCE_COLOR", raising=False)
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_", "GOOGLE_"))]:
+        monkeypatch.delenv(name)
     for provider in PROVIDERS.values():
         monkeypatch.delenv(provider.api_key_env, raising=False)
         for name in (provider.base_url_env, *provider.api_key_pair_env):
@@ -103,6 +108,23 @@ def open_client() -> OpenClient:
                 yield SandboxedClient(client, sandbox, clock)
 
     return opening
+
+
+@pytest.fixture(scope="session")
+def s3_process() -> Iterator[S3Process]:
+    """Start S3 on this machine, once for all tests that want it."""
+    pytest.importorskip("obstore")
+    with S3Process.started() as process:
+        yield process
+
+
+@pytest.fixture
+def bucket(s3_process: S3Process, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """Make an empty bucket, and let the environment hold the way to it."""
+    made = s3_process.bucket()
+    for name, value in made.environ.items():
+        monkeypatch.setenv(name, value)
+    return made
 
 
 Serve = Callable[[Callable[[SocketStream], Awaitable[None]]], AbstractAsyncContextManager[str]]

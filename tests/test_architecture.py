@@ -60,7 +60,12 @@ FILES = frozenset(
 
 HOMES: Mapping[str, frozenset[str]] = {
     "httpcore": frozenset({"transport.api", "transport.failures", "transport.connections", "transport.happy_eyeballs"}),
-    "httpx": frozenset({"transport.api", "transport.failures", "transport.connections", "transport.fetcher"}),
+    "httpx": frozenset(
+        {
+            *("transport.api", "transport.failures", "transport.connections", "transport.fetcher"),
+            "transport.output_requests",
+        }
+    ),
     "obstore": frozenset({"transport"}),
     "sqlite3": frozenset({"journal.file", "journal.migration", "journal.reader", "journal.schema", "journal.sqlite"}),
     "psycopg": frozenset({"journal"}),

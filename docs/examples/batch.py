@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 
 from kling_async import Client, ImageInput, Job, Progress
 
@@ -28,7 +29,7 @@ async def main() -> None:
     """Print outcomes as jobs finish; a failed job stops no other."""
     async with Client() as client, client.batch(jobs(), save_to="out") as batch:
         async for outcome in batch:
-            result = outcome.error or ", ".join(path.name for path in outcome.files)
+            result = outcome.error or ", ".join(Path(file).name for file in outcome.files)
             print(f"[{format_progress(batch.progress)}] {outcome.job.key}: {result}")
 
 

@@ -1,6 +1,7 @@
 """Make an image for every combination of an animal and a place, and show progress."""
 
 import asyncio
+from pathlib import Path
 
 from kling_async import Client, ImageInput, matrix, show_progress
 
@@ -19,7 +20,7 @@ async def main() -> None:
         show_progress(batch),
     ):
         async for outcome in batch:
-            print(outcome.job.key, *(path.name for path in outcome.files))
+            print(outcome.job.key, *(Path(file).name for file in outcome.files))
 
 
 asyncio.run(main())

@@ -18,6 +18,7 @@ from .plan import RunPlan, raise_for_faults
 from .quote import quote_file
 from .runner import RunMetadata, Runner
 from .start import JobFile, check_api_keys, plan_file, read_earlier, run_file
+from .storage import Output, RunDirectoryOption, check_store, split_output
 
 __all__ = ["File", "Settings", "batch", "plan", "resume"]
 
@@ -29,7 +30,8 @@ def batch(
     file: File,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"], show_default=False)] = None,
+    output: Output = None,
+    run_directory: RunDirectoryOption = None,
     settings: Settings = (),
     limit: int | None = None,
     merge: Annotated[bool, Parameter(negative="", show_default=False)] = False,
@@ -41,7 +43,10 @@ def batch(
     Args:
         file: Job file: JSONL or CSV with one job per line; `-` reads stdin.
         output: Run directory. By default it is named after the job file, `jobs` for jobs.csv, and `out` for stdin. A
-            job file inside a run directory, such as failed.jsonl, belongs to that run.
+            job file inside a run directory, such as failed.jsonl, belongs to that run. Or the URL of an object store
+            for the files, such as s3://bucket/prefix.
+        run_directory: Run directory where -o is a URL: journal, results and report stay on this machine. By default as
+            without -o.
         settings: A field for all jobs as NAME=VALUE, such as n=2. May be repeated.
         limit: Run only the first N jobs.
         merge: Add rows with new keys to the run in the directory; without it such a job file is rejected.
@@ -51,15 +56,16 @@ def batch(
         return plan(file, settings=settings, limit=limit, options=options)
 
     def command() -> ExitCode:
-        directory = RunDirectory(directory_for(file) if output is None else output)
+        chosen, given = split_output(output, run_directory, options)
+        directory = RunDirectory(directory_for(file) if chosen is None else chosen)
 
         def check(jobs: Sequence[Job], earlier: EarlierRun) -> None:
-            if output is None:
+            if chosen is None:
                 check_second_run(file, jobs, earlier, directory)
             if not merge:
                 check_rows(file, jobs, earlier, directory)
 
-        return run_file(JobFile(file, settings), directory, options, limit=limit, merge=merge, check=check)
+        return run_file(JobFile(file, settings), directory, given, limit=limit, merge=merge, check=check)
 
     return run(command)
 
@@ -103,6 +109,7 @@ def resume(directory: Path, /, *, options: Options = DEFAULTS) -> int:
             for _ in plan.jobs(here.read_jobfile()):
                 pass
             raise_for_faults(plan, str(directory))
+            check_store(plan.options)
             check_api_keys(plan.providers)
             metadata = RunMetadata(job_file=str(stored.get("sheet")), jobs=plan.summary.jobs, left_out=earlier.left_out)
             return Runner(here, plan.options, plan, metadata, here.jobs()).run()

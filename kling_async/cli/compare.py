@@ -18,6 +18,7 @@ from .default_directory import check_rows
 from .earlier_run import EarlierRun
 from .options import DEFAULTS, Options
 from .start import JobFile, plan_file, run_file
+from .storage import Output, RunDirectoryOption, split_output
 
 __all__ = ["compare"]
 
@@ -27,7 +28,8 @@ def compare(
     /,
     *,
     on: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"], show_default=False)] = None,
+    output: Output = None,
+    run_directory: RunDirectoryOption = None,
     settings: Settings = (),
     limit: int | None = None,
     merge: Annotated[bool, Parameter(negative="", show_default=False)] = False,
@@ -41,7 +43,9 @@ def compare(
         on: Where to run: PROVIDER:MODEL, PROVIDER with the row's or its default model, or :MODEL at the row's or the
             run's provider. Repeat for each column of the comparison.
         output: Run directory. By default it is named after the job file, `jobs-compare` for jobs.csv, and `compare` for
-            stdin.
+            stdin. Or the URL of an object store for the files, such as s3://bucket/prefix.
+        run_directory: Run directory where -o is a URL: journal, results and report stay on this machine. By default as
+            without -o.
         settings: A field for all jobs as NAME=VALUE, such as n=2. May be repeated.
         limit: Run only the first N rows, each at every target.
         merge: Add new rows to the comparison in the directory; new targets need no flag.
@@ -54,13 +58,14 @@ def compare(
         source = JobFile(file, settings, targets)
         if dry_run:
             return plan_file(source, options, limit=jobs)
-        directory = RunDirectory(_directory_for(file) if output is None else output)
+        chosen, given = split_output(output, run_directory, options)
+        directory = RunDirectory(_directory_for(file) if chosen is None else chosen)
 
         def check(found: Sequence[Job], earlier: EarlierRun) -> None:
             if not merge:
                 check_rows(file, _in_other_rows(found, earlier), earlier, directory)
 
-        return run_file(source, directory, options, limit=jobs, merge=merge, check=check)
+        return run_file(source, directory, given, limit=jobs, merge=merge, check=check)
 
     return run(command)
 

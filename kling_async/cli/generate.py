@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from ..providers import PROVIDERS, provider_named
 from ..runs.jobfile import json_line
 from ..runs.jobfile.columns import parse_input, read_settings
 from ..runtime.api_keys import ApiKeys, default_provider
-from ..transport.partial_file import ensure_writable
+from ..runtime.destinations import destination_at
 from ..types.errors import InputError, PredictionFailed
 from ..types.inputs import Input
 from ..types.prediction import Prediction, Status
@@ -34,7 +34,7 @@ def generate(
         Parameter(name=["--provider", "-p"], help=f"Provider: {' or '.join(PROVIDERS)}. {DEFAULT_TEXT}"),
     ] = None,
     settings: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"], negative="", show_default=False)] = (),
-    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path(),
+    output: Annotated[str, Parameter(name=["--output", "-o"])] = ".",
     key: str | None = None,
     timeout: float = 600.0,
     download: bool = True,
@@ -51,7 +51,7 @@ def generate(
         model: Model; `kling-async models` lists them.
         settings: A further field as NAME=VALUE, such as n=2, duration=10, image=URL, "images=URL|URL",
             "shots=A cat wakes=5|It yawns=5", extra.sound=false. May be repeated.
-        output: Directory for the files.
+        output: Directory for the files, or the URL of an object store, such as s3://bucket/prefix.
         key: Name of the job and its files. [default: generated]
         timeout: Maximum seconds to wait. The prediction continues at the provider.
         download: Save the files, or print output URLs instead of saving files.
@@ -66,7 +66,7 @@ def generate(
         input, chosen = _input(prompt, model, settings), provider or default_provider(ApiKeys())
         provider_named(chosen).check(input)  # before the key is read, so that one message has every fault
         if download:
-            ensure_writable(output)
+            await destination_at(output, name="output").check()
         async with Client(chosen) as client:
             echo(f"[dim]Expected cost: {client.estimate([input])}[/]")
             prediction = await client.submit(input, key=key, wait_timeout=timeout)
@@ -94,9 +94,9 @@ def _input(prompt: str, model: str, settings: Iterable[str]) -> Input:
     return parsed.input
 
 
-def _print(prediction: Prediction, files: list[Path], *, as_json: bool) -> None:
+def _print(prediction: Prediction, files: Sequence[Path | str], *, as_json: bool) -> None:
     if as_json:
-        record = asdict(prediction) | {"files": [str(path) for path in files]}
+        record = asdict(prediction, filter=lambda field, _: field.name != "source") | {"files": list(map(str, files))}
         write_result(json_line(record, default=str))
         return
     for line in map(str, files) if files else (output.url for output in prediction.outputs):

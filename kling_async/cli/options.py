@@ -36,6 +36,10 @@ class Options:
         price: Price per job, for models without a published price (MODEL=USD). May be repeated.
         timeout: Per-job timeout in seconds, including time in the queue. [default: 3600]
         download: Save the files, or print output URLs instead of saving files. [default: --download]
+        save_to: URL of the object store that -o has named.
+        presign: Sign the report's links to objects, valid for this many seconds, at most 604800. Whoever has the report
+            can open them. [default: the URLs of the objects]
+        copy_run: Copy the files of the run directory into the object store at the end, below run/.
         fail_fast: Stop submitting after the first failure.
         retry_failed: Retry jobs that failed (billed again).
         accept_changed: Resubmit jobs whose input changed (billed again).
@@ -55,6 +59,9 @@ class Options:
     price: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None
     timeout: float | None = None
     download: bool | None = None
+    save_to: Annotated[str | None, Parameter(parse=False)] = None
+    presign: float | None = None
+    copy_run: bool | None = None
     fail_fast: bool | None = None
     retry_failed: Annotated[bool, Parameter(negative="", show_default=False)] = False
     accept_changed: Annotated[bool, Parameter(negative="", show_default=False)] = False
@@ -109,6 +116,9 @@ _SETTINGS: Final = (
     "price",
     "timeout",
     "download",
+    "save_to",
+    "presign",
+    "copy_run",
     "fail_fast",
 )
 """Options of the whole run, which stay when it is resumed."""

@@ -28,6 +28,7 @@ from .console import ExitCode, echo, escape, exit_code_of, run, stderr, write_re
 from .learned import LearnedKeeper, read_learned
 from .options import Options
 from .plan import RunPlan
+from .storage import copy_run, signed_links
 from .target_table import print_comparison
 
 __all__ = ["RunMetadata", "Runner", "format_spending", "print_totals", "totals_json"]
@@ -97,7 +98,7 @@ class Runner:
         if not self.started:
             return code
         written = run(self._write_results)
-        return code or written
+        return code or written or copy_run(self.directory, self.options)
 
     async def _run_batch(self) -> ExitCode:
         options, summary = self.options, self.plan.summary
@@ -109,7 +110,7 @@ class Runner:
                 prefer=options.prefer or "least_loaded",
                 failover=bool(options.failover),
                 journal=SqliteJournal(self.directory.journal, accept_lost_log=options.accept_lost_log),
-                save_to=None if options.download is False else self.directory.media,
+                save_to=None if options.download is False else options.save_to or self.directory.media,
                 max_open=options.max_open,
                 max_cost=options.max_cost,
                 prices=options.prices,
@@ -130,8 +131,13 @@ class Runner:
         rows = self.directory.rows(self.directory.read(), self.errors)
         try:
             made_at = datetime.now().astimezone()
-            title = f"Run of {self.metadata.job_file}"
-            totals = self.directory.write(rows, title=title, settings=self.options.for_report(), made_at=made_at)
+            totals = self.directory.write(
+                rows,
+                title=f"Run of {self.metadata.job_file}",
+                settings=self.options.for_report(),
+                made_at=made_at,
+                links=signed_links(self.options, rows),
+            )
             self._write_metadata(totals)
         except OSError as error:
             echo(f"[bold red]Cannot write the results[/]: {escape(str(error))}.")

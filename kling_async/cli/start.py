@@ -21,6 +21,7 @@ from .earlier_run import EarlierRun
 from .options import Options
 from .plan import RunPlan, open_jobfile, raise_for_faults
 from .runner import RunMetadata, Runner
+from .storage import check_store
 from .target_table import print_targets
 
 __all__ = ["JobFile", "check_api_keys", "plan_file", "read_earlier", "run_file"]
@@ -106,6 +107,7 @@ def run_file(
         jobs = file.read(plan)
         check(jobs, earlier)
         raise_for_faults(plan, file.path)
+        check_store(plan.options)
         check_api_keys(plan.providers)
         metadata = _store_jobs(file, jobs, plan, directory, merge=merge)
         return Runner(directory, plan.options, plan, metadata, jobs).run()

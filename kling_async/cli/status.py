@@ -24,6 +24,7 @@ from .console import ExitCode, echo, escape, run, stdout, table_of, write_result
 from .learned import describe_learned, learned_json, read_learned
 from .options import DEFAULTS
 from .runner import format_spending, print_totals, totals_json
+from .storage import signed_links
 from .target_table import print_comparison
 
 __all__ = ["report", "status", "unconfirmed"]
@@ -83,7 +84,8 @@ def _report(directory: Path) -> ExitCode:
     metadata = here.read_metadata()
     settings = DEFAULTS.merged_with(metadata.get("settings"))
     rows, title = here.rows(here.read()), f"Run of {metadata.get('sheet')}"
-    totals = here.write(rows, title=title, settings=settings.for_report(), made_at=datetime.now().astimezone())
+    made_at, links = datetime.now().astimezone(), signed_links(settings, rows)
+    totals = here.write(rows, title=title, settings=settings.for_report(), made_at=made_at, links=links)
     print_totals(totals)
     print_comparison(rows)
     write_result(str(here.report))

@@ -15,8 +15,10 @@ from ..providers.selection import Prefer
 from ..runtime.accounts import Accounts
 from ..runtime.admission import AdmissionRules
 from ..runtime.api_keys import ApiKeys, default_provider
+from ..runtime.destinations import Destination, destination_at
 from ..runtime.dispatcher import Dispatcher
 from ..runtime.downloader import Downloader
+from ..runtime.fresh_outputs import FreshOutputs
 from ..runtime.routing import Router
 from ..runtime.settings import Settings, parse_price
 from ..runtime.timings import load_timings, save_timings
@@ -76,6 +78,7 @@ class BaseClient(NonCopyable):
         self._fetcher = OutputFetcher(clock=self._clock, tls=tls, shared=transport)
         self._journal = self._writer(journal)
         self._dispatcher = Dispatcher(accounts=self._accounts, journal=self._journal)
+        self._outputs, self._destinations = self._outputs_for(self._dispatcher), dict[str | Path, Destination]()
         self._downloader = self._downloader_for(self._dispatcher)
         self._rules = AdmissionRules(router=self._router([self._settings.provider(None)]))
         self._background: Background | None = None
@@ -114,7 +117,17 @@ class BaseClient(NonCopyable):
             yield job.input, chosen
 
     def _downloader_for(self, dispatcher: Dispatcher) -> Downloader:
-        return Downloader(fetcher=self._fetcher, dispatcher=dispatcher, settings=self._settings)
+        return Downloader(fetcher=self._fetcher, outputs=self._outputs_for(dispatcher))
+
+    def _outputs_for(self, dispatcher: Dispatcher) -> FreshOutputs:
+        return FreshOutputs(dispatcher=dispatcher, settings=self._settings)
+
+    def _destination(self, place: str | Path, *, name: str) -> Destination:
+        """Return the destination at a path or URL, opened once. Raises InputError if the URL is wrong."""
+        known = self._destinations.get(place)
+        if known is None:
+            known = self._destinations[place] = destination_at(place, name=name)
+        return known
 
     # Opening and closing.
 

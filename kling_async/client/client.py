@@ -31,14 +31,14 @@ from ..types.errors import InputError, InputFault, PredictionFailed
 from ..types.inputs import Input
 from ..types.jobs import Job, Outcome, unique_key
 from ..types.prediction import Prediction
-from .base import BaseClient
+from .outputs import OutputsClient
 
 __all__ = ["Client"]
 
 _WAIT_TIMEOUT: Final = 600.0
 
 
-class Client(BaseClient):
+class Client(OutputsClient):
     """Generate images and videos, through one or several providers.
 
     Use it inside `async with`, once; one per event loop is enough for any number of concurrent calls. It holds keys and
@@ -172,29 +172,12 @@ class Client(BaseClient):
         prediction = prediction_of(event)
         if not prediction.succeeded:
             raise PredictionFailed(prediction)
-        return await self._downloader.with_fresh_urls(prediction)
+        return await self._outputs.with_fresh_urls(prediction)
 
     def _job(self, input: Input, provider: str | None, key: str | None) -> Job:
         chosen = self._settings.provider(provider)
         job = Job(input, key=key, provider=chosen.name)
         return job if key is not None else evolve(job, key=unique_key(input, random=self._clock.random()))
-
-    @defer_interrupts
-    async def download(self, prediction: Prediction, directory: str | Path, *, overwrite: bool = False) -> list[Path]:
-        """Save a prediction's outputs as `directory/KEY-0.png` and so on, and return their paths.
-
-        Names come from the prediction's key, suffixes from the content. A file appears under its name only when it is
-        complete. An interrupted download is continued where it stopped.
-
-        Args:
-            prediction: one that succeeded.
-            directory: created if missing.
-            overwrite: replace other files with these names.
-
-        Raises:
-            DownloadError: an output could not be saved, or the directory cannot be written; it can be tried again.
-        """
-        return await self._downloader.save(prediction, Path(directory), overwrite=overwrite)
 
     # Many predictions.
 
@@ -261,7 +244,8 @@ class Client(BaseClient):
             provider: for jobs that name none; of several, the one that `prefer` says.
             journal: a file, or a `Journal`: with the same one, a later run resumes this one, however it ended, and
                 never pays twice. By default the client's, if it has one.
-            save_to: a directory for the files, named after the jobs' keys.
+            save_to: a directory for the files, named after the jobs' keys, or the URL of an object store, such as
+                "s3://bucket/prefix", as for `download`.
             max_open: maximum number of jobs pulled and not yet delivered; by default twice the slots of each account,
                 and 1,000 where these are learned.
             max_cost: US dollars that are never exceeded, including earlier runs with this `journal`. A job that is
@@ -278,7 +262,8 @@ class Client(BaseClient):
             stop_on_signals: let the first Ctrl-C or SIGTERM stop submitting only, and the second one leave.
 
         Raises:
-            InputError: a setting is wrong.
+            InputError: a setting is wrong. A directory or bucket that cannot be written is one when the batch is
+                entered, before anything is paid.
         """
         chosen = self._settings.providers(provider)
         router, own = self._router(chosen, prices, prefer, failover=failover), self._writer(journal)
@@ -288,7 +273,7 @@ class Client(BaseClient):
             ordered=ordered,
             wait_timeout=positive_float("wait_timeout", wait_timeout),
             stop_after=positive_int("stop_after", stop_after),
-            save_to=None if save_to is None else Path(save_to),
+            save_to=None if save_to is None else self._destination(save_to, name="save_to"),
             stop_on_signals=stop_on_signals,
         )
         return Batch(

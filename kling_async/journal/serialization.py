@@ -46,6 +46,7 @@ def _converter() -> Converter:
             "urls_complete": override(rename="fetchable"),
             "stored_error": override(rename="trouble"),
         },
+        Output: {"source": override(omit=True)},  # a prediction gives it to its outputs
         Prediction: {
             "raw": override(omit=True),
             "failure": override(rename="fault"),

@@ -91,6 +91,7 @@ class Submission:
         stored_error: the error of a refusal or of a lost answer.
         client_id: the caller's own id of the submission, where the provider takes one.
         files: names of the saved files; None until all are saved.
+        checksums: SHA-256 of each of these files, where they were saved as objects.
         decision: the decision about it, if it was unconfirmed.
         planned_at: time of its first entry.
         sent_at: time of its submission.
@@ -114,6 +115,7 @@ class Submission:
     stored_error: StoredError | None = None
     client_id: ClientId | None = None
     files: tuple[str, ...] | None = None
+    checksums: tuple[str, ...] | None = None
     decision: Decision | None = None
     planned_at: float = 0.0
     sent_at: float | None = None
@@ -177,9 +179,9 @@ class Submission:
         error = AnswerLost("The process ended before an answer came")
         return self.failed(error, at=0.0) if self.client_id is None else self.resolving(error)
 
-    def saved(self, files: tuple[str, ...], at: float) -> Submission:
-        """Return it with the names of its saved files."""
-        return evolve(self, files=files, saved_at=at)
+    def saved(self, files: tuple[str, ...], at: float, *, checksums: tuple[str, ...] | None = None) -> Submission:
+        """Return it with the names of its saved files, and with their checksums if there are any."""
+        return evolve(self, files=files, checksums=checksums, saved_at=at)
 
     def decided(self, decision: Decision) -> Submission:
         """Return it with a decision."""

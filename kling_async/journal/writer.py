@@ -13,7 +13,6 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
-from pathlib import Path
 from typing import Final
 
 import anyio
@@ -286,7 +285,8 @@ class JournalEntry:
         self._writer.remember(self)
         await self._writer.write(self.submission)
 
-    async def saved(self, files: Sequence[Path]) -> None:
-        """Write that the prediction's outputs are saved. Raises JournalError."""
-        self.submission = self.submission.saved(tuple(path.name for path in files), self._writer.now())
+    async def saved(self, files: Sequence[str], *, checksums: Sequence[str] | None = None) -> None:
+        """Write that the prediction's outputs are saved under these names. Raises JournalError."""
+        sums = None if checksums is None else tuple(checksums)
+        self.submission = self.submission.saved(tuple(files), self._writer.now(), checksums=sums)
         await self._writer.write_saved(self.submission)

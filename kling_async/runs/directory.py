@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TextIO, cast
 
 from attrs import evolve
@@ -23,6 +24,7 @@ from ..journal.lock import FileLock, lock_holder
 from ..journal.reader import JournalSnapshot, read_journal
 from ..journal.submission import Submission
 from ..system.files import atomic_write
+from ..transport.object_urls import is_store_url
 from ..transport.partial_file import ensure_writable
 from ..types.errors import InputError, JournalError, KlingError
 from ..types.jobs import Job, fingerprint
@@ -100,6 +102,29 @@ class RunDirectory:
         except ValueError:
             problem = "run.json is damaged"
         raise InputError(f'No run found in "{self.path}" ({problem})')
+
+    @property
+    def save_to(self) -> str | None:
+        """The URL of the object store that has the run's outputs; None where they are in its own directory."""
+        try:
+            settings = self.read_metadata().get("settings")
+        except InputError:
+            return None
+        url = cast("Mapping[str, object]", settings).get("save_to") if isinstance(settings, Mapping) else None
+        return url if is_store_url(url) else None
+
+    def written_files(self) -> list[Path]:
+        """Return the files of the run that it has written, without outputs, locks and logs."""
+        names = ("results.jsonl", "results.csv")
+        every = (
+            self._metadata,
+            self._jobs,
+            self.journal,
+            self.report,
+            self.failed,
+            *(self.path / one for one in names),
+        )
+        return [path for path in every if path.is_file()]
 
     def write_metadata(self, metadata: Mapping[str, object]) -> None:
         """Write run.json: the metadata of the run, and the versions in use."""
@@ -185,16 +210,18 @@ class RunDirectory:
         attempts: dict[str, list[Submission]] = {}
         for one in journal.submissions:
             attempts.setdefault(one.key, []).append(one)
-        latest, rows = errors or {}, list[ReportRow]()
+        latest, rows, store = errors or {}, list[ReportRow](), self.save_to
         for job in self.jobs():
             key = job.key or ""
-            rows.append(self._row(job, attempts.pop(key, []), len(rows), latest.get(key)))
+            rows.append(self._row(job, attempts.pop(key, []), len(rows), latest.get(key), store))
         for key, unlisted in attempts.items():
-            rows.append(self._row(unlisted[-1].job(), unlisted, len(rows), latest.get(key)))
+            rows.append(self._row(unlisted[-1].job(), unlisted, len(rows), latest.get(key), store))
         return rows
 
-    def _row(self, job: Job, attempts: list[Submission], position: int, error: KlingError | None) -> ReportRow:
-        row = row_from_job(job, attempts, position=position, folder=f"{self.media.name}/", error=error)
+    def _row(
+        self, job: Job, attempts: list[Submission], position: int, error: KlingError | None, store: str | None
+    ) -> ReportRow:
+        row = row_from_job(job, attempts, position=position, folder=f"{self.media.name}/", store=store, error=error)
         if (
             attempts
             and attempts[-1].status is JobStatus.FAILED
@@ -207,8 +234,20 @@ class RunDirectory:
             return row
         return evolve(row, advice=_ADVICE[row.status].format(directory=self.path, key=row.key))
 
-    def write(self, rows: list[ReportRow], *, title: str, settings: Mapping[str, str], made_at: datetime) -> Totals:
-        """Write the results, the failed jobs and the report; return the totals of the run."""
+    def write(
+        self,
+        rows: list[ReportRow],
+        *,
+        title: str,
+        settings: Mapping[str, str],
+        made_at: datetime,
+        links: Mapping[str, str] = MappingProxyType({}),
+    ) -> Totals:
+        """Write the results, the failed jobs and the report; return the totals of the run.
+
+        Args:
+            links: the URLs that the report has in place of those of objects; no other file has them.
+        """
         with atomic_write(self.path / "results.jsonl") as file:
             file.writelines(f"{json_line(to_dict(row))}\n" for row in rows)
         with atomic_write(self.path / "results.csv", encoding="utf-8-sig") as file:
@@ -217,7 +256,7 @@ class RunDirectory:
         with atomic_write(self.failed, private=True) as file:
             file.writelines(f"{dump_job(job)}\n" for job in self.jobs() if job.key in failed)
         page = render(
-            rows,
+            [evolve(row, objects=tuple(links.get(url, url) for url in row.objects)) for row in rows],
             title=title,
             made_at=made_at,
             version=version("kling-async"),

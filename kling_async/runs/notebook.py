@@ -63,14 +63,16 @@ def _outcome(prediction: Prediction) -> Outcome:
 
 def _with_relative_files(outcome: Outcome) -> Outcome:
     """Make paths of files relative to the directory of the notebook, from which its page is served."""
-    return evolve(outcome, files=tuple(PurePath(_relative(path)) for path in outcome.files))
+    return evolve(outcome, files=tuple(map(_relative, outcome.files)))
 
 
-def _relative(path: PurePath) -> str:
+def _relative(file: PurePath | str) -> PurePath | str:
+    if isinstance(file, str):  # the URL of an object
+        return file
     try:
-        return os.path.relpath(path)
+        return PurePath(os.path.relpath(file))
     except ValueError:  # another drive on Windows
-        return str(path)
+        return file
 
 
 class _Formatter(Protocol):

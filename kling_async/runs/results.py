@@ -53,13 +53,20 @@ def row_from_outcome(outcome: Outcome, position: int = 0) -> ReportRow:
         advice=error.advice or None if error is not None else None,
         id=prediction.id if prediction is not None else None,
         outputs=_urls(prediction),
-        files=tuple(path.as_posix() for path in outcome.files),
+        files=tuple(file.as_posix() for file in outcome.files if not isinstance(file, str)),
+        objects=tuple(file for file in outcome.files if isinstance(file, str)),
         cost=prediction.cost if prediction is not None else None,
     )
 
 
 def row_from_job(
-    job: Job, attempts: Sequence[Submission], *, position: int, folder: str = "", error: KlingError | None = None
+    job: Job,
+    attempts: Sequence[Submission],
+    *,
+    position: int,
+    folder: str = "",
+    store: str | None = None,
+    error: KlingError | None = None,
 ) -> ReportRow:
     """Return the row of a job in a journal.
 
@@ -68,6 +75,7 @@ def row_from_job(
         attempts: its submissions, the oldest first; empty if there are none.
         position: its index in the run.
         folder: the directory of its files relative to the report, with a slash at the end.
+        store: the URL of the object store that has them instead, without a slash at the end.
         error: its latest error, where the journal does not have it.
     """
     if not attempts:
@@ -93,7 +101,7 @@ def row_from_job(
         advice=((error or known or KlingError("")).advice) or None,
         id=newest.prediction.id if newest.prediction is not None else None,
         outputs=_urls(newest.prediction),
-        files=tuple(f"{folder}{name}" for name in newest.files or ()),
+        **_files_of(newest, folder, store),
         sent_at=first.sent_at,
         accepted_at=newest.accepted_at,
         finished_at=newest.finished_at if newest.status is not JobStatus.PLANNED else None,
@@ -101,6 +109,18 @@ def row_from_job(
         cost=sum(costs, Decimal(0)) if costs else None,
         attempts=sum(one.sent_at is not None for one in attempts),
     )
+
+
+class _Files(TypedDict):
+    files: tuple[str, ...]
+    objects: tuple[str, ...]
+
+
+def _files_of(submission: Submission, folder: str, store: str | None) -> _Files:
+    names = submission.files or ()
+    if store is None:
+        return {"files": tuple(f"{folder}{name}" for name in names), "objects": ()}
+    return {"files": (), "objects": tuple(f"{store}/{name}" for name in names)}
 
 
 def to_dict(row: ReportRow) -> dict[str, object]:
@@ -114,7 +134,7 @@ def to_dict(row: ReportRow) -> dict[str, object]:
         "kind": row.kind,
         "prompt": row.prompt,
         "id": row.id,
-        "files": list(row.files),
+        "files": [*row.files, *row.objects],
         "outputs": list(row.outputs),
         "error": row.cause,
         "advice": row.advice,

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Self
 
 import anyio
-import anyio.to_thread
 from attrs import evolve
 
 from ..scheduling.budget import Budget, max_spent
@@ -19,7 +18,6 @@ from ..scheduling.progress import Progress, ProgressTracker
 from ..scheduling.ticket import Subscription
 from ..system.background import Background, Tasks
 from ..system.interrupts import defer_interrupts, is_interrupt
-from ..transport.partial_file import ensure_writable
 from ..types.errors import InputError, JournalError, KlingError, NotSent
 from ..types.events import Event, EventKind, Listener
 from ..types.jobs import Job, Outcome
@@ -97,7 +95,7 @@ class Batch(NonCopyable):
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[None]:
         if self._options.save_to is not None:
-            await anyio.to_thread.run_sync(ensure_writable, self._options.save_to)
+            await self._options.save_to.check()
         async with AsyncExitStack() as stack:
             journal = self._dispatcher.journal
             if self._owns_journal and journal is not None:

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from heapq import heapify, heappop, heappush
 from itertools import count
-from pathlib import Path
 from typing import Final
 
 import anyio
@@ -17,12 +16,11 @@ from ..system.clock import Clock
 from ..types.errors import KlingError
 from ..types.jobs import Outcome
 from ..types.prediction import Prediction
+from .destinations import Destination
 from .downloader import Downloader
 
 __all__ = ["BatchDownloads"]
 
-_MAX_DOWNLOADS: Final = 4
-"""Downloads at once: they cost neither money nor API budget, only the user's bandwidth."""
 _UNKNOWN_TTL: Final = 86_400.0
 """Seconds that outputs count as kept where no page says how long: between the hour and the weeks that pages say."""
 
@@ -32,15 +30,15 @@ class BatchDownloads:
 
     Args:
         downloader: saves the files of one prediction.
-        directory: where to.
+        place: where to.
         clock: tells the time at which a prediction without a date was created: now.
     """
 
-    def __init__(self, downloader: Downloader, directory: Path, *, clock: Clock) -> None:
+    def __init__(self, downloader: Downloader, place: Destination, *, clock: Clock) -> None:
         self._downloader = downloader
-        self._directory = directory
+        self._place = place
         self._clock = clock
-        self._slots = _Slots(_MAX_DOWNLOADS)
+        self._slots = _Slots(place.width)
 
     async def save(self, outcome: Outcome, *, overwrite: bool) -> Outcome:
         """Return an outcome with its files, or with the error that kept them from being saved."""
@@ -48,7 +46,7 @@ class BatchDownloads:
             return outcome
         try:
             async with self._slots.acquire(self._removed_at(outcome.prediction)):
-                files = await self._downloader.save(outcome.prediction, self._directory, overwrite=overwrite)
+                files = await self._downloader.save(outcome.prediction, self._place, overwrite=overwrite)
         except KlingError as error:
             return evolve(outcome, error=error)
         return evolve(outcome, files=tuple(files))

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from ..journal import Journal
 from ..providers.selection import Prefer
+from .destinations import Destination
 
 __all__ = ["BatchOptions", "BatchSettings"]
 
@@ -42,7 +43,7 @@ class BatchOptions:
         ordered: deliver outcomes in the order of the jobs.
         wait_timeout: seconds that one job may take.
         stop_after: account-wide refusals in a row after which to stop.
-        save_to: the directory for the files; None saves none.
+        save_to: the place for the files; None saves none.
         stop_on_signals: let the first Ctrl-C or SIGTERM stop submitting only.
     """
 
@@ -50,5 +51,5 @@ class BatchOptions:
     ordered: bool = False
     wait_timeout: float = 3600.0
     stop_after: int = 3
-    save_to: Path | None = None
+    save_to: Destination | None = None
     stop_on_signals: bool = False

@@ -5,8 +5,8 @@ anyio's worker threads are no daemons under asyncio, and `asyncio.run` waits for
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Thread
@@ -16,7 +16,7 @@ import anyio
 
 from .loops import CallSoon, call_soon
 
-__all__ = ["DaemonThread"]
+__all__ = ["DaemonThread", "ThreadPool"]
 
 T = TypeVar("T")
 
@@ -44,9 +44,45 @@ class DaemonThread:
         await call.done.wait()
         return call.result()
 
+    def post(self, function: Callable[[], None]) -> None:
+        """Run a function in the thread after those that are queued, without waiting for it. It must raise nothing."""
+        self._calls.put(function)
+
     def stop(self) -> None:
         """End the thread after the functions that are queued."""
         self._calls.put(None)
+
+
+class ThreadPool:
+    """Daemon threads of one event loop, kept for further work; they end when this is no longer used.
+
+    Args:
+        name: the name of the threads.
+        keep: maximum number of idle ones.
+    """
+
+    def __init__(self, *, name: str, keep: int) -> None:
+        self._name = name
+        self._keep = keep
+        self._idle: list[DaemonThread] = []
+
+    @contextmanager
+    def acquire(self) -> Generator[DaemonThread]:
+        """Hold a thread, which may still be busy afterwards."""
+        thread = self._idle.pop() if self._idle else DaemonThread(name=self._name)
+        try:
+            yield thread
+        except BaseException:
+            thread.stop()  # it may be blocked in what was cancelled
+            raise
+        if len(self._idle) < self._keep:
+            self._idle.append(thread)
+        else:
+            thread.stop()
+
+    def __del__(self) -> None:
+        for thread in self._idle:
+            thread.stop()
 
 
 class _Call(Generic[T]):

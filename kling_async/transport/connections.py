@@ -35,11 +35,14 @@ class LazySSLContext:
     def __init__(self) -> None:
         self._lock = anyio.Lock()
         self._context: ssl.SSLContext | None = None
+        self._plain: ssl.SSLContext | None = None
 
     async def get(self, origin: str) -> ssl.SSLContext:
         """Return the context for an origin. That for plain http trusts no certificate, and is cheap to make."""
         if origin.startswith("http://"):
-            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            if self._plain is None:
+                self._plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            return self._plain
         async with self._lock:
             if self._context is None:
                 self._context = await anyio.to_thread.run_sync(httpx.create_ssl_context)

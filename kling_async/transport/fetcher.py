@@ -6,44 +6,38 @@ They carry no API key, but for outputs that a provider's API sends itself, from 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
-from ipaddress import ip_address
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import anyio
 import httpx
 
 from ..system.clock import Clock
-from ..system.interrupts import interrupts_resent
 from ..types.errors import DownloadError
 from ..types.prediction import Output
 from ..types.printable import one_line
-from .addresses import AddressBlocked, is_public, resolve_public
-from .connections import LazySSLContext, read_body
-from .credentials import Credential, is_loopback
+from .connections import LazySSLContext
+from .credentials import Credential
 from .failures import strip_context
-from .host_limits import HostLimiter, TimeBudget
+from .host_limits import TimeBudget
+from .output_requests import OutputRequests, read_pieces, redacted
 from .partial_file import PartialFile, decode_data_uri
-from .ranges import TransientError, append_piece, headers_for, start_body, verify_length
+from .ranges import Part, TransientError, append_piece, headers_for, start_body, verify_length
+from .stream_part import StreamPart
 
 __all__ = ["OutputFetcher"]
 
-_REDIRECTS: Final = 3
 _ATTEMPTS: Final = 5
 _PAUSE: Final = 0.5
 """Maximum pause before the first retry in seconds; doubled with each further one."""
-_STALL: Final = 30.0
-"""Seconds without a byte after which a connection is abandoned."""
 _DEADLINE: Final = 1800.0
 """Seconds for one output in all, pauses between attempts included, waits for a connection slot excluded."""
-_PER_HOST: Final = 4
-"""Maximum number of connections to one host: more of them share the same bandwidth, and resemble an attack."""
 
 
 class OutputFetcher:
-    """Downloads outputs to files.
+    """Downloads outputs to files, or passes them on as they are received.
 
     Args:
         deadline: seconds for one output in all, pauses between attempts included, waits for a connection slot excluded.
@@ -58,10 +52,8 @@ class OutputFetcher:
         deadline: float = _DEADLINE,
     ) -> None:
         self._clock = clock
-        self._tls = tls
-        self._shared = shared
+        self._requests = OutputRequests(tls=tls, shared=shared)
         self._deadline = deadline
-        self._hosts = HostLimiter(_PER_HOST)
 
     async def save(
         self,
@@ -83,16 +75,14 @@ class OutputFetcher:
         Raises:
             DownloadError: it could not be fetched, is no image or video, or its name is taken.
         """
-        shown = output.url.partition("?")[0][:200]
+        shown = _shown(output)
         part = PartialFile(directory, stem)
         try:
             # The query of an output's URL is a signature, which changes while the file stays the same.
             part.open(source=hashlib.sha256(shown.encode("utf-8", "surrogatepass")).hexdigest())
-            if output.url.startswith("data:"):
-                part.restart()
-                part.append(decode_data_uri(output.url))
-            else:
-                await self._fetch(output.url, part, loopback=loopback, credential=credential)
+            async with aclosing(self._fetch(output, part, loopback=loopback, credential=credential)) as steps:
+                async for _ in steps:
+                    pass
             return await part.finish(overwrite=overwrite)
         except DownloadError as error:
             error.url = error.url or shown
@@ -103,7 +93,41 @@ class OutputFetcher:
         finally:
             part.close()
 
-    async def _fetch(self, url: str, part: PartialFile, *, loopback: bool, credential: Credential | None) -> None:
+    async def stream(
+        self, output: Output, part: StreamPart, *, loopback: bool, credential: Credential | None = None
+    ) -> AsyncGenerator[bytes]:
+        """Yield the bytes of an output as they are received, a few at a time; those of it that `part` had, not again.
+
+        Args:
+            part: what was received so far; an empty one at first.
+            loopback: as for `save`.
+            credential: as for `save`.
+
+        Raises:
+            DownloadError: it could not be fetched, or is no complete image or video.
+        """
+        try:
+            async with aclosing(self._fetch(output, part, loopback=loopback, credential=credential)) as steps:
+                async for _ in steps:
+                    if taken := part.take():
+                        yield taken
+            for piece in part.finish():
+                yield piece
+        except DownloadError as error:
+            error.url = error.url or _shown(output)
+            raise
+        except OSError as error:
+            raise DownloadError(f"The output cannot be collected: {error.strerror}", url=_shown(output)) from error
+
+    async def _fetch(
+        self, output: Output, part: Part, *, loopback: bool, credential: Credential | None
+    ) -> AsyncGenerator[None]:
+        """Fetch an output, in a few attempts, and yield after each piece of it."""
+        if output.url.startswith("data:"):
+            content = decode_data_uri(output.url)
+            part.restart()
+            append_piece(part, content)
+            return
         budget, last = TimeBudget(self._deadline), ""
         for attempt in range(_ATTEMPTS):
             try:
@@ -111,143 +135,43 @@ class OutputFetcher:
                     # Under the same deadline: a pause counts like a transfer.
                     with budget.running():
                         await self._clock.sleep(_PAUSE * 2**attempt * self._clock.random())
-                headers = self._headers(part, url, credential)
-                async with self._open(url, headers, budget, loopback=loopback, credential=credential) as response:
-                    start_body(part, response.status_code, response.headers)
-                    await read_body(response, lambda piece: append_piece(part, piece))
-                    verify_length(part)
+                async with aclosing(
+                    self._attempt(output.url, part, budget, loopback=loopback, credential=credential)
+                ) as steps:
+                    async for _ in steps:
+                        yield
             except TimeoutError as error:
                 raise DownloadError(f"The output did not arrive within {self._deadline:g} s{last}") from _cause(
                     error, credential
                 )
             except (TransientError, httpx.TransportError, ConnectionError) as error:
-                reason = one_line(_redacted(f"{type(error).__name__}: {error}", credential))
+                reason = one_line(redacted(f"{type(error).__name__}: {error}", credential))
                 if attempt + 1 == _ATTEMPTS:
                     raise DownloadError(f"The output did not arrive: {reason}") from _cause(error, credential)
                 last = f"; the last attempt failed with {reason}"
             else:
                 return
 
-    def _headers(self, part: PartialFile, url: str, credential: Credential | None) -> httpx.Headers:
-        """Return the headers of a request; the repr of this type masks the API key in tracebacks that print locals."""
-        headers = httpx.Headers(headers_for(part))
-        if credential is not None:
-            target = _parsed(url)
-            origin = f"{target.scheme}://{target.netloc.decode('ascii')}"
-            headers.update(credential.headers_for(origin, now=self._clock.utc().timestamp()))
-        return headers
-
-    @asynccontextmanager
-    async def _open(
-        self, url: str, headers: httpx.Headers, budget: TimeBudget, *, loopback: bool, credential: Credential | None
-    ) -> AsyncGenerator[httpx.Response]:
-        """Open a URL, following a few redirects, each of them checked like the first, and none with the API key."""
-        for _ in range(_REDIRECTS + 1):
-            target = _validate_url(url, loopback=loopback)
-            async with self._hosts.acquire(target.host):
-                with budget.running():
-                    async with self._connect(target, headers, loopback=loopback) as response:
-                        if response.status_code not in (301, 302, 303, 307, 308):
-                            yield response
-                            return
-                # A redirect that repeats the key is spoilt here, so that it shows in no traceback.
-                url = str(_parsed(_redacted(response.headers.get("location", ""), credential), base=target))
-                headers.pop("Authorization", None)
-        raise DownloadError(f"The output's URL redirects more than {_REDIRECTS} times")
-
-    @asynccontextmanager
-    async def _connect(
-        self, url: httpx.URL, headers: httpx.Headers, *, loopback: bool
-    ) -> AsyncGenerator[httpx.Response]:
-        timeouts = {"connect": _STALL, "read": _STALL, "write": _STALL, "pool": None}
-        if self._shared is not None:
-            request = httpx.Request("GET", url, headers=headers, extensions={"timeout": timeouts})
-            with anyio.fail_after(_STALL), interrupts_resent():
-                response = await self._shared.handle_async_request(request)
-            try:
-                yield response
-            finally:
-                await _close(response)
-            return
-        addresses = await _resolve(url, loopback=loopback)
-        context = await self._tls.get(f"{url.scheme}://")
-        async with httpx.AsyncHTTPTransport(verify=context, trust_env=False) as transport:
-            with interrupts_resent():
-                response = await _connect_any(transport, url, addresses, headers, timeouts)
-            try:
-                yield response
-            finally:
-                await _close(response)
+    async def _attempt(
+        self, url: str, part: Part, budget: TimeBudget, *, loopback: bool, credential: Credential | None
+    ) -> AsyncGenerator[None]:
+        now, headers = self._clock.utc().timestamp(), headers_for(part)
+        async with self._requests.open(
+            url, headers, budget, loopback=loopback, credential=credential, now=now
+        ) as response:
+            start_body(part, response.status_code, response.headers)
+            append = partial(append_piece, part)
+            async with aclosing(read_pieces(response, budget, append, every=part.every)) as steps:
+                async for _ in steps:
+                    yield
+            verify_length(part)
 
 
-def _redacted(text: str, credential: Credential | None) -> str:
-    return text if credential is None else credential.redact(text)
+def _shown(output: Output) -> str:
+    """Return an output's URL as messages show it: its query is a signature."""
+    return output.url.partition("?")[0][:200]
 
 
 def _cause(error: Exception, credential: Credential | None) -> Exception | None:
     """Return an error as a cause; with a key, without the frames of the libraries below, which hold it."""
     return error if credential is None else strip_context(error, redact=credential.redact)
-
-
-async def _close(response: httpx.Response) -> None:
-    with anyio.CancelScope(shield=True):
-        await response.aclose()
-
-
-async def _connect_any(
-    transport: httpx.AsyncHTTPTransport,
-    url: httpx.URL,
-    addresses: list[str],
-    headers: httpx.Headers,
-    timeouts: Mapping[str, float | None],
-) -> httpx.Response:
-    """Try each IP address of a host until one answers; Host header and certificate are those of its name."""
-    named = headers.copy()
-    named["Host"] = url.netloc.decode("ascii")
-    extensions = {"timeout": timeouts, "sni_hostname": url.host}
-    for address in addresses[:-1]:
-        try:
-            return await transport.handle_async_request(_request(url, address, named, extensions))
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            continue
-    return await transport.handle_async_request(_request(url, addresses[-1], named, extensions))
-
-
-def _request(url: httpx.URL, address: str, headers: httpx.Headers, extensions: Mapping[str, object]) -> httpx.Request:
-    return httpx.Request("GET", url.copy_with(host=address), headers=headers, extensions=dict(extensions))
-
-
-def _parsed(text: str, *, base: httpx.URL | None = None) -> httpx.URL:
-    """Parse a URL, which may be relative to another one. Raises DownloadError if it is malformed."""
-    with suppress(httpx.InvalidURL, ValueError):
-        return httpx.URL(text) if base is None else base.join(text)
-    # Not from their error: its frames hold half a URL, whose repr fails in a traceback that prints locals.
-    raise DownloadError("The output's URL is malformed")
-
-
-def _validate_url(url: str, *, loopback: bool) -> httpx.URL:
-    target = _parsed(url)
-    local = loopback and is_loopback(target.host)
-    if not local and _is_private(target.host):
-        raise DownloadError("The output's URL is not on the public internet", url=target.host)
-    if target.scheme != "https" and not (local and target.scheme == "http"):
-        raise DownloadError("The output's URL is not https", url=f"{target.scheme}://{target.host}")
-    if not target.host or target.userinfo:
-        raise DownloadError("The output's URL names no host, or a user", url=target.host)
-    return target
-
-
-def _is_private(host: str) -> bool:
-    try:
-        return not is_public(ip_address(host))
-    except ValueError:
-        return False
-
-
-async def _resolve(url: httpx.URL, *, loopback: bool) -> list[str]:
-    try:
-        return await resolve_public(url.raw_host.decode("ascii"), url.port or 443, loopback=loopback)
-    except AddressBlocked as error:
-        raise DownloadError(f"The output's URL is not allowed: {error}", url=url.host) from error
-    except OSError as error:
-        raise TransientError(f"{url.host} cannot be resolved") from error

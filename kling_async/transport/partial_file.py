@@ -64,6 +64,9 @@ def decode_data_uri(url: str) -> bytes:
 class PartialFile:
     """A partial download. Its methods block on the disk for a moment; flushing and renaming run in a thread."""
 
+    every = 1 << 20
+    """Bytes after which a download lets other work of its task go on."""
+
     def __init__(self, directory: Path, stem: str) -> None:
         self.directory = directory
         self.stem = stem

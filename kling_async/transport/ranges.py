@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from ..types.errors import DownloadError
-from .partial_file import DownloadState, PartialFile
+from .partial_file import DownloadState
 
-__all__ = ["TransientError", "append_piece", "headers_for", "start_body", "verify_length"]
+__all__ = ["Part", "TransientError", "append_piece", "headers_for", "start_body", "verify_length"]
 
 _MAX_FILE_BYTES: Final = 4 * 1024**3
 
@@ -22,7 +22,33 @@ class TransientError(Exception):
     """A transient failure; the download is retried."""
 
 
-def headers_for(part: PartialFile) -> dict[str, str]:
+class Part(Protocol):
+    """A partial download, on disk or on its way."""
+
+    @property
+    def every(self) -> int:
+        """Bytes after which they are passed on."""
+        ...
+
+    @property
+    def state(self) -> DownloadState:
+        """The progress."""
+        ...
+
+    def restart(self, *, validator: str | None = None, length: int | None = None) -> None:
+        """Begin again, and keep what the server declares of the complete output."""
+        ...
+
+    def expect(self, length: int | None) -> None:
+        """Set the length of the complete output, where it was unknown."""
+        ...
+
+    def append(self, piece: bytes) -> None:
+        """Add bytes at the end."""
+        ...
+
+
+def headers_for(part: Part) -> dict[str, str]:
     """Return the request headers; with a partial file, they ask for the rest if the file is unchanged."""
     headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "kling-async"}
     state = part.state
@@ -31,7 +57,7 @@ def headers_for(part: PartialFile) -> dict[str, str]:
     return headers
 
 
-def start_body(part: PartialFile, status: int, headers: Mapping[str, str]) -> None:
+def start_body(part: Part, status: int, headers: Mapping[str, str]) -> None:
     """Prepare a partial file for the body of a response.
 
     Args:
@@ -55,13 +81,13 @@ def start_body(part: PartialFile, status: int, headers: Mapping[str, str]) -> No
     _check_size(part.state.length or 0)
 
 
-def append_piece(part: PartialFile, piece: bytes) -> None:
+def append_piece(part: Part, piece: bytes) -> None:
     """Append a piece of the body. Raises DownloadError if the file gets too long."""
     _check_size(part.state.size + len(piece))
     part.append(piece)
 
 
-def verify_length(part: PartialFile) -> None:
+def verify_length(part: Part) -> None:
     """Raise TransientError unless the file has its declared length."""
     length = part.state.length
     if length is not None and part.state.size != length:
@@ -73,7 +99,7 @@ def _check_size(size: int) -> None:
         raise DownloadError(f"The output is longer than {_MAX_FILE_BYTES} bytes")
 
 
-def _is_same_file(headers: Mapping[str, str], part: PartialFile) -> bool:
+def _is_same_file(headers: Mapping[str, str], part: Part) -> bool:
     """Return whether a response is exactly the requested rest; if so, note the length that it declares."""
     state = part.state
     if not _is_resumable(state):

@@ -56,7 +56,7 @@ class Event:
         previous: its status before.
         prediction: the provider's last record, or None.
         error: the error behind the change, or None.
-        files: the saved files of a `SAVED` event.
+        files: the saved files of a `SAVED` event; URLs as `str` where they were saved in an object store.
         retry_in: seconds for which a throttled account pauses, or until the submission is retried.
         prompt: the prompt of the job's input; empty for a prediction that is only polled.
         replayed: whether the result is that of an earlier run, read from the journal.
@@ -70,7 +70,7 @@ class Event:
     previous: JobStatus
     prediction: Prediction | None = None
     error: KlingError | None = None
-    files: tuple[PurePath, ...] = ()
+    files: tuple[PurePath | str, ...] = ()
     retry_in: float | None = None
     prompt: str = field(default="", repr=False)
     replayed: bool = False

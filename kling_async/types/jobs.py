@@ -77,13 +77,13 @@ class Outcome:
     Attributes:
         job: the job.
         prediction: the provider's last record; None if nothing was accepted.
-        files: the saved files.
+        files: the saved files; URLs as `str` where they were saved in an object store.
         error: the error that ended the job or its download, or None.
     """
 
     job: Job
     prediction: Prediction | None = None
-    files: tuple[PurePath, ...] = ()
+    files: tuple[PurePath | str, ...] = ()
     error: KlingError | None = None
 
     @classmethod

@@ -7,11 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from html import escape
+from itertools import count
 from typing import Final, TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-__all__ = ["Failure", "FailureKind", "Json", "Output", "OutputKind", "Prediction", "Status", "Timings"]
+__all__ = ["Failure", "FailureKind", "Json", "Output", "OutputKind", "OutputSource", "Prediction", "Status", "Timings"]
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
 """Any JSON value."""
@@ -48,16 +49,37 @@ class OutputKind(StrEnum):
 
 
 @frozen(kw_only=True)
+class OutputSource:
+    """The prediction that an output belongs to, as far as it is needed to fetch the output again.
+
+    Attributes:
+        provider: the provider's name.
+        model: the requested model.
+        id: the prediction's id at the provider.
+        key: our own name for the job.
+        index: the output's position among those of the prediction.
+    """
+
+    provider: str
+    model: str
+    id: str
+    key: str | None
+    index: int
+
+
+@frozen(kw_only=True)
 class Output:
     """One generated image or video.
 
     Attributes:
         url: an https URL, or a `data:` URI. URLs expire; control codes in them are percent-encoded.
         kind: image or video.
+        source: the prediction that it belongs to; None for one that belongs to none.
     """
 
     url: str = field(repr=lambda url: repr(url if len(url) <= 100 else url[:97] + "..."))
     kind: OutputKind
+    source: OutputSource | None = field(default=None, repr=False, eq=False)
 
 
 class FailureKind(StrEnum):
@@ -129,6 +151,15 @@ class Prediction:
     timings: Timings = Timings()
     cost: Decimal | None = None
     raw: Json = field(default=None, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.outputs:
+            # An output alone is enough to fetch it, also with the provider's key, and after its URL has expired.
+            object.__setattr__(self, "outputs", tuple(map(self._with_source, self.outputs, count())))
+
+    def _with_source(self, output: Output, index: int) -> Output:
+        source = OutputSource(provider=self.provider, model=self.model, id=self.id, key=self.key, index=index)
+        return evolve(output, source=source)
 
     @property
     def succeeded(self) -> bool:

@@ -17,6 +17,8 @@ from attrs import field, frozen
 
 from kling_async.testing import Sandbox, SandboxServer
 
+from ..s3 import Bucket
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 
 
@@ -31,8 +33,8 @@ class Expected:
     needs: str = field(default="sys", kw_only=True)
 
 
-ELSEWHERE = frozenset({"fastapi_app.py", "resume.py"})
-"""Not simply run to their end: `test_fastapi.py` has the one, a test below stops the other."""
+ELSEWHERE = frozenset({"bucket.py", "fastapi_app.py", "resume.py"})
+"""Not simply run to their end: `test_fastapi.py` has one; tests below give one a bucket, and stop the last."""
 
 CELLS = """
 import ast, asyncio, inspect, pathlib, sys, types
@@ -198,6 +200,16 @@ def test_everything_goes_through_the_proxy(
     assert requests[0] == f"POST {origin}/api/v3/kwaivgi/kling-image-o1/text-to-image"
     assert requests[1:]
     assert all(line.startswith(f"GET {origin}/api/v3/predictions/") for line in requests[1:])
+
+
+def test_files_go_into_a_bucket(settings: dict[str, str], bucket: Bucket, tmp_path: Path) -> None:
+    """The example of a bucket saves every image there, prints its URL, and leaves nothing else but the journal."""
+    done = run(["bucket.py"], settings | bucket.environ | {"BUCKET": bucket.name}, tmp_path)
+    lines = [f"postcard-{n} s3://{bucket.name}/lighthouses/postcard-{n}-0.png " for n in range(1, 5)]
+    assert lines == done.stdout.splitlines()[:4]
+    assert done.stdout.endswith("bytes, PNG\n")
+    assert {f"postcard-{n}-0.png" for n in range(1, 5)} == set(bucket.objects("lighthouses/"))
+    assert [] == list(tmp_path.rglob("*.png"))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a process of its own")

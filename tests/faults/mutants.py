@@ -44,6 +44,13 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ),
         ("transport/partial_file.py", "            self._link(final)\n", "            pass\n"),
     ),
+    "an object named before it is whole": (
+        (
+            "transport/object_saver.py",
+            "self._write = self._writer.__enter__()",
+            "self._write = lambda content: self._store.put(name, content)",
+        ),
+    ),
     "replayed under another key": (
         (
             "runtime/provider_api.py",

@@ -19,6 +19,7 @@ from attrs import field, frozen
 
 from kling_async.errors import KlingError
 
+from ..s3 import Bucket
 from .harness import ServerLog
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "check_no_key_in_files",
     "check_paid_once",
     "check_whole_files",
+    "check_whole_objects",
     "shown_by",
     "timed",
     "waited_for_processor",
@@ -169,6 +171,12 @@ def check_whole_files(directory: Path, *wholes: bytes) -> None:
     for path in directory.iterdir():
         if ".part" not in path.name:
             assert path.read_bytes() in wholes, f"{path.name} is none of the files that were served"
+
+
+def check_whole_objects(bucket: Bucket, *wholes: bytes) -> None:
+    """Hold that every object of a bucket is whole (G6)."""
+    for name, content in bucket.objects().items():
+        assert content in wholes, f"{name} is not whole"
 
 
 def check_key_stayed(foreign: ServerLog) -> None:

@@ -268,6 +268,16 @@ ROWS = (
         "Cancelled by the provider",
         "Cancelled, and not failed; no outputs; 0 further submissions, also in the next run.",
     ),
+    Row(
+        57,
+        "A bucket for the files that is missing, refuses, fails in the middle, is slow or silent",
+        "An error before anything is paid, or a finished job that the next run saves for nothing; no partial object.",
+    ),
+    Row(
+        58,
+        "Killed in the middle of an upload",
+        "Nothing has the object's name; the next run saves it, and pays nothing.",
+    ),
 )
 """Every row of the matrix, in order."""
 

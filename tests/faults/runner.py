@@ -116,7 +116,8 @@ async def run(order: dict[str, Any]) -> None:
         request_timeout=order.get("request_timeout", 5.0),
         clock=PacedClock(),
     )
-    settings: dict[str, Any] = {"save_to": folder / "out", "stop_on_signals": order.get("stop_on_signals", False)}
+    place = order.get("save_to", folder / "out")
+    settings: dict[str, Any] = {"save_to": place, "stop_on_signals": order.get("stop_on_signals", False)}
     with leaving:
         async with client, client.batch(jobs, journal=None if of_client else journal, **settings) as batch:
             batch.add_listener(heard)
@@ -146,6 +147,7 @@ def live(order: dict[str, Any]) -> None:
     if "crash_at" in order:
         point.watch()
     code = 0
+    os.environ.update(order.get("environ", {}))
     if "files" in order:
         resource.setrlimit(resource.RLIMIT_NOFILE, (order["files"], order["files"]))
     try:

@@ -7,8 +7,10 @@ import random
 import signal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from .answers import HEALTHY_SUBMIT, Script, accepted, reply, said, send, sleep
+from ..s3 import Bucket, S3Process
+from .answers import HEALTHY_SUBMIT, Answer, Script, accepted, repeat, reply, said, send, sleep
 from .conftest import OpenSite
 from .crashes import (
     PNG,
@@ -22,7 +24,18 @@ from .crashes import (
     wait_until,
 )
 
-__all__ = ["cancelled", "duplicates", "interrupted_downloads", "leaves", "steps", "sweep", "timeouts"]
+__all__ = [
+    "LONG",
+    "cancelled",
+    "duplicates",
+    "interrupted_downloads",
+    "interrupted_uploads",
+    "leaves",
+    "long_file",
+    "steps",
+    "sweep",
+    "timeouts",
+]
 
 FINDING = ("kling", "comfy")
 """Providers that find a submission by its client id."""
@@ -30,6 +43,9 @@ JOBS = 24
 SLOTS = 4
 SLOW = Script(submit=[(sleep(0.01) + HEALTHY_SUBMIT).for_ever])
 """The answer to a submission takes a moment, in which it is charged and nobody knows."""
+PIECE, PIECES = "0" * 65_536, 320
+LONG = PNG[:8] + PIECE.encode() * PIECES + PNG[-12:]
+"""A file of 20 MiB: an upload of it has three parts."""
 
 
 def sweep(runner: Runner, site: OpenSite, folder: Path, *, kills: int, seed: int, provider: str = "gptproto") -> int:
@@ -93,6 +109,41 @@ def interrupted_downloads(runner: Runner, site: OpenSite, folder: Path, *, kills
         here.script(Script())
         assert 0 == runner.run(here, place, jobs=4), log_of(place)
         check_nothing_lost(place)
+
+
+def interrupted_uploads(runner: Runner, site: OpenSite, folder: Path, *, kills: int = 2) -> None:
+    """Kill runs in the middle of an upload, one part later each time: no object is partial, and the next run saves it.
+
+    Args:
+        kills: at most 2, as there are so many parts before the last one.
+    """
+    with S3Process.started() as process:
+        for number in range(kills):
+            here, place, bucket = site(Script(file=[long_file(every=0.005)])), folder / f"up-{number}", process.bucket()
+            order: dict[str, Any] = {"jobs": 1, "save_to": bucket.url, "environ": bucket.environ}
+            run = runner.start(here, place, **order)
+            parts: list[str] = []
+            wait_until(partial(has_parts, bucket, parts, number + 1), place)
+            os.kill(run, signal.SIGKILL)
+            assert -signal.SIGKILL == runner.reap(run)
+            assert {} == bucket.objects(), "an object is partial"
+            assert ["cat-0-0.png"] == bucket.uploads(), "it was not killed in the middle"
+            here.script(Script(file=[long_file().for_ever]))
+            assert 0 == runner.run(here, place, **order), log_of(place)
+            assert {"cat-0-0.png": LONG} == bucket.objects(), "an object is partial"
+            check_paid(place, here.log, jobs=1)
+
+
+def long_file(*, every: float = 0.0) -> Answer:
+    """Serve a file of three parts of an upload, with a pause after each piece."""
+    head = f'HTTP/1.1 200 OK\r\nETag: "one"\r\nContent-Length: {len(LONG)}\r\n\r\n'.encode()
+    return send(head + LONG[:8]) + repeat(PIECE, times=PIECES, every=every) + send(LONG[-12:])
+
+
+def has_parts(bucket: Bucket, parts: list[str], count: int) -> bool:
+    """Tell whether so many parts of an object have come; `parts` keeps those that were seen."""
+    parts += [target for method, target, _ in bucket.log() if method == "PUT" and "-0.png" in target]
+    return len(parts) >= count
 
 
 def has_files(folder: Path, count: int, size: int) -> bool:

@@ -18,6 +18,7 @@ import pytest
 
 from kling_async.errors import KlingError
 
+from ..s3 import Bucket
 from .answers import CLOSE, RESET, Answer, Script, repeat, reply, send
 from .conftest import OpenSite, named
 from .promises import (
@@ -28,6 +29,7 @@ from .promises import (
     check_no_key_in_files,
     check_paid_once,
     check_whole_files,
+    check_whole_objects,
     shown_by,
     timed,
     waited_for_processor,
@@ -66,6 +68,17 @@ async def naive_save(url: str, path: Path, *, first: int = 0) -> int:
     return 1
 
 
+async def naive_upload(url: str, bucket: Bucket) -> int:
+    """Upload as many clients do: whatever has arrived, also after a broken connection."""
+    content = bytearray()
+    with suppress(httpx.HTTPError):
+        async with httpx.AsyncClient() as client, client.stream("GET", url) as answer:
+            async for piece in answer.aiter_raw():
+                content += piece
+    bucket.put("cat-0-0.png", bytes(content))
+    return 1
+
+
 LOST = {
     "row 4": RESET,
     "row 6": send("HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{") + CLOSE,
@@ -100,6 +113,14 @@ WIRES = {
 }
 Wire: TypeAlias = tuple[str, dict[str, Any], tuple[str, ...]]
 """The path of a submission, its body, and where the answer has an address."""
+
+
+async def test_a_partial_object_is_caught(site: OpenSite, bucket: Bucket) -> None:
+    """Row 57: a client that uploads what a broken connection has left names an object that is not whole."""
+    here = site(Script(file=[reply(PNG, short=len(PNG) // 2) + CLOSE]))
+    await naive_upload(f"{here.origin}/files/one.png", bucket)
+    with pytest.raises(AssertionError, match="cat-0-0.png is not whole"):
+        check_whole_objects(bucket, PNG)
 
 
 @pytest.mark.parametrize("wire", named(WIRES))

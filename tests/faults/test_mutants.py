@@ -12,7 +12,7 @@ import pytest
 from .conftest import OpenSite
 from .crashes import Runner
 from .mutants import build
-from .sweeps import cancelled, duplicates, interrupted_downloads, leaves, steps, timeouts
+from .sweeps import cancelled, duplicates, interrupted_downloads, interrupted_uploads, leaves, steps, timeouts
 
 Check: TypeAlias = Callable[[Runner, OpenSite, Path], object]
 
@@ -27,6 +27,7 @@ CAUGHT_BY: Mapping[str, tuple[Check, str]] = {
     "replayed under another key": (EVERY_CALL_REPLAYED, "paid twice"),
     "reported before it is committed": (EVERY_CALL, "told and not on disk"),
     "written under the final name": (partial(interrupted_downloads, kills=4), "is partial"),
+    "an object named before it is whole": (interrupted_uploads, "an object is partial"),
     "no shield": (leaves, "left before its answer"),
     "repeated after a time-out": (timeouts, "was repeated"),
     "refused for its own client id": (duplicates, "charged, and unknown"),

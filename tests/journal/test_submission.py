@@ -266,3 +266,24 @@ def test_what_it_has_cost() -> None:
     assert {Decimal("0.03")} == {ENDS[how].max_cost for how in ("accepted", "lost", "sending", "succeeded")}
     free = evolve(accepted(), prediction=Prediction(provider="gptproto", model="m", id="i", cost=Decimal(0)))
     assert Decimal(0) == free.max_cost
+
+
+def test_checksums_are_kept_and_older_records_have_none() -> None:
+    """A record of saved objects has a checksum of each; one of an earlier version is read as having none."""
+    done = Prediction(provider="gptproto", model="m", id="id-1", key="cat", status=Status.SUCCEEDED)
+    saved = new().sent(1.0).accepted(done, 2.0).saved(("cat-0.png",), 3.0, checksums=("0" * 64,))
+    assert saved == load_submission(dump_submission(saved))
+    before = dump_submission(evolve(saved, checksums=None))
+    assert "checksums" not in before
+    assert load_submission(before).checksums is None
+
+
+def test_the_source_of_an_output_is_not_written() -> None:
+    """A record holds it already, in its provider, its id and its key; read again, its outputs have it."""
+    outputs = (Output(url="https://a.test/1.png", kind=OutputKind.IMAGE),)
+    done = Prediction(provider="gptproto", model="m", id="id-1", key="cat", status=Status.SUCCEEDED, outputs=outputs)
+    text = dump_submission(new().sent(1.0).accepted(done, 2.0))
+    assert "source" not in text
+    kept = load_submission(text).prediction
+    assert kept is not None
+    assert done.outputs[0].source == kept.outputs[0].source

@@ -152,3 +152,13 @@ def test_a_flat_row_has_times() -> None:
     """Times are in UTC, and durations in seconds."""
     row = to_dict(row_from_job(JOB, [SENT.accepted(DONE, 3.25)], position=0))
     assert ("1970-01-01T00:00:02.000+00:00", 1.25) == (row["sent_at"], row["took"])
+
+
+def test_objects_are_urls() -> None:
+    """Files in an object store are URLs, in an outcome and in a journal, and one list with those of a directory."""
+    outcome = Outcome(job=JOB, prediction=DONE, files=("s3://bucket/runs/fox-0.png",))
+    saved = SENT.accepted(DONE, 3.0).saved(("fox-0.png",), 4.0, checksums=("0" * 64,))
+    stored = row_from_job(JOB, [saved], position=0, folder="media/", store="s3://bucket/runs")
+    for row in (row_from_outcome(outcome), stored):
+        assert ((), ("s3://bucket/runs/fox-0.png",)) == (row.files, row.objects)
+        assert ["s3://bucket/runs/fox-0.png"] == to_dict(row)["files"]

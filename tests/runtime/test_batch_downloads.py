@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from kling_async.runtime.batch_downloads import BatchDownloads
+from kling_async.runtime.destinations import DirectoryDestination
 from kling_async.testing import VirtualClock
 from kling_async.types.inputs import ImageInput
 from kling_async.types.jobs import Job, Outcome
@@ -28,10 +29,10 @@ class SlowDownloader:
         self.asked: list[str] = []
         self.go_on = anyio.Semaphore(0)
 
-    async def save(self, prediction: Prediction, directory: Path, *, overwrite: bool) -> list[Path]:
+    async def save(self, prediction: Prediction, place: DirectoryDestination, *, overwrite: bool) -> list[Path | str]:
         self.asked.append(prediction.id)
         await self.go_on.acquire()
-        return [directory / prediction.id]
+        return [place.path / prediction.id]
 
 
 def outcome(provider: str, id: str, *, minutes: int | None = 0) -> Outcome:
@@ -45,7 +46,7 @@ async def order_of(waiting: list[Outcome], *, leaves: str = "") -> list[str]:
     """Return the order in which outcomes are saved that had to wait; one of them may be cancelled meanwhile."""
     slow: Any = SlowDownloader()
     async with VirtualClock() as clock:
-        downloads = BatchDownloads(slow, Path("out"), clock=clock)
+        downloads = BatchDownloads(slow, DirectoryDestination(Path("out")), clock=clock)
 
         async def save(one: Outcome, scope: anyio.CancelScope) -> None:
             with scope:

@@ -77,3 +77,17 @@ def test_predictions_travel_between_processes() -> None:
     other = pickle.loads(pickle.dumps(PREDICTION))  # noqa: S301
     assert PREDICTION == other
     assert PREDICTION.raw == other.raw
+
+
+def test_an_output_knows_its_prediction() -> None:
+    """Each output has what is needed to fetch it again; that is no part of its equality, and not shown."""
+    plain = tuple(Output(url=f"https://a.test/{number}.png", kind=OutputKind.IMAGE) for number in range(2))
+    made = Prediction(provider="gptproto", model="m", id="id-1", key="fox", outputs=plain)
+    assert plain == made.outputs
+    assert [("gptproto", "m", "id-1", "fox", 0), ("gptproto", "m", "id-1", "fox", 1)] == [
+        (one.source.provider, one.source.model, one.source.id, one.source.key, one.source.index)
+        for one in made.outputs
+        if one.source is not None
+    ]
+    assert "source" not in repr(made)
+    assert plain[0].source is None

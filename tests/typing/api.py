@@ -7,7 +7,7 @@ A wrong use carries an ignore, which both honour: should either stop noticing, i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path, PurePath
@@ -65,7 +65,7 @@ async def the_example_of_the_page() -> None:
         assert_type(client, Client)
         prediction = await client.generate(ImageInput(prompt="a cat"))
         assert_type(prediction, Prediction)
-        assert_type(await client.download(prediction, "out"), list[Path])
+        assert_type(await client.download(prediction, "out"), list[Path | str])
 
 
 def no_provider() -> Client:
@@ -145,6 +145,8 @@ async def every_call(client: Client, prediction: Prediction) -> None:
     assert_type(await client.map([ImageInput("a"), VideoInput("b")], provider="gptproto"), list[Outcome])
     assert_type(await client.map(ImageInput(word) for word in ("a", "b")), list[Outcome])
     assert_type(await client.download(prediction, Path("out"), overwrite=True), list[Path])
+    assert_type(await client.read(prediction, max_bytes=1), list[bytes])
+    assert_type(client.stream(prediction.outputs[0]), AsyncGenerator[bytes])
     assert_type(client.estimate([ImageInput("a")]), Estimate)
     assert_type(await client.quote([ImageInput("a")]), Estimate)
     await client.aclose()
@@ -210,7 +212,7 @@ def every_field(prediction: Prediction, outcome: Outcome, estimate: Estimate) ->
         assert_type(prediction.failure.message, str)
     assert_type(outcome.job, Job)
     assert_type(outcome.prediction, Prediction | None)
-    assert_type(outcome.files, tuple[PurePath, ...])
+    assert_type(outcome.files, tuple[PurePath | str, ...])
     assert_type(outcome.error, KlingError | None)
     assert_type(outcome.ok, bool)
     assert_type(estimate.low, Decimal)
@@ -315,7 +317,7 @@ async def wrong_uses(client: Client, prediction: Prediction) -> None:
     await client.generate([ImageInput("a")])  # type: ignore[arg-type]
     await client.generate(ImageInput("a"), "gptproto")  # type: ignore[call-arg]
     await client.wait("abc")  # type: ignore[arg-type]
-    await client.download(prediction)  # type: ignore[call-arg]
+    await client.download(prediction)  # type: ignore[call-overload]
     prediction.status = Status.FAILED  # type: ignore[misc]
     prediction.outputs[0].path  # type: ignore[attr-defined]  # noqa: B018
     prediction.failure.message  # type: ignore[union-attr]  # noqa: B018

@@ -10,7 +10,7 @@ from ...types.formatting import format_duration, format_money
 from .rows import ReportRow, Tone, tone_of
 from .text import relative_url, split_text
 
-__all__ = ["Card", "Media", "build_card"]
+__all__ = ["Card", "Link", "Media", "build_card"]
 
 _VIDEO: Final = (".mp4", ".webm", ".mov", ".m4v")
 _IMAGE: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif")
@@ -26,6 +26,14 @@ class Media:
 
     url: str
     is_video: bool
+
+
+@frozen
+class Link:
+    """One object of a job: its URL, which is not loaded, and its name."""
+
+    url: str
+    name: str
 
 
 @frozen(kw_only=True)
@@ -56,6 +64,7 @@ class Card:
     prompt: str
     rest: str
     media: tuple[Media, ...]
+    links: tuple[Link, ...]
     cause: str
     advice: str
     facts: str
@@ -76,10 +85,15 @@ def build_card(row: ReportRow) -> Card:
         prompt=prompt,
         rest=rest,
         media=tuple(Media(relative_url(path), _is_video(path, row)) for path in row.files if path.strip("/")),
+        links=tuple(Link(url, _name_of(url)) for url in row.objects),
         cause=row.cause or "",
         advice=row.advice or "",
         facts=" · ".join(_facts(row, tone)),
     )
+
+
+def _name_of(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 def _is_video(path: str, row: ReportRow) -> bool:

@@ -44,8 +44,9 @@ def _cell(card: Card, row: ReportRow) -> str:
     shown = [*card.media, *_remote(row)][:1]
     media = "".join(_media(one, card.alt) for one in shown)
     cause = f"<br>{escape(card.cause)}" if card.cause else ""
+    links = "".join(f'<br><a href="{escape(link.url)}">{escape(link.name)}</a>' for link in card.links)
     text = f'<b>{escape(card.key)}</b> {escape(card.status)}{cause}<br><span dir="auto">{escape(card.alt)}</span>'
-    return f'<div style="{_CELL}">{media}<div style="{_STATUS_TEXT}">{text}</div></div>'
+    return f'<div style="{_CELL}">{media}<div style="{_STATUS_TEXT}">{text}{links}</div></div>'
 
 
 def _remote(row: ReportRow) -> list[Media]:

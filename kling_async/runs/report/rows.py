@@ -72,6 +72,7 @@ class ReportRow:
         id: the provider's, once there is one.
         outputs: the known URLs of its outputs; signed ones expire.
         files: its files, as POSIX paths relative to the report's directory.
+        objects: the URLs of those of its files that are in an object store; a report links to them.
         sent_at: when its first submission was sent; None if unknown. A time after the year 9999 counts as unknown.
         accepted_at: when the provider accepted it.
         finished_at: when it was first seen as finished.
@@ -94,6 +95,7 @@ class ReportRow:
     id: str | None = None
     outputs: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
     sent_at: float | None = field(default=None, converter=_known)
     accepted_at: float | None = field(default=None, converter=_known)
     finished_at: float | None = field(default=None, converter=_known)

@@ -44,3 +44,13 @@ def test_it_needs_no_template_library() -> None:
     code = "import sys; sys.modules['jinja2'] = None; from kling_async.runs.report import gallery; print(gallery([]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "0 jobs" in done.stdout
+
+
+def test_objects_are_linked(read, make_row) -> None:
+    """A file in an object store has a link with its name; nothing of it is loaded."""
+    row = make_row(files=(), objects=("s3://bucket/runs/fox-0.png", "https://s3.example/fox-1.png?sign=1&x=2"))
+    skeleton = read(gallery([row]))
+    assert ["s3://bucket/runs/fox-0.png", "https://s3.example/fox-1.png?sign=1&x=2"] == skeleton.addresses
+    assert "fox-0.png" in skeleton.text
+    assert "fox-1.png" in skeleton.text
+    assert not [element for element in skeleton.elements if element[0] in ("img", "video")]
