@@ -72,8 +72,7 @@ class BaseClient(NonCopyable):
             request_timeout=request_timeout,
             allow_http=allow_http,
         )
-        self._clock = clock or SystemClock()
-        learned, tls = load_timings(timings), LazySSLContext()
+        self._clock, tls, learned = clock or SystemClock(), LazySSLContext(), load_timings(timings)
         self._accounts = Accounts(self._settings, clock=self._clock, learned=learned, tls=tls, shared=transport)
         self._fetcher = OutputFetcher(clock=self._clock, tls=tls, shared=transport)
         self._journal = self._writer(journal)
