@@ -50,9 +50,9 @@ class ObjectStore:
     """
 
     url: str
-    _handle: Handle = field(repr=False, eq=False)
-    _hasty: Handle = field(repr=False, eq=False)
-    _prefix: str = field(default="", repr=False)
+    _handle: Handle = field(alias="handle", repr=False, eq=False)
+    _hasty: Handle = field(alias="hasty", repr=False, eq=False)
+    _prefix: str = field(alias="prefix", default="", repr=False)
     """The prefix of names, where the handle does not add it."""
 
     def url_of(self, name: str) -> str:
@@ -125,7 +125,8 @@ class ObjectStore:
             yield write
         except BaseException as error:
             with suppress(StorageError):
-                call(partial(file.__exit__, type(error), error, None))
+                leave = file.__exit__  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+                call(partial(leave, type(error), error, None))
             raise
         call(file.close)
 
@@ -186,7 +187,7 @@ def open_store(url: str) -> ObjectStore:
     """
     plain = check_url(url)
     try:
-        import obstore.store  # noqa: F401, PLC0415 - an extra
+        import obstore.store  # noqa: F401, PLC0415  # pyright: ignore[reportUnusedImport] - an extra
     except ModuleNotFoundError as error:
         fault = InputFault("url", plain, "needs the extra: pip install 'kling-async[storage]'")
         raise InputError.of("The object store cannot be used", [fault]) from error
