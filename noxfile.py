@@ -65,8 +65,9 @@ os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")  # a missing interpreter i
 os.environ.setdefault("UV_SYSTEM_CERTS", "true")  # trust whom pip trusts, or uv fails behind a proxy where pip works
 
 PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
-RUNTIME: list[str] = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["cli"]]
-AIOHTTP: list[str] = PROJECT["project"]["optional-dependencies"]["aiohttp"]
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+RUNTIME: list[str] = [*PROJECT["project"]["dependencies"], *EXTRAS["cli"], *EXTRAS["webhooks"]]
+AIOHTTP: list[str] = EXTRAS["aiohttp"]
 PROMISED = nox.project.python_versions(PROJECT)
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 INSTALLED = {"PYTHONSAFEPATH": "1"}  # keeps the checkout off sys.path, so that only the installed package is found

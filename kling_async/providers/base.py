@@ -28,13 +28,13 @@ from .codec.envelope import Envelope, Record, update_prediction
 from .codec.errors import ErrorRules, describe_redirect, error_for
 from .codec.fields import as_object
 from .codec.strict_json import excerpt, read_json
-from .queries import Queries
 from .spec import ModelSpec
+from .webhooks import Webhooks
 
 __all__ = ["Provider"]
 
 
-class Provider(Queries, ABC):
+class Provider(Webhooks, ABC):
     """One provider: facts, requests and responses, beside its models.
 
     Attributes:
@@ -109,10 +109,6 @@ class Provider(Queries, ABC):
             UnexpectedReply: as `parse_submit`, and where the response is about another client id.
         """
         raise NotImplementedError(f"{self.title} has no look-up")
-
-    @abstractmethod
-    def parse_envelope(self, document: Json) -> Envelope:
-        """Find the id, the error and the record in a body."""
 
     @abstractmethod
     def parse_record(self, envelope: Envelope, response: HttpResponse) -> Record:

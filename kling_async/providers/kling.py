@@ -16,8 +16,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 from urllib.parse import quote
 
-from attrs import evolve
-
 from ..types.authorizer import Authorizer
 from ..types.capabilities import Capabilities, Repeat
 from ..types.errors import (
@@ -46,6 +44,7 @@ from .kling_legacy_models import LEGACY_PATHS
 from .kling_models import MODELS
 from .spec import ModelSpec, value_of
 from .validation import build_body, infer_scene
+from .webhooks import with_fields
 
 __all__ = ["Kling"]
 
@@ -64,6 +63,7 @@ class Kling(Provider):
     api_key_env: ClassVar[str] = "KLING_API_KEY"
     api_key_pair_env: ClassVar[tuple[str, ...]] = ("KLING_ACCESS_KEY", "KLING_SECRET_KEY")
     base_url_env: ClassVar[str] = "KLING_BASE_URL"
+    webhook_env: ClassVar[str] = "KLING_WEBHOOK_SECRET"
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     models: ClassVar[Mapping[str, ModelSpec]] = {spec.name: spec for spec in MODELS}
     default_models: ClassVar[Mapping[OutputKind, str]] = {
@@ -153,12 +153,10 @@ class Kling(Provider):
             ) from None
 
     def add_client_id(self, request: HttpRequest, client_id: str) -> HttpRequest:
-        body: dict[str, Json] = json.loads(request.body)
-        if request.path.startswith("/v1/"):
-            body["external_task_id"] = client_id
-        else:
-            body["options"] = {**as_object(body.get("options")), "external_task_id": client_id}
-        return evolve(request, body=json_body(body))
+        return _with_option(request, "external_task_id", client_id)
+
+    def add_callback(self, request: HttpRequest, url: str) -> HttpRequest:
+        return _with_option(request, "callback_url", url)
 
     def build_lookup(self, input: Input, client_id: str) -> HttpRequest | None:
         spec, id = self.spec(input), quote(client_id, safe="")
@@ -200,6 +198,14 @@ class Kling(Provider):
             raise error
         parse = parse_legacy_task if is_legacy_task(envelope.record) else parse_task
         return parse(envelope, response, provider=self.name)
+
+
+def _with_option(request: HttpRequest, name: str, value: str) -> HttpRequest:
+    """Return a submission with one more option, which the legacy standard has at the top of the body."""
+    if request.path.startswith("/v1/"):
+        return with_fields(request, **{name: value})
+    options: Json = json.loads(request.body).get("options")
+    return with_fields(request, options={**as_object(options), name: value})
 
 
 def _client_id(record: Mapping[str, Json]) -> Json:
