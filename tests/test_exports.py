@@ -83,6 +83,9 @@ def test_nothing_public_is_missing() -> None:
         "EventKind",
         "Limits",
         "Progress",
+        "WebhookAction",
+        "WebhookReceiver",
+        "WebhookResult",
         "matrix",
         "show_progress",
     }

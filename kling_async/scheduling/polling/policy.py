@@ -11,6 +11,7 @@ from attrs import frozen
 
 from ...types.prediction import Prediction
 from ..ticket import Ticket
+from .arrivals import Arrivals
 from .durations import DurationModel, WorkKind
 from .plan import PollPlan, SurvivalCurve
 from .poll_queue import PollQueue, ShadowPrice, floor_for
@@ -30,6 +31,8 @@ _MAX_TICK: Final = 0.05
 SHARED_HORIZON: Final = 15.0
 """Floor prices of a poll within which predictions are polled with one that is due. It is 3 % of the mean: with 20 to a
 request and 100 in flight, less costs a third more requests and more saves none."""
+_TOLD_AFTER: Final = 0.9
+"""The share of its age at which a prediction was still running, as far as is known, when its webhook arrives."""
 _REKEY_ABOVE: Final = 50
 """A queue of n is rekeyed after n / 50 completions at least: a curve moves slowly, and rekeying costs the whole queue.
 """
@@ -38,12 +41,16 @@ _REKEY_ABOVE: Final = 50
 class PollPolicy:
     """The polls of one account, which share a budget.
 
+    Attributes:
+        arrivals: whether the account's webhooks arrive.
+
     Args:
         durations: learns how long each kind of work takes; may be shared between accounts.
         random: returns numbers drawn evenly from 0 up to 1.
     """
 
     def __init__(self, durations: DurationModel, *, random: Callable[[], float]) -> None:
+        self.arrivals = Arrivals()
         self._durations = durations
         self._random = random
         self._profiles: dict[WorkKind, _PollProfile] = {}
@@ -72,8 +79,8 @@ class PollPolicy:
         """Put a prediction back whose poll brought no answer."""
         self._queue.add(ticket)
 
-    def still_running(self, ticket: Ticket, *, asked_at: float) -> None:
-        """Put a prediction back that a poll, sent at `asked_at`, found running."""
+    def still_running(self, ticket: Ticket, *, asked_at: float, requeue: bool = True) -> None:
+        """Put a prediction back that a poll, sent at `asked_at`, found running; an extra one has left it there."""
         age = max(asked_at - ticket.accepted_at, ticket.last_poll_age)
         self._durations.observe_running(ticket.work_kind, before=ticket.last_poll_age, age=age)
         ticket.last_poll_age = age
@@ -83,15 +90,20 @@ class PollPolicy:
             else:
                 self._probing.discard(ticket)
                 ticket.poll_at = None
-        self._queue.add(ticket)
+        if requeue:
+            self._queue.add(ticket)
 
-    def completed(self, ticket: Ticket, prediction: Prediction, *, now: float) -> None:
-        """Learn from a prediction that a poll found finished."""
+    def completed(self, ticket: Ticket, prediction: Prediction, *, now: float, told: bool | None = False) -> None:
+        """Learn from a prediction that a poll found finished, or whose end a webhook has told; None if both did."""
         age = max(now - ticket.accepted_at, ticket.last_poll_age + 1e-3)
+        after = ticket.last_poll_age
+        if told:
+            self.arrivals.arrived()
+            after = max(after, _TOLD_AFTER * age)
+        elif ticket.webhook and told is False:
+            self.arrivals.expect(prediction.id, age=age, now=now)
         ran_for = prediction.timings.inference_seconds or prediction.timings.execution_seconds
-        changed = self._durations.observe_completion(
-            ticket.work_kind, after=ticket.last_poll_age, by=age, ran_for=ran_for
-        )
+        changed = self._durations.observe_completion(ticket.work_kind, after=after, by=age, ran_for=ran_for)
         self._probes[ticket.work_kind] = _PROBES
         self._probing.discard(ticket)
         for kind in changed:
@@ -112,6 +124,8 @@ class PollPolicy:
 
     def take(self, now: float) -> Ticket | None:
         """Return the prediction to poll with a request that may leave now, or None."""
+        if self.arrivals.give_up(now):
+            self._queue.rekey_all()
         return self._queue.take(now)
 
     def take_near(
@@ -123,7 +137,8 @@ class PollPolicy:
 
     def wake_at(self, now: float, *, token_seconds: float) -> float | None:
         """Return the time at which to `take` again after None; None if no prediction is queued."""
-        return self._queue.wake_at(now, token_seconds=token_seconds)
+        at = self._queue.wake_at(now, token_seconds=token_seconds)
+        return None if at is None else min(at, max(now, self.arrivals.due_at()))
 
     def _profile(self, kind: WorkKind) -> _PollProfile:
         profile = self._profiles.get(kind)
@@ -138,11 +153,16 @@ class PollPolicy:
         if ticket.poll_at is not None:
             return ticket.poll_at
         profile = self._profile(ticket.work_kind)
-        return math.ceil((ticket.accepted_at + profile.planned_age(ticket, price)) / profile.tick) * profile.tick
+        age = profile.planned_age(ticket, price, weight=self._weight(ticket))
+        return math.ceil((ticket.accepted_at + age) / profile.tick) * profile.tick
 
     def _planned_age(self, ticket: Ticket) -> float:
         """Return the age of the next planned poll at the present price."""
-        return self._profile(ticket.work_kind).planned_age(ticket, self._price.price)
+        profile = self._profile(ticket.work_kind)
+        return profile.planned_age(ticket, self._price.price, weight=self._weight(ticket))
+
+    def _weight(self, ticket: Ticket) -> float:
+        return self.arrivals.weight if ticket.webhook else 1.0
 
 
 @frozen
@@ -167,6 +187,9 @@ class _PollProfile:
         floor = floor_for(curve.mean)
         return cls(PollPlan(curve), floor, 2.0 ** math.floor(math.log2(min(_TICK * floor, _MAX_TICK))))
 
-    def planned_age(self, ticket: Ticket, price: float) -> float:
-        """Return the age of the next planned poll at a price, or at the floor price of this kind if that is higher."""
-        return self.plan.next_check(ticket.last_poll_age, max(price, self.floor) / ticket.priority)
+    def planned_age(self, ticket: Ticket, price: float, *, weight: float) -> float:
+        """Return the age of the next planned poll at a price, or at the floor price of this kind if that is higher.
+
+        A second of delay counts by the ticket's priority and by a weight.
+        """
+        return self.plan.next_check(ticket.last_poll_age, max(price, self.floor) / (ticket.priority * weight))
