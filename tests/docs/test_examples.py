@@ -31,8 +31,8 @@ class Expected:
     needs: str = field(default="sys", kw_only=True)
 
 
-ELSEWHERE = frozenset({"fastapi_app.py", "resume.py"})
-"""Not simply run to their end: `test_fastapi.py` has the one, a test below stops the other."""
+ELSEWHERE = frozenset({"fastapi_app.py", "resume.py", "webhooks_app.py"})
+"""Not simply run to their end: tests of their own serve the apps, and a test below stops the other."""
 
 CELLS = """
 import ast, asyncio, inspect, pathlib, sys, types

@@ -268,6 +268,12 @@ ROWS = (
         "Cancelled by the provider",
         "Cancelled, and not failed; no outputs; 0 further submissions, also in the next run.",
     ),
+    Row(
+        57,
+        "A webhook that is lost, late, doubled, forged, overtaken, endless, or about nothing",
+        "Nothing but time: one result and one charge; a forged one is answered 401, and ends nothing.",
+    ),
+    Row(58, "Killed in a webhook, at each step", "No id is lost, nothing is paid twice, no secret is on disk."),
 )
 """Every row of the matrix, in order."""
 
