@@ -28,6 +28,7 @@ class Running:
     looks: int = 0
     early: float | None = None
     done: bool = False
+    control: bool = False
 
     def __lt__(self, other: object, /) -> bool:
         """Let an agenda hold it: first come, first served among those due at the same time."""
@@ -101,13 +102,14 @@ class World:
         if item.early is not None and item.age == 0.0:
             return item.submitted_at + item.early
         floor = self.floors[item.kind]
-        weight = 1.0 if self.lost is None else self.arrivals.weight
+        weight = 1.0 if self.lost is None or item.control else self.arrivals.weight
         return item.submitted_at + self.plans[item.kind].next_check(item.age, max(price, floor) / weight)
 
     def submit(self, kind: int, now: float) -> None:
         """Let a prediction start."""
         item = Running(self.serial, kind, now, self.works[kind].draw(self.dice))
         self.serial += 1
+        item.control = self.lost is not None and self.arrivals.start()
         if self.learning != "known":
             path = self.paths[kind]
             self.learner.observe_start(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final
@@ -17,6 +18,8 @@ from .accounts import Accounts
 from .webhook_secrets import PublicKeys, WebhookSecrets
 
 __all__ = ["WebhookReceiver"]
+
+_log = logging.getLogger(__name__)
 
 _MAX_DELIVERIES: Final = 10_000
 """Deliveries that are remembered. One that is forgotten, and repeated within five minutes, changes nothing either."""
@@ -46,6 +49,7 @@ class WebhookReceiver(NonCopyable):
         self._accounts = accounts
         self._keys: dict[str, PublicKeys] = {}
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._logged = set[tuple[str, str]]()
         accounts.expect_webhooks(self.url)
 
     async def handle(self, headers: Mapping[str, str], body: bytes, *, provider: str) -> WebhookResult:
@@ -72,12 +76,20 @@ class WebhookReceiver(NonCopyable):
         try:
             event = await self._parse(known, lowered, body)
         except InvalidWebhook as error:
+            self._log_once(known, str(error))
             return _refused(error.status, str(error))
         except KlingError:
             return WebhookResult(
                 status=503, action=WebhookAction.UNAVAILABLE, reason="The provider's public keys cannot be read"
             )
         return WebhookResult(status=200, action=await self._take(known, event))
+
+    def _log_once(self, provider: Provider, reason: str) -> None:
+        """Log each reason once, since a wrong secret shows nowhere else: polls go on, and jobs end without webhooks."""
+        if (provider.name, reason) not in self._logged:
+            self._logged.add((provider.name, reason))
+            advice = f"Is {provider.webhook_env} the secret that it shows?" if provider.webhook_env else ""
+            _log.warning("refused a webhook for %s: %s. %s", provider.title, reason, advice)
 
     async def _parse(self, provider: Provider, headers: Mapping[str, str], body: bytes) -> WebhookEvent:
         now = self._accounts.clock.utc().timestamp()

@@ -220,6 +220,17 @@ async def test_what_is_no_webhook_is_refused(hooked: OpenHooked, provider: str, 
     assert provider not in result.reason
 
 
+async def test_a_wrong_secret_is_logged_once(hooked: OpenHooked, caplog: pytest.LogCaptureFixture) -> None:
+    """Jobs end without webhooks, too, so that a log is all that tells of a wrong secret; it is logged once."""
+    async with hooked(provider="wavespeed", secrets={"wavespeed": "whsec_b3RoZXI="}) as hook:
+        for _ in range(2):
+            await hook.client.generate(ImageInput("a cat"))
+        await hook.clock.sleep(100.0)
+    assert len(hook.results) > 1
+    [message] = [one.getMessage() for one in caplog.records if "webhook" in one.getMessage()]
+    assert "WAVESPEED_WEBHOOK_SECRET" in message
+
+
 async def test_a_stale_delivery_is_refused(hooked: OpenHooked) -> None:
     """A delivery that somebody has recorded is refused five minutes later, also once its id is forgotten."""
     async with hooked(provider="wavespeed") as hook:

@@ -6,8 +6,10 @@ that is best at `price / w` is the best one. After r webhooks in a row that arri
 of succession, and never below `_MIN_WEIGHT`: polls become rare, and never end. Before the first `_PROOF` of them w is
 1, which is the plan without webhooks.
 
-A webhook is lost if it has not arrived some time after a poll found its prediction finished. Then the count begins
-anew, and the plan is again the one without webhooks.
+A webhook counts as lost if it has not arrived some time after a poll found its prediction finished, about as long as a
+poll would be late: then it was no better than one. The count begins anew, and the plan is again the one without
+webhooks. Polls that are rare would hardly show that webhooks have become late, so every 20th prediction is polled as
+without them.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ _PROOF: Final = 3
 """Webhooks in a row that must arrive before any poll is put off."""
 _MIN_WEIGHT: Final = 0.02
 """The lowest weight: a seventh of the polls, which find a lost webhook late by a few times as long as otherwise."""
-_MIN_PATIENCE, _PATIENCE = 5.0, 0.05
+_MIN_PATIENCE, _PATIENCE = 1.0, 0.03
 """Seconds, and the share of a prediction's age, within which a webhook is expected after the end."""
+_CONTROL: Final = 20
+"""Predictions with a webhook of which one is polled as without it."""
 
 
 def patience(age: float) -> float:
@@ -36,6 +40,7 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._run = 0
+        self._started = 0
         self._due: list[tuple[float, str]] = []
         self._awaited = set[str]()
 
@@ -43,6 +48,11 @@ class Arrivals:
     def weight(self) -> float:
         """How much a second of delay counts for a prediction with a webhook, above 0 and at most 1."""
         return 1.0 if self._run < _PROOF else max(1.0 / (self._run + 2), _MIN_WEIGHT)
+
+    def start(self) -> bool:
+        """Count a prediction that is to have a webhook, and return whether it is polled as without one."""
+        self._started += 1
+        return self._started % _CONTROL == 0
 
     def arrived(self) -> None:
         """Count a webhook that was first to say that its prediction has ended."""

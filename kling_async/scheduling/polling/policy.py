@@ -59,10 +59,14 @@ class PollPolicy:
         self._completed = 0
         self._probes: Counter[WorkKind] = Counter()
         self._probing = set[Ticket]()
+        self._controls = set[Ticket]()
+        """Predictions that are polled as if no webhook were to come."""
 
     def add(self, ticket: Ticket) -> None:
         """Add a prediction that was just accepted."""
         self._durations.observe_start(ticket.work_kind)
+        if ticket.webhook and self.arrivals.start():
+            self._controls.add(ticket)
         first = self._planned_age(ticket)
         if self._probes[ticket.work_kind] < _PROBES:
             # A first poll planned from a mere guess may be far off. A few more polls, once, find a much quicker kind.
@@ -106,6 +110,7 @@ class PollPolicy:
         changed = self._durations.observe_completion(ticket.work_kind, after=after, by=age, ran_for=ran_for)
         self._probes[ticket.work_kind] = _PROBES
         self._probing.discard(ticket)
+        self._controls.discard(ticket)
         for kind in changed:
             self._profiles.pop(kind, None)
         self._completed += 1
@@ -117,6 +122,7 @@ class PollPolicy:
         """Stop polling; the duration of the prediction is right-censored."""
         self._durations.censor(ticket.work_kind, after=ticket.last_poll_age)
         self._probing.discard(ticket)
+        self._controls.discard(ticket)
 
     def reprioritize(self) -> None:
         """Rekey all predictions after a priority change."""
@@ -162,7 +168,7 @@ class PollPolicy:
         return profile.planned_age(ticket, self._price.price, weight=self._weight(ticket))
 
     def _weight(self, ticket: Ticket) -> float:
-        return self.arrivals.weight if ticket.webhook else 1.0
+        return self.arrivals.weight if ticket.webhook and ticket not in self._controls else 1.0
 
 
 @frozen
