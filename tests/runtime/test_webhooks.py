@@ -57,7 +57,6 @@ class Hooked:
     receiver: WebhookReceiver
     results: list[WebhookResult] = field(factory=list[WebhookResult])
     sent: list[tuple[str, dict[str, str], bytes]] = field(factory=list[tuple[str, dict[str, str], bytes]])
-    held: anyio.Event | None = None
 
     @property
     def actions(self) -> list[WebhookAction]:
@@ -280,7 +279,6 @@ async def test_each_end_is_recorded_before_it_is_told(hooked: OpenHooked) -> Non
     """What a webhook tells is in the journal before the caller hears of it, and the next run asks for nothing."""
     journal = MemoryJournal()
     async with hooked(provider="wavespeed", journal=journal) as hook:
-        hook.client.add_listener(lambda event: None)
         done = await hook.client.generate(ImageInput("a cat"), key="cat")
         known = await journal.find("cat")
     assert known is not None
