@@ -101,10 +101,11 @@ class Fal(Provider):
 
     def webhook_replies(self, document: Json, body: bytes) -> tuple[HttpResponse, ...]:
         # The cause of a failure comes without its HTTP status and headers, by which billing and retries are judged.
-        payload = as_object(document).get("payload")
-        if as_object(document).get("status") != "OK" or not isinstance(payload, Mapping):
+        payload = as_object(as_object(document).get("payload"))
+        if as_object(document).get("status") != "OK" or not payload:
             return ()
-        return tuple(HttpResponse(status=200, body=json_body(one)) for one in ({"status": "COMPLETED"}, payload))
+        status = HttpResponse(status=200, body=json_body({"status": "COMPLETED"}))
+        return status, HttpResponse(status=200, body=json_body(payload))
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return HttpRequest(method="GET", path=self._path(prediction, "/status"))

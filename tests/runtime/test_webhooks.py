@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -302,6 +303,15 @@ async def test_public_keys_are_read_once_and_when_they_change(hooked: OpenHooked
         await hook.clock.sleep(301.0)
         assert 401 == (await hook.receiver.handle(forged, b"{}", provider="fal")).status
         assert 2 == read(hook)
+
+
+async def test_without_the_library_fals_webhooks_are_hints(hooked: OpenHooked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can check an Ed25519 signature, nothing is believed: a poll confirms each webhook."""
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    async with hooked(provider="fal") as hook:
+        assert (await hook.client.generate(ImageInput("a cat"))).succeeded
+        assert [WebhookAction.POLLING] == hook.actions
+        assert not any(one.path == "/.well-known/jwks.json" for one in hook.sandbox.log)
 
 
 async def test_no_key_is_sent_for_public_keys(hooked: OpenHooked) -> None:

@@ -8,10 +8,10 @@ __all__ = ["can_verify", "is_signed_by"]
 def can_verify() -> bool:
     """Return whether the library that checks signatures is installed."""
     try:
-        import cryptography  # noqa: F401, PLC0415  an extra
+        import cryptography  # noqa: PLC0415  an extra
     except ImportError:
         return False
-    return True
+    return bool(cryptography.__version__)
 
 
 def is_signed_by(public_key: bytes, signature: bytes, message: bytes) -> bool:

@@ -16,6 +16,7 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TypeAlias
 from urllib.parse import parse_qs
 
@@ -77,8 +78,8 @@ def plan_callbacks(
     if not url:
         return []
 
-    def render(now: float) -> Json:
-        return _body(task, request, report, now)
+    def render(now: float, *, at: float | None = None) -> Json:
+        return _body(task, request, report, now if at is None else at)
 
     name, arg = fault or (None, None)
     end = Callback(
@@ -104,8 +105,9 @@ def plan_callbacks(
                 0, evolve(end, id=f"{end.id}-forged", ends=False, at=task.at, retries=(), body=_failed(render))
             )
         case "webhook_reordered":
-            stale = evolve(running, ends=True, after=0.5, body=lambda _: render(task.at))
-            planned = [end, stale]
+            planned = [end, evolve(running, ends=True, after=0.5, body=partial(render, at=task.at))]
+        case _:
+            pass
     return planned
 
 
@@ -203,6 +205,8 @@ def sign(callback: Callback, body: bytes, *, at: datetime, key: str) -> dict[str
             return {**names, "x-openrouter-signature": f"t={time},v1={mac}"}
         case "apiinone":
             return {}
+        case _:
+            pass
     signed = f"{callback.id}.{time}.".encode() + body
     head = {"webhook-id": callback.id, "webhook-timestamp": time}
     if callback.provider == "wavespeed":
@@ -216,8 +220,11 @@ def _mac(key: bytes, message: bytes) -> bytes:
 
 
 def _signed_by_fal(id: str, time: str, body: bytes, secret: str) -> dict[str, str]:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415  an extra
-
+    """Return fal's headers; none without the library that signs."""
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415  an extra
+    except ImportError:
+        return {}
     message = f"{id}\nsandbox-user\n{time}\n{hashlib.sha256(body).hexdigest()}".encode()
     signature = Ed25519PrivateKey.from_private_bytes(_seed(secret)).sign(message).hex()
     values = {"request-id": id, "user-id": "sandbox-user", "timestamp": time, "signature": signature}
