@@ -66,7 +66,7 @@ os.environ.setdefault("UV_SYSTEM_CERTS", "true")  # trust whom pip trusts, or uv
 
 PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
-RUNTIME: list[str] = [*PROJECT["project"]["dependencies"], *EXTRAS["cli"], *EXTRAS["storage"]]
+RUNTIME: list[str] = [*PROJECT["project"]["dependencies"], *EXTRAS["cli"], *EXTRAS["storage"], *EXTRAS["webhooks"]]
 PROMISED = nox.project.python_versions(PROJECT)
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 INSTALLED = {"PYTHONSAFEPATH": "1"}  # keeps the checkout off sys.path, so that only the installed package is found

@@ -32,6 +32,7 @@ TITLES = {
     "d": "Delay under a poll cap against the bound for every policy, survival curve known",
     "e": "The same, learned from a cold start",
     "f": "One poll for many predictions against one for each",
+    "g": "Polls beside webhooks against polls alone",
 }
 BASES = {
     "a": "mean detection delay / that of a fixed interval with as many polls",
@@ -40,6 +41,7 @@ BASES = {
     "d": "mean detection delay / lower bound",
     "e": "mean detection delay / lower bound",
     "f": "requests per prediction, 20 ids to a request / one id to a request",
+    "g": "polls per prediction with webhooks / without",
 }
 INTRO = """# Benchmarks
 

@@ -18,6 +18,10 @@ e. As d, but the laws are learned from nothing, by poll intervals only, early lo
 f. Requests per prediction where one can ask for 20 ids, over those where each asks for one: with 10, 100 and 1,000
    always in flight, each law known, at the default price. Counted after as many as are in flight. In parentheses stands
    the ratio of the mean delays, which is to be at most 1.
+g. Polls per prediction with webhooks over those without, on the same predictions: 50 in flight, each law learned from
+   nothing, at the default price, with webhooks that take 0.2 s in the mean, or as long as is written, and of which
+   none, one or five in a hundred are lost. Counted are all 1,000, those included by which the webhooks prove
+   themselves. In parentheses stands the ratio of the mean delays, which is to be at most 1.
 
 Lower bounds. V(price) = min(price x polls + delay) for one prediction, by dynamic programming on the fine grid. Every
 policy has price x P + D >= V(price) for every price.
@@ -186,7 +190,7 @@ def sharing(work: Work, number: int, seed: int, shared: int, count: int) -> tupl
 
 
 FIXED = {"uniform": (UNIFORM, 0.35, 0.22), "lognormal 0.5": (lognormal(10, 0.5), 0.85, 0.76)}
-LAWS = {work.name: work for work in (*SIX, UNIFORM)}
+LAWS = {work.name: work for work in (*SIX, UNIFORM, VIDEO, IMAGE)}
 
 
 def task_a(name: str, seed: int, learning: str) -> float:
@@ -205,6 +209,19 @@ def task_f(name: str, number: int, seed: int, count: int) -> tuple[float, float]
     return many / single, late / early
 
 
+def hooked(name: str, seed: int, lost: float | None, count: int, takes: float) -> tuple[float, float]:
+    """Return the polls per prediction and the mean delay, by the name of the law."""
+    world = World([LAWS[name]], None, None, "intervals", seed, lost=lost, hook_seconds=takes)
+    world.run([(0.0, 0)] * 50, until=NEVER, refill=count - 50)
+    return world.looks / len(world.found), sum(each.delay for each in world.found) / len(world.found)
+
+
+def task_g(name: str, seed: int, lost: float, count: int, takes: float) -> tuple[float, float]:
+    """Return figure g for one seed, by the name of the law, and the ratio of the delays."""
+    (few, late), (many, early) = (hooked(name, seed, share, count, takes) for share in (lost, None))
+    return few / many, late / early
+
+
 def summary(figure: str, what: str, values: Sequence[float], goals: tuple[float, float] | None) -> Row:
     """Make a row of the median and the range over seeds."""
     target, stretch = goals or (None, None)
@@ -219,6 +236,17 @@ def shared_figures(run: Callable[..., list], *, seeds: int, quick: bool) -> Iter
             delay = median(each for _, each in got)
             what = f"{name}, {number} in flight (delay {delay:.2f})"
             yield summary("f", what, [each for each, _ in got], (0.067, 0.059) if number > 10 else None)
+
+
+def webhook_figures(run: Callable[..., list], *, seeds: int, quick: bool) -> Iterator[Row]:
+    """Compute figure g."""
+    for name in ("video", "image") if quick else ("video", "image", "lognormal", "bimodal", "heavy tail"):
+        for lost, takes in ((0.0, 0.2), (0.01, 0.2), (0.05, 0.2), (0.0, 3.0), (1.0, 0.2)):
+            got = run(task_g, [(name, seed, lost, 400 if quick else 1000, takes) for seed in range(seeds)])
+            delay = median(each for _, each in got)
+            what = f"{name}, {lost:.0%} lost, {takes:g} s (delay {delay:.2f})"
+            goals = (0.3, 0.2) if lost <= 0.01 and takes < 1.0 else None
+            yield summary("g", what, [each for each, _ in got], goals)
 
 
 def figures(run: Callable[..., list], *, seeds: int, means: int, quick: bool) -> Iterator[Row]:
@@ -240,6 +268,7 @@ def figures(run: Callable[..., list], *, seeds: int, means: int, quick: bool) ->
                 yield summary("c", f"50-200: {what}", [early for early, _ in got], (1.15, 1.05))
                 yield summary("c", f"200-1000: {what}", [late for _, late in got], (1.06, 1.02))
     yield from shared_figures(run, seeds=seeds, quick=quick)
+    yield from webhook_figures(run, seeds=seeds, quick=quick)
     for figure, learning, goals in (("d", "known", (1.05, 1.02)), ("e", "intervals", (1.10, 1.04))):
         for scene in (*SCENES, *MIXES):
             got = run(capped, [(scene, seed, learning, means) for seed in range(seeds)])

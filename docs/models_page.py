@@ -42,6 +42,7 @@ _CAPABILITIES = {
     "upload": "uploading local media",
     "inline_media": "media inside the request, in base64",
     "webhook": "calling a URL when a prediction finishes",
+    "webhook_signature": "how these calls are signed",
     "batch_poll": "predictions in one poll",
     "balance": "reading the balance",
     "quote": "asking for the price of an input",

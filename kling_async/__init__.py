@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .runs.notebook import Gallery, gallery, load_ipython_extension
     from .runs.results import rows
     from .runtime.batch import Batch
+    from .runtime.webhooks import WebhookReceiver
     from .scheduling.progress import Progress
     from .types.capabilities import Capabilities
     from .types.errors import (
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
     from .types.prediction import Failure, FailureKind, Output, OutputKind, OutputSource, Prediction, Status, Timings
     from .types.status import JobStatus
+    from .types.webhooks import WebhookAction, WebhookResult
 
 __version__: str
 """The version of the installed package."""
@@ -113,6 +115,9 @@ __all__ = [
     "Unsupported",
     "VideoInput",
     "WaitTimeout",
+    "WebhookAction",
+    "WebhookReceiver",
+    "WebhookResult",
     "gallery",
     "load_ipython_extension",
     "matrix",
@@ -142,6 +147,7 @@ _HOMES = {
     ),
     ".runs.results": ("rows",),
     ".runtime.batch": ("Batch",),
+    ".runtime.webhooks": ("WebhookReceiver",),
     ".scheduling.progress": ("Progress",),
     ".types.capabilities": ("Capabilities",),
     ".types.events": (
@@ -167,6 +173,10 @@ _HOMES = {
         "SpeedLimit",
     ),
     ".types.status": ("JobStatus",),
+    ".types.webhooks": (
+        "WebhookAction",
+        "WebhookResult",
+    ),
     ".types.prediction": (
         "Failure",
         "FailureKind",

@@ -63,7 +63,7 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     for provider in PROVIDERS.values():
         monkeypatch.delenv(provider.api_key_env, raising=False)
-        for name in (provider.base_url_env, *provider.api_key_pair_env):
+        for name in filter(None, (provider.base_url_env, provider.webhook_env, *provider.api_key_pair_env)):
             monkeypatch.delenv(name, raising=False)
 
 

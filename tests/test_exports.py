@@ -79,6 +79,9 @@ def test_nothing_public_is_missing() -> None:
         "Limits",
         "Progress",
         "SpeedLimit",
+        "WebhookAction",
+        "WebhookReceiver",
+        "WebhookResult",
         "matrix",
         "show_progress",
     }

@@ -77,6 +77,7 @@ class Example(Provider):
         upload=_UNKNOWN,
         inline_media=_UNKNOWN,
         webhook=_UNKNOWN,
+        webhook_signature=_UNKNOWN,
         batch_poll=Fact(1, _PAGE),
         balance=_UNKNOWN,
         quote=_UNKNOWN,

@@ -70,7 +70,8 @@ def _error_text(title: str, error: type[KlingError]) -> str:
 def _fault_text(name: str) -> str:
     fault = FAULTS[name]
     marker = f"[[{name}:ARG]], where ARG is {fault.arg}" if fault.arg else f"[[{name}]]"
-    money = {None: "Polls and downloads are free.", True: "The submission is charged.", False: "Nothing is charged."}
+    free = "Polls, downloads and webhooks are free."
+    money = {None: free, True: "The submission is charged.", False: "Nothing is charged."}
     lines = (
         f"[bold]{name}[/] (a fault that the sandbox injects)",
         escape(f"{fault.meaning[0].upper()}{fault.meaning[1:]}."),

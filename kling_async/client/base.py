@@ -22,6 +22,8 @@ from ..runtime.fresh_outputs import FreshOutputs
 from ..runtime.routing import Router
 from ..runtime.settings import Settings, parse_price
 from ..runtime.timings import load_timings, save_timings
+from ..runtime.webhook_secrets import WebhookSecrets
+from ..runtime.webhooks import WebhookReceiver
 from ..scheduling.priority import RESUMED
 from ..system.background import Background
 from ..system.clock import Clock, SystemClock
@@ -183,6 +185,27 @@ class BaseClient(NonCopyable):
         `Client(timings=...)` starts with it. It names an account by a hash of its API key.
         """
         return save_timings(self._accounts.durations, self._accounts.learned_limits())
+
+    def webhooks(self, url: str, *, secrets: Mapping[str, str] | None = None) -> WebhookReceiver:
+        """Let providers call a URL of yours when a prediction finishes, and return what receives these calls.
+
+        From now on, until the client is closed, submissions name the URL, with the provider's name as a last part of
+        its path, at providers whose capability `webhook` is known; an input with a `callback_url` of its own in `extra`
+        keeps that. Serve it with `kling_async.integrations.webhooks.app`, or hand each call to `handle`.
+
+        Args:
+            url: such as "https://my.app/hooks". Providers see it, so it may hold no secret.
+            secrets: the secrets that sign the webhooks, by provider; else environment variables, such as
+                WAVESPEED_WEBHOOK_SECRET. Without its secret a provider's webhooks are hints, each confirmed by a poll.
+                fal signs with public keys, which are fetched; checking them needs the extra `webhooks`.
+
+        Raises:
+            InputError: the URL or a secret is malformed.
+            RuntimeError: the client has a receiver already.
+        """
+        hidden = WebhookSecrets(secrets)
+        secrets = None  # a traceback that prints locals must not print them
+        return WebhookReceiver(url, secrets=hidden, accounts=self._accounts)
 
     def add_listener(self, listener: Listener) -> None:
         """Call a function with each `Event` of each job, immediately and in the event loop; it must be quick.

@@ -57,6 +57,7 @@ _CAPABILITIES = Capabilities(
     upload=_UNKNOWN,
     inline_media=_UNKNOWN,
     webhook=Fact(True, _CALLBACK),
+    webhook_signature=_UNKNOWN,
     batch_poll=Fact(1, _IMAGE_O1),
     balance=_UNKNOWN,
     quote=_UNKNOWN,
@@ -187,6 +188,10 @@ class APIInOne(Provider):
         # The two types have two prices, so the type is always sent.
         body["type"] = Scene.MULTI_SHOT.value if input.multi_shot else Scene.IMAGE_TO_IMAGE.value
         return HttpRequest(method="POST", path="/api/v1/images/generations", body=json_body(body))
+
+    def takes_callback(self, input: Input) -> bool:
+        # The page of the image model says that it needs none.
+        return super().takes_callback(input) and self.spec(input).parameter("callback_url") is not None
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return HttpRequest(method="GET", path=f"/api/v1/tasks/{prediction.id}")

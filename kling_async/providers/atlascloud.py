@@ -53,6 +53,7 @@ _CAPABILITIES = Capabilities(
     upload=Fact(True, _page("models/video", "POST /api/v1/model/uploadMedia")),
     inline_media=Fact(True, _page("errors", "inline base64 in a body of up to 50 MB")),
     webhook=Fact(True, _page("webhooks", "webhook_url of a submission, signed")),
+    webhook_signature=_unknown("the page says that webhooks are signed; how, was not read, so none is asked for"),
     batch_poll=Fact(1, _page("predictions", "one id per request")),
     balance=Fact(True, _page("public-api/balance", "GET /public/v1/balance, in US dollars")),
     quote=_unknown("no page shows a price for an input that is not submitted"),
@@ -91,6 +92,9 @@ class AtlasCloud(Provider):
             body["generate_audio"] = body.pop("sound")  # this endpoint of O3 alone has another name for it
         body = {"model": f"kwaivgi/{spec.wire_name}/{scene}", **body}
         return HttpRequest(method="POST", path="/api/v1/model/generateVideo", body=json_body(body))
+
+    def takes_callback(self, input: Input) -> bool:
+        return False  # what its webhooks hold, and how they are signed, was not read
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return HttpRequest(method="GET", path=f"/api/v1/model/prediction/{prediction.id}")

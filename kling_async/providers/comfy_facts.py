@@ -38,6 +38,7 @@ CAPABILITIES: Final = Capabilities(
     upload=Fact(False, _LIMITATIONS),
     inline_media=Fact(True, model_page("kling-image-4.0")),
     webhook=Fact(False, _QUEUE),
+    webhook_signature=Fact(None, Source(Certainty.UNDOCUMENTED, "there are no webhooks, and so no signatures")),
     batch_poll=Fact(1, _QUEUE),
     balance=Fact(False, _LIMITATIONS),
     quote=Fact(True, ESTIMATES),

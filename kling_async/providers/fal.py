@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar
+from urllib.parse import quote
 
 from attrs import evolve
 
@@ -35,7 +36,7 @@ from .codec.fal_queue import (
     parse_queue_record,
     queue_path,
 )
-from .codec.fields import parse_code
+from .codec.fields import as_object, parse_code
 from .codec.strict_json import json_body
 from .fal_facts import CAPABILITIES, SLOTS
 from .fal_listing import endpoint_of, page_of, parse_page
@@ -65,6 +66,7 @@ class Fal(Provider):
     origin: ClassVar[str] = "https://queue.fal.run"
     api_key_env: ClassVar[str] = "FAL_KEY"
     base_url_env: ClassVar[str] = "FAL_BASE_URL"
+    webhook_keys: ClassVar[tuple[str, str] | None] = ("https://rest.fal.ai", "/.well-known/jwks.json")
     schemes: ClassVar[tuple[str, ...]] = ("key",)
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     models: ClassVar[Mapping[str, ModelSpec]] = FAL_MODELS
@@ -94,6 +96,17 @@ class Fal(Provider):
             if "image_url" in body:
                 (body["image_url"],) = input.images
         return HttpRequest(method="POST", path=f"/{_endpoint(spec, input, scene)}", body=json_body(body))
+
+    def add_callback(self, request: HttpRequest, url: str) -> HttpRequest:
+        return evolve(request, path=f"{request.path}?fal_webhook={quote(url, safe='')}")
+
+    def webhook_replies(self, document: Json, body: bytes) -> tuple[HttpResponse, ...]:
+        # The cause of a failure comes without its HTTP status and headers, by which billing and retries are judged.
+        payload = as_object(as_object(document).get("payload"))
+        if as_object(document).get("status") != "OK" or not payload:
+            return ()
+        status = HttpResponse(status=200, body=json_body({"status": "COMPLETED"}))
+        return status, HttpResponse(status=200, body=json_body(payload))
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return HttpRequest(method="GET", path=self._path(prediction, "/status"))

@@ -74,6 +74,7 @@ CAPABILITIES: Final = Capabilities(
     upload=Fact(True, _documented("fal CDN", f"{_DOCS}/fal-cdn")),
     inline_media=Fact(True, _documented("data URIs, at some models", f"{_DOCS}/fal-cdn")),
     webhook=Fact(True, _documented("webhooks", f"{_DOCS}/inference/webhooks")),
+    webhook_signature=Fact("ed25519", _documented("webhooks, with the keys of a JWKS", f"{_DOCS}/inference/webhooks")),
     batch_poll=Fact(1, _documented("queue", f"{_DOCS}/inference/queue")),
     balance=Fact(True, _PLATFORM),
     quote=Fact(True, _PLATFORM),

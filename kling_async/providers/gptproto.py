@@ -184,6 +184,7 @@ _CAPABILITIES = Capabilities(
     upload=_UNKNOWN,
     inline_media=_UNKNOWN,
     webhook=Fact(None, Source(Certainty.UNDOCUMENTED, f"callback_url is not exposed, says the SDK's document: {_SDK}")),
+    webhook_signature=_UNKNOWN,
     batch_poll=Fact(1, _IMAGE_O1),
     balance=_UNKNOWN,
     quote=Fact(None, Source(Certainty.UNDOCUMENTED, f"the command line's catalogue showed no Kling price: {_CLI}")),

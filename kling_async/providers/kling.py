@@ -46,6 +46,7 @@ from .kling_legacy_models import LEGACY_PATHS
 from .kling_models import MODELS
 from .spec import ModelSpec
 from .validation import infer_scene
+from .webhooks import with_fields
 
 __all__ = ["Kling"]
 
@@ -64,6 +65,7 @@ class Kling(Provider):
     api_key_env: ClassVar[str] = "KLING_API_KEY"
     api_key_pair_env: ClassVar[tuple[str, ...]] = ("KLING_ACCESS_KEY", "KLING_SECRET_KEY")
     base_url_env: ClassVar[str] = "KLING_BASE_URL"
+    webhook_env: ClassVar[str] = "KLING_WEBHOOK_SECRET"
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     models: ClassVar[Mapping[str, ModelSpec]] = {spec.name: spec for spec in MODELS}
     default_models: ClassVar[Mapping[OutputKind, str]] = {
@@ -145,6 +147,12 @@ class Kling(Provider):
     def add_client_id(self, request: HttpRequest, client_id: str) -> HttpRequest:
         add = add_legacy_client_id if request.path.startswith("/v1/") else add_client_id
         return evolve(request, body=json_body(add(as_object(json.loads(request.body)), client_id)))
+
+    def add_callback(self, request: HttpRequest, url: str) -> HttpRequest:
+        if request.path.startswith("/v1/"):
+            return with_fields(request, callback_url=url)
+        options: Json = json.loads(request.body).get("options")
+        return with_fields(request, options={**as_object(options), "callback_url": url})
 
     def build_lookup(self, input: Input, client_id: str) -> HttpRequest | None:
         spec = self.spec(input)

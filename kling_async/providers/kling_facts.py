@@ -71,6 +71,8 @@ CAPABILITIES: Final = Capabilities(
     upload=Fact(None, Source(Certainty.UNDOCUMENTED, "no page shows an upload; media are URLs or base64")),
     inline_media=Fact(True, O1_PAGE),
     webhook=Fact(True, _CALLBACKS),
+    # Once the account has a Webhook Secret; before that, callbacks are unsigned.
+    webhook_signature=Fact("standard_webhooks", _CALLBACKS),
     batch_poll=Fact(20, Source(Certainty.CLIENT, f"task_ids takes several; 21 were refused with 1201: {_LIVE}")),
     balance=Fact(True, _COSTS),
     quote=Fact(None, Source(Certainty.UNDOCUMENTED, "no page shows a price for an input that is not submitted")),

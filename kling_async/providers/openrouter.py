@@ -64,6 +64,10 @@ _CREDITS = Source(
     Certainty.DOCUMENTED,
     "the balance needs a management key, which cannot submit: https://openrouter.ai/docs/api/api-reference/credits",
 )
+_HOOKS = Source(
+    Certainty.DOCUMENTED,
+    f"X-OpenRouter-Signature, once the workspace has a signing secret: {_GUIDE_URL}",
+)
 _PROMPT_LIMIT = Source(Certainty.CLIENT, "longer prompts got HTTP 400: https://github.com/alecs5am/ralphy")
 _UNKNOWN: Fact[Never] = Fact(
     None, Source(Certainty.UNDOCUMENTED, f"neither in the reference nor in the guide: {_GUIDE_URL}")
@@ -77,6 +81,7 @@ _CAPABILITIES = Capabilities(
     upload=_UNKNOWN,
     inline_media=_UNKNOWN,
     webhook=Fact(True, _GUIDE),
+    webhook_signature=Fact("hmac_t_v1", _HOOKS),
     batch_poll=Fact(1, _API),
     balance=Fact(False, _CREDITS),
     quote=_UNKNOWN,
@@ -152,6 +157,7 @@ class OpenRouter(Provider):
     origin: ClassVar[str] = "https://openrouter.ai"
     api_key_env: ClassVar[str] = "OPENROUTER_API_KEY"
     base_url_env: ClassVar[str] = "OPENROUTER_BASE_URL"
+    webhook_env: ClassVar[str] = "OPENROUTER_WEBHOOK_SECRET"
     capabilities: ClassVar[Capabilities] = _CAPABILITIES
     models: ClassVar[Mapping[str, ModelSpec]] = {spec.name: spec for spec in _MODELS}
     default_models: ClassVar[Mapping[OutputKind, str]] = {OutputKind.VIDEO: "kwaivgi/kling-v3.0-std"}
@@ -171,6 +177,10 @@ class OpenRouter(Provider):
         spec = self.spec(input)
         scene = infer_scene(spec, input) or spec.scenes[0]
         return HttpRequest(method="POST", path="/api/v1/videos", body=json_body(build_videos_body(spec, input, scene)))
+
+    def webhook_replies(self, document: Json, body: bytes) -> tuple[HttpResponse, ...]:
+        # A delivery lacks the signed URLs that a poll has.
+        return ()
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return HttpRequest(method="GET", path=f"/api/v1/videos/{prediction.id}")

@@ -44,6 +44,7 @@ from .codec.strict_json import decode, json_body
 from .replicate_models import MODELS
 from .spec import ModelSpec
 from .validation import build_body, infer_scene
+from .webhooks import with_fields
 
 __all__ = ["Replicate"]
 
@@ -54,6 +55,7 @@ _RATES = Source(
     Certainty.DOCUMENTED,
     f"600 predictions and 3,000 other requests a minute: {_DOCS}/topics/predictions/rate-limits",
 )
+_SIGNED = Source(Certainty.DOCUMENTED, f"as Standard Webhooks: {_DOCS}/topics/webhooks/verify-webhook")
 _UNKNOWN: Fact[Never] = Fact(None, Source(Certainty.UNDOCUMENTED, f"not in the HTTP API: {_DOCS}/reference/http"))
 
 _CAPABILITIES = Capabilities(
@@ -63,6 +65,7 @@ _CAPABILITIES = Capabilities(
     upload=Fact(True, _FILES),
     inline_media=Fact(True, _FILES),
     webhook=Fact(True, Source(Certainty.DOCUMENTED, f"webhook: {_DOCS}/topics/webhooks/setup-webhook")),
+    webhook_signature=Fact("standard_webhooks", _SIGNED),
     batch_poll=Fact(1, _API),
     balance=_UNKNOWN,
     quote=_UNKNOWN,
@@ -104,6 +107,7 @@ class Replicate(Provider):
     origin: ClassVar[str] = "https://api.replicate.com"
     api_key_env: ClassVar[str] = "REPLICATE_API_TOKEN"
     base_url_env: ClassVar[str] = "REPLICATE_BASE_URL"
+    webhook_env: ClassVar[str] = "REPLICATE_WEBHOOK_SECRET"
     capabilities: ClassVar[Capabilities] = _CAPABILITIES
     models: ClassVar[Mapping[str, ModelSpec]] = {spec.name: spec for spec in MODELS}
     default_models: ClassVar[Mapping[OutputKind, str]] = {OutputKind.VIDEO: "kling-o1-std"}
@@ -132,6 +136,9 @@ class Replicate(Provider):
             body["multi_prompt"] = json.dumps(shots, ensure_ascii=False)
         path = f"/v1/models/kwaivgi/{spec.wire_name}/predictions"
         return HttpRequest(method="POST", path=path, body=json_body({"input": body}))
+
+    def add_callback(self, request: HttpRequest, url: str) -> HttpRequest:
+        return with_fields(request, webhook=url, webhook_events_filter=["completed"])
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return HttpRequest(method="GET", path=f"/v1/predictions/{prediction.id}")

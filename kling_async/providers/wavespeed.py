@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar, Never
+from urllib.parse import quote
 
 from attrs import evolve
 
@@ -65,6 +66,9 @@ _CAPABILITIES = Capabilities(
     upload=Fact(True, _page("upload-files-api", "files, kept for 7 days")),
     inline_media=_unknown("the schemas ask for URLs, and no page mentions base64 as input"),
     webhook=Fact(True, _page("how-to-use-webhooks", "by ?webhook= of a submission")),
+    webhook_signature=Fact(
+        "hmac_v3", _page("verify-webhooks", "webhook-signature, v3, with the secret of the API key")
+    ),
     batch_poll=Fact(1, _page("get-result", "one id per request")),
     balance=Fact(True, _page("check-balance", "GET /api/v3/balance, in US dollars")),
     quote=Fact(True, _PRICE),
@@ -82,6 +86,7 @@ class WaveSpeed(Provider):
     origin: ClassVar[str] = "https://api.wavespeed.ai"
     api_key_env: ClassVar[str] = "WAVESPEED_API_KEY"
     base_url_env: ClassVar[str] = "WAVESPEED_BASE_URL"
+    webhook_env: ClassVar[str] = "WAVESPEED_WEBHOOK_SECRET"
     capabilities: ClassVar[Capabilities] = _CAPABILITIES
     models: ClassVar[Mapping[str, ModelSpec]] = {spec.name: spec for spec in MODELS}
     default_models: ClassVar[Mapping[OutputKind, str]] = {
@@ -103,6 +108,9 @@ class WaveSpeed(Provider):
     def build_submit(self, input: Input) -> HttpRequest:
         model_id, body = self._submission(input)
         return HttpRequest(method="POST", path=f"/api/v3/{model_id}", body=json_body(body))
+
+    def add_callback(self, request: HttpRequest, url: str) -> HttpRequest:
+        return evolve(request, path=f"{request.path}?webhook={quote(url, safe='')}")
 
     def build_quote(self, input: Input) -> HttpRequest | None:
         """Build the request for the price of a submission's body; None where that would not decide it.

@@ -28,6 +28,7 @@ from ..types.errors import AnswerLost
 from ..types.events import Event, EventKind, Listener
 from ..types.jobs import Job
 from ..types.prediction import Prediction
+from ..types.webhooks import WebhookAction, WebhookEvent
 from .event_listeners import EventListeners
 from .journaled import log_detached
 from .provider_api import ProviderAPI
@@ -135,6 +136,17 @@ class Account:
         ticket.subscribe(subscription)
         self._restore(ticket, prediction)
         return ticket
+
+    def expect_webhooks(self, callback_url: str) -> None:
+        """Let submissions ask for webhooks from now on."""
+        self.api.callback_url = callback_url
+        self.engine.expect_webhooks(self._clock.now())
+
+    async def take_webhook(self, event: WebhookEvent) -> WebhookAction:
+        """Do what follows from a webhook, and return what that is."""
+        action = await self._requests.take_webhook(event)
+        self._wake()
+        return action
 
     def join(self, ticket: Ticket, subscription: Subscription) -> None:
         """Listen to a job that is running. Raises RuntimeError if the client is not open."""

@@ -19,6 +19,7 @@ from ..system.background import Tasks
 from ..system.clock import Clock
 from ..transport.api import ApiTransport
 from ..transport.connections import HttpTransport, LazySSLContext
+from ..transport.credentials import Credential
 from ..types.inputs import Input
 from ..types.limits import SpeedLimit
 from .account import Account
@@ -59,6 +60,7 @@ class Accounts:
         self._tls = tls
         self._shared = shared
         self._accounts: dict[str, Account] = {}
+        self._callback_url = ""
         self._tasks: Tasks | None = None
         self._loop: EventLoopToken | None = None
 
@@ -130,9 +132,43 @@ class Accounts:
         account = self._accounts.get(provider.name)
         if account is None:
             account = self._accounts[provider.name] = self._connect(provider)
+            self._expect_webhooks(account)
             if self._tasks is not None:
                 account.open(self._tasks)
         return account
+
+    def expect_webhooks(self, url: str) -> None:
+        """Let submissions ask for webhooks at a URL, with the provider's name as the last part of its path.
+
+        Raises:
+            RuntimeError: they do already.
+        """
+        if self._callback_url:
+            raise RuntimeError("The client receives webhooks already: it has one receiver")
+        self._callback_url = url
+        for account in self._accounts.values():
+            self._expect_webhooks(account)
+
+    def _expect_webhooks(self, account: Account) -> None:
+        if self._callback_url:
+            account.expect_webhooks(f"{self._callback_url}/{account.api.provider.name}")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the accounts are at work, in this event loop."""
+        return self._tasks is not None and self._loop == anyio.lowlevel.current_token()
+
+    def public_transport(self, provider: Provider, origin: str) -> ApiTransport:
+        """Return a transport for requests to an origin without an API key."""
+        return ApiTransport(
+            provider=provider.name,
+            credential=Credential(key="", origin=self._settings.public_origin(provider, origin), authorizer=None),
+            timeout=self._settings.request_timeout,
+            tls=self._tls,
+            submit_connections=1,
+            shared=self._shared,
+            clock=self.clock,
+        )
 
     def _connect(self, provider: Provider) -> Account:
         limits = self._settings.limits(provider)

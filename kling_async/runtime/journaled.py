@@ -21,6 +21,7 @@ __all__ = [
     "poll_journaled",
     "poll_shared_journaled",
     "submit_journaled",
+    "told_journaled",
 ]
 
 _log = logging.getLogger(__name__)
@@ -100,6 +101,11 @@ async def poll_shared_journaled(api: ProviderAPI, tickets: Sequence[Ticket]) -> 
             except KlingError as error:
                 results[number] = error
     return results
+
+
+async def told_journaled(ticket: Ticket, prediction: Prediction) -> Prediction:
+    """Write down the end of a prediction, as a webhook has proved it, and return it."""
+    return await _recorded(ticket, prediction)
 
 
 async def _recorded(ticket: Ticket, prediction: Prediction) -> Prediction:

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Final, Protocol
 from uuid import uuid4
 
+from attrs import evolve
+
 from ..providers import Price, Provider
 from ..providers.listing import Difference
 from ..scheduling.lookups import is_in_window
@@ -20,6 +22,7 @@ from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
 from ..types.jobs import Job
 from ..types.prediction import Prediction, Status
+from ..types.webhooks import WebhookEvent
 
 __all__ = ["ProviderAPI", "SeenBody"]
 
@@ -53,6 +56,8 @@ class ProviderAPI:
         self.provider = provider
         self._transport = transport
         self._unknown_statuses: set[str] = set()
+        self.callback_url: str | None = None
+        """The URL that submissions ask the provider to call."""
 
     @property
     def key_hash(self) -> str:
@@ -80,6 +85,10 @@ class ProviderAPI:
         """Return whether a look-up repeats the submission under its idempotency key, which buys it once at most."""
         return self.provider.repeat(input).value == "replayed"
 
+    def sends_callback(self, input: Input) -> bool:
+        """Return whether the submission of an input asks for a webhook at our URL."""
+        return self.callback_url is not None and self.provider.takes_callback(input)
+
     async def submit(self, job: Job, client_id: ClientId | None = None) -> Prediction:
         """Submit a job, which the provider's `check` has passed, once, and return its prediction.
 
@@ -89,6 +98,8 @@ class ProviderAPI:
             AnswerLost: it may have been accepted.
         """
         key, request = job.key, self.provider.build_submit(job.input)
+        if self.callback_url is not None and self.sends_callback(job.input):
+            request = self.provider.add_callback(request, self.callback_url)
         if client_id is not None:
             request = self.provider.add_client_id(request, client_id.value)
         try:
@@ -194,6 +205,18 @@ class ProviderAPI:
             return polled
         result = await self._transport.poll(request)
         return self.provider.parse_result(result, prediction=prediction, polled=response)
+
+    def read_webhook(self, event: WebhookEvent, prediction: Prediction) -> Prediction | None:
+        """Return a prediction as a delivery describes it; None if it proves nothing, or cannot be read."""
+        replies = [evolve(one, redact=self._transport.redact) for one in event.replies]
+        if not replies:
+            return None
+        try:
+            if len(replies) == 1:
+                return self.provider.parse_poll(replies[0], prediction=prediction)
+            return self.provider.parse_result(replies[1], prediction=prediction, polled=replies[0])
+        except KlingError:
+            return None  # a poll will tell, in its own words
 
     async def cancel(self, prediction: Prediction) -> None:
         """Ask the provider to cancel a prediction. Raises Unsupported if it cannot, and KlingError."""

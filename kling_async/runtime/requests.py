@@ -17,7 +17,15 @@ from ..types.errors import KlingError
 from ..types.jobs import Job
 from ..types.prediction import Prediction
 from ..types.status import JobStatus
-from .journaled import log_cut_off, look_up_journaled, poll_journaled, poll_shared_journaled, submit_journaled
+from ..types.webhooks import WebhookAction, WebhookEvent
+from .journaled import (
+    log_cut_off,
+    look_up_journaled,
+    poll_journaled,
+    poll_shared_journaled,
+    submit_journaled,
+    told_journaled,
+)
 from .provider_api import ProviderAPI
 
 __all__ = ["Requests"]
@@ -58,6 +66,7 @@ class Requests:
     async def submit(self, ticket: Ticket, job: Job) -> None:
         """Submit a job."""
         sent_at, client_id = self._clock.now(), self._api.new_client_id(job.input)
+        ticket.webhook = self._api.sends_callback(job.input)
         submit = partial(submit_journaled, client_id=client_id, on_send=partial(self._on_send, ticket))
         try:
             result = await self._shielded(lambda: submit(self._api, ticket, job))
@@ -102,6 +111,24 @@ class Requests:
             if isinstance(result, Prediction) or is_last:
                 del self._client_ids[ticket]
             self._publish(self._engine.looked_up(ticket, result, is_last=is_last, now=self._clock.now()))
+
+    async def take_webhook(self, event: WebhookEvent) -> WebhookAction:
+        """Do what follows from a webhook: take it as the result of a poll if it proves one, else poll at once."""
+        if not event.ended:
+            return WebhookAction.NOTED
+        actions = set[WebhookAction]()
+        for ticket, known in self._engine.announced(event.id):
+            result = self._api.read_webhook(event, known)
+            if result is not None and result.status.is_terminal:
+                # Under the same shield as a poll, so that no caller that goes away leaves half of it.
+                if await self._shielded(partial(told_journaled, ticket, result)) is result:
+                    self._publish(self._engine.told(ticket, result, self._clock.now()))
+                    actions.add(WebhookAction.FINISHED)
+            else:
+                soon = self._engine.poll_soon(ticket, self._clock.now())
+                actions.add(WebhookAction.POLLING if soon else WebhookAction.NOTED)
+        order = (WebhookAction.FINISHED, WebhookAction.POLLING, WebhookAction.NOTED)
+        return next((one for one in order if one in actions), WebhookAction.UNKNOWN)
 
     async def _shielded(self, request: Callable[[], Awaitable[T]]) -> T | KlingError | None:
         """Send a request behind a shield, and return its result; None if it was cut off."""

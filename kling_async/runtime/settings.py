@@ -91,6 +91,11 @@ class Settings:
         """Return a provider's origin."""
         return read_origin(provider, self._base_urls, allow_http=self._allow_http)
 
+    def public_origin(self, provider: Provider, origin: str) -> str:
+        """Return the origin of a provider's public pages; a base URL of the user's replaces it as well."""
+        own = self.origin(provider)
+        return origin if own == provider.origin else own
+
     def is_local(self, provider: Provider) -> bool:
         """Return whether a provider is reached on this machine, as a sandbox is."""
         return is_loopback(urlsplit(self.origin(provider)).hostname or "")

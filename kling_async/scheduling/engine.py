@@ -65,6 +65,7 @@ class Engine:
         self.provider = provider
         self._origins = LimitOrigins(provider=provider, set_by_user=known is None, sources=limit_sources)
         self._deadlines = Deadlines()
+        self._arrivals = polling.arrivals
         self._notifier = Notifier(provider)
         self._listeners = Listeners(
             provider=provider, notifier=self._notifier, deadlines=self._deadlines, polling=polling
@@ -115,7 +116,7 @@ class Engine:
         if ticket.single_poll:
             self._polls.add_at(ticket, now)
         else:
-            self._polls.add(ticket)
+            self._polls.add(ticket, now)
 
     def join(self, ticket: Ticket, subscription: Subscription, *, now: float) -> Iterator[Delivery]:
         """Attach one more listener to a job that is not closed, and notify it at once of the job's progress."""
@@ -207,7 +208,7 @@ class Engine:
         if result.status.is_terminal or ticket.only_submit:
             yield from self._polls.end(ticket, result, now)
             return
-        self._polls.add(ticket)
+        self._polls.add(ticket, now)
         yield from self._listeners.release_accepted(ticket, now)
 
     # Results of look-ups, which are polls of a submission by its client id.
@@ -256,6 +257,29 @@ class Engine:
     ) -> Iterator[Delivery]:
         """Report the result of a poll, and whether it shared its request with others."""
         return self._polls.polled(ticket, result, asked_at=asked_at, now=now, shared=shared)
+
+    # Webhooks, each of which may be a poll for nothing.
+
+    def expect_webhooks(self, now: float) -> None:
+        """Find jobs by the ids of their predictions from now on, those that are polled already included."""
+        self._polls.hints.start()
+        for ticket in self._deadlines.pending():
+            if ticket.status is JobStatus.ACCEPTED and not ticket.single_poll:
+                self._polls.hints.add(ticket, now)
+
+    def announced(self, id: str) -> tuple[tuple[Ticket, Prediction], ...]:
+        """Return the jobs whose prediction a webhook says is finished, with what is known of it."""
+        self._arrivals.arrived_after(id)
+        return self._polls.hints.find(id)
+
+    def poll_soon(self, ticket: Ticket, now: float) -> bool:
+        """Poll a job at once, since its prediction may be finished; return False if it was often enough."""
+        return not ticket.closed and self._polls.hints.announce(ticket, now)
+
+    def told(self, ticket: Ticket, result: Prediction, now: float) -> Iterator[Delivery]:
+        """Report the end of a prediction, as a webhook has proved it."""
+        if not ticket.closed:
+            yield from self._polls.completed(ticket, result, now, told=True)
 
     # The end of a wait.
 

@@ -19,6 +19,7 @@ from ..types.errors import KlingError, ProviderUnavailable, RateLimited
 from ..types.events import EventKind
 from ..types.limits import LimitKind, Limits, SpeedLimit
 from ..types.prediction import Prediction, Status
+from .hints import Hints
 from .notifications import Delivery, Notifier
 from .polling.policy import PollPolicy
 from .rate_limit import RateLimiter
@@ -62,6 +63,9 @@ class Polls:
         notifier: makes the events.
         submissions: pause with the polls after a 429, and hold the slots.
         random: returns numbers drawn evenly from 0 up to 1.
+
+    Attributes:
+        hints: what webhooks say about the jobs.
     """
 
     def __init__(
@@ -82,10 +86,12 @@ class Polls:
         self._notifier = notifier
         self._submissions = submissions
         self._random = random
+        self.hints = Hints()
 
-    def add(self, ticket: Ticket) -> None:
-        """Poll a job that was just accepted."""
+    def add(self, ticket: Ticket, now: float) -> None:
+        """Poll a job that was accepted."""
         self._policy.add(ticket)
+        self.hints.add(ticket, now)
 
     def add_at(self, ticket: Ticket, at: float) -> None:
         """Poll a job, or look it up, at a time."""
@@ -98,7 +104,7 @@ class Polls:
         """Return a job to poll now, or None."""
         if self._limiter.ready_at(now) > now:
             return None
-        ticket = self._policy.take(now)
+        ticket = self.hints.take(now) or self._policy.take(now)
         if ticket is not None:
             self._limiter.consume(now)
         return ticket
@@ -107,12 +113,15 @@ class Polls:
         """Return the jobs that are polled by the same request as one that was just taken."""
         if self._max_shared == 1 or not self._may_share(ticket):
             return []
-        return self._policy.take_near(ticket, now, self._may_share, max_items=self._max_shared - 1)
+        return self._policy.take_near(
+            ticket, now, lambda one: one is not ticket and self._may_share(one), max_items=self._max_shared - 1
+        )
 
     def ready_at(self, now: float) -> float:
         """Return the time at which to `take` again; infinity if only a result or a new job changes that."""
-        at = self._policy.wake_at(now, token_seconds=self._price_interval)
-        return math.inf if at is None else max(at, self._limiter.ready_at(now))
+        planned = self._policy.wake_at(now, token_seconds=self._price_interval)
+        at = min(self.hints.ready_at(), math.inf if planned is None else planned)
+        return at if at == math.inf else max(at, self._limiter.ready_at(now))
 
     def speed_limit(self, origins: LimitOrigins) -> SpeedLimit | None:
         """Return the budget of polls if it is what delays results now, else None."""
@@ -125,29 +134,37 @@ class Polls:
         self, ticket: Ticket, result: Prediction | KlingError, *, asked_at: float, now: float, shared: bool = False
     ) -> Iterator[Delivery]:
         """Report the result of a poll, and whether it shared its request with others."""
+        extra = self.hints.settle(ticket)
         if ticket.closed:
             return  # it was dropped while the poll was in flight
-        ticket.poll_at = None
         if isinstance(result, KlingError):
-            yield from self._failed(ticket, result, sent_at=asked_at, now=now, shared=shared)
+            yield from self._failed(ticket, result, sent_at=asked_at, now=now, shared=shared, extra=extra)
             return
+        ticket.poll_at = None
         ticket.failures, ticket.last_error = 0, None
         if result.status.is_terminal or ticket.single_poll:
-            if not ticket.single_poll:
-                self._policy.completed(ticket, result, now=now)
-            yield from self.end(ticket, result, now)
+            announced = self.hints.is_announced(ticket)
+            yield from self.completed(ticket, result, now, told=extra if extra or not announced else None)
             return
         transition(ticket, Trigger.STILL_RUNNING)
         changed = ticket.prediction is None or result.native_status != ticket.prediction.native_status
-        self._policy.still_running(ticket, asked_at=asked_at)
+        self._policy.still_running(ticket, asked_at=asked_at, requeue=not extra)
+        if extra:
+            self.hints.again(ticket, now)
         if result.status is Status.QUEUED:
             self._submissions.saw_waiting(now)
         if changed:
             ticket.prediction = without_raw(result)
             yield from self._notifier.to_all(EventKind.STATUS, ticket, now)
 
+    def completed(self, ticket: Ticket, prediction: Prediction, now: float, *, told: bool | None) -> Iterator[Delivery]:
+        """Report the end of a prediction, and whether a webhook has told it, or a poll; None if both have."""
+        if not ticket.single_poll:
+            self._policy.completed(ticket, prediction, now=now, told=told)
+        yield from self.end(ticket, prediction, now)
+
     def _failed(
-        self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float, shared: bool
+        self, ticket: Ticket, error: KlingError, *, sent_at: float, now: float, shared: bool, extra: bool
     ) -> Iterator[Delivery]:
         if not shared and not may_retry_poll(error, age=now - ticket.accepted_at):
             self.drop(ticket)
@@ -160,12 +177,16 @@ class Polls:
             # submission polls continue, since they free slots.
             self._limiter.pause_until(now + delay, now=now, sent_at=sent_at)
             self._submissions.pause_until(now + delay, error, now=now, sent_at=sent_at)
-            ticket.poll_at = now + delay if ticket.single_poll else None
+            at = now + delay if ticket.single_poll else None
             yield from self._notifier.to_all(EventKind.THROTTLED, ticket, now, error=error, retry_in=delay)
         else:
-            ticket.poll_at = now + delay
+            at = now + delay
             yield from self._notifier.to_all(EventKind.POLL_ERROR, ticket, now, error=error)
-        self._policy.requeue(ticket)
+        if extra:
+            self.hints.again(ticket, now, delay=delay)
+        else:
+            ticket.poll_at = at
+            self._policy.requeue(ticket)
 
     # The end of a job.
 
@@ -174,6 +195,7 @@ class Polls:
         finished = prediction.status.is_terminal
         transition(ticket, Trigger(prediction.status.value) if finished else Trigger.DROPPED)
         self._submissions.slots.release(ticket.slots)
+        self.hints.discard(ticket)
         ticket.prediction = prediction
         yield from self._notifier.finish(ticket, now)
 
@@ -181,6 +203,7 @@ class Polls:
         """Stop polling an accepted job, and give its slots back."""
         transition(ticket, Trigger.DROPPED)
         self._submissions.slots.release(ticket.slots)
+        self.hints.discard(ticket)
         if not ticket.single_poll:
             self._policy.discard(ticket)
 

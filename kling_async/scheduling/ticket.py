@@ -87,6 +87,7 @@ class Ticket:
         entry: its journal entry; None without a journal.
         only_submit: whether it is finished once it is accepted, since no listener wants more.
         single_poll: whether it is finished after one poll.
+        webhook: whether the provider was asked to send a webhook about its end.
         status: its status; a job that this run drops or defers keeps the status it has.
         previous: the status before, as far as its listeners were notified; SUBMITTING while it is, once they were.
         closed: whether the engine does nothing more for it, whatever its status.
@@ -109,6 +110,7 @@ class Ticket:
     entry: Entry | None = None
     only_submit: bool = False
     single_poll: bool = False
+    webhook: bool = False
     status: JobStatus = JobStatus.PLANNED
     previous: JobStatus = JobStatus.PLANNED
     closed: bool = False

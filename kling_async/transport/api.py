@@ -137,6 +137,10 @@ class ApiTransport:
         """A hash of the API key."""
         return self._credential.key_hash
 
+    def redact(self, text: str) -> str:
+        """Replace the key in a text that repeats it."""
+        return self._credential.redact(text)
+
     async def submit(self, request: HttpRequest) -> HttpResponse:
         """Send a request that costs money, once.
 

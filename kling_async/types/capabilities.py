@@ -9,7 +9,7 @@ from attrs import fields, frozen
 
 from .sources import Fact
 
-__all__ = ["Capabilities", "OverLimit", "Repeat"]
+__all__ = ["Capabilities", "OverLimit", "Repeat", "WebhookSignature"]
 
 Repeat: TypeAlias = Literal["buys_again", "rejected", "replayed"]
 """Effect of submitting an input a second time: it is billed again, rejected by its client id, or answered with the
@@ -17,6 +17,10 @@ first prediction by its idempotency key."""
 
 OverLimit: TypeAlias = Literal["queues", "refuses"]
 """Effect of a submission over the account's limit: the provider queues it, or refuses it."""
+
+WebhookSignature: TypeAlias = Literal["standard_webhooks", "hmac_v3", "hmac_t_v1", "ed25519"]
+"""How webhooks are signed: as Standard Webhooks, whose key is base64; with HMAC-SHA256 in hexadecimal, by the key as it
+is, over the id, the time and the body, or over the time and the body; or with Ed25519 by a key of the provider's."""
 
 
 @frozen(kw_only=True)
@@ -31,6 +35,7 @@ class Capabilities:
         upload: whether local media can be uploaded.
         inline_media: whether media can be sent inside the request, in base64.
         webhook: whether the provider calls a URL when a prediction finishes.
+        webhook_signature: how it signs these calls.
         batch_poll: predictions that one poll can ask for.
         balance: whether the account's balance can be read.
         quote: whether the price of an input can be asked for.
@@ -45,6 +50,7 @@ class Capabilities:
     upload: Fact[bool]
     inline_media: Fact[bool]
     webhook: Fact[bool]
+    webhook_signature: Fact[WebhookSignature]
     batch_poll: Fact[int]
     balance: Fact[bool]
     quote: Fact[bool]

@@ -5,7 +5,11 @@ Each generates once and fails once. A library that is not installed is skipped; 
 
 from __future__ import annotations
 
+import json
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -63,7 +67,69 @@ def test_replicate(server: SandboxServer) -> None:
     assert str(done).startswith(f"{server.url}/files/")
     with pytest.raises(replicate.exceptions.ModelError, match="no luck"):
         client.run("kwaivgi/kling-v3-video", input={"prompt": FAILING, "duration": 5})
+    client._client.close()
     assert_paid_once(server, "replicate", ("a dog", FAILING))
+
+
+@pytest.fixture
+def calls() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+    """Serve a URL that keeps the headers and the body of each call."""
+    received = list[tuple[dict[str, str], bytes]]()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            received.append((headers, self.rfile.read(int(headers["content-length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_port}/hook", received
+        http.shutdown()
+
+
+def first_of(received: list[tuple[dict[str, str], bytes]]) -> tuple[dict[str, str], bytes]:
+    """Wait for the first call."""
+    for _ in range(500):
+        if received:
+            break
+        time.sleep(0.02)
+    return received[0]
+
+
+def test_webhooks_of_replicate(server: SandboxServer, calls: tuple[str, Any]) -> None:
+    """Replicate's library asks for a webhook, and accepts its signature, unless a byte of it is another one."""
+    replicate: Any = pytest.importorskip("replicate")
+    webhook: Any = pytest.importorskip("replicate.webhook")
+    url, received = calls
+    client = replicate.Client(api_token=server.sandbox.key_for("replicate"), base_url=server.url)
+    asked = {"webhook": url, "webhook_events_filter": ["completed"]}
+    model = "kwaivgi/kling-v3-video"
+    client.models.predictions.create(model=model, input={"prompt": "a dog", "duration": 5}, **asked)
+    client._client.close()
+    headers, body = first_of(received)
+    secret = webhook.WebhookSigningSecret(key=server.sandbox.webhook_secret("replicate"))
+    client.webhooks.validate(headers=headers, body=body.decode(), secret=secret, tolerance=300)
+    with pytest.raises(webhook.InvalidSignatureError):
+        client.webhooks.validate(headers=headers, body=body.decode() + " ", secret=secret, tolerance=300)
+
+
+def test_webhooks_of_fal(server: SandboxServer, calls: tuple[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library of fal asks for a webhook where the sandbox reads it, and gets one about its own request."""
+    fal: Any = pytest.importorskip("fal_client.client")
+    monkeypatch.setattr(fal, "QUEUE_URL_FORMAT", f"{server.url}/")
+    url, received = calls
+    endpoint = "fal-ai/kling-video/v3/standard/text-to-video"
+    client = fal.SyncClient(key=server.sandbox.key_for("fal"))
+    handle = client.submit(endpoint, arguments={"prompt": "a dog", "duration": "5"}, webhook_url=url)
+    client._client.close()
+    body = json.loads(first_of(received)[1])
+    assert (handle.request_id, "OK") == (body["request_id"], body["status"])
+    assert body["payload"]["video"]["url"].startswith(f"{server.url}/files/")
 
 
 def test_openrouter(server: SandboxServer) -> None:

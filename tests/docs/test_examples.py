@@ -33,8 +33,8 @@ class Expected:
     needs: str = field(default="sys", kw_only=True)
 
 
-ELSEWHERE = frozenset({"bucket.py", "fastapi_app.py", "resume.py"})
-"""Not simply run to their end: `test_fastapi.py` has one; tests below give one a bucket, and stop the last."""
+ELSEWHERE = frozenset({"bucket.py", "fastapi_app.py", "resume.py", "webhooks_app.py"})
+"""Not simply run to their end: tests of their own serve the apps; those below give one a bucket, and stop another."""
 
 CELLS = """
 import ast, asyncio, inspect, pathlib, sys, types

@@ -164,6 +164,7 @@ def test_every_variable_is_documented(provider: Any) -> None:
     """The page about variables has a line for each API key and each origin."""
     page = read("docs/reference/environment.md")
     assert all(f"| `{name}` |" in page for name in (provider.api_key_env, provider.base_url_env))
+    assert not provider.webhook_env or f"`{provider.webhook_env}`" in page
 
 
 def test_every_number_of_the_limits_is_documented() -> None:

@@ -278,6 +278,12 @@ ROWS = (
         "Killed in the middle of an upload",
         "Nothing has the object's name; the next run saves it, and pays nothing.",
     ),
+    Row(
+        60,
+        "A webhook that is lost, late, doubled, forged, overtaken, endless, or about nothing",
+        "Nothing but time: one result and one charge; a forged one is answered 401, and ends nothing.",
+    ),
+    Row(61, "Killed in a webhook, at each step", "No id is lost, nothing is paid twice, no secret is on disk."),
 )
 """Every row of the matrix, in order."""
 

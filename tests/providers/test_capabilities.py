@@ -12,8 +12,26 @@ from kling_async.types.limits import LimitKind, Limits
 every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
 
 UNKNOWN = {
-    "gptproto": ("replay_seconds", "cancel", "upload", "inline_media", "balance", "quote", "output_ttl"),
-    "apiinone": ("replay_seconds", "cancel", "upload", "inline_media", "balance", "quote", "output_ttl"),
+    "gptproto": (
+        "webhook_signature",
+        "replay_seconds",
+        "cancel",
+        "upload",
+        "inline_media",
+        "balance",
+        "quote",
+        "output_ttl",
+    ),
+    "apiinone": (
+        "webhook_signature",
+        "replay_seconds",
+        "cancel",
+        "upload",
+        "inline_media",
+        "balance",
+        "quote",
+        "output_ttl",
+    ),
     "wavespeed": ("replay_seconds", "cancel", "inline_media", "output_ttl"),
     "fal": (
         "replay_seconds",
@@ -21,7 +39,7 @@ UNKNOWN = {
     ),
     "replicate": ("replay_seconds", "balance", "quote", "failures_are_free"),
     "openrouter": ("replay_seconds", "cancel", "upload", "inline_media", "quote", "output_ttl", "failures_are_free"),
-    "comfy": ("failures_are_free",),
+    "comfy": ("webhook_signature", "failures_are_free"),
     "kling": ("replay_seconds", "cancel", "upload", "quote"),
     "atlascloud": ("replay_seconds", "cancel", "quote", "output_ttl"),
 }
@@ -43,6 +61,7 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "repeat": ("buys_again", Certainty.INFERRED),
         "upload": (True, Certainty.DOCUMENTED),
         "webhook": (True, Certainty.DOCUMENTED),
+        "webhook_signature": ("hmac_v3", Certainty.DOCUMENTED),
         "batch_poll": (1, Certainty.DOCUMENTED),
         "balance": (True, Certainty.DOCUMENTED),
         "quote": (True, Certainty.CLIENT),
@@ -55,6 +74,7 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "upload": (True, Certainty.DOCUMENTED),
         "inline_media": (True, Certainty.DOCUMENTED),
         "webhook": (True, Certainty.DOCUMENTED),
+        "webhook_signature": ("ed25519", Certainty.DOCUMENTED),
         "batch_poll": (1, Certainty.DOCUMENTED),
         "balance": (True, Certainty.CLIENT),
         "quote": (True, Certainty.CLIENT),
@@ -67,6 +87,7 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "upload": (True, Certainty.DOCUMENTED),
         "inline_media": (True, Certainty.DOCUMENTED),
         "webhook": (True, Certainty.DOCUMENTED),
+        "webhook_signature": ("standard_webhooks", Certainty.DOCUMENTED),
         "batch_poll": (1, Certainty.DOCUMENTED),
         "over_limit": ("refuses", Certainty.DOCUMENTED),
         "output_ttl": (3600.0, Certainty.DOCUMENTED),
@@ -74,6 +95,7 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
     "openrouter": {
         "repeat": ("buys_again", Certainty.INFERRED),
         "webhook": (True, Certainty.DOCUMENTED),
+        "webhook_signature": ("hmac_t_v1", Certainty.DOCUMENTED),
         "batch_poll": (1, Certainty.DOCUMENTED),
         # There is an address for it, and the key that submits may not use it.
         "balance": (False, Certainty.DOCUMENTED),
@@ -97,6 +119,7 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "repeat": ("rejected", Certainty.INFERRED),
         "inline_media": (True, Certainty.DOCUMENTED),
         "webhook": (True, Certainty.DOCUMENTED),
+        "webhook_signature": ("standard_webhooks", Certainty.DOCUMENTED),
         "batch_poll": (20, Certainty.CLIENT),
         "balance": (True, Certainty.DOCUMENTED),
         "over_limit": ("refuses", Certainty.DOCUMENTED),

@@ -32,6 +32,7 @@ from kling_async.errors import (
     WaitTimeout,
 )
 from kling_async.scheduling.engine import _GRACE, Engine
+from kling_async.scheduling.hints import Hints
 from kling_async.scheduling.listeners import Listeners
 from kling_async.scheduling.notifications import Delivery
 from kling_async.scheduling.polling.durations import DurationModel
@@ -90,6 +91,17 @@ class Scenario:
     share_refused: float = 0.0
     """Shared polls that are refused as a whole."""
     arrives_for: float = 0.0
+    hooks: float = 0.0
+    """Jobs whose provider sends a webhook."""
+    hooks_prove: bool = True
+    """Whether a webhook is taken as a result, or as a hint."""
+    hooks_lost: float = 0.0
+    hooks_late: float = 0.0
+    hooks_doubled: float = 0.0
+    hooks_forged: float = 0.0
+    """Jobs of which somebody else says, at some time, that they are finished."""
+    hooks_take: float = 0.5
+    """Seconds that a webhook takes, in the mean."""
 
 
 AFTER_ACCEPTANCE = {JobStatus.ACCEPTED, JobStatus.SUCCEEDED, JobStatus.FAILED}
@@ -140,6 +152,9 @@ class ServerLog:
     def __init__(self, scenario: Scenario) -> None:
         self._limits = scenario.limits
         self._takes = scenario.takes * math.exp(scenario.spread)
+        # With webhooks polls may be seven times as rare.
+        self._rarer = 7.0 if scenario.hooks else 1.0
+        self.in_flight: Counter[str] = Counter()
         self.trip = 2.0 * scenario.round_trip
         self.listeners: list[RecordingListener] = []
         self.answers: dict[str, list[str]] = {}
@@ -180,7 +195,9 @@ class ServerLog:
         rate = self._limits.poll_per_second
         gap, age = now - self.seen[key], now - ticket.accepted_at
         # What takes ten minutes without fail is rightly not polled before; a full budget is shared by all.
-        patience = 200.0 + max(0.5 * age, 2.0 * self._takes) + 10.0 * running / (rate or math.inf)
+        patience = 200.0 + self._rarer * max(0.5 * age, 2.0 * self._takes) + 10.0 * running / (rate or math.inf)
+        self.in_flight[key] += 1
+        claim(self.in_flight[key] <= 2, "a prediction has one planned poll in flight, and one that a webhook asks for")
         claim(gap <= patience + (100.0 if ticket.last_error is not None else 0.0), "no prediction starves")
         self.seen[key] = now
 
@@ -251,6 +268,8 @@ class Simulation:
         self.done_at: dict[str, float] = {}
         self.full_at = -math.inf
         self.tickets = [self.ticket(number) for number in range(scenario.jobs)]
+        if scenario.hooks:
+            self.engine.expect_webhooks(0.0)
         self.by_key = {ticket.key: ticket for ticket in self.tickets}
 
     def ticket(self, number: int) -> Ticket:
@@ -361,15 +380,48 @@ class Simulation:
         sent_at = self.now
         self.deliver(self.engine.sending(ticket, sent_at))
         result, what = self.submission(ticket.key or "")
+        hooked = what == "accepted" and self.random.random() < self.scenario.hooks
+        if hooked:
+            self.call_back(ticket.key or "")
 
         def arrives() -> None:
             self.sending -= 1
             self.log.answer(ticket, what, self.now)
+            ticket.webhook = hooked
             self.deliver(self.engine.submitted(ticket, result, sent_at=sent_at, now=self.now))
             if ticket.closed:  # its listeners wanted it accepted, and no more
                 self.log.open.pop(ticket.key or "", None)
 
         self.at(sent_at + self.trip(), arrives)
+
+    def call_back(self, key: str) -> None:
+        """Send the webhook about the end of a prediction, or what becomes of it on the way."""
+        draw, scenario = self.random.random, self.scenario
+        at = self.done_at[key] + self.random.expovariate(1.0 / scenario.hooks_take)
+        forged = draw() < scenario.hooks_forged and not scenario.hooks_prove
+        for _ in range(self.random.randint(1, 8) if forged else 0):
+            self.at(self.now + draw() * 2.0 * scenario.takes, lambda: self.hear(key))
+        if draw() < scenario.hooks_lost:
+            return
+        at += 300.0 * draw() if draw() < scenario.hooks_late else 0.0
+        for _ in range(2 if draw() < scenario.hooks_doubled else 1):
+            self.at(at, lambda: self.hear(key))
+
+    def hear(self, key: str) -> None:
+        for ticket, known in self.engine.announced(f"id-{key}"):
+            claim(known.id == f"id-{key}", "a webhook is about its own prediction")
+            result = self.answer(key, shared=False)
+            if self.scenario.hooks_prove and isinstance(result, Prediction):
+                self.deliver(self.engine.told(ticket, result, self.now))
+            else:
+                self.engine.poll_soon(ticket, self.now)
+            self.check_end(ticket)
+
+    def check_end(self, ticket: Ticket) -> None:
+        if ticket.closed:
+            self.log.open.pop(ticket.key or "", None)
+            ended = ticket.status in (JobStatus.SUCCEEDED, JobStatus.FAILED)
+            claim(not ended or self.now >= self.done_at[ticket.key or ""], "nothing ends before its end")
 
     def submission(self, key: str) -> tuple[Prediction | KlingError, str]:
         draw, scenario = self.random.random, self.scenario
@@ -413,11 +465,11 @@ class Simulation:
             self.polling -= 1
             for one, result in zip(tickets, results, strict=True):
                 was_closed = one.closed
+                self.log.in_flight[one.key or ""] -= 1
                 self.deliver(self.engine.polled(one, result, asked_at=asked_at, now=self.now, shared=shared))
                 failed = shared and isinstance(result, KlingError) and not was_closed
                 claim(not (failed and one.closed), "an error of a shared poll ends no job")
-                if one.closed:
-                    self.log.open.pop(one.key or "", None)
+                self.check_end(one)
 
         self.at(asked_at + self.trip(), arrives)
 
@@ -473,6 +525,13 @@ scenarios = st.builds(
     shared=st.sampled_from([1, 1, 3, 20]),
     share_refused=some,
     arrives_for=st.sampled_from([0.0, 10.0, 300.0]),
+    hooks=st.sampled_from([0.0, 0.0, 0.5, 1.0]),
+    hooks_prove=st.booleans(),
+    hooks_lost=some,
+    hooks_late=some,
+    hooks_doubled=some,
+    hooks_forged=some,
+    hooks_take=st.sampled_from([0.1, 1.0, 30.0]),
 )
 
 
@@ -495,6 +554,29 @@ def test_nothing_goes_wrong_where_nothing_is_wrong() -> None:
     assert (14, 14) == (len(log.posts), log.ends.total())
     assert len(log.polls) >= 14
     assert [["accepted"]] * 14 == list(log.answers.values())
+
+
+HOOKED = {"hooks": 1.0, "hooks_doubled": 0.3, "hooks_lost": 0.2, "hooks_late": 0.3, "hooks_forged": 0.5}
+
+
+@pytest.mark.parametrize("proved", [True, False])
+@pytest.mark.parametrize("seed", range(5))
+def test_webhooks_change_nothing_but_time(seed: int, proved: bool) -> None:
+    """Lost, late, doubled, forged and early webhooks leave each job with the end that it has without any of them."""
+    plain = Scenario(seed=seed, jobs=60, fails=0.3, takes=30.0, limits=Limits(max_open=10, poll_per_second=20.0))
+    with_webhooks = simulate(evolve(plain, hooks_prove=proved, **HOOKED))
+    assert simulate(plain).closed == with_webhooks.closed
+    assert 60 == len(with_webhooks.posts) == with_webhooks.ends.total()
+
+
+def test_webhooks_save_polls() -> None:
+    """Where webhooks arrive, a small part of the polls is left; where all of them are lost, no poll is missing."""
+    plain = Scenario(jobs=200, takes=60.0, limits=Limits(max_open=20))
+    without, hooked, lost = (
+        len(simulate(one).polls) for one in (plain, evolve(plain, hooks=1.0), evolve(plain, hooks=1.0, hooks_lost=1.0))
+    )
+    assert hooked < 0.3 * without
+    assert without * 0.9 < lost < without * 1.1
 
 
 def test_a_larger_batch() -> None:
@@ -824,6 +906,45 @@ class ForgetsForAll(Engine):
             yield from super().detach(ticket, one.listener, now=now)
 
 
+class BelievesHints(Engine):
+    """Takes whatever says so for the end."""
+
+    def poll_soon(self, ticket: Ticket, now: float) -> bool:
+        self._believed = list(self.told(ticket, prediction(ticket.key, Status.SUCCEEDED), now))
+        return True
+
+    def take_poll(self, now: float) -> Ticket | None:
+        return super().take_poll(now)
+
+
+class _TakesNoneForExtra(Hints):
+    def settle(self, ticket: Ticket) -> bool:
+        super().settle(ticket)
+        return False
+
+    def announce(self, ticket: Ticket, now: float) -> bool:
+        self._polls[ticket] = 0
+        return super().announce(ticket, now)
+
+
+class QueuesTwice(Engine):
+    """Puts a prediction back after an extra poll as well."""
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**settings)  # type: ignore[arg-type]
+        self._polls.hints.__class__ = _TakesNoneForExtra
+
+
+class TrustsWebhooks(Engine):
+    """Polls no more where webhooks have arrived."""
+
+    def take_poll(self, now: float) -> Ticket | None:
+        ticket = super().take_poll(now)
+        if ticket is not None and ticket.webhook and self._arrivals.weight < 1.0:
+            return None
+        return ticket
+
+
 SLOW = evolve(QUIET.limits, submit_per_second=0.2, submit_burst=1)
 SLOW_WORK = evolve(QUIET, takes=5000.0, limits=evolve(QUIET.limits, max_open=None))
 CONTROLS: list[tuple[type[Engine], str, Scenario]] = [
@@ -860,6 +981,26 @@ CONTROLS: list[tuple[type[Engine], str, Scenario]] = [
     (StarvesOne, "no prediction starves", QUIET),
     (NeverRests, "it never spins", QUIET),
     (WaitsForEver, "it terminates", evolve(QUIET, leaves=0.9, takes=100.0)),
+    (
+        BelievesHints,
+        "nothing ends before its end",
+        evolve(QUIET, jobs=40, hooks=1.0, hooks_forged=1.0, hooks_prove=False, takes=60.0),
+    ),
+    (
+        QueuesTwice,
+        "one planned poll in flight",
+        evolve(
+            QUIET,
+            jobs=40,
+            hooks=1.0,
+            hooks_forged=1.0,
+            hooks_prove=False,
+            takes=60.0,
+            round_trip=20.0,
+            limits=evolve(QUIET.limits, poll_per_second=None),
+        ),
+    ),
+    (TrustsWebhooks, "every job comes to an end", evolve(QUIET, jobs=60, hooks=1.0, hooks_lost=0.1)),
 ]
 
 

@@ -292,6 +292,7 @@ async def wrong_uses(client: Client, prediction: Prediction) -> None:
     Client(transport=object())  # type: ignore[arg-type]
     ImageInput()  # type: ignore[call-arg]
     ImageInput("a", "kling-image-o1")  # type: ignore[call-arg]
+    client.webhooks(5)  # type: ignore[arg-type]
     ImageInput("a", n="2")  # type: ignore[arg-type]
     ImageInput("a", duration=5)  # type: ignore[call-arg]
     ImageInput("a", images=[Path("a.png")])  # type: ignore[list-item]

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from ...types.prediction import Prediction
 from ..ticket import Ticket
+from .arrivals import Arrivals
 from .durations import DurationModel, WorkKind
 from .plan import PollPlan, SurvivalCurve
 from .poll_queue import PollQueue, ShadowPrice, floor_for
@@ -33,6 +34,8 @@ request and 100 in flight, less costs a third more requests and more saves none.
 _SHORT: Final = 16.0
 """Floor prices of a poll from which on the budget counts as short: results are found about a tenth of a duration late,
 four times as late as at the floor, since delays grow with the square root of the price."""
+_TOLD_AFTER: Final = 0.9
+"""The share of its age at which a prediction was still running, as far as is known, when its webhook arrives."""
 _REKEY_ABOVE: Final = 50
 """A queue of n is rekeyed after n / 50 completions at least: a curve moves slowly, and rekeying costs the whole queue.
 """
@@ -41,12 +44,16 @@ _REKEY_ABOVE: Final = 50
 class PollPolicy:
     """The polls of one account, which share a budget.
 
+    Attributes:
+        arrivals: whether the account's webhooks arrive.
+
     Args:
         durations: learns how long each kind of work takes; may be shared between accounts.
         random: returns numbers drawn evenly from 0 up to 1.
     """
 
     def __init__(self, durations: DurationModel, *, random: Callable[[], float]) -> None:
+        self.arrivals = Arrivals()
         self._durations = durations
         self._random = random
         self._profiles: dict[WorkKind, _PollProfile] = {}
@@ -55,10 +62,14 @@ class PollPolicy:
         self._completed = 0
         self._probes: Counter[WorkKind] = Counter()
         self._probing = set[Ticket]()
+        self._controls = set[Ticket]()
+        """Predictions that are polled as if no webhook were to come."""
 
     def add(self, ticket: Ticket) -> None:
         """Add a prediction that was just accepted."""
         self._durations.observe_start(ticket.work_kind)
+        if ticket.webhook and self.arrivals.start():
+            self._controls.add(ticket)
         first = self._planned_age(ticket)
         if self._probes[ticket.work_kind] < _PROBES:
             # A first poll planned from a mere guess may be far off. A few more polls, once, find a much quicker kind.
@@ -75,8 +86,8 @@ class PollPolicy:
         """Put a prediction back whose poll brought no answer."""
         self._queue.add(ticket)
 
-    def still_running(self, ticket: Ticket, *, asked_at: float) -> None:
-        """Put a prediction back that a poll, sent at `asked_at`, found running."""
+    def still_running(self, ticket: Ticket, *, asked_at: float, requeue: bool = True) -> None:
+        """Put a prediction back that a poll, sent at `asked_at`, found running; an extra one has left it there."""
         age = max(asked_at - ticket.accepted_at, ticket.last_poll_age)
         self._durations.observe_running(ticket.work_kind, before=ticket.last_poll_age, age=age)
         ticket.last_poll_age = age
@@ -86,17 +97,23 @@ class PollPolicy:
             else:
                 self._probing.discard(ticket)
                 ticket.poll_at = None
-        self._queue.add(ticket)
+        if requeue:
+            self._queue.add(ticket)
 
-    def completed(self, ticket: Ticket, prediction: Prediction, *, now: float) -> None:
-        """Learn from a prediction that a poll found finished."""
+    def completed(self, ticket: Ticket, prediction: Prediction, *, now: float, told: bool | None = False) -> None:
+        """Learn from a prediction that a poll found finished, or whose end a webhook has told; None if both did."""
         age = max(now - ticket.accepted_at, ticket.last_poll_age + 1e-3)
+        after = ticket.last_poll_age
+        if told:
+            self.arrivals.arrived()
+            after = max(after, _TOLD_AFTER * age)
+        elif ticket.webhook and told is False:
+            self.arrivals.expect(prediction.id, age=age, now=now)
         ran_for = prediction.timings.inference_seconds or prediction.timings.execution_seconds
-        changed = self._durations.observe_completion(
-            ticket.work_kind, after=ticket.last_poll_age, by=age, ran_for=ran_for
-        )
+        changed = self._durations.observe_completion(ticket.work_kind, after=after, by=age, ran_for=ran_for)
         self._probes[ticket.work_kind] = _PROBES
         self._probing.discard(ticket)
+        self._controls.discard(ticket)
         for kind in changed:
             self._profiles.pop(kind, None)
         self._completed += 1
@@ -108,6 +125,7 @@ class PollPolicy:
         """Stop polling; the duration of the prediction is right-censored."""
         self._durations.censor(ticket.work_kind, after=ticket.last_poll_age)
         self._probing.discard(ticket)
+        self._controls.discard(ticket)
 
     def reprioritize(self) -> None:
         """Rekey all predictions after a priority change."""
@@ -115,6 +133,8 @@ class PollPolicy:
 
     def take(self, now: float) -> Ticket | None:
         """Return the prediction to poll with a request that may leave now, or None."""
+        if self.arrivals.give_up(now):
+            self._queue.rekey_all()
         return self._queue.take(now)
 
     def take_near(
@@ -126,7 +146,8 @@ class PollPolicy:
 
     def wake_at(self, now: float, *, token_seconds: float) -> float | None:
         """Return the time at which to `take` again after None; None if no prediction is queued."""
-        return self._queue.wake_at(now, token_seconds=token_seconds)
+        at = self._queue.wake_at(now, token_seconds=token_seconds)
+        return None if at is None else min(at, max(now, self.arrivals.due_at()))
 
     @property
     def is_short(self) -> bool:
@@ -146,11 +167,16 @@ class PollPolicy:
         if ticket.poll_at is not None:
             return ticket.poll_at
         profile = self._profile(ticket.work_kind)
-        return math.ceil((ticket.accepted_at + profile.planned_age(ticket, price)) / profile.tick) * profile.tick
+        age = profile.planned_age(ticket, price, weight=self._weight(ticket))
+        return math.ceil((ticket.accepted_at + age) / profile.tick) * profile.tick
 
     def _planned_age(self, ticket: Ticket) -> float:
         """Return the age of the next planned poll at the present price."""
-        return self._profile(ticket.work_kind).planned_age(ticket, self._price.price)
+        profile = self._profile(ticket.work_kind)
+        return profile.planned_age(ticket, self._price.price, weight=self._weight(ticket))
+
+    def _weight(self, ticket: Ticket) -> float:
+        return self.arrivals.weight if ticket.webhook and ticket not in self._controls else 1.0
 
 
 @frozen
@@ -175,6 +201,9 @@ class _PollProfile:
         floor = floor_for(curve.mean)
         return cls(PollPlan(curve), floor, 2.0 ** math.floor(math.log2(min(_TICK * floor, _MAX_TICK))))
 
-    def planned_age(self, ticket: Ticket, price: float) -> float:
-        """Return the age of the next planned poll at a price, or at the floor price of this kind if that is higher."""
-        return self.plan.next_check(ticket.last_poll_age, max(price, self.floor) / ticket.priority)
+    def planned_age(self, ticket: Ticket, price: float, *, weight: float) -> float:
+        """Return the age of the next planned poll at a price, or at the floor price of this kind if that is higher.
+
+        A second of delay counts by the ticket's priority and by a weight.
+        """
+        return self.plan.next_check(ticket.last_poll_age, max(price, self.floor) / (ticket.priority * weight))

@@ -2,7 +2,8 @@
 
 A prompt requests a fault by a marker, ``[[NAME]]`` or ``[[NAME:ARG]]``; a header by ``X-Sandbox-Fault: NAME`` (or
 NAME:ARG). Faults of a submission have their own name; those of a poll begin with ``poll_``, of a download with
-``file_``. A transient fault is injected once for each prompt, or ARG times; a permanent one every time.
+``file_``, and of a webhook with ``webhook_``. A transient fault is injected once for each prompt, or ARG times; a
+permanent one every time.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class FaultStage(StrEnum):
     TASK = "task"
     POLL = "poll"
     FILE = "file"
+    WEBHOOK = "webhook"
 
 
 @frozen(kw_only=True)
@@ -85,6 +87,10 @@ def _at_submit(meaning: str, *, billed: bool, permanent: bool = False) -> FaultS
 
 def _of_task(meaning: str, arg: str = "") -> FaultSpec:
     return FaultSpec(stage=FaultStage.TASK, meaning=meaning, billed=True, permanent=True, arg=arg)
+
+
+def _of_webhook(meaning: str, arg: str = "") -> FaultSpec:
+    return FaultSpec(stage=FaultStage.WEBHOOK, meaning=meaning, permanent=True, arg=arg)
 
 
 def _at(stage: FaultStage, meaning: str) -> FaultSpec:
@@ -148,11 +154,16 @@ FAULTS: Mapping[str, FaultSpec] = MappingProxyType(
         "file_html": _at(FaultStage.FILE, "HTTP 200 with an HTML page in place of the file"),
         "file_lost": _at(FaultStage.FILE, "half of the bytes, then the connection breaks"),
         "file_hang": _at(FaultStage.FILE, "no answer ever comes"),
+        "webhook_lost": _of_webhook("no webhook is sent about the end"),
+        "webhook_late": _of_webhook("the webhook about the end is sent a minute late", "how many seconds late"),
+        "webhook_doubled": _of_webhook("the webhook about the end is sent twice"),
+        "webhook_forged": _of_webhook("at once a forged webhook says that it failed, with a wrong signature"),
+        "webhook_reordered": _of_webhook("after the webhook about the end, one comes that says it is running"),
     }
 )
 """Every fault by its name."""
 
-_WITH_NUMBER = frozenset({"slow", "gone"})
+_WITH_NUMBER = frozenset({"slow", "gone", "webhook_late"})
 _MARKER = re.compile(r"\[\[([a-z][a-z0-9_]*)(?::([^\[\]]*))?\]\]")
 
 
@@ -185,7 +196,7 @@ def _validated(name: str, arg: str | None) -> Fault:
     return Fault(name, arg or None)
 
 
-_PREFIX = {FaultStage.SUBMIT: "", FaultStage.POLL: "poll_", FaultStage.FILE: "file_"}
+_PREFIX = {FaultStage.SUBMIT: "", FaultStage.POLL: "poll_", FaultStage.FILE: "file_", FaultStage.WEBHOOK: "webhook_"}
 
 
 @define(eq=False)

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 from attrs import evolve, frozen
 
 from ...types.prediction import Json
+from .broken import with_fault
+from .callbacks import FAL_KEYS_PATH, jwks, plan_callbacks
 from .faults import FAULTS, Fault, FaultStage
 from .files import apply_file_fault, is_expired, serve, task_id_of, url_of
 from .http import Delivery, Request, Response, html_response, json_response, parse_json, text_response
@@ -29,13 +31,6 @@ __all__ = ["RequestHandler"]
 
 _FAULT_HEADER = "x-sandbox-fault"
 _KEY_HEADER = "idempotency-key"
-_PAGES: Mapping[str, tuple[int, str]] = {
-    "error_502": (502, "Bad Gateway"),
-    "error_504": (504, "Gateway Time-out"),
-    "html": (200, "Please sign in"),
-}
-_GARBLED_BYTES = 8
-"""Bytes of JSON that a garbled response keeps: too few to hold an id."""
 
 
 class _LogFields(TypedDict, total=False):
@@ -79,6 +74,8 @@ class RequestHandler:
                 return self._log_request("other", request, index_page(request.origin))
             if request.path == "/sandbox/ledger":
                 return self._log_request("other", request, ledger_page(self.sandbox))
+            if request.path == FAL_KEYS_PATH:
+                return self._log_request("other", request, json_response(jwks(self.sandbox.key_for("fal"))))
         return self._log_request("other", request, html_response(404, "Not Found"))
 
     def _submit(self, wire: WireFormat, route: Route, request: Request) -> Response:
@@ -114,10 +111,25 @@ class RequestHandler:
             return self._apply_fault(reason, Response(status=200), wire)
         task = self.sandbox.accept(spec, now=request.now, utc=request.utc, faults=task_faults, answered=fault is None)
         fields["id"] = task.id
+        self._plan_callbacks(wire, task, request, body, fields)
         if isinstance(wire, ReplayingWire):
             self.sandbox.keep_key(wire.name, request.headers.get(_KEY_HEADER, ""), task, request)
         response = self._wait_for_result(wire, task, request) if spec.sync else wire.accept(task, request, self.sandbox)
         return self._apply_fault(fault.name, response, wire) if fault else response
+
+    def _plan_callbacks(
+        self, wire: WireFormat, task: Task, request: Request, body: Mapping[str, Json], fields: _LogFields
+    ) -> None:
+        header = request.headers.get(_FAULT_HEADER, "")
+        fault, _ = self.sandbox.fault_injector.next_fault(
+            FaultStage.WEBHOOK, prompt=fields.get("prompt", ""), header=header if header.startswith("webhook_") else ""
+        )
+
+        def report(task: Task, request: Request, now: float) -> Response:
+            return self._report(wire, self.sandbox.tasks[task.id], request, now=now)
+
+        planned = plan_callbacks(task, request, body, report, fault=(fault.name, fault.arg) if fault else None)
+        self.sandbox.outbox.add(planned)
 
     def _replay(self, wire: WireFormat, request: Request, fields: _LogFields) -> Response | None:
         """Return the response to a submission whose idempotency key an earlier one has; None if there is none."""
@@ -230,7 +242,7 @@ class RequestHandler:
         if not self._has_key(wire, request):
             return wire.refuse("unauthorized")
         wait = self.sandbox.wait_for(stage, now=request.now)
-        return _with_fault("rate_limited", Response(status=200), wire, retry_after=str(ceil(wait))) if wait else None
+        return with_fault("rate_limited", Response(status=200), wire, retry_after=str(ceil(wait))) if wait else None
 
     def _next_fault(
         self, stage: FaultStage, request: Request, fields: _LogFields
@@ -254,7 +266,7 @@ class RequestHandler:
         return wire.report(TaskView(task=task, now=now, outputs=outputs), request, self.sandbox)
 
     def _apply_fault(self, name: str, response: Response, wire: WireFormat) -> Response:
-        return _with_fault(name, response, wire, retry_after=self.sandbox.retry_after)
+        return with_fault(name, response, wire, retry_after=self.sandbox.retry_after)
 
     def _log_request(self, kind: Kind, request: Request, response: Response, **fields: Unpack[_LogFields]) -> Response:
         status = response.status if response.delivery is Delivery.COMPLETE else None
@@ -270,21 +282,3 @@ class RequestHandler:
         )
         self.sandbox.ledger.log_request(logged)
         return response
-
-
-def _with_fault(name: str, good: Response, wire: WireFormat, *, retry_after: str | None) -> Response:
-    """Return the response in place of a good one; a fault of a poll is named without ``poll_``."""
-    if name in {"lost", "dropped"}:
-        return evolve(good, body=b"", delivery=Delivery.CUT)
-    if name == "hang":
-        return evolve(good, delivery=Delivery.NEVER)
-    if name == "garbled":
-        return evolve(good, body=good.body[:_GARBLED_BYTES])
-    if name == "no_id":
-        return json_response(wire.without_id(parse_json(good.body)))
-    if name in _PAGES:
-        return html_response(*_PAGES[name])
-    refusal = wire.refuse(name)
-    if name in ("rate_limited", "no_slot") and retry_after is not None:
-        return evolve(refusal, headers={**refusal.headers, "retry-after": retry_after})
-    return refusal

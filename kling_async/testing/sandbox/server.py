@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import anyio.to_thread
 
 from .app import SandboxApp, Scope
+from .sender import send_webhooks
 from .state import Sandbox
 
 if TYPE_CHECKING:
@@ -88,11 +89,17 @@ class SandboxServer:
     async def _serve(self, server: uvicorn.Server, listener: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
         serving = asyncio.create_task(server.serve(sockets=[listener]))
+        sending = asyncio.create_task(send_webhooks(self.sandbox))
         while not server.started and not serving.done():  # noqa: ASYNC110  uvicorn has no event for its start
             await asyncio.sleep(0.002)
         if server.started:
             self._up.set()
-        await serving
+        try:
+            await serving
+        finally:
+            sending.cancel()
+            with suppress(asyncio.CancelledError):
+                await sending
 
     def _stop(self) -> None:
         thread, self._thread = self._thread, None

@@ -11,9 +11,11 @@ from decimal import Decimal
 from attrs import define, evolve, field
 from attrs.validators import gt, in_, optional
 
+from .callbacks import secret_of
 from .faults import RESULT_SHAPES, FaultInjector, FaultStage
 from .http import Request
 from .ledger import Charge, Kind, Ledger, LoggedRequest
+from .outbox import Outbox
 from .randomness import Latency, LogNormal, digest_of, draw
 from .tasks import Task, TaskSpec
 
@@ -108,6 +110,8 @@ class Sandbox:
     """Ids of tasks with a digest of their submissions, by provider and idempotency key."""
     client_ids: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str], init=False)
     """Ids of tasks by provider and the caller's own id."""
+    outbox: Outbox = field(factory=Outbox, init=False)
+    """Webhooks that are to be sent."""
     fault_injector: FaultInjector = field(factory=FaultInjector, init=False)
     _token_buckets: dict[FaultStage, TokenBucket] = field(init=False)
     _repeats: Counter[str] = field(factory=Counter[str], init=False)
@@ -163,6 +167,10 @@ class Sandbox:
         """Return the API key of a provider. The paths of some are the same, so their keys tell them apart."""
         return self.key if provider in _WITHOUT_SUFFIX else f"{self.key}-{provider}"
 
+    def webhook_secret(self, provider: str) -> str:
+        """Return the secret that signs the webhooks of a provider; fal's are signed with a key pair of the sandbox."""
+        return secret_of(provider, self.key_for(provider))
+
     # For tests.
 
     def script(self, faults: Iterable[str | None]) -> None:
@@ -176,6 +184,10 @@ class Sandbox:
     def script_downloads(self, faults: Iterable[str | None]) -> None:
         """Inject faults into the next downloads, one each, named with or without ``file_``."""
         self.fault_injector.script(FaultStage.FILE, faults)
+
+    def script_webhooks(self, faults: Iterable[str | None]) -> None:
+        """Inject faults into the webhooks of the next submissions, one each, named with or without ``webhook_``."""
+        self.fault_injector.script(FaultStage.WEBHOOK, faults)
 
     # For the handler.
 
