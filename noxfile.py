@@ -67,7 +67,6 @@ os.environ.setdefault("UV_SYSTEM_CERTS", "true")  # trust whom pip trusts, or uv
 PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 RUNTIME: list[str] = [*PROJECT["project"]["dependencies"], *EXTRAS["cli"], *EXTRAS["webhooks"]]
-AIOHTTP: list[str] = EXTRAS["aiohttp"]
 PROMISED = nox.project.python_versions(PROJECT)
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 INSTALLED = {"PYTHONSAFEPATH": "1"}  # keeps the checkout off sys.path, so that only the installed package is found
@@ -169,16 +168,6 @@ def pythons(session: nox.Session) -> None:
 
 
 @nox.session
-@bounded(minutes=10)
-def aiohttp(session: nox.Session) -> None:
-    """Run the tests of the client and of what is below it once more with the extra that polls through aiohttp."""
-    session.install(*PINS, *RUNTIME, *AIOHTTP, *group("test"))
-    install_wheel(session)
-    tests = ("tests/transport/test_aiohttp_polls.py", "tests/transport/test_api.py", "tests/test_client.py")
-    session.run("python", "-m", "pytest", "-q", *tests, "-k", "asyncio", *session.posargs, env=INSTALLED)
-
-
-@nox.session
 @bounded(minutes=60)
 def faults(session: nox.Session) -> None:
     """Run the whole fault matrix, also what takes long, against the built wheel; what follows `--` goes to pytest."""
@@ -228,7 +217,7 @@ def lint(session: nox.Session) -> None:
 @bounded(minutes=10)
 def types(session: nox.Session) -> None:
     """Check types with mypy and pyright, both strict."""
-    session.install(*PINS, *RUNTIME, *AIOHTTP, *group("test", "types"), "nox", "pyright[nodejs]")
+    session.install(*PINS, *RUNTIME, *group("test", "types"), "nox", "pyright[nodejs]")
     session.run("mypy")
     session.run("pyright")
 
@@ -257,7 +246,7 @@ def demo(session: nox.Session) -> None:
 @bounded(minutes=60)
 def bench(session: nox.Session) -> None:
     """Measure all there is, and write docs/reference/benchmarks; `-- --quick` asserts counts only."""
-    session.install(*PINS, *RUNTIME, *AIOHTTP, *group("bench", "browser"))
+    session.install(*PINS, *RUNTIME, *group("bench", "browser"))
     install_wheel(session)
     if "--quick" in session.posargs:
         session.run("python", "benchmarks/polling.py", "--quick", env=INSTALLED)

@@ -1,8 +1,8 @@
 """One client at work against `server.py`, in a process of its own; prints what it cost as one line of JSON.
 
-    python benchmarks/contender.py kling|kling-aiohttp|wavespeed|naive|floor ORIGIN --jobs N --open N [--polls R]
+    python benchmarks/contender.py kling|wavespeed|naive|floor ORIGIN --jobs N --open N [--polls R]
 
-- `kling`, `kling-aiohttp`: this package, without and with its extra. `--how` says what is run: `batch`, gathered
+- `kling`: this package. `--how` says what is run: `batch`, gathered
   `generate` calls, or `wait` on predictions that others have submitted.
 - `wavespeed`: the SDK from PyPI, a thread per job, at most `--open` threads, as its documentation shows for bulk work.
 - `naive`: the script one would write: httpx.AsyncClient, asyncio.gather, a Semaphore(100), a fixed poll every 2 s.
@@ -93,12 +93,8 @@ def measured(work: Callable[[], Results]) -> Cost:
     return Cost(len(results) - len(errors), len(errors), why, wall, cpu, rss_after, rss_after - rss)
 
 
-def kling(task: Task, *, with_aiohttp: bool) -> Callable[[], Results]:
+def kling(task: Task) -> Callable[[], Results]:
     """This package."""
-    if not with_aiohttp:
-        sys.modules["aiohttp"] = None  # type: ignore[assignment]  # as if it was not installed
-    else:
-        import aiohttp  # noqa: F401, PLC0415  fail loudly where it is missing
     from kling_async import Client, ImageInput, Job, Limits, Prediction  # noqa: PLC0415
 
     os.environ.update(task.environment)
@@ -217,8 +213,7 @@ def floor(task: Task) -> Callable[[], Results]:
 
 
 CONTENDERS: dict[str, Callable[[Task], Callable[[], Results]]] = {
-    "kling": lambda task: kling(task, with_aiohttp=False),
-    "kling-aiohttp": lambda task: kling(task, with_aiohttp=True),
+    "kling": kling,
     "wavespeed": wavespeed,
     "naive": naive,
     "floor": floor,

@@ -68,7 +68,7 @@ SETTINGS = """
   in flight. `max_open` is 100 for the makespan and the number in flight elsewhere.
   "Many in flight against few" polls at most 100 times a second. Makespans of jobs of ~10 s are measured at once, since
   such clients mostly wait; everything else in turns.
-- CPU per request: 1,000 jobs of ~5 s. `kling-aiohttp` has the extra `aiohttp` installed, `kling` has not.
+- CPU per request: 1,000 jobs of ~5 s.
 - `wavespeed`: a thread per job, each polling once a second, as the SDK does by default.
 - `naive`: httpx, `asyncio.gather`, `Semaphore(100)`, a poll every 2 s.
 - `floor`: GETs by aiohttp, with no scheduler, no JSON and no submission.

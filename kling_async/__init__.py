@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .types.events import Event, EventKind
     from .types.inputs import ImageInput, Input, Scene, Shot, VideoInput
     from .types.jobs import Job, Outcome
-    from .types.limits import Limits
+    from .types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
     from .types.prediction import Failure, FailureKind, Output, OutputKind, Prediction, Status, Timings
     from .types.status import JobStatus
     from .types.webhooks import WebhookAction, WebhookResult
@@ -85,6 +85,8 @@ __all__ = [
     "Journal",
     "JournalError",
     "KlingError",
+    "LimitKind",
+    "LimitOrigin",
     "Limits",
     "MemoryJournal",
     "MissingAPIKey",
@@ -101,6 +103,7 @@ __all__ = [
     "Refused",
     "Scene",
     "Shot",
+    "SpeedLimit",
     "SqliteJournal",
     "Status",
     "StoredError",
@@ -162,7 +165,12 @@ _HOMES = {
         "JobStatus",
         "Outcome",
     ),
-    ".types.limits": ("Limits",),
+    ".types.limits": (
+        "LimitKind",
+        "LimitOrigin",
+        "Limits",
+        "SpeedLimit",
+    ),
     ".types.status": ("JobStatus",),
     ".types.webhooks": (
         "WebhookAction",

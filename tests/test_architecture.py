@@ -40,7 +40,7 @@ PURE = (
     *("types", "scheduling", "providers"),
     *("journal.redaction", "journal.resume", "journal.serialization", "journal.submission"),
     *("runs.jobfile", "runs.matrix", "runs.report", "runs.results", "runs.targets"),
-    *("runs.display.render", "runs.display.snapshot"),
+    *("runs.display.render", "runs.display.snapshot", "runs.display.text"),
 )
 """Packages and modules whose results follow from their arguments: time and randomness are given to them."""
 IMPURE = frozenset(
@@ -59,7 +59,6 @@ FILES = frozenset(
 """Methods of a `Path` that ask the disk."""
 
 HOMES: Mapping[str, frozenset[str]] = {
-    "aiohttp": frozenset({"transport.aiohttp_polls"}),
     "httpcore": frozenset({"transport.api", "transport.failures", "transport.connections", "transport.happy_eyeballs"}),
     "httpx": frozenset({"transport.api", "transport.failures", "transport.connections", "transport.fetcher"}),
     "obstore": frozenset({"transport"}),
@@ -399,7 +398,6 @@ RULES: Mapping[Rule, Mapping[str, Sources]] = {
     libraries_abroad: {
         **{f"{name} in the runtime": {"runtime/a.py": f"import {name}"} for name in HOMES},
         "a part of httpx": {"transport/partial_file.py": "from httpx._client import AsyncClient"},
-        "aiohttp": {"transport/api.py": "def f():\n    import aiohttp"},
         "backoff": {"scheduling/engine.py": "def f():\n    import backoff"},
         "sqlite3": {"transport/api.py": "import sqlite3"},
         "jinja2 in what a notebook shows": {"runs/report/gallery.py": "from jinja2 import Template"},

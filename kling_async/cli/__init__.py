@@ -69,7 +69,7 @@ _COMMANDS = (
     ("schema", "schema:schema", "Print the JSON Schema of a job file or of an input."),
     ("providers", "providers:providers", "List providers, keys, base URLs, limits and capabilities."),
     ("sandbox", "sandbox:sandbox", "Serve the providers on this machine."),
-    ("doctor", "doctor:doctor", "Show versions, keys and settings."),
+    ("doctor", "doctor:doctor", "Show versions, keys, settings and starting limits."),
 )
 """In the order in which a new user needs them. Each is imported when it is called."""
 

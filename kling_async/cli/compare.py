@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from attrs import evolve
 from cyclopts import Parameter
 
 from ..runs.directory import RunDirectory
 from ..runs.jobfile.comparison import ROW
-from ..runs.targets import Target, parse_targets
-from ..types.errors import InputError, InputFault
+from ..runs.targets import parse_targets
 from ..types.jobs import Job
 from .batch import File, Settings
 from .console import ExitCode, run
@@ -52,7 +50,6 @@ def compare(
 
     def command() -> ExitCode:
         targets = parse_targets(on)
-        _check_options(targets, options)
         jobs = None if limit is None else limit * len(targets)
         source = JobFile(file, settings, targets)
         if dry_run:
@@ -77,18 +74,3 @@ def _in_other_rows(jobs: Sequence[Job], earlier: EarlierRun) -> list[Job]:
     keys = earlier.keys()
     rows = {job.labels.get(ROW) for job in (*earlier.jobs.values(), *jobs) if job.key in keys}
     return [job for job in jobs if job.labels[ROW] not in rows]
-
-
-def _check_options(targets: Sequence[Target], options: Options) -> None:
-    """Raise InputError if a target without a provider is, at the only provider of the run, the same as another."""
-    only, *others = options.providers
-    if others:
-        return
-    placed = [evolve(target, provider=target.provider or only) for target in targets]
-    faults = [
-        InputFault("on", str(target), f"is the same as {place} in this run")
-        for target, place in zip(targets, placed, strict=True)
-        if target.provider is None and placed.count(place) > 1
-    ]
-    if faults:
-        raise InputError.of("Invalid targets", faults)

@@ -5,13 +5,24 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final
 
 from rich.table import Table
 
-from ..providers import PROVIDERS
-from .console import ExitCode, echo, run, stdout
+from ..providers import PROVIDERS, Provider
+from ..runs.directory import RunDirectory
+from ..runtime.api_keys import ApiKeys, default_provider, read_key
+from ..runtime.timings import account_name
+from ..scheduling.learning import AccountLimits
+from ..scheduling.speed_limits import LimitOrigins, starting_limits
+from ..transport.credentials import hash_key
+from ..types.errors import InputError
+from ..types.limits import LimitOrigin
+from .console import ExitCode, echo, escape, run, stdout
+from .learned import read_learned
 from .providers import describe_key, describe_origin
 
 __all__ = ["doctor"]
@@ -28,14 +39,23 @@ _PACKAGES: Final = (
     "rich",
     "uvicorn",
 )
+_ORIGINS: Final = (LimitOrigin.LEARNED, LimitOrigin.DOCUMENTED, LimitOrigin.GUESSED)
+"""Origins of limits that a user has not set, the best known first."""
 
 
-def doctor() -> int:
-    """Show versions, which keys are set, and the settings in use. It sends nothing and shows no key."""
-    return run(_doctor)
+def doctor(directory: Path | None = None, /) -> int:
+    """Show versions, which keys are set, the settings in use, and the limits that a client starts with.
+
+    It sends nothing and shows no key.
+
+    Args:
+        directory: Run directory, to start with the limits that its run has learned.
+    """
+    return run(lambda: _doctor(directory))
 
 
-def _doctor() -> ExitCode:
+def _doctor(directory: Path | None) -> ExitCode:
+    known = {} if directory is None else _known_limits(RunDirectory(directory))
     table = Table("name", "value", show_header=False)
     table.add_row("Python", f"{platform.python_implementation()} {platform.python_version()} ({sys.platform})")
     for package in _PACKAGES:
@@ -47,11 +67,38 @@ def _doctor() -> ExitCode:
         source = provider.base_url_env if os.environ.get(provider.base_url_env) else "default"
         table.add_row(f"{provider.title} key", f"{key} ({length} characters)" if length else key)
         table.add_row(f"{provider.title} origin", f"{describe_origin(provider)} ({source})")
+        if length:
+            table.add_row(f"{provider.title} limits", _describe_limits(provider, known))
+    table.add_row("Default provider", _default())
     stdout.print(table)
     if usable:
+        echo("[dim]Limits: where a client without `limits` of its own starts; it learns the first two.[/]")
         return ExitCode.DONE
     echo("No provider can be used: set one of the keys above, or try `kling-async demo`, which needs no key.")
     return ExitCode.KEY_OR_BALANCE
+
+
+def _default() -> str:
+    """Return the provider that is used when none is named, as markup, or why there is none."""
+    try:
+        return default_provider(ApiKeys())
+    except InputError as error:
+        return f"[yellow]{escape(error.message)}[/]"
+
+
+def _known_limits(directory: RunDirectory) -> dict[str, AccountLimits]:
+    directory.read_metadata()
+    return read_learned(directory)[1]
+
+
+def _describe_limits(provider: Provider, known: Mapping[str, AccountLimits]) -> str:
+    """Return the limits that an account starts with, those of the same origin together."""
+    account = account_name(provider.name, hash_key(read_key(provider, ApiKeys())))
+    origins = LimitOrigins(provider=provider.name, set_by_user=False, sources=provider.limit_sources)
+    amounts: dict[LimitOrigin, list[str]] = {origin: [] for origin in _ORIGINS}
+    for limit in starting_limits(provider.limits, origins, known=known.get(account, AccountLimits())):
+        amounts[limit.origin].append(limit.amount)
+    return "; ".join(f"{', '.join(texts)} ({origin})" for origin, texts in amounts.items() if texts)
 
 
 def _version(package: str) -> str:

@@ -10,14 +10,16 @@ from attrs import asdict
 from cyclopts import Parameter
 
 from ..client import Client
-from ..providers import DEFAULT_PROVIDER, PROVIDERS, provider_named
+from ..providers import PROVIDERS, provider_named
 from ..runs.jobfile import json_line
 from ..runs.jobfile.columns import parse_input, read_settings
+from ..runtime.api_keys import ApiKeys, default_provider
 from ..transport.partial_file import ensure_writable
 from ..types.errors import InputError, PredictionFailed
 from ..types.inputs import Input
 from ..types.prediction import Prediction, Status
 from .console import ExitCode, echo, escape, print_request, run, write_result
+from .options import DEFAULT_TEXT
 
 __all__ = ["generate"]
 
@@ -28,8 +30,9 @@ def generate(
     *,
     model: Annotated[str, Parameter(name=["--model", "-m"])] = "kling-image-o1",
     provider: Annotated[
-        str, Parameter(name=["--provider", "-p"], help=f"Provider: {' or '.join(PROVIDERS)}.")
-    ] = DEFAULT_PROVIDER,
+        str | None,
+        Parameter(name=["--provider", "-p"], help=f"Provider: {' or '.join(PROVIDERS)}. {DEFAULT_TEXT}"),
+    ] = None,
     settings: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"], negative="", show_default=False)] = (),
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path(),
     key: str | None = None,
@@ -60,11 +63,11 @@ def generate(
         return run(lambda: _show(_input(prompt, model, settings), provider))
 
     async def command() -> ExitCode:
-        input = _input(prompt, model, settings)
-        provider_named(provider).check(input)  # before the key is read, so that one message has every fault
+        input, chosen = _input(prompt, model, settings), provider or default_provider(ApiKeys())
+        provider_named(chosen).check(input)  # before the key is read, so that one message has every fault
         if download:
             ensure_writable(output)
-        async with Client(provider) as client:
+        async with Client(chosen) as client:
             echo(f"[dim]Expected cost: {client.estimate([input])}[/]")
             prediction = await client.submit(input, key=key, wait_timeout=timeout)
             echo(f"Accepted by {escape(prediction.provider)} as [bold]{escape(prediction.id)}[/]; waiting.")
@@ -100,9 +103,9 @@ def _print(prediction: Prediction, files: list[Path], *, as_json: bool) -> None:
         write_result(line)
 
 
-def _show(input: Input, provider_name: str) -> ExitCode:
-    provider = provider_named(provider_name)
+def _show(input: Input, provider_name: str | None) -> ExitCode:
+    provider = provider_named(provider_name or default_provider(ApiKeys()))
     provider.check(input)
-    echo(f"[dim]Expected cost: {Client(provider_name).estimate([input])}. Nothing is sent.[/]")
+    echo(f"[dim]Expected cost: {Client(provider.name).estimate([input])}. Nothing is sent.[/]")
     print_request(provider, input)
     return ExitCode.DONE

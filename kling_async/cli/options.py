@@ -11,13 +11,15 @@ from cyclopts import Parameter
 
 from ..providers import DEFAULT_PROVIDER, PROVIDERS
 from ..providers.selection import Prefer
+from ..runtime.api_keys import ApiKeys, default_provider
 from ..types.errors import InputError, InputFault
 
-__all__ = ["DEFAULTS", "Options"]
+__all__ = ["DEFAULTS", "DEFAULT_TEXT", "Options"]
 
-_PROVIDER: Final = (
-    f"Provider: {' or '.join(PROVIDERS)}. Repeat to spread jobs across providers. Default: {DEFAULT_PROVIDER}."
-)
+DEFAULT_TEXT: Final = f"Default: the only one with an API key; {DEFAULT_PROVIDER} of several, or if there is none."
+"""What help says of --provider."""
+
+_PROVIDER: Final = f"Provider: {' or '.join(PROVIDERS)}. Repeat to spread jobs across providers. {DEFAULT_TEXT}"
 
 
 @Parameter(name="*")
@@ -62,8 +64,8 @@ class Options:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The providers for jobs that do not name one."""
-        return self.provider or (DEFAULT_PROVIDER,)
+        """The providers for jobs that do not name one. Raises InputError if none is given and several have a key."""
+        return self.provider or (default_provider(ApiKeys()),)
 
     @property
     def prices(self) -> dict[str, Decimal]:
@@ -79,7 +81,9 @@ class Options:
         """Return these options with stored settings where none is given. Raises InputError if those are damaged."""
         if not isinstance(stored, Mapping):
             raise InputError("run.json has no settings")
-        settings = {name: value for name, value in cast("Mapping[str, Any]", stored).items() if name in _SETTINGS}
+        # A run that stored no provider had this one, whatever the environment has today.
+        settings: dict[str, Any] = {"provider": [DEFAULT_PROVIDER]}
+        settings |= {name: value for name, value in cast("Mapping[str, Any]", stored).items() if name in _SETTINGS}
         try:
             for name in ("provider", "price"):
                 if name in settings:

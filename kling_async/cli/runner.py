@@ -25,6 +25,7 @@ from ..types.jobs import Job, Outcome
 from ..types.status import JobStatus
 from .budget import needed
 from .console import ExitCode, echo, escape, exit_code_of, run, stderr, write_result
+from .learned import LearnedKeeper, read_learned
 from .options import Options
 from .plan import RunPlan
 from .target_table import print_comparison
@@ -101,7 +102,7 @@ class Runner:
     async def _run_batch(self) -> ExitCode:
         options, summary = self.options, self.plan.summary
         async with (
-            Client(options.providers[0]) as client,
+            Client(options.providers[0], timings=read_learned(self.directory)[0]) as client,
             client.batch(
                 self.jobs,
                 provider=options.providers,
@@ -119,8 +120,11 @@ class Runner:
             ) as batch,
             show_progress(batch, mode=options.progress, total=summary.jobs, estimate=summary.estimate, console=stderr),
         ):
-            self.started = True
-            return await self._collect(batch)
+            self.started, learned = True, LearnedKeeper(self.directory, client)
+            try:
+                return await self._collect(batch, learned)
+            finally:
+                learned.write()
 
     def _write_results(self) -> ExitCode:
         rows = self.directory.rows(self.directory.read(), self.errors)
@@ -140,10 +144,11 @@ class Runner:
         self._print_next_steps(totals)
         return ExitCode.DONE
 
-    async def _collect(self, batch: Batch) -> ExitCode:
+    async def _collect(self, batch: Batch, learned: LearnedKeeper) -> ExitCode:
         try:
             async for outcome in batch:
                 self._on_outcome(outcome)
+                await learned.write_if_due()
                 if self.first_failure and not batch.stopped:
                     echo(f"[yellow]{escape(self.first_failure)} failed; no more jobs are submitted.[/]")
                     batch.stop()

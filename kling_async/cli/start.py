@@ -51,14 +51,33 @@ class JobFile:
     def options(self, given: Options, stored: object = None) -> Options:
         """Return the options of a run: those given, those stored, and the providers of the targets if all name one.
 
+        They name a provider always, so that a run keeps it whatever keys the environment has later.
+
         Raises:
-            InputError: the stored ones are damaged.
+            InputError: the stored ones are damaged; no provider is named and several have a key; or two targets are the
+                same at the only provider.
         """
         merged = given if stored is None else given.merged_with(stored)
         named = [target.provider for target in self.targets if target.provider]
         if given.provider is not None or len(named) < len(self.targets) or not named:
-            return merged
+            _check_targets(self.targets, merged)
+            return evolve(merged, provider=merged.providers)
         return evolve(merged, provider=tuple(dict.fromkeys([*(merged.provider or ()), *named])))
+
+
+def _check_targets(targets: Sequence[Target], options: Options) -> None:
+    """Raise InputError if a target without a provider is, at the only provider of the run, the same as another."""
+    only, *others = options.providers
+    if others:
+        return
+    placed = [evolve(target, provider=target.provider or only) for target in targets]
+    faults = [
+        InputFault("on", str(target), f"is the same as {place} in this run")
+        for target, place in zip(targets, placed, strict=True)
+        if target.provider is None and placed.count(place) > 1
+    ]
+    if faults:
+        raise InputError.of("Invalid targets", faults)
 
 
 def run_file(
@@ -82,7 +101,8 @@ def run_file(
     """
     with directory.owned():
         earlier = read_earlier(directory, options)
-        plan = RunPlan(file.options(options, earlier.metadata.get("settings", {})), earlier=earlier, limit=limit)
+        stored = earlier.metadata.get("settings", {}) if earlier.metadata else None
+        plan = RunPlan(file.options(options, stored), earlier=earlier, limit=limit)
         jobs = file.read(plan)
         check(jobs, earlier)
         raise_for_faults(plan, file.path)

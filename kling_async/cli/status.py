@@ -21,6 +21,7 @@ from ..types.errors import InputError, InputFault
 from ..types.formatting import format_money
 from ..types.status import JobStatus
 from .console import ExitCode, echo, escape, run, stdout, table_of, write_result
+from .learned import describe_learned, learned_json, read_learned
 from .options import DEFAULTS
 from .runner import format_spending, print_totals, totals_json
 from .target_table import print_comparison
@@ -50,16 +51,18 @@ def status(directory: Path, /, *, json: AsJson = False) -> int:
 def _status(directory: Path, *, as_json: bool) -> ExitCode:
     here = RunDirectory(directory)
     metadata, journal = here.read_metadata(), here.read()
-    rows = here.rows(journal)
+    rows, (_, limits) = here.rows(journal), read_learned(here)
     totals = count_totals(rows)
     if as_json:
-        facts = {"job_file": metadata.get("sheet"), "running": journal.owner}
+        facts = {"job_file": metadata.get("sheet"), "running": journal.owner, "learned": learned_json(limits)}
         write_result(json_line({**facts, **totals_json(totals)}))
         return ExitCode.DONE
     for name, count in totals.statuses.items():
         write_result(f"{count:>7,}  {name}")
     write_result(f"{totals.jobs:>7,}  jobs of {metadata.get('sheet')}; {format_spending(totals)}")
     print_comparison(rows)
+    for line in describe_learned(limits):
+        write_result(line)
     echo(f"Running ({escape(journal.owner)})." if journal.owner else "Not running.")
     if totals.statuses.get(JobStatus.UNCONFIRMED):
         echo(f"Resolve the unconfirmed submissions with: kling-async unconfirmed {escape(str(directory))}")

@@ -14,7 +14,7 @@ from ..providers import DEFAULT_PROVIDER, Provider
 from ..providers.selection import Prefer
 from ..runtime.accounts import Accounts
 from ..runtime.admission import AdmissionRules
-from ..runtime.api_keys import ApiKeys
+from ..runtime.api_keys import ApiKeys, default_provider
 from ..runtime.dispatcher import Dispatcher
 from ..runtime.downloader import Downloader
 from ..runtime.routing import Router
@@ -44,7 +44,7 @@ class BaseClient(NonCopyable):
 
     def __init__(
         self,
-        provider: str = DEFAULT_PROVIDER,
+        provider: str | None = None,
         *,
         api_key: str | None = None,
         api_keys: Mapping[str, str] | None = None,
@@ -59,10 +59,11 @@ class BaseClient(NonCopyable):
         allow_http: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        hidden = ApiKeys(api_keys, provider=provider, key=api_key)
+        hidden = ApiKeys(api_keys, provider=provider or DEFAULT_PROVIDER, key=api_key)
         api_key = api_keys = None  # a traceback that prints locals must not print them
         self._settings = Settings(
-            provider,
+            # With an origin for one provider, which key goes there is not left to the environment.
+            default_provider(hidden, from_environment=base_url is None) if provider is None else provider,
             api_keys=hidden,
             base_url=base_url,
             base_urls=base_urls,
@@ -184,7 +185,7 @@ class BaseClient(NonCopyable):
             url: such as "https://my.app/hooks". Providers see it, so it may hold no secret.
             secrets: the secrets that sign the webhooks, by provider; else environment variables, such as
                 WAVESPEED_WEBHOOK_SECRET. Without its secret a provider's webhooks are hints, each confirmed by a poll.
-                fal signs with public keys, which are fetched; checking them needs the extra `webhooks`.
+                fal and Atlas Cloud sign with keys that they publish; checking these needs the extra `webhooks`.
 
         Raises:
             InputError: the URL or a secret is malformed.

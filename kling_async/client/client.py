@@ -45,7 +45,10 @@ class Client(BaseClient):
     connections, so it can neither be pickled nor copied.
 
     Args:
-        provider: the default provider, for inputs and jobs that name none.
+        provider: the default provider, for inputs and jobs that name none. If it is not given, it is the only one with
+            an API key: in `api_keys` if that is given, else in the environment. Of several it is "gptproto", which it
+            also is if there is no key, or if only `api_key` or `base_url` is given: neither goes to a provider that
+            the environment decides.
         api_key: the default provider's API key; else its environment variable, such as GPTPROTO_API_KEY.
         api_keys: API keys by provider, for several.
         base_url: the default provider's origin, such as "https://gptproto.com"; else its environment variable, such as
@@ -65,7 +68,8 @@ class Client(BaseClient):
         clock: source of time and randomness; see `kling_async.testing.VirtualClock` for tests.
 
     Raises:
-        InputError: a provider's name, an origin, a scheme or a number is wrong.
+        InputError: a provider's name, an origin, a scheme or a number is wrong; or no provider is named and several
+            have an API key, "gptproto" not among them.
     """
 
     # One prediction.

@@ -30,7 +30,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = ProviderRegistry()
 """Every provider by its name."""
 
 DEFAULT_PROVIDER: Final = "gptproto"
-"""Name of the provider that is used when none is named."""
+"""Name of the provider that is used when none is named, unless another one is the only one with an API key."""
 
 
 def provider_named(name: str) -> Provider:

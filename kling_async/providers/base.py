@@ -9,7 +9,7 @@ unreadable, which leaves the submission unconfirmed.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
@@ -20,44 +20,40 @@ from ..types.capabilities import Capabilities, Repeat
 from ..types.errors import AnswerLost, KlingError, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
-from ..types.limits import Limits
+from ..types.limits import LimitKind, Limits
 from ..types.prediction import Json, Output, OutputKind, Prediction, Status
-from ..types.sources import Fact
+from ..types.sources import Fact, Source
 from .authorizers import KeyAuthorizer
 from .codec.envelope import Envelope, Record, update_prediction
-from .codec.errors import ErrorRules, describe_redirect, error_for
-from .codec.fields import as_object
-from .codec.strict_json import excerpt, read_json
+from .codec.errors import describe_redirect
+from .response_reader import ResponseReader
 from .spec import ModelSpec
-from .webhooks import Webhooks
 
 __all__ = ["Provider"]
 
 
-class Provider(Webhooks, ABC):
+class Provider(ResponseReader):
     """One provider: facts, requests and responses, beside its models.
 
     Attributes:
         origin: the origin of its API.
         api_key_env: the environment variable of its API key.
         api_key_pair_env: environment variables that, joined by a colon, are the API key where that one is not set.
-        base_url_env: the environment variable that replaces its origin.
         schemes: names of the ways to send the API key; the first is the default.
         capabilities: what it can do beyond submitting and polling.
         limits: default limits of an account: those of the lowest level that is documented, or careful ones.
-        statuses: its status words in lower case. A word that is missing here means "still running".
-        error_rules: the meaning of its error codes and messages, beyond that of HTTP statuses.
+        limit_sources: where limits were read; those without a source are guesses.
+        unlisted_kind: the kind of outputs of a model that is not in the table.
     """
 
     origin: ClassVar[str]
     api_key_env: ClassVar[str]
     api_key_pair_env: ClassVar[tuple[str, ...]] = ()
-    base_url_env: ClassVar[str]
     schemes: ClassVar[tuple[str, ...]] = ("bearer",)
     capabilities: ClassVar[Capabilities]
     limits: ClassVar[Limits] = Limits()
-    statuses: ClassVar[Mapping[str, Status]]
-    error_rules: ClassVar[ErrorRules] = ErrorRules()
+    limit_sources: ClassVar[Mapping[LimitKind, Source]] = {}
+    unlisted_kind: ClassVar[OutputKind] = OutputKind.IMAGE
 
     @abstractmethod
     def build_submit(self, input: Input) -> HttpRequest:
@@ -136,24 +132,12 @@ class Provider(Webhooks, ABC):
         """
         envelope, document, decode_error = self._envelope(response)
         if envelope.id is not None and not response.is_success:
-            raise AnswerLost(
-                f"{self.title} answered HTTP {response.status}, yet with an id",
-                provider=self.name,
-                key=key,
-                id=envelope.id,
-                http_status=response.status,
-                excerpt=excerpt(response),
-            )
+            message = f"{self.title} answered HTTP {response.status}, yet with an id"
+            raise self._lost(message, response, key=key, id=envelope.id)
         if response.is_redirect:
             # It may have been accepted before (303 means so), or a proxy may have answered: that is no refusal.
-            raise AnswerLost(
-                f"{self.title} answered {describe_redirect(response)}",
-                provider=self.name,
-                key=key,
-                http_status=response.status,
-                excerpt=excerpt(response),
-                advice=f"{self._base_url_advice} {AnswerLost.advice}",
-            )
+            advice = f"{self._base_url_advice} {AnswerLost.advice}"
+            raise self._lost(f"{self.title} answered {describe_redirect(response)}", response, key=key, advice=advice)
         if envelope.id is None:
             raise self._error(response, envelope, decode_error, "The reply holds no usable id")
         accepted = Prediction(
@@ -179,8 +163,7 @@ class Provider(Webhooks, ABC):
             Refused: the provider refused the poll.
             UnexpectedReply: the response cannot be read.
         """
-        envelope, document, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
+        envelope, document = self._checked(response)
         return self._update_polled(prediction, envelope, response, document)
 
     def parse_shared_poll(
@@ -192,9 +175,7 @@ class Provider(Webhooks, ABC):
             Refused: the provider refused the poll.
             UnexpectedReply: the response cannot be read.
         """
-        envelope, document, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
-        bodies = self.split_shared_poll(document)
+        bodies = self.split_shared_poll(self._checked(response)[1])
         return [self._parse_shared(one, bodies.get(one.id), response) for one in predictions]
 
     def _parse_shared(self, prediction: Prediction, body: Json, response: HttpResponse) -> Prediction | KlingError:
@@ -204,11 +185,6 @@ class Provider(Webhooks, ABC):
             return self._update_polled(prediction, self.parse_envelope(body), response, body)
         except KlingError as error:
             return error
-
-    def _check_poll(self, response: HttpResponse, envelope: Envelope, decode_error: UnexpectedReply | None) -> None:
-        refused = envelope.refused and "status" not in envelope.record
-        if refused or decode_error is not None or not response.is_success:
-            raise self._error(response, envelope, decode_error, "The reply cannot be read")
 
     def _update_polled(
         self, prediction: Prediction, envelope: Envelope, response: HttpResponse, document: Json
@@ -227,24 +203,18 @@ class Provider(Webhooks, ABC):
             envelope, _, decode_error = self._envelope(response)
             raise self._error(response, envelope, decode_error, "The reply cannot be read")
 
-    def _is_unchanged(self, prediction: Prediction, envelope: Envelope) -> bool:
-        """Return whether a record repeats the known status, as most do: parsing it costs more than all the rest."""
-        native_status = prediction.native_status
-        return (
-            envelope.record.get("status") == native_status
-            and not prediction.status.is_terminal
-            and prediction.status is self.statuses.get(native_status.strip().lower(), Status.RUNNING)
-            and prediction.created_at is not None
-        )
-
     def _update(self, prediction: Prediction, envelope: Envelope, response: HttpResponse, document: Json) -> Prediction:
+        return self._updated(prediction, self.parse_record(envelope, response), document)
+
+    def _updated(self, prediction: Prediction, record: Record, document: Json) -> Prediction:
+        """Return a prediction as a record describes it."""
         spec = self.find_model(prediction.model)
         return update_prediction(
             prediction,
-            self.parse_record(envelope, response),
+            record,
             statuses=self.statuses,
             # A resumed prediction may name a model that the table no longer has.
-            kind=spec.kind if spec else OutputKind.IMAGE,
+            kind=spec.kind if spec else self.unlisted_kind,
             rules=self.error_rules,
             max_outputs=self._max_outputs(spec),
             failures_are_free=self.capabilities.failures_are_free.value is True,
@@ -258,36 +228,6 @@ class Provider(Webhooks, ABC):
         """
         specs = self.models.values() if spec is None else [spec]
         return max((one.max_outputs for one in specs), default=1) + _EXTRA_OUTPUTS
-
-    @property
-    def _base_url_advice(self) -> str:
-        return f"Check the base URL (base_urls, or {self.base_url_env}): what redirects is hardly the API itself."
-
-    def read_document(self, response: HttpResponse) -> Mapping[str, Json]:
-        """Return the body of a response to a question. Raises Refused or UnexpectedReply if it is no answer."""
-        envelope, document, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
-        return as_object(document)
-
-    def _envelope(self, response: HttpResponse) -> tuple[Envelope, Json, UnexpectedReply | None]:
-        try:
-            document = read_json(response, provider=self.name)
-        except UnexpectedReply as error:
-            return Envelope(record={}), None, error
-        return self.parse_envelope(document), document, None
-
-    def _error(
-        self, response: HttpResponse, envelope: Envelope, decode_error: UnexpectedReply | None, fallback: str
-    ) -> Exception:
-        if not response.is_success or envelope.refused:
-            message = envelope.message or (describe_redirect(response) if response.is_redirect else None)
-            error = error_for(response, provider=self.name, rules=self.error_rules, code=envelope.code, message=message)
-            if response.is_redirect:
-                error.advice = self._base_url_advice
-            return error
-        return decode_error or UnexpectedReply(
-            fallback, provider=self.name, http_status=response.status, path="$.data.id", excerpt=excerpt(response)
-        )
 
 
 _TOO_LATE: Final = (400, 404, 409)

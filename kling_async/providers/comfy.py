@@ -31,7 +31,7 @@ from urllib.parse import quote
 from attrs import evolve
 
 from ..types.capabilities import Capabilities
-from ..types.errors import AnswerLost, InputError, InputFault, UnexpectedReply
+from ..types.errors import InputError, InputFault, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
 from ..types.limits import Limits
@@ -46,10 +46,10 @@ from .codec.comfy_router import (
     parse_router_result,
     router_error_type,
 )
-from .codec.envelope import Envelope, Record, update_prediction
+from .codec.envelope import Envelope, Record
 from .codec.errors import ErrorRules
 from .codec.fields import as_list, as_object, parse_code
-from .codec.strict_json import excerpt, json_body
+from .codec.strict_json import json_body
 from .comfy_bodies import build_comfy_body
 from .comfy_facts import CAPABILITIES, ESTIMATES
 from .comfy_models import MODELS
@@ -79,6 +79,7 @@ class Comfy(Provider):
     statuses: ClassVar[Mapping[str, Status]] = ROUTER_STATUSES
     # Error types are words, and HTTP statuses decide; content_policy_violation is among the words known by default.
     error_rules: ClassVar[ErrorRules] = ErrorRules()
+    unlisted_kind: ClassVar[OutputKind] = OutputKind.VIDEO
 
     def build_submit(self, input: Input) -> HttpRequest:
         return self._post(input, "requests")
@@ -91,9 +92,7 @@ class Comfy(Provider):
 
         While the feature is rolling out the answer is 403 `not_enabled`, which is raised as PermissionDenied.
         """
-        envelope, _, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
-        record = envelope.record
+        record = self._checked(response)[0].record
         amounts = (record.get("amount"),) if record.get("source") == "exact" else ()
         return live_price(amounts, record.get("currency"), ESTIMATES)
 
@@ -141,14 +140,8 @@ class Comfy(Provider):
         envelope, _, _ = self._envelope(response)
         if response.status == 409 and envelope.id is None:
             # The key is held by a submission that may be running, and that may be charged: this is no refusal of it.
-            raise AnswerLost(
-                f"{self.title} holds an earlier submission with this key: {envelope.message or 'HTTP 409'}",
-                provider=self.name,
-                key=key,
-                http_status=response.status,
-                code=envelope.code,
-                excerpt=excerpt(response),
-            )
+            message = f"{self.title} holds an earlier submission with this key: {envelope.message or 'HTTP 409'}"
+            raise self._lost(message, response, key=key, code=envelope.code)
         return super().parse_submit(response, input=input, key=key)
 
     def parse_poll(self, response: HttpResponse, *, prediction: Prediction) -> Prediction:
@@ -179,19 +172,6 @@ class Comfy(Provider):
 
     def parse_record(self, envelope: Envelope, response: HttpResponse) -> Record:
         return parse_router_record(envelope, response, provider=self.name)
-
-    def _updated(self, prediction: Prediction, record: Record, raw: Json) -> Prediction:
-        spec = self.find_model(prediction.model)
-        return update_prediction(
-            prediction,
-            record,
-            statuses=self.statuses,
-            rules=self.error_rules,
-            kind=spec.kind if spec else OutputKind.VIDEO,
-            max_outputs=self._max_outputs(spec),
-            failures_are_free=False,
-            raw=raw,
-        )
 
     def _path(self, prediction: Prediction, action: str = "") -> str:
         """Return the path of a prediction's request; a model that is missing from the table is an id of Router's."""

@@ -20,8 +20,9 @@ from ..types.capabilities import Capabilities
 from ..types.errors import InputError, InputFault, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
-from ..types.limits import Limits
+from ..types.limits import LimitKind, Limits
 from ..types.prediction import Json, OutputKind, Prediction, Status
+from ..types.sources import Source
 from .base import Provider
 from .codec.envelope import Envelope, Record
 from .codec.errors import ErrorRules
@@ -37,7 +38,7 @@ from .codec.fal_queue import (
 )
 from .codec.fields import as_object, parse_code
 from .codec.strict_json import json_body
-from .fal_facts import CAPABILITIES
+from .fal_facts import CAPABILITIES, SLOTS
 from .fal_listing import endpoint_of, page_of, parse_page
 from .fal_models import FAL_MODELS
 from .known_models import known_models
@@ -75,8 +76,8 @@ class Fal(Provider):
         OutputKind.VIDEO: "fal-ai/kling-video/o3/standard",
     }
     listing_origin: ClassVar[str] = "https://fal.ai"
-    # 2 requests run at once in a new account, and at most 40 in any; further ones wait at fal, and are never refused.
     limits: ClassVar[Limits] = Limits(max_open=40)
+    limit_sources: ClassVar[Mapping[LimitKind, Source]] = {LimitKind.SLOTS: SLOTS}
     statuses: ClassVar[Mapping[str, Status]] = QUEUE_STATUSES
     # "User is locked. Reason: Exhausted balance. ...", or "... Reason: TOP_UP.", with HTTP 403.
     # HTTP 499, the caller's connection was closed or its request cancelled, says nothing of what was accepted before.

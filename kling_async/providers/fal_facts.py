@@ -27,6 +27,7 @@ __all__ = [
     "PROMPT_OR_SHOTS",
     "RATIOS",
     "SHOT_TYPE",
+    "SLOTS",
     "TYPES",
     "VIDEO",
     "first_frame",
@@ -61,6 +62,10 @@ _PLATFORM = Source(
 )
 _UNKNOWN: Fact[Never] = Fact(
     None, Source(Certainty.UNDOCUMENTED, f"per account and request, without a stated default: {_DOCS}/media-expiration")
+)
+SLOTS: Final = _documented(
+    "2 requests run at once in a new account, at most 40 in any; further ones wait, and are never refused",
+    f"{_DOCS}/concurrency-limits",
 )
 CAPABILITIES: Final = Capabilities(
     repeat=Fact("buys_again", Source(Certainty.INFERRED, "no page documents an idempotency key or a client id")),

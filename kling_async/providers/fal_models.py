@@ -256,8 +256,10 @@ _NEWER_MODELS = (
         _O3_ALL,
         TYPES,
         *_o3_prices("0.112", "0.14", _O3_PRO_PRICE),
-        # $0.336 per second of the video, which is as long as the one that is edited: 3 to 15 s.
-        price("1.008", _O3_EDIT, high="5.04", per="submission", scene="video-edit"),
+        # Per second of a video as long as the edited one, 3 to 15 s: from the $0.14 and $0.168 of clients in 2026 to
+        # the $0.336 of fal's page. The copy that was read is of the time when tables had $0.224 for text to video, now
+        # $0.112, and $0.252 for the standard tier, now $0.126 (vargHQ/sdk#211). A budget reserves the vendor's word.
+        price("0.42", _O3_EDIT, high="5.04", per="submission", scene="video-edit"),
         rules=_OMNI_RULES,
     ),
     _video(

@@ -16,34 +16,36 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 from urllib.parse import quote
 
+from attrs import evolve
+
 from ..types.authorizer import Authorizer
 from ..types.capabilities import Capabilities, Repeat
-from ..types.errors import (
-    AnswerLost,
-    BadRequest,
-    InputError,
-    InputFault,
-    UnexpectedReply,
-)
+from ..types.errors import BadRequest, InputError, InputFault, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
-from ..types.inputs import Input, Scene, VideoInput
-from ..types.limits import Limits
+from ..types.inputs import Input, Scene
+from ..types.limits import LimitKind, Limits
 from ..types.prediction import Json, OutputKind, Prediction, Status
-from ..types.sources import Fact
+from ..types.sources import Fact, Source
 from .authorizers import JwtAuthorizer
 from .base import Provider
 from .codec.envelope import Envelope, Record
 from .codec.errors import ErrorRules
-from .codec.fields import as_list, as_object, parse_id
-from .codec.kling_legacy import build_legacy_body, is_legacy_task, parse_legacy_envelope, parse_legacy_task
-from .codec.kling_tasks import build_task_body, parse_task, shots_prompt
+from .codec.fields import as_list, as_object
+from .codec.kling_legacy import (
+    add_legacy_client_id,
+    build_legacy_poll,
+    parse_client_id,
+    parse_legacy_envelope,
+)
+from .codec.kling_tasks import add_client_id, build_tasks_lookup, build_tasks_poll, parse_any_task, split_tasks
 from .codec.statuses import COMMON_STATUSES
-from .codec.strict_json import excerpt, json_body
-from .kling_facts import CAPABILITIES, ERRORS, PROBABLY_REJECTED, REJECTED
+from .codec.strict_json import json_body
+from .kling_bodies import build_kling_body, is_omni
+from .kling_facts import CAPABILITIES, ERRORS, PACKAGE, PROBABLY_REJECTED, REJECTED
 from .kling_legacy_models import LEGACY_PATHS
 from .kling_models import MODELS
-from .spec import ModelSpec, value_of
-from .validation import build_body, infer_scene
+from .spec import ModelSpec
+from .validation import infer_scene
 from .webhooks import with_fields
 
 __all__ = ["Kling"]
@@ -70,8 +72,8 @@ class Kling(Provider):
         OutputKind.IMAGE: "kling-image-o1",
         OutputKind.VIDEO: "kling-o1-std",
     }
-    # Slots come with a resource package, 5 or 10 in the example of the page; an image job occupies one per image.
     limits: ClassVar[Limits] = Limits(max_open=10)
+    limit_sources: ClassVar[Mapping[LimitKind, Source]] = {LimitKind.SLOTS: PACKAGE}
     statuses: ClassVar[Mapping[str, Status]] = {
         **COMMON_STATUSES,
         "submitted": Status.QUEUED,
@@ -99,42 +101,36 @@ class Kling(Provider):
     def repeat(self, input: Input) -> Fact[Repeat]:
         spec = self.spec(input)
         seen = spec.name not in LEGACY_PATHS and infer_scene(spec, input) is Scene.TEXT_TO_VIDEO
-        return REJECTED if seen and not _is_omni(spec) else PROBABLY_REJECTED
+        return REJECTED if seen and not is_omni(spec) else PROBABLY_REJECTED
 
     def build_submit(self, input: Input) -> HttpRequest:
         spec = self.spec(input)
         scene = infer_scene(spec, input) or spec.scenes[0]
-        values = build_body(spec, input, scene)
         if spec.name in LEGACY_PATHS:
-            path, body = LEGACY_PATHS[spec.name][scene], build_legacy_body(values, model_name=spec.wire_name)
+            path = LEGACY_PATHS[spec.name][scene]
         else:
-            path = f"/{'omni-video' if _is_omni(spec) else scene}/{spec.wire_name}"
-            only_prompt = scene is Scene.TEXT_TO_VIDEO and not _is_omni(spec)
-            body = build_task_body(_task_values(spec, input, scene, values), only_prompt=only_prompt)
-        return HttpRequest(method="POST", path=path, body=json_body(body))
+            path = f"/{'omni-video' if is_omni(spec) else scene}/{spec.wire_name}"
+        return HttpRequest(method="POST", path=path, body=json_body(build_kling_body(spec, input, scene)))
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         paths = _legacy_paths(prediction)
-        path = f"{paths[0]}/{prediction.id}" if paths else f"/tasks?task_ids={prediction.id}"
-        return HttpRequest(method="GET", path=path)
+        return build_legacy_poll(paths[0], prediction.id) if paths else build_tasks_poll([prediction.id])
 
     def may_share_poll(self, prediction: Prediction) -> bool:
         return not _legacy_paths(prediction)
 
     def build_shared_poll(self, predictions: Sequence[Prediction]) -> HttpRequest:
-        return HttpRequest(method="GET", path=f"/tasks?task_ids={','.join(one.id for one in predictions)}")
+        return build_tasks_poll(one.id for one in predictions)
 
     def split_shared_poll(self, document: Json) -> Mapping[str, Json]:
-        body = as_object(document)
-        tasks = [as_object(one) for one in as_list(body.get("data"))]
-        return {id: {**body, "data": [one]} for one in tasks if (id := parse_id(one.get("id"))) is not None}
+        return split_tasks(document)
 
     def build_result(self, prediction: Prediction, response: HttpResponse) -> HttpRequest | None:
         paths = _legacy_paths(prediction)
         # A prediction names its model and not its endpoint; where a model has two, the second is asked, too.
         if len(paths) < 2 or self._envelope(response)[0].code not in _NOT_FOUND:
             return None
-        return HttpRequest(method="GET", path=f"{paths[1]}/{prediction.id}")
+        return build_legacy_poll(paths[1], prediction.id)
 
     def parse_submit(self, response: HttpResponse, *, input: Input, key: str | None) -> Prediction:
         try:
@@ -143,27 +139,27 @@ class Kling(Provider):
             if error.code != "1201" or not _TAKEN.search(error.message.lower()):
                 raise
             # Each client id is fresh: whatever has it is this submission, which something on the way sent twice.
-            raise AnswerLost(
-                "Kling has a task of this external_task_id: the submission arrived before, and its answer was lost",
-                provider=self.name,
-                key=key,
-                http_status=response.status,
-                code=error.code,
-                excerpt=excerpt(response),
-            ) from None
+            message = (
+                "Kling has a task of this external_task_id: the submission arrived before, and its answer was lost"
+            )
+            raise self._lost(message, response, key=key, code=error.code) from None
 
     def add_client_id(self, request: HttpRequest, client_id: str) -> HttpRequest:
-        return _with_option(request, "external_task_id", client_id)
+        add = add_legacy_client_id if request.path.startswith("/v1/") else add_client_id
+        return evolve(request, body=json_body(add(as_object(json.loads(request.body)), client_id)))
 
     def add_callback(self, request: HttpRequest, url: str) -> HttpRequest:
-        return _with_option(request, "callback_url", url)
+        if request.path.startswith("/v1/"):
+            return with_fields(request, callback_url=url)
+        options: Json = json.loads(request.body).get("options")
+        return with_fields(request, options={**as_object(options), "callback_url": url})
 
     def build_lookup(self, input: Input, client_id: str) -> HttpRequest | None:
-        spec, id = self.spec(input), quote(client_id, safe="")
+        spec = self.spec(input)
         if spec.name not in LEGACY_PATHS:
-            return HttpRequest(method="GET", path=f"/tasks?external_task_ids={id}")
+            return build_tasks_lookup(client_id)
         scene = infer_scene(spec, input) or spec.scenes[0]
-        return HttpRequest(method="GET", path=f"{LEGACY_PATHS[spec.name][scene]}/{id}")
+        return build_legacy_poll(LEGACY_PATHS[spec.name][scene], quote(client_id, safe=""))
 
     def parse_lookup(
         self, response: HttpResponse, *, input: Input, client_id: str, key: str | None
@@ -175,7 +171,7 @@ class Kling(Provider):
         if response.is_success and decode_error is None and not envelope.refused and data == []:
             return None
         # Only one task can have the id, so anything else answers another question.
-        if len(as_list(data)) > 1 or (_client_id(envelope.record) or client_id) != client_id:
+        if len(as_list(data)) > 1 or (parse_client_id(envelope.record) or client_id) != client_id:
             message = "The reply names another task than the one that was looked up"
             raise UnexpectedReply(message, provider=self.name, http_status=response.status, path="$.data")
         return self.parse_submit(response, input=input, key=key)
@@ -196,52 +192,10 @@ class Kling(Provider):
             error = BadRequest("Kling knows no task of this id", provider=self.name, http_status=response.status)
             error.is_unknown_id = True
             raise error
-        parse = parse_legacy_task if is_legacy_task(envelope.record) else parse_task
-        return parse(envelope, response, provider=self.name)
-
-
-def _with_option(request: HttpRequest, name: str, value: str) -> HttpRequest:
-    """Return a submission with one more option, which the legacy standard has at the top of the body."""
-    if request.path.startswith("/v1/"):
-        return with_fields(request, **{name: value})
-    options: Json = json.loads(request.body).get("options")
-    return with_fields(request, options={**as_object(options), name: value})
-
-
-def _client_id(record: Mapping[str, Json]) -> Json:
-    """Return the caller's own id that a record of either standard repeats; None if it repeats none."""
-    return record.get("external_id") or as_object(record.get("task_info")).get("external_task_id")
-
-
-def _is_omni(spec: ModelSpec) -> bool:
-    return Scene.REFERENCE_TO_VIDEO in spec.scenes
+        return parse_any_task(envelope, response, provider=self.name)
 
 
 def _legacy_paths(prediction: Prediction) -> list[str]:
     """Return the paths where a prediction may be, without repeats; none on the new standard."""
     spec = Kling.models.get(prediction.model)
     return list(dict.fromkeys(LEGACY_PATHS.get(spec.name, {}).values())) if spec else []
-
-
-def _task_values(spec: ModelSpec, input: Input, scene: Scene, values: dict[str, Json]) -> dict[str, Json]:
-    """Return the values of a submission under the names that the new standard has for them in this scene."""
-    keep, sound = values.pop("keep_original_sound", None), values.pop("audio", None)
-    if isinstance(keep, bool) and value_of(input, "video"):
-        values["audio"] = "original" if keep else "off"
-    elif isinstance(sound, bool):
-        values["audio"] = "native" if sound else "off"
-    if scene is Scene.MOTION_CONTROL:
-        values["image"] = values.pop("first_frame")
-        values.setdefault("character_orientation", "video")
-    elif scene is Scene.REFERENCE_TO_VIDEO and "base_video" in values:
-        values["feature_video"] = values.pop("base_video")
-    elif scene is Scene.VIDEO_EDIT and spec.parameter("multi_shot"):
-        values["multi_shot"] = False
-    if isinstance(input, VideoInput) and values.pop("shots", None):
-        values["prompt"] = shots_prompt(input.shots)
-        if spec.parameter("multi_shot"):
-            values["multi_shot"] = True
-    if _is_omni(spec) and not values.keys() & {"first_frame", "feature_video", "base_video"}:
-        # Required without a first frame and a video, though the table gives it a default.
-        values.setdefault("aspect_ratio", "16:9")
-    return values

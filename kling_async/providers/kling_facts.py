@@ -18,10 +18,14 @@ from ..types.sources import Certainty, Fact, Source
 from .codec.errors import HTTP_ERRORS, ErrorRules
 from .kling_rules import O1_PAGE, page
 
-__all__ = ["CAPABILITIES", "ERRORS", "PROBABLY_REJECTED", "REJECTED"]
+__all__ = ["CAPABILITIES", "ERRORS", "PACKAGE", "PROBABLY_REJECTED", "REJECTED"]
 
 _AUTH = page("authentication", "kling-get-started-authentication", "api/get-started/authentication")
 _SLOTS = page("concurrency rules", "kling-get-started-concurrency-rules", "api/get-started/concurrency-rules")
+PACKAGE: Final = Source(
+    Certainty.INFERRED,
+    f"slots come with a resource package, 5 or 10 in the example; an image job occupies one per image: {_SLOTS.where}",
+)
 _CALLBACKS = page("callbacks", "kling-get-started-callbacks", "api/get-started/callbacks")
 _COSTS = page("account usage", "kling-assets-account-usage", "api/assets/account-usage")
 _LIVE = "https://github.com/aself101/kling-api"

@@ -83,6 +83,12 @@ def _kling() -> Provider:
     return Kling()
 
 
+def _atlascloud() -> Provider:
+    from .atlascloud import AtlasCloud
+
+    return AtlasCloud()
+
+
 _LOADERS: Final[Mapping[str, Callable[[], Provider]]] = {
     "gptproto": _gptproto,
     "apiinone": _apiinone,
@@ -92,4 +98,5 @@ _LOADERS: Final[Mapping[str, Callable[[], Provider]]] = {
     "openrouter": _openrouter,
     "comfy": _comfy,
     "kling": _kling,
+    "atlascloud": _atlascloud,
 }

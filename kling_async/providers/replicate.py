@@ -23,7 +23,7 @@ from ..types.capabilities import Capabilities
 from ..types.converter import strict_converter
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
-from ..types.limits import Limits
+from ..types.limits import LimitKind, Limits
 from ..types.prediction import Json, OutputKind, Prediction, Status, Timings
 from ..types.sources import Certainty, Fact, Source
 from .base import Provider
@@ -52,6 +52,10 @@ _DOCS = "https://replicate.com/docs"
 _API = Source(Certainty.DOCUMENTED, f"HTTP API: {_DOCS}/reference/http")
 _FILES = Source(Certainty.DOCUMENTED, f"input files, by upload or as data URI: {_DOCS}/topics/predictions/input-files")
 _SIGNED = Source(Certainty.DOCUMENTED, f"as Standard Webhooks: {_DOCS}/topics/webhooks/verify-webhook")
+_RATES = Source(
+    Certainty.DOCUMENTED,
+    f"600 predictions and 3,000 other requests a minute: {_DOCS}/topics/predictions/rate-limits",
+)
 _UNKNOWN: Fact[Never] = Fact(None, Source(Certainty.UNDOCUMENTED, f"not in the HTTP API: {_DOCS}/reference/http"))
 
 _CAPABILITIES = Capabilities(
@@ -107,8 +111,8 @@ class Replicate(Provider):
     capabilities: ClassVar[Capabilities] = _CAPABILITIES
     models: ClassVar[Mapping[str, ModelSpec]] = {spec.name: spec for spec in MODELS}
     default_models: ClassVar[Mapping[OutputKind, str]] = {OutputKind.VIDEO: "kling-o1-std"}
-    # 600 predictions and 3,000 other requests a minute. https://replicate.com/docs/topics/predictions/rate-limits
     limits: ClassVar[Limits] = Limits(submit_per_second=10.0, poll_per_second=50.0)
+    limit_sources: ClassVar[Mapping[LimitKind, Source]] = {LimitKind.RATE: _RATES, LimitKind.POLLS: _RATES}
     # https://replicate.com/docs/topics/predictions/lifecycle
     statuses: ClassVar[Mapping[str, Status]] = {
         "starting": Status.QUEUED,

@@ -22,7 +22,7 @@ from attrs import evolve
 from ..types.capabilities import Capabilities
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
-from ..types.limits import Limits
+from ..types.limits import LimitKind, Limits
 from ..types.prediction import Json, OutputKind, Prediction, Status
 from ..types.sources import Certainty, Fact, Source
 from .base import Provider
@@ -56,6 +56,7 @@ def _unknown(what: str) -> Fact[Never]:
 
 # An earlier page (docs-common-api/pricing) has /model/pricing, with `unit_price` in its answer.
 _PRICE = Source(Certainty.CLIENT, f"POST /api/v3/model/price, in WaveSpeedAI's MCP server: {_MCP}")
+_BRONZE = _page("account-levels", "the lowest level, Bronze: 2 images and 2 videos a minute, 2 at once")
 _CAPABILITIES = Capabilities(
     repeat=Fact(
         "buys_again", Source(Certainty.INFERRED, f"no page and no SDK has an idempotency key or a client id: {_SDK}")
@@ -92,8 +93,8 @@ class WaveSpeed(Provider):
         OutputKind.IMAGE: "kling-image-o1",
         OutputKind.VIDEO: "kling-video-o1-std",
     }
-    # The lowest level, Bronze: 2 images and 2 videos a minute, 2 at once. https://wavespeed.ai/docs/account-levels
     limits: ClassVar[Limits] = Limits(submit_per_second=2 / 60, submit_burst=2, max_open=2, max_submitting=2)
+    limit_sources: ClassVar[Mapping[LimitKind, Source]] = {LimitKind.RATE: _BRONZE, LimitKind.SLOTS: _BRONZE}
     # created, processing, completed and failed are documented; "pending" is seen in clients, the others in the SDK.
     statuses: ClassVar[Mapping[str, Status]] = V3_STATUSES
     # The pages document 401 and 429 without a body. An empty account may be 402 or 403: that is not documented.
@@ -124,7 +125,7 @@ class WaveSpeed(Provider):
         return HttpRequest(method="POST", path="/api/v3/model/price", body=body)
 
     def parse_quote(self, response: HttpResponse) -> Price | None:
-        record = self._read(response)
+        record = self._checked(response)[0].record
         amounts = (record.get("discounted_price"), record.get("price"), record.get("unit_price"))
         return live_price(amounts, record.get("currency"), _PRICE)
 
@@ -132,7 +133,7 @@ class WaveSpeed(Provider):
         return HttpRequest(method="GET", path="/api/v3/balance")
 
     def parse_balance(self, response: HttpResponse) -> Decimal | None:
-        return parse_dollars(self._read(response).get("balance"))
+        return parse_dollars(self._checked(response)[0].record.get("balance"))
 
     def build_listing(self, answered: Sequence[HttpResponse]) -> HttpRequest | None:
         return None if answered else HttpRequest(method="GET", path="/api/v3/models")
@@ -149,11 +150,6 @@ class WaveSpeed(Provider):
         if isinstance(input, VideoInput):
             _complete(body, input, scene)
         return f"kwaivgi/{ENDPOINTS.get((spec.wire_name, scene), f'{spec.wire_name}/{scene}')}", body
-
-    def _read(self, response: HttpResponse) -> Mapping[str, Json]:
-        envelope, _, decode_error = self._envelope(response)
-        self._check_poll(response, envelope, decode_error)
-        return envelope.record
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return build_v3_poll(prediction)

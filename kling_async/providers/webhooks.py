@@ -70,7 +70,7 @@ class Webhooks(Queries):
             document = read_json(HttpResponse(status=200, body=body), provider=self.title)
         except UnexpectedReply:
             raise InvalidWebhook("The body is not JSON", status=400) from None
-        envelope = self.parse_envelope(document)
+        envelope = self.parse_envelope(self.webhook_record(document))
         if envelope.id is None:
             raise InvalidWebhook("The body names no prediction", status=400)
         return WebhookEvent(
@@ -80,6 +80,10 @@ class Webhooks(Queries):
             ended=self._may_be_ended(envelope),
             replies=self.webhook_replies(document, body) if delivery else (),
         )
+
+    def webhook_record(self, document: Json) -> Json:
+        """Return the part of the body of a delivery that describes the prediction."""
+        return document
 
     def webhook_replies(self, document: Json, body: bytes) -> tuple[HttpResponse, ...]:
         """Return the replies that polls would bring, from the body of a delivery; none where a poll tells more."""

@@ -26,6 +26,7 @@ from ..system.files import atomic_write
 from ..transport.partial_file import ensure_writable
 from ..types.errors import InputError, JournalError, KlingError
 from ..types.jobs import Job, fingerprint
+from ..types.prediction import Json
 from ..types.status import JobStatus
 from .jobfile import Row, dump_job, json_line, read_jobfile
 from .report import ReportRow
@@ -65,6 +66,7 @@ class RunDirectory:
         self.media = path / "media"
         self.report = path / "report.html"
         self.failed = path / "failed.jsonl"
+        self.timings = path / "timings.json"
         self._jobs = path / "jobs.jsonl"
         self._metadata = path / "run.json"
 
@@ -104,6 +106,32 @@ class RunDirectory:
         versions = {"kling_async": version("kling-async"), "python": platform.python_version()}
         with atomic_write(self._metadata) as file:
             file.write(json.dumps({**metadata, **versions}, indent=2, ensure_ascii=True, default=str) + "\n")
+
+    def read_timings(self) -> Json:
+        """Return what the run has learned, as `Client.export_timings` returned it; None without a readable record.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        try:
+            return cast("Json", json.loads(self.timings.read_bytes()))
+        except OSError:  # a run of an earlier version has none
+            return None
+        except ValueError as error:
+            raise InputError(f'"{self.timings}" is damaged') from error
+
+    def write_timings(self, timings: Json) -> None:
+        """Write what the run has learned. A record that says the same is left as it is.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        text = json.dumps(timings) + "\n"
+        with suppress(OSError, ValueError):
+            if self.timings.read_text(encoding="utf-8") == text:
+                return
+        with atomic_write(self.timings, private=True) as file:
+            file.write(text)
 
     @contextmanager
     def owned(self) -> Generator[None]:

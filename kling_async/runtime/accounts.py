@@ -21,10 +21,12 @@ from ..transport.api import ApiTransport
 from ..transport.connections import HttpTransport, LazySSLContext
 from ..transport.credentials import Credential
 from ..types.inputs import Input
+from ..types.limits import SpeedLimit
 from .account import Account
 from .event_listeners import EventListeners
 from .provider_api import ProviderAPI
 from .settings import Settings
+from .timings import account_name
 
 __all__ = ["Accounts"]
 
@@ -102,8 +104,16 @@ class Accounts:
 
     def learned_limits(self) -> dict[str, AccountLimits]:
         """Return what is known of the limits of each account, by its provider and a hash of its key."""
-        seen = {_account_name(account.api): account.engine.learned for account in self._accounts.values()}
+        seen = {
+            account_name(account.api.provider.name, account.api.key_hash): account.engine.learned
+            for account in self._accounts.values()
+        }
         return {**self._known_limits, **{name: one for name, one in seen.items() if one != AccountLimits()}}
+
+    def speed_limits(self) -> tuple[SpeedLimit, ...]:
+        """Return what holds jobs back at each provider now."""
+        now = self.clock.now()
+        return tuple(filter(None, (account.engine.speed_limit(now) for account in self._accounts.values())))
 
     def cut_off(self) -> None:
         """End the requests in flight at once, though what they pay for may be lost: a second Ctrl-C asks for that."""
@@ -173,13 +183,14 @@ class Accounts:
         )
         polling = PollPolicy(self.durations, random=self.clock.random)
         api = ProviderAPI(provider=provider, transport=transport)
-        known = self._known_limits.get(_account_name(api), AccountLimits())
+        known = self._known_limits.get(account_name(api.provider.name, api.key_hash), AccountLimits())
         engine = Engine(
             provider=provider.name,
             limits=limits,
             polling=polling,
             random=self.clock.random,
             known=known if self._settings.learns(provider) else None,
+            limit_sources=provider.limit_sources,
             sharing=PollSharing(
                 max_predictions=provider.capabilities.batch_poll.value or 1, admits=provider.may_share_poll
             ),
@@ -205,8 +216,3 @@ class Accounts:
     def _check_loop(self) -> None:
         if self._loop != anyio.lowlevel.current_token():
             raise RuntimeError("The client belongs to another event loop: make one in each")
-
-
-def _account_name(api: ProviderAPI) -> str:
-    """Return the name of an account among those whose limits are known."""
-    return f"{api.provider.name} {api.key_hash}"

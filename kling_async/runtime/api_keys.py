@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from ..providers import Provider
+from ..providers import DEFAULT_PROVIDER, PROVIDERS, Provider
 from ..transport.credentials import is_loopback
 from ..types.errors import InputError, InputFault, MissingAPIKey
 from ..types.noncopyable import NonCopyable
 
-__all__ = ["ApiKeys", "read_key", "read_origin"]
+__all__ = ["ApiKeys", "default_provider", "read_key", "read_origin"]
 
 
 class ApiKeys(NonCopyable):
@@ -60,6 +60,32 @@ def _pair_of(provider: Provider) -> str:
     """Return a key of two parts, joined by a colon, from the environment; empty if one of them is missing."""
     parts = [os.environ.get(name, "").strip() for name in provider.api_key_pair_env]
     return ":".join(parts) if all(parts) else ""
+
+
+def default_provider(keys: ApiKeys, *, from_environment: bool = True) -> str:
+    """Return the provider that is used when none is named: the only one with a key.
+
+    Of several it is the usual default, GPTProto, which it also is if there is no key at all.
+
+    Args:
+        keys: those that were passed in. If there are any, they alone decide.
+        from_environment: whether the environment decides if there are none.
+
+    Raises:
+        InputError: several providers have a key, and GPTProto is not among them.
+    """
+    names = list(keys)
+    if not names and from_environment:
+        # Asked first, since asking the others loads their tables.
+        usual = bool(keys.get(PROVIDERS[DEFAULT_PROVIDER]))
+        names = [] if usual else [name for name, provider in PROVIDERS.items() if keys.get(provider)]
+    if not names or DEFAULT_PROVIDER in names:
+        return DEFAULT_PROVIDER
+    if len(names) == 1:
+        return names[0]
+    advice = f'Name one: provider="{names[0]}", or --provider {names[0]} on the command line. Nothing was sent.'
+    fault = InputFault("provider", None, f"must be one of those with an API key: {', '.join(names)}")
+    raise InputError.of(f"No provider is named, and {len(names)} have an API key", [fault], advice=advice)
 
 
 def read_key(provider: Provider, keys: ApiKeys) -> str:

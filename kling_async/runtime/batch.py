@@ -149,7 +149,7 @@ class Batch(NonCopyable):
     @property
     def progress(self) -> Progress:
         """The progress at this moment."""
-        return self._progress.snapshot(now=self._clock.now())
+        return self._progress.snapshot(now=self._clock.now(), limited_by=self._dispatcher.accounts.speed_limits())
 
     def add_listener(self, listener: Listener) -> None:
         """Call a function with each event, immediately and in the event loop; it must be quick."""

@@ -88,7 +88,7 @@ async def look_up_journaled(
 
 async def poll_journaled(api: ProviderAPI, ticket: Ticket, known: Prediction) -> Prediction:
     """Poll a prediction once, write down its end, and return it. Raises KlingError as `ProviderAPI.poll` does."""
-    return await _recorded(ticket, await api.poll(known))
+    return await _recorded(ticket, await api.poll(known, seen=ticket))
 
 
 async def poll_shared_journaled(api: ProviderAPI, tickets: Sequence[Ticket]) -> list[Prediction | KlingError]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 from uuid import uuid4
 
 from attrs import evolve
@@ -24,7 +24,7 @@ from ..types.jobs import Job
 from ..types.prediction import Prediction, Status
 from ..types.webhooks import WebhookEvent
 
-__all__ = ["ProviderAPI"]
+__all__ = ["ProviderAPI", "SeenBody"]
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +32,16 @@ _POLL_ADVICE: Final = "The prediction itself goes on at the provider; ask again 
 _MAX_PAGES: Final = 200
 _MAX_LOGGED: Final = 100
 """Unknown status words that are remembered, so that each is logged once."""
+
+
+class SeenBody(Protocol):
+    """The memory of the last response to the polls of one prediction.
+
+    Attributes:
+        last_body: the hash of its body, if it found the prediction running; else 0.
+    """
+
+    last_body: int
 
 
 class ProviderAPI:
@@ -141,19 +151,24 @@ class ProviderAPI:
             raise AnswerLost("It was not found at the provider", provider=self.provider.name, key=job.key)
         return found
 
-    async def poll(self, prediction: Prediction) -> Prediction:
+    async def poll(self, prediction: Prediction, *, seen: SeenBody | None = None) -> Prediction:
         """Poll a prediction once, and return it as the provider describes it now.
+
+        Args:
+            prediction: as the last poll found it.
+            seen: the memory of that poll's response; where it is unchanged, the prediction itself is returned.
 
         Raises:
             KlingError: no readable answer came; the prediction itself goes on.
         """
         try:
-            seen = await self._poll(prediction)
+            polled = await self._poll(prediction, seen)
         except KlingError as error:
             _describe_poll_error(_drop_traceback(error), prediction)
             raise
-        self._log_unknown_status(seen)
-        return seen
+        if polled is not prediction:
+            self._log_unknown_status(polled)
+        return polled
 
     async def poll_shared(self, predictions: Sequence[Prediction]) -> list[Prediction | KlingError]:
         """Poll several predictions by one request, and return them as the provider describes them now, in order.
@@ -174,12 +189,20 @@ class ProviderAPI:
                 _describe_poll_error(_drop_traceback(result), prediction)
         return results
 
-    async def _poll(self, prediction: Prediction) -> Prediction:
+    async def _poll(self, prediction: Prediction, seen: SeenBody | None) -> Prediction:
         """Poll once; where the response says only that there is a result, request that as well."""
-        response = await self._transport.poll(self.provider.build_poll(prediction))
-        request = self.provider.build_result(prediction, response)
+        provider = self.provider
+        response = await self._transport.poll(provider.build_poll(prediction))
+        if seen is not None:
+            if provider.is_unchanged(response, prediction=prediction, last_body=seen.last_body):
+                return prediction
+            seen.last_body = 0
+        request = provider.build_result(prediction, response)
         if request is None:
-            return self.provider.parse_poll(response, prediction=prediction)
+            polled = provider.parse_poll(response, prediction=prediction)
+            if seen is not None and not polled.status.is_terminal:
+                seen.last_body = hash(response.body)
+            return polled
         result = await self._transport.poll(request)
         return self.provider.parse_result(result, prediction=prediction, polled=response)
 

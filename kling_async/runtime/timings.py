@@ -10,9 +10,19 @@ from ..scheduling.polling.durations import DurationModel
 from ..types.errors import InputError
 from ..types.prediction import Json
 
-__all__ = ["load_timings", "save_timings"]
+__all__ = ["account_name", "load_timings", "provider_of", "save_timings"]
 
 _DAMAGED: Final = "The saved record of the limits of accounts is damaged."
+
+
+def account_name(provider: str, key_hash: str) -> str:
+    """Return the name of an account among those whose limits are known, from its provider and a hash of its key."""
+    return f"{provider} {key_hash}"
+
+
+def provider_of(account: str) -> str:
+    """Return the provider of an account's name; nothing else of it is to be shown."""
+    return account.partition(" ")[0]
 
 
 def save_timings(durations: DurationModel, limits: Mapping[str, AccountLimits]) -> Json:

@@ -37,6 +37,16 @@ class CircuitBreaker:
         """Whether a submission may leave: while open, only if no other one is in flight."""
         return self._lost < _THRESHOLD or self._in_flight == 0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether submissions leave one by one, since answers were lost."""
+        return self._lost >= _THRESHOLD
+
+    @property
+    def in_flight(self) -> int:
+        """The number of submissions in flight."""
+        return self._in_flight
+
     def submission_started(self) -> None:
         """Count a submission in flight."""
         self._in_flight += 1

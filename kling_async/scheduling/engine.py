@@ -9,28 +9,31 @@ neither starves the other. `Listeners` has the rules for jobs with several liste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from ..types.errors import AnswerLost, KlingError, Refused
+from ..types.errors import AnswerLost, KlingError
 from ..types.events import EventKind, Listener
-from ..types.limits import Limits
+from ..types.limits import LimitKind, Limits, SpeedLimit
 from ..types.prediction import Prediction
-from ..types.status import JobStatus, is_accepted
+from ..types.sources import Source
+from ..types.status import JobStatus
 from .deadlines import Deadlines
 from .learning import AccountLimits
 from .listeners import Listeners
-from .lookups import is_last_lookup, lookup_delay, needs_lookup
+from .lookups import end_of_lookups, is_last_lookup, lookup_delay, needs_lookup
 from .notifications import Delivery, Notifier
 from .polling.policy import PollPolicy
 from .polls import NOT_SHARED, Polls, PollSharing, without_raw
 from .priority import DETACHED_SECONDS
+from .speed_limits import LimitOrigins
 from .submissions import Submissions
 from .ticket import Subscription, Ticket
 from .transitions import Trigger, transition
 
 __all__ = ["Engine"]
 
+_NO_SOURCES: Final[Mapping[LimitKind, Source]] = {}
 _GRACE: Final = 0.5
 """Seconds after which the deadline of a job that is being submitted is checked again."""
 
@@ -45,6 +48,7 @@ class Engine:
         random: returns numbers drawn evenly from 0 up to 1.
         sharing: which polls may share a request.
         known: what was learned of the account's own limits before, to learn more; None keeps to `limits`.
+        limit_sources: where limits that the provider documents were read.
     """
 
     def __init__(
@@ -56,8 +60,10 @@ class Engine:
         random: Callable[[], float],
         sharing: PollSharing = NOT_SHARED,
         known: AccountLimits | None = None,
+        limit_sources: Mapping[LimitKind, Source] = _NO_SOURCES,
     ) -> None:
         self.provider = provider
+        self._origins = LimitOrigins(provider=provider, set_by_user=known is None, sources=limit_sources)
         self._deadlines = Deadlines()
         self._arrivals = polling.arrivals
         self._notifier = Notifier(provider)
@@ -86,6 +92,12 @@ class Engine:
     def learned(self) -> AccountLimits:
         """The limits of submissions that refusals have shown."""
         return self._submissions.learned
+
+    def speed_limit(self, now: float) -> SpeedLimit | None:
+        """Return the limit that holds the next job, or the results, back now; None if nothing does."""
+        held = self._submissions.speed_limit(now, self._origins)
+        late = self._polls.speed_limit(self._origins) if held is None or held.kind is LimitKind.SLOTS else None
+        return late or held  # slots are freed late where results are found late
 
     # New jobs and their listeners.
 
@@ -229,7 +241,7 @@ class Engine:
         if isinstance(result, Prediction):
             self._submissions.found(ticket)
             yield from self._accepted(ticket, result, now)
-        elif (trigger := _end_of_lookups(result, is_last=is_last)) is not None:
+        elif (trigger := end_of_lookups(result, is_last=is_last)) is not None:
             transition(ticket, trigger)
             self.slots.release(ticket.slots)
             error = ticket.last_error if trigger is Trigger.ANSWER_LOST else result
@@ -245,8 +257,6 @@ class Engine:
     ) -> Iterator[Delivery]:
         """Report the result of a poll, and whether it shared its request with others."""
         return self._polls.polled(ticket, result, asked_at=asked_at, now=now, shared=shared)
-
-    # Webhooks, each of which may be a poll for nothing.
 
     def expect_webhooks(self, now: float) -> None:
         """Find jobs by the ids of their predictions from now on, those that are polled already included."""
@@ -266,8 +276,7 @@ class Engine:
 
     def told(self, ticket: Ticket, result: Prediction, now: float) -> Iterator[Delivery]:
         """Report the end of a prediction, as a webhook has proved it."""
-        if not ticket.closed:
-            yield from self._polls.completed(ticket, result, now, told=True)
+        return iter(()) if ticket.closed else self._polls.completed(ticket, result, now, told=True)
 
     # The end of a wait.
 
@@ -289,12 +298,3 @@ class Engine:
                 if ticket.queued:
                     transition(ticket, Trigger.DROPPED)
                 yield from self._notifier.finish(ticket, now, error=self._notifier.closed_error(ticket, now))
-
-
-def _end_of_lookups(error: KlingError, *, is_last: bool) -> Trigger | None:
-    """Return the trigger that ends a submission whose look-up had this result; None if it is looked up again."""
-    if is_accepted(error):
-        return Trigger.UNRECORDED
-    if isinstance(error, Refused):
-        return Trigger.REFUSED
-    return Trigger.ANSWER_LOST if is_last else None

@@ -39,6 +39,10 @@ _MARGIN: Final = 0.98
 """Share of the measured rate that is used after a refusal."""
 _MIN_FACTOR: Final = 0.5
 """The rate falls to half at most by one refusal, since few acceptances measure badly."""
+_LEARNED_BURST: Final = 2
+"""Submissions that may leave at once at a learned rate, so that a late wake-up loses none of it."""
+_TOGETHER, _MAX_TOGETHER = 0.9, 64
+"""Share of the time between two submissions within which they left at once, and how many of them are remembered."""
 _MAX_SECONDS, _ENOUGH = 60.0, 8
 """Seconds over which the rate of acceptances is measured at most, if that many are enough."""
 _MAX_ACCEPTED: Final = 4096
@@ -110,14 +114,18 @@ class LearnedRate:
 
     Args:
         per_second: the rate to start from.
+        burst: the submissions that may leave at once to start with.
         known: whether it was learned before, so that it does not rise fast any more.
 
     Attributes:
         per_second: the rate to submit at.
     """
 
-    def __init__(self, per_second: float, *, known: bool = False) -> None:
+    def __init__(self, per_second: float, *, burst: int = 1, known: bool = False) -> None:
         self.per_second = self._before = per_second
+        self._first_burst = burst
+        self._max_burst = math.inf
+        self._sent: deque[float] = deque(maxlen=_MAX_TOGETHER)
         self._probe = _Probe(max_quiet=_MAX_RATE_QUIET, slow_start=not known)
         self._accepted: deque[float] = deque(maxlen=_MAX_ACCEPTED)
         self._refused_at = -math.inf
@@ -129,6 +137,15 @@ class LearnedRate:
     def is_learned(self) -> bool:
         """Whether a refusal has shown the account's limit."""
         return not self._probe.slow_start
+
+    @property
+    def burst(self) -> int:
+        """The submissions that may leave at once: few once any was refused, since the rest would be, too."""
+        return int(min(_LEARNED_BURST if self.is_learned else self._first_burst, self._max_burst))
+
+    def sent(self, now: float) -> None:
+        """Report a submission that leaves."""
+        self._sent.append(now)
 
     def accepted(self, *, sent_at: float, held_back: bool, now: float) -> None:
         """Report an acceptance, and whether the rate is what holds jobs back."""
@@ -151,9 +168,14 @@ class LearnedRate:
         if sent_at < self._refused_at:
             return
         self._refused_at = now
-        measured = max(_MARGIN * self._measured(now), _MIN_FACTOR * self.per_second)
-        self._set(min(self.per_second, self._before if self._probe.climbing else measured))
-        self._probe.refused(now)
+        since = sent_at - _TOGETHER / self.per_second
+        if self.burst > 1 and sum(since < at <= sent_at for at in self._sent) > 1:
+            # It left faster than the rate, at once with others: the account takes no such burst, and shows no rate.
+            self._max_burst = max(1, min(sum(since < at <= sent_at for at in self._accepted), self.burst - 1))
+        else:
+            measured = max(_MARGIN * self._measured(now), _MIN_FACTOR * self.per_second)
+            self._set(min(self.per_second, self._before if self._probe.climbing else measured))
+            self._probe.refused(now)
         # What is saved up for the next submission meanwhile is not lost.
         self._pauses.append((now + min(1.0 / self.per_second, pause), now + pause))
 

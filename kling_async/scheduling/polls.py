@@ -17,13 +17,14 @@ from attrs import evolve, frozen
 
 from ..types.errors import KlingError, ProviderUnavailable, RateLimited
 from ..types.events import EventKind
-from ..types.limits import Limits
+from ..types.limits import LimitKind, Limits, SpeedLimit
 from ..types.prediction import Prediction, Status
 from .hints import Hints
 from .notifications import Delivery, Notifier
 from .polling.policy import PollPolicy
 from .rate_limit import RateLimiter
 from .retry import backoff_delay, may_retry_poll
+from .speed_limits import LimitOrigins
 from .submissions import Submissions
 from .ticket import Ticket
 from .transitions import Trigger, transition
@@ -122,6 +123,11 @@ class Polls:
         at = min(self.hints.ready_at(), math.inf if planned is None else planned)
         return at if at == math.inf else max(at, self._limiter.ready_at(now))
 
+    def speed_limit(self, origins: LimitOrigins) -> SpeedLimit | None:
+        """Return the budget of polls if it is what delays results now, else None."""
+        interval = self._limiter.interval
+        return origins.limit(LimitKind.POLLS, 1.0 / interval) if interval and self._policy.is_short else None
+
     # Results.
 
     def polled(
@@ -170,7 +176,7 @@ class Polls:
             # A 429 to a poll means too many requests of any kind, so submissions pause, too. After a 429 to a
             # submission polls continue, since they free slots.
             self._limiter.pause_until(now + delay, now=now, sent_at=sent_at)
-            self._submissions.pause_until(now + delay, now=now, sent_at=sent_at)
+            self._submissions.pause_until(now + delay, error, now=now, sent_at=sent_at)
             at = now + delay if ticket.single_poll else None
             yield from self._notifier.to_all(EventKind.THROTTLED, ticket, now, error=error, retry_in=delay)
         else:

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from ..types.errors import NotSent
 from ..types.events import Event, EventKind
+from ..types.limits import SpeedLimit
 from ..types.prediction import Status
 from ..types.status import JobStatus
 
@@ -43,6 +44,8 @@ class Progress:
         spent: US dollars for the finished and unconfirmed jobs, at published or given prices; it includes the cost of
             these jobs in earlier runs.
         unpriced: finished and unconfirmed jobs without a known price.
+        limited_by: what holds the next job, or the results, back at each provider now: the accounts are the client's,
+            so jobs of its other calls count. A provider where nothing does is left out.
     """
 
     total: int | None
@@ -60,6 +63,7 @@ class Progress:
     remaining: float | None
     spent: Decimal
     unpriced: int
+    limited_by: tuple[SpeedLimit, ...] = ()
 
     @property
     def done(self) -> int:
@@ -155,8 +159,8 @@ class ProgressTracker:
         self._counts[result] += 1
         self._recent.append(now)
 
-    def snapshot(self, *, now: float) -> Progress:
-        """Return the progress at a time."""
+    def snapshot(self, *, now: float, limited_by: tuple[SpeedLimit, ...] = ()) -> Progress:
+        """Return the progress at a time, with what holds jobs back at that time."""
         counts = self._counts
         recent = self._recent
         speed = None
@@ -180,4 +184,5 @@ class ProgressTracker:
             remaining=None if left is None or speed is None else left / speed,
             spent=self._spent,
             unpriced=self._unpriced,
+            limited_by=limited_by,
         )

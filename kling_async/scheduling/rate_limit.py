@@ -76,7 +76,7 @@ class RateLimiter:
             Whether the 429 is new: one to a request sent before the last pause began is not.
         """
         is_new = sent_at >= self._paused_at
-        units, speed = self._read(now), self._speed_at(now)
+        units, speed = self._read(now), self.speed_at(now)
         if is_new:
             self._paused_at = now
             speed = speed if not slow_down else max(_MIN_SPEED, speed * _BACKOFF_FACTOR)
@@ -86,11 +86,17 @@ class RateLimiter:
             self._tat = max(self._tat, units + self._tolerance)
         return is_new
 
+    @property
+    def paused_until(self) -> float:
+        """The time before which no request may leave because of a 429; in the past if there is no pause."""
+        return self._since
+
     def is_paused(self, now: float) -> bool:
         """Return whether no request may leave because of a 429."""
         return now < self._since
 
-    def _speed_at(self, now: float) -> float:
+    def speed_at(self, now: float) -> float:
+        """Return the speed of the limiter's clock: 1, or less for a while after a 429."""
         return min(1.0, self._speed + max(0.0, now - self._since) / _RECOVERY_SECONDS)
 
     def _read(self, now: float) -> float:

@@ -6,15 +6,16 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ..types.errors import AnswerLost, KlingError, RateLimited
+from ..types.errors import AnswerLost, KlingError, RateLimited, Refused
 from ..types.events import EventKind
-from ..types.limits import Limits
+from ..types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
 from ..types.status import ACCOUNT_ERRORS, is_accepted, is_deferred
 from .breaker import AccountBlock, CircuitBreaker
 from .learning import AccountLimits
 from .listeners import Listeners
 from .notifications import Delivery, Notifier, copy_error
 from .retry import backoff_delay, max_submit_attempts
+from .speed_limits import LimitOrigins
 from .submit_queue import SubmitQueue
 from .ticket import Ticket
 from .transitions import Trigger, transition
@@ -55,6 +56,7 @@ class Submissions:
         self._notifier = notifier
         self._listeners = listeners
         self._random = random
+        self._max_submitting = limits.max_submitting
         self._breaker = CircuitBreaker(random=random)
         self._block = AccountBlock()
         self._unreachable_until = -math.inf
@@ -84,9 +86,18 @@ class Submissions:
         """Return the time at which to `take` again; infinity if only a result or a new job changes that."""
         return self._queue.ready_at(now) if self._breaker.permits else math.inf
 
-    def pause_until(self, at: float, *, now: float, sent_at: float) -> None:
+    def pause_until(self, at: float, error: KlingError, *, now: float, sent_at: float) -> None:
         """Submit no job before a time, after a 429 to a request that was sent at `sent_at`."""
-        self._queue.pause_until(at, now=now, sent_at=sent_at)
+        self._queue.pause_until(at, now=now, sent_at=sent_at, origin=_pause_origin(error))
+
+    def speed_limit(self, now: float, origins: LimitOrigins) -> SpeedLimit | None:
+        """Return the limit that holds the next job back now; None if nothing does, or no job is queued."""
+        full = None
+        if self._breaker.is_open:
+            full = origins.limit(LimitKind.SUBMITTING, 1, LimitOrigin.LOST_ANSWERS)
+        elif self._breaker.in_flight >= self._max_submitting:
+            full = origins.limit(LimitKind.SUBMITTING, self._max_submitting)
+        return self._queue.speed_limit(now, origins, otherwise=full)
 
     def accepted(self, ticket: Ticket, *, sent_at: float, now: float) -> None:
         """Record that a submission, sent at `sent_at`, was accepted."""
@@ -104,7 +115,7 @@ class Submissions:
         """Record that the answer to a submission was lost."""
         resume_at = self._breaker.record_lost_answer(error, now=now)
         if resume_at is not None:
-            self._queue.pause_until(resume_at, now=now, sent_at=sent_at)
+            self.pause_until(resume_at, error, now=now, sent_at=sent_at)
 
     def looked_up(self, ticket: Ticket, error: AnswerLost, *, sent_at: float, now: float) -> None:
         """Record that a submission whose answer was lost is looked up from now on; it keeps its slots."""
@@ -172,7 +183,7 @@ class Submissions:
         if isinstance(error, RateLimited):
             self._rate_limited += 1
             delay = backoff_delay(error, failures=self._rate_limited, random=self._random())
-            self._queue.pause_until(now + delay, now=now, sent_at=sent_at)
+            self.pause_until(now + delay, error, now=now, sent_at=sent_at)
         elif isinstance(error, ACCOUNT_ERRORS):
             self._block.block(error, now=now)
             yield from self.reject_queued(now)
@@ -205,7 +216,7 @@ class Submissions:
     ) -> Iterator[Delivery]:
         if isinstance(error, RateLimited):
             self._queue.requeue(ticket)
-            self._queue.pause_until(retry_at, now=now, sent_at=sent_at)
+            self.pause_until(retry_at, error, now=now, sent_at=sent_at)
             kind = EventKind.THROTTLED
         else:
             self._queue.requeue_at(ticket, retry_at)
@@ -224,6 +235,14 @@ class Submissions:
                 continue
             transition(ticket, Trigger.DROPPED)
             yield from self._notifier.finish(ticket, now, error=error)
+
+
+def _pause_origin(error: KlingError) -> LimitOrigin:
+    """Return why submissions pause after an error."""
+    if isinstance(error, AnswerLost):
+        return LimitOrigin.LOST_ANSWERS
+    asks = isinstance(error, Refused) and error.retry_after is not None
+    return LimitOrigin.REQUESTED if asks else LimitOrigin.BACKOFF
 
 
 def _error_of(ticket: Ticket, error: KlingError) -> KlingError:

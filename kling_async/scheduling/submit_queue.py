@@ -7,18 +7,15 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from itertools import count
-from typing import Final
 
-from ..types.limits import Limits
+from ..types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
 from .learning import AccountLimits, LearnedRate, LearnedSlots
 from .rate_limit import RateLimiter
 from .slots import Slots
+from .speed_limits import LimitOrigins
 from .ticket import Ticket
 
 __all__ = ["SubmitQueue"]
-
-_LEARNED_BURST: Final = 2
-"""Submissions that may leave at once at a learned rate, so that a late wake-up loses none of it."""
 
 
 class SubmitQueue:
@@ -39,16 +36,19 @@ class SubmitQueue:
         learned = known or AccountLimits()
         per_second, slots = learned.per_second or limits.submit_per_second, learned.slots or limits.max_open
         self.slots = Slots(slots)
+        self._limits = limits
         self._rate = self._learned_slots = None
+        burst = limits.submit_burst
         if known is not None and per_second is not None:
-            self._rate = LearnedRate(per_second, known=known.per_second is not None)
+            self._rate = LearnedRate(per_second, burst=burst, known=known.per_second is not None)
+            burst = self._rate.burst
         if known is not None and slots is not None:
             self._learned_slots = LearnedSlots(slots, known=known.slots is not None)
-        self._burst = limits.submit_burst if learned.per_second is None else _LEARNED_BURST
-        self._limiter = RateLimiter(per_second=per_second, burst=self._burst)
+        self._limiter = RateLimiter(per_second=per_second, burst=burst)
         self._ready: deque[Ticket] = deque()
         self._delayed: list[tuple[float, int, Ticket]] = []
         self._sequence = count()
+        self._pause_origin = LimitOrigin.BACKOFF
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._delayed)
@@ -75,6 +75,8 @@ class SubmitQueue:
             return None
         ticket = self._ready.popleft()
         self._limiter.consume(now)
+        if self._rate is not None:
+            self._rate.sent(now)
         self.slots.acquire(ticket.slots)
         return ticket
 
@@ -87,9 +89,44 @@ class SubmitQueue:
             at = min(at, self._limiter.ready_at(now))
         return at
 
-    def pause_until(self, at: float, *, now: float, sent_at: float) -> None:
+    def pause_until(self, at: float, *, now: float, sent_at: float, origin: LimitOrigin = LimitOrigin.BACKOFF) -> None:
         """Let no job leave before a time, after a 429 to a submission that was sent at `sent_at`."""
+        before = self._limiter.paused_until
         self._limiter.pause_until(at, now=now, sent_at=sent_at, slow_down=self._rate is None)
+        if self._limiter.paused_until > before:
+            self._pause_origin = origin
+
+    # What holds jobs back.
+
+    def speed_limit(self, now: float, origins: LimitOrigins, *, otherwise: SpeedLimit | None) -> SpeedLimit | None:
+        """Return the limit that holds the head of the queue back now; None if nothing does, or the queue is empty.
+
+        A job that waits for another attempt of its own is held back by no limit.
+
+        Args:
+            now: the present time.
+            origins: where the limits of the settings are from.
+            otherwise: the limit that holds it back if none of the queue does.
+        """
+        while self._ready and not self._ready[0].queued:
+            self._ready.popleft()
+        if not self._ready:
+            return None
+        if self.is_paused(now):
+            return origins.limit(LimitKind.PAUSE, self._limiter.paused_until - now, self._pause_origin)
+        if self.slots.limit is not None and not self.slots.fits(self._ready[0].slots):
+            origin = _learned_origin(self._learned_slots, raised=self.slots.limit != self._limits.max_open)
+            return origins.limit(LimitKind.SLOTS, self.slots.limit, origin)
+        if self._limiter.ready_at(now) > now:
+            return self._rate_limit(now, origins)
+        return otherwise
+
+    def _rate_limit(self, now: float, origins: LimitOrigins) -> SpeedLimit:
+        speed = self._limiter.speed_at(now)
+        origin = LimitOrigin.SLOWED if speed < 1.0 else None
+        if self._rate is not None:
+            origin = _learned_origin(self._rate, raised=self._rate.per_second != self._limits.submit_per_second)
+        return origins.limit(LimitKind.RATE, speed / self._limiter.interval, origin)
 
     # What is learned of the limits.
 
@@ -126,8 +163,7 @@ class SubmitQueue:
         return self._limiter.interval
 
     def _use(self, rate: LearnedRate, now: float) -> None:
-        # A burst is for accounts that have refused nothing: beyond a limit all of it would be refused.
-        self._limiter.set_rate(rate.per_second, burst=_LEARNED_BURST if rate.is_learned else self._burst, now=now)
+        self._limiter.set_rate(rate.per_second, burst=rate.burst, now=now)
 
     def over_slots(self, running: int, *, sent_at: float, now: float) -> None:
         """Learn from a refusal for want of slots, while accepted jobs occupied so many of them."""
@@ -160,3 +196,10 @@ class SubmitQueue:
             ticket = self._ready.popleft() if self._ready else heapq.heappop(self._delayed)[2]
             if ticket.queued:
                 yield ticket
+
+
+def _learned_origin(limit: LearnedRate | LearnedSlots | None, *, raised: bool) -> LimitOrigin | None:
+    """Return where a limit that learns is from; None if it is still that of the settings."""
+    if limit is not None and limit.is_learned:
+        return LimitOrigin.LEARNED
+    return LimitOrigin.RISING if limit is not None and raised else None

@@ -95,6 +95,7 @@ class Ticket:
         accepted_at: the time at which the provider accepted it, or at which its answer was lost.
         last_poll_age: its age, in seconds, at the last poll that found it running.
         poll_at: the time of the next poll, where it is not for the poll plan to say.
+        last_body: the hash of the body of the last poll that found it running; 0 for none.
         failures: how often the present request has failed.
         last_error: the error of the last attempt, if it failed.
     """
@@ -117,6 +118,7 @@ class Ticket:
     accepted_at: float = 0.0
     last_poll_age: float = 0.0
     poll_at: float | None = None
+    last_body: int = 0
     failures: int = 0
     last_error: KlingError | None = field(default=None, repr=False)
 

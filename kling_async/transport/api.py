@@ -1,8 +1,8 @@
 """Requests to a provider's API over httpcore: one origin per key, bounded responses, and proof that no byte left.
 
-Theory of operation. Submissions and polls have connections of their own, so neither waits for the other. Polls use
-aiohttp where it is installed and the event loop is asyncio's. Submissions never do: aiohttp cannot distinguish a server
-that closed the connection from one that was never reached.
+Theory of operation. Submissions and polls have connections of their own, so neither waits for the other. On asyncio
+polls go over a protocol of their own, which reads plain responses only. The first other one of an origin sends all of
+its polls over httpcore, which reads whatever HTTP allows. Submissions always go over httpcore.
 
 A submission may be repeated only if no byte of it left. httpcore reports the start of writing a request; before that
 event nothing left, after it the provider may have started. A transport that reports nothing proves nothing, and then a
@@ -14,12 +14,11 @@ carries only a path.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import anyio
-import anyio.to_thread
 import httpcore
 import httpx
 import sniffio
@@ -27,13 +26,12 @@ import sniffio
 from ..system.clock import Clock, SystemClock
 from ..system.interrupts import interrupts_resent
 from ..types.errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, UnexpectedReply
-from ..types.http import MAX_BODY_BYTES, HttpRequest, HttpResponse
+from ..types.http import MAX_BODY_BYTES, HeaderLines, HttpRequest, HttpResponse, join_fields
+from .asyncio_polls import AsyncioPolls
 from .connections import ConnectionPool, HttpTransport, LazySSLContext, read_body
 from .credentials import Credential
 from .failures import describe, reason_of, strip_context
-
-if TYPE_CHECKING:
-    from .aiohttp_polls import AiohttpPollTransport
+from .http_parser import BodyTooLarge, NotPlain
 
 __all__ = ["ApiTransport"]
 
@@ -66,10 +64,6 @@ class _SendTrace:
         return self.reported and not self.sent
 
 
-class _BodyTooLarge(Exception):
-    """The response exceeds its maximum length."""
-
-
 class _ResponseBody(bytearray):
     """The body of a response, of bounded length in bytes."""
 
@@ -80,7 +74,7 @@ class _ResponseBody(bytearray):
     def add(self, piece: bytes) -> None:
         self.extend(piece)
         if len(self) > self._max_bytes:
-            raise _BodyTooLarge(f"more than {self._max_bytes} bytes")
+            raise BodyTooLarge(f"more than {self._max_bytes} bytes")
 
 
 class ApiTransport:
@@ -118,10 +112,11 @@ class ApiTransport:
         self._target, url = httpcore.URL(origin), httpx.URL(origin)
         host = url.netloc.decode("ascii")
         self._origin = f"{url.scheme}://{host}"
-        self._common_headers = [_encode(header) for header in (("Host", host), *_HEADERS)]
+        self._common_fields = (("Host", host), *_HEADERS)
         # Raises here, before anything is sent, if a library writes the key's origin in another way.
         self._authorization = credential.headers_for(self._origin, now=self._now())
-        self._encoded_headers = [*self._common_headers, *map(_encode, self._authorization)]
+        self._fields = (*self._common_fields, *self._authorization)
+        self._encoded_fields = [*map(_encode, self._fields)]
         self._submits = ConnectionPool(
             submit_connections, origin=origin, idle_seconds=_SUBMIT_IDLE_SECONDS, tls=tls, shared=shared
         )
@@ -129,9 +124,8 @@ class ApiTransport:
             _POLL_CONNECTIONS, origin=origin, idle_seconds=_POLL_IDLE_SECONDS, tls=tls, shared=shared
         )
         self._tls = tls
-        self._aiohttp: AiohttpPollTransport | None = None
-        self._aiohttp_tried = shared is not None
-        self._aiohttp_lock = anyio.Lock()
+        self._fast: AsyncioPolls | None = None
+        self._is_fast_known = shared is not None
 
     @property
     def origin(self) -> str:
@@ -170,12 +164,12 @@ class ApiTransport:
             UnexpectedReply: the response is too long.
         """
         try:
-            aiohttp = await self._find_aiohttp()
-            if aiohttp is not None and request.method == "GET" and not request.headers:
-                return await self._fetch(request, aiohttp)
+            polls = self._fast_polls()
+            if polls is not None and request.method == "GET" and not request.headers:
+                return await self._fetch(request, polls)
             return await self._send(request, self._polls, None)
         except Exception as error:  # noqa: BLE001 - as above
-            kind = UnexpectedReply if isinstance(error, _BodyTooLarge) else ProviderUnavailable
+            kind = UnexpectedReply if isinstance(error, BodyTooLarge) else ProviderUnavailable
             raise kind(self._lost(error), provider=self._provider) from self._strip_context(error)
 
     async def _send(self, request: HttpRequest, pool: ConnectionPool, trace: _SendTrace | None) -> HttpResponse:
@@ -185,53 +179,57 @@ class ApiTransport:
                 response = await connection.handle_async_request(self._build_request(request, trace))
                 body = _ResponseBody(self._max_bytes)
                 await read_body(response, body.add)
-                return self._response(response.status, _by_name(response.headers), body)
+                fields = ((name.decode("latin-1"), self._redacted(value)) for name, value in response.headers)
+                headers = join_fields(fields)
+                is_encoded = headers.get("content-encoding", "identity") != "identity"
+                return self._response(response.status, headers, bytes(body), is_encoded=is_encoded)
 
-    async def _find_aiohttp(self) -> AiohttpPollTransport | None:
-        """Return the aiohttp transport, opened by the first poll; None on trio, without aiohttp, or if `shared`."""
-        if not self._aiohttp_tried:
-            async with self._aiohttp_lock:
-                if not self._aiohttp_tried:
-                    self._aiohttp = await self._open_aiohttp()
-                    self._aiohttp_tried = True
-        return self._aiohttp
+    def _fast_polls(self) -> AsyncioPolls | None:
+        """Return the polls over a protocol of asyncio's; None on another event loop, or if `shared`."""
+        if not self._is_fast_known:
+            self._is_fast_known = True
+            if sniffio.current_async_library() == "asyncio":
+                self._fast = AsyncioPolls(
+                    origin=self._credential.origin,
+                    timeout=self._timeout,
+                    tls=self._tls,
+                    max_connections=_POLL_CONNECTIONS,
+                    max_bytes=self._max_bytes,
+                    idle_seconds=_POLL_IDLE_SECONDS,
+                )
+        return self._fast
 
-    async def _open_aiohttp(self) -> AiohttpPollTransport | None:
-        # Importing aiohttp takes as long as reading the certificates, so it, too, runs off the event loop.
-        on_asyncio = sniffio.current_async_library() == "asyncio"
-        kind = await anyio.to_thread.run_sync(_import_aiohttp) if on_asyncio else None
-        if kind is None:
-            return None
-        return kind(
-            credential=self._credential,
-            headers=_HEADERS,
-            timeout=self._timeout,
-            tls=await self._tls.get(self._credential.origin),
-            max_connections=_POLL_CONNECTIONS,
-            idle_seconds=_POLL_IDLE_SECONDS,
-        )
+    async def _fetch(self, request: HttpRequest, polls: AsyncioPolls) -> HttpResponse:
+        began = anyio.current_time()
+        try:
+            parsed = await polls.get(request.path, self._current_fields())
+        except NotPlain:
+            # What one response of an origin looks like, others will.
+            self._fast = None
+            await polls.aclose()
+            with anyio.fail_after(began + self._timeout - anyio.current_time()):
+                return await self._send(request, self._polls, None)
+        headers = HeaderLines(parsed.head, redact=self._credential.redact)
+        return self._response(parsed.status, headers, parsed.body, is_encoded=parsed.is_encoded)
 
-    async def _fetch(self, request: HttpRequest, aiohttp: AiohttpPollTransport) -> HttpResponse:
-        body = _ResponseBody(self._max_bytes)
-        status, headers = await aiohttp.fetch(request.path, body.add, now=self._now())
-        return self._response(status, headers, body)
+    def _redacted(self, value: bytes) -> str:
+        return self._credential.redact(value.decode("latin-1"))
 
-    def _response(self, status: int, headers: Mapping[str, str], body: _ResponseBody) -> HttpResponse:
-        redact = self._credential.redact
-        # A compressed body is redacted after decompression: here that would only corrupt it.
-        plain = headers.get("content-encoding", "identity") == "identity"
+    def _response(self, status: int, headers: Mapping[str, str], body: bytes, *, is_encoded: bool) -> HttpResponse:
         return HttpResponse(
             status=status,
-            headers={name: redact(text) for name, text in headers.items()},
-            body=self._credential.redact_bytes(bytes(body)) if plain else bytes(body),
-            redact=redact,
+            headers=headers,
+            # A compressed body is redacted after decompression: here that would only corrupt it.
+            body=body if is_encoded else self._credential.redact_bytes(body),
+            redact=self._credential.redact,
         )
 
     def _build_request(self, request: HttpRequest, trace: _SendTrace | None) -> httpcore.Request:
         """Build a request to the key's own origin."""
         origin, path = self._target, request.path.encode("ascii")
         url = httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=path)
-        headers = self._headers()
+        self._current_fields()
+        headers = self._encoded_fields
         if request.headers:
             headers = [*headers, *map(_encode, request.headers)]
         if request.body:
@@ -243,13 +241,14 @@ class ApiTransport:
             request.method, url, headers=headers, content=request.body or None, extensions=extensions
         )
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the encoded headers; they are made again when the key's header has changed, as a token may expire."""
+    def _current_fields(self) -> tuple[tuple[str, str], ...]:
+        """Return the header fields; they are made again when the key's has changed, as a token may expire."""
         authorization = self._credential.headers_for(self._origin, now=self._now())
         if authorization != self._authorization:
             self._authorization = authorization
-            self._encoded_headers = [*self._common_headers, *map(_encode, authorization)]
-        return self._encoded_headers
+            self._fields = (*self._common_fields, *authorization)
+            self._encoded_fields = [*map(_encode, self._fields)]
+        return self._fields
 
     def _now(self) -> float:
         return self._clock.utc().timestamp()
@@ -273,27 +272,10 @@ class ApiTransport:
         """Close the idle connections."""
         await self._submits.aclose()
         await self._polls.aclose()
-        if self._aiohttp is not None:
-            await self._aiohttp.aclose()
+        if self._fast is not None:
+            await self._fast.aclose()
 
 
 def _encode(header: tuple[str, str]) -> tuple[bytes, bytes]:
     name, value = header
     return name.encode("ascii"), value.encode("ascii")
-
-
-def _by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return headers by lower-case name; repeated ones are joined (RFC 9110, 5.3)."""
-    found: dict[str, str] = {}
-    for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
-
-
-def _import_aiohttp() -> type[AiohttpPollTransport] | None:
-    try:
-        from .aiohttp_polls import AiohttpPollTransport  # noqa: PLC0415  an extra
-    except ImportError:
-        return None
-    return AiohttpPollTransport

@@ -9,7 +9,7 @@ from typing import Final
 from ..types.authorizer import Authorizer, HasSecrets
 from ..types.noncopyable import NonCopyable
 
-__all__ = ["Credential", "is_loopback"]
+__all__ = ["Credential", "hash_key", "is_loopback"]
 
 
 class Credential(NonCopyable):
@@ -26,7 +26,8 @@ class Credential(NonCopyable):
 
     def __init__(self, *, key: str, origin: str, authorizer: Authorizer | None) -> None:
         # The key goes first: where its parts are secrets, too, they would cut it up.
-        self._secrets = (key, *(authorizer.secrets if isinstance(authorizer, HasSecrets) else ())) if authorizer else ()
+        parts = authorizer.secrets if isinstance(authorizer, HasSecrets) else ()
+        self._secrets: tuple[str, ...] = (key, *parts) if key else ()
         self._tokens: tuple[str, ...] = ()
         self._header = ("", "")
         self._authorizer = authorizer
@@ -56,7 +57,7 @@ class Credential(NonCopyable):
     @property
     def key_hash(self) -> str:
         """A hash of the key, by which an account is recognised; the key cannot be found from it."""
-        return hashlib.sha256(f"kling_async {self._secrets[0]}".encode()).hexdigest()[:32]
+        return hash_key("".join(self._secrets[:1]))
 
     def redact(self, text: str) -> str:
         """Replace the key in a text that repeats it."""
@@ -75,6 +76,11 @@ class Credential(NonCopyable):
 
 
 _REMEMBERED_TOKENS: Final = 3
+
+
+def hash_key(key: str) -> str:
+    """Return the hash of an API key by which its account is recognised; the key cannot be found from it."""
+    return hashlib.sha256(f"kling_async {key}".encode()).hexdigest()[:32]
 
 
 def is_loopback(host: str) -> bool:

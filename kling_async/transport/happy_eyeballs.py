@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import Final, TypeAlias, cast
+from typing import Final, Generic, TypeVar, cast
 
 import anyio
 import httpcore
@@ -16,12 +16,32 @@ import sniffio
 from ..system.interrupts import defer_interrupts
 from .dns import resolve_host
 
-__all__ = ["Connector"]
+__all__ = ["Connector", "connect_first"]
+
+T = TypeVar("T")
 
 _DELAY: Final = 0.25
 """Seconds until the next address is tried although the one before has not failed (RFC 8305, 5)."""
 
-_Connect: TypeAlias = Callable[[str], Awaitable[httpcore.AsyncNetworkStream]]
+
+async def connect_first(
+    host: str, port: int, connect: Callable[[str], Awaitable[T]], *, close: Callable[[T], Awaitable[None]]
+) -> T:
+    """Return the first connection to any of a host's IP addresses.
+
+    Args:
+        host: a name in ASCII, or an IP address.
+        port: the port.
+        connect: connects to an address.
+        close: closes a connection that is not needed, as when two are made at the same moment.
+
+    Raises:
+        Exception: the name cannot be resolved, or what the first of the attempts raised if all fail.
+    """
+    addresses = await resolve_host(host, port)
+    if len(addresses) == 1:
+        return await connect(addresses[0])
+    return await _Attempts(connect, close).first_of(addresses)
 
 
 class Connector(httpcore.AsyncNetworkBackend):
@@ -54,23 +74,27 @@ class Connector(httpcore.AsyncNetworkBackend):
         )
         try:
             with anyio.fail_after(timeout):
-                addresses = await resolve_host(host, port)
-                return await (connect(addresses[0]) if len(addresses) == 1 else _Attempts(connect).first_of(addresses))
+                return await connect_first(host, port, connect, close=_close)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(error) from error
         except OSError as error:
             raise httpcore.ConnectError(error) from error
 
 
-class _Attempts:
+async def _close(stream: httpcore.AsyncNetworkStream) -> None:
+    await stream.aclose()
+
+
+class _Attempts(Generic[T]):
     """Attempts to connect to several addresses; all but one are cancelled."""
 
-    def __init__(self, connect: _Connect) -> None:
+    def __init__(self, connect: Callable[[str], Awaitable[T]], close: Callable[[T], Awaitable[None]]) -> None:
         self._connect = connect
-        self._connected: list[httpcore.AsyncNetworkStream] = []
+        self._close_one = close
+        self._connected: list[T] = []
         self._failures: list[Exception] = []
 
-    async def first_of(self, addresses: Sequence[str]) -> httpcore.AsyncNetworkStream:
+    async def first_of(self, addresses: Sequence[str]) -> T:
         """Return the first connection. If all attempts fail, raises the error of the first."""
         try:
             async with anyio.create_task_group() as attempts:
@@ -92,7 +116,7 @@ class _Attempts:
         try:
             self._connected.append(await self._connect(address))
             attempts.cancel()
-        except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+        except (httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
             self._failures.append(error)
         finally:
             ended.set()
@@ -100,5 +124,5 @@ class _Attempts:
     async def _close(self, *, keep: int) -> None:
         """Close all connections but the first `keep`: two may be made at the same moment."""
         with anyio.CancelScope(shield=True):
-            for stream in self._connected[keep:]:
-                await stream.aclose()
+            for connection in self._connected[keep:]:
+                await self._close_one(connection)

@@ -6,18 +6,69 @@ decoded text. The function's repr shows no key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from attrs import field, frozen
 
-__all__ = ["MAX_BODY_BYTES", "HttpRequest", "HttpResponse"]
+__all__ = ["MAX_BODY_BYTES", "HeaderLines", "HttpRequest", "HttpResponse", "join_fields"]
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Maximum length of an API response in bytes, also after decompression."""
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+class HeaderLines(Mapping[str, str]):
+    """The header fields of a head by lower-case name, parsed when the first is read: few responses are asked for any.
+
+    Repeated ones are joined (RFC 9110, 5.3).
+
+    Args:
+        head: a status line and header lines, whose form was checked.
+        redact: removes the API key from a text.
+    """
+
+    __slots__ = ("_head", "_parsed", "_redact")
+
+    def __init__(self, head: bytes, *, redact: Callable[[str], str]) -> None:
+        self._head = head
+        self._redact = redact
+        self._parsed: dict[str, str] | None = None
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __repr__(self) -> str:
+        return repr(self._fields)
+
+    @property
+    def _fields(self) -> dict[str, str]:
+        if self._parsed is None:
+            lines = self._redact(self._head.decode("latin-1")).split("\r\n")[1:]
+            self._parsed = join_fields(
+                (name, value.strip(" \t")) for name, _, value in (one.partition(":") for one in lines)
+            )
+        return self._parsed
+
+
+def join_fields(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return header fields by lower-case name; repeated ones are joined (RFC 9110, 5.3)."""
+    found: dict[str, str] = {}
+    for name, value in fields:
+        lower = name.lower()
+        found[lower] = f"{found[lower]}, {value}" if lower in found else value
+    return found
+
+
+def _by_name(headers: Mapping[str, str]) -> Mapping[str, str]:
+    return headers if isinstance(headers, HeaderLines) else join_fields(headers.items())
 
 
 @frozen(kw_only=True)
@@ -53,7 +104,7 @@ class HttpResponse:
     """
 
     status: int
-    headers: Mapping[str, str] = field(factory=dict[str, str], converter=_lower)
+    headers: Mapping[str, str] = field(factory=dict[str, str], converter=_by_name)
     body: bytes = field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
     redact: Callable[[str], str] = field(default=_unchanged, repr=False, eq=False)
 

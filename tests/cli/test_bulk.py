@@ -126,6 +126,7 @@ def test_a_job_file_becomes_a_directory(run: Run, folder: Path, served: Served, 
     assert {"journal.db", "jobs.jsonl", "results.jsonl", "results.csv", "failed.jsonl", "media"} | {
         "report.html",
         "run.json",
+        "timings.json",
     } == {path.name for path in (folder / "out").iterdir()}
     again = run("plan", "out/failed.jsonl")
     assert (0, "2 jobs") == (again.returncode, again.stderr[:6])
@@ -136,14 +137,18 @@ def test_a_finished_run_sends_nothing_again(run: Run, folder: Path, served: Serv
     sandbox, settings = served
     write_jobs(folder, {"a": "a cat", "b": "a dog"})
     assert 0 == run("batch", "jobs.jsonl", "-o", "out", **settings).returncode
-    media = {path: path.stat().st_mtime_ns for path in (folder / "out/media").iterdir()}
-    before = len(sandbox.log)
+
+    def kept() -> dict[Path, int]:
+        files = [folder / "out/timings.json", *(folder / "out/media").iterdir()]
+        return {path: path.stat().st_mtime_ns for path in files}
+
+    media, before = kept(), len(sandbox.log)
     for arguments in (("batch", "jobs.jsonl", "-o", "out"), ("resume", "out")):
         shown = run(*arguments, **settings)
         assert 0 == shown.returncode, shown.stderr
         assert ["out/media/a-0.png", "out/media/b-0.png"] == sorted(shown.stdout.split())
     assert before == len(sandbox.log)
-    assert media == {path: path.stat().st_mtime_ns for path in (folder / "out/media").iterdir()}
+    assert media == kept()
 
 
 def test_every_fault_is_reported_and_nothing_is_sent(run: Run, folder: Path, served: Served) -> None:

@@ -30,6 +30,7 @@ NAMES = {
     "openrouter": ("id", "Id", "ID"),
     "comfy": ("request_id",),
     "kling": ("task_id", "taskId", "id"),
+    "atlascloud": ("id", "Id", "ID", "prediction_id", "predictionId"),
 }
 PIECES = [
     *("## Pricing", "costs **$0.42**", "$", "$1.", "For example, $2", "### Input Schema", "- **`a`** (`integer`):"),
@@ -144,6 +145,7 @@ INPUTS: dict[str, list[Input]] = {
     "openrouter": [VideoInput("a dog"), VideoInput("a dog", model="kling-o1-pro")],
     "comfy": [ImageInput("a cat"), VideoInput("a dog", model="kling-4.0")],
     "kling": [ImageInput("a cat"), VideoInput("a dog", model="kling-3.0-pro")],
+    "atlascloud": [VideoInput("a dog"), VideoInput("a dog", model="kling-3.0-omni-pro")],
 }
 ASKED = Prediction(
     provider="gptproto",

@@ -7,6 +7,7 @@ import pytest
 from kling_async import ImageInput, VideoInput
 from kling_async.errors import InputError
 from kling_async.providers import PROVIDERS, Certainty, Provider
+from kling_async.types.limits import LimitKind, Limits
 
 every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
 
@@ -40,6 +41,7 @@ UNKNOWN = {
     "openrouter": ("replay_seconds", "cancel", "upload", "inline_media", "quote", "output_ttl", "failures_are_free"),
     "comfy": ("webhook_signature", "failures_are_free"),
     "kling": ("replay_seconds", "cancel", "upload", "quote"),
+    "atlascloud": ("replay_seconds", "cancel", "quote", "output_ttl"),
 }
 """No page of the provider mentions these."""
 
@@ -124,6 +126,17 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "output_ttl": (2_592_000.0, Certainty.DOCUMENTED),
         "failures_are_free": (True, Certainty.INFERRED),
     },
+    "atlascloud": {
+        "repeat": ("buys_again", Certainty.INFERRED),
+        "upload": (True, Certainty.DOCUMENTED),
+        "inline_media": (True, Certainty.DOCUMENTED),
+        "webhook": (True, Certainty.DOCUMENTED),
+        "webhook_signature": ("ed25519_t", Certainty.DOCUMENTED),
+        "batch_poll": (1, Certainty.DOCUMENTED),
+        "balance": (True, Certainty.DOCUMENTED),
+        "over_limit": ("refuses", Certainty.DOCUMENTED),
+        "failures_are_free": (True, Certainty.DOCUMENTED),
+    },
 }
 
 
@@ -158,3 +171,15 @@ def test_a_time_is_known_where_a_repeat_is_replayed(provider: Provider) -> None:
     """Only where a repeat is answered with the first prediction there is a time for which it is."""
     replays = provider.capabilities.repeat.value == "replayed"
     assert replays is (provider.capabilities.replay_seconds.value is not None)
+
+
+def test_a_limit_of_a_provider_has_a_source_and_a_guess_has_none() -> None:
+    """Where a limit differs from our own guess, and only there, it says where it was read."""
+    for provider in PROVIDERS.values():
+        own = {
+            kind
+            for kind in LimitKind
+            if kind not in (LimitKind.PAUSE, LimitKind.SUBMITTING)
+            and getattr(provider.limits, kind) != getattr(Limits(), kind)
+        }
+        assert own == set(provider.limit_sources), provider.name

@@ -623,3 +623,8 @@ def test_what_has_a_range_has_an_upper_end() -> None:
     price = PROVIDER.spec(edit).price(edit)
     assert price is not None
     assert (Decimal("0.846"), Decimal("8.46")) == (price.low, price.high)
+    # Sources differ for O3 pro: from 3 s at the lowest rate to 15 s at the highest one.
+    edit = evolve(edit, model="kling-3.0-omni-pro", resolution=None)
+    price = PROVIDER.spec(edit).price(edit)
+    assert price is not None
+    assert (3 * Decimal("0.14"), 15 * Decimal("0.336")) == (price.low, price.high)

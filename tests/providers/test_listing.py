@@ -195,7 +195,7 @@ def test_the_sandbox_has_the_pages_of_the_table() -> None:
 def test_a_page_of_fal(old: str, new: str, what: str | None) -> None:
     """The form of fal's own page is read: fields, allowed values, and the price in words without its example."""
     endpoint = "fal-ai/kling-video/o3/4k/text-to-video"
-    text = Path(SAMPLES / "fal" / "llms_txt.md").read_text()
+    text = Path(SAMPLES / "pages" / "fal-o3-4k-text-to-video.md").read_text()
     page = HttpResponse(status=200, body=text.replace(old, new, 1).encode() if old else text.encode())
     found = by_model(PROVIDERS["fal"].compare_listing(fal_pages(**{endpoint: page}))).get(endpoint)
     assert found == what if what is None else what in (found or "")

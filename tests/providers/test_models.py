@@ -200,6 +200,7 @@ def test_default_models() -> None:
         "openrouter": (None, "kwaivgi/kling-v3.0-std"),
         "comfy": ("kling/kling-image-o1", "kling-o1-std"),
         "kling": ("kling-image-o1", "kling-o1-std"),
+        "atlascloud": (None, "kling-v3.0-std"),
     } == defaults
     for (name, provider), kind in product(PROVIDERS.items(), kinds):
         if (model := defaults[name][kinds.index(kind)]) is not None:
@@ -223,7 +224,8 @@ def test_the_default_provider_exists() -> None:
 
 def test_a_provider_is_found_by_its_name() -> None:
     """Each provider is known by its own name."""
-    assert {"gptproto", "apiinone", "wavespeed", "fal", "replicate", "openrouter", "comfy", "kling"} == set(PROVIDERS)
+    names = {"gptproto", "apiinone", "wavespeed", "fal", "replicate", "openrouter", "comfy", "kling", "atlascloud"}
+    assert names == set(PROVIDERS)
     assert list(PROVIDERS.values()) == [provider_named(name) for name in PROVIDERS]
 
 

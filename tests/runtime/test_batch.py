@@ -31,11 +31,14 @@ from kling_async import (
     InsufficientBalance,
     Job,
     KlingError,
+    LimitKind,
+    LimitOrigin,
     Limits,
     MemoryJournal,
     NotSent,
     Outcome,
     PredictionFailed,
+    SpeedLimit,
     Status,
     Submission,
     VideoInput,
@@ -650,6 +653,18 @@ async def test_progress_adds_up_at_every_event(open_client: OpenClient) -> None:
     assert last.throttled >= 3
     assert last.per_second is not None
     assert 0.0 == last.remaining
+
+
+async def test_progress_says_what_holds_jobs_back(open_client: OpenClient) -> None:
+    """While jobs wait the progress names the limit of their account, and at the end none."""
+    seen = list[SpeedLimit]()
+    limits = Limits(submit_per_second=None, poll_per_second=None, max_open=2)
+    async with open_client(limits=limits) as at, at.client.batch(images(8)) as batch:
+        batch.add_listener(lambda _: seen.extend(batch.progress.limited_by))
+        assert all([outcome.ok async for outcome in batch])
+        assert () == batch.progress.limited_by
+    slots = SpeedLimit(provider="gptproto", kind=LimitKind.SLOTS, value=2, origin=LimitOrigin.USER)
+    assert {slots} == set(seen)
 
 
 async def test_progress_adds_up_when_time_runs_out(open_client: OpenClient) -> None:

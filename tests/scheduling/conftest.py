@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,7 @@ from attrs import define, evolve, field
 
 from kling_async.errors import AnswerLost, KlingError
 from kling_async.scheduling.engine import Engine
+from kling_async.scheduling.learning import AccountLimits
 from kling_async.scheduling.notifications import Delivery
 from kling_async.scheduling.polling.durations import DurationModel
 from kling_async.scheduling.polling.policy import PollPolicy
@@ -19,8 +20,9 @@ from kling_async.scheduling.ticket import Subscription, Ticket
 from kling_async.types.events import Event, EventKind
 from kling_async.types.inputs import ImageInput
 from kling_async.types.jobs import Job
-from kling_async.types.limits import Limits
+from kling_async.types.limits import LimitKind, Limits
 from kling_async.types.prediction import Output, OutputKind, Prediction, Status
+from kling_async.types.sources import Source
 
 IMAGE = ("image", "gptproto", "kling-image-o1", "text-to-image", "1k x 1")
 VIDEO = ("video", "gptproto", "kling-video-o1-std", "text-to-video", "5 s")
@@ -139,9 +141,23 @@ def classified(error: KlingError) -> KlingError:
 
 
 def harness(
-    limits: Limits = FREE, *, random: float = 0.5, durations: DurationModel | None = None, **changes: object
+    limits: Limits = FREE,
+    *,
+    random: float = 0.5,
+    durations: DurationModel | None = None,
+    known: AccountLimits | None = None,
+    sources: Mapping[LimitKind, Source] | None = None,
+    **changes: object,
 ) -> EngineHarness:
     """Make an engine on its own, whose random numbers are all the same."""
     polling = PollPolicy(durations or DurationModel(), random=lambda: random)
     limits = evolve(limits, **changes)  # type: ignore[arg-type]
-    return EngineHarness(Engine(provider="gptproto", limits=limits, polling=polling, random=lambda: random))
+    engine = Engine(
+        provider="gptproto",
+        limits=limits,
+        polling=polling,
+        random=lambda: random,
+        known=known,
+        limit_sources=sources or {},
+    )
+    return EngineHarness(engine)

@@ -185,7 +185,11 @@ FEWER = [
     Account(per_second=50.0, burst=10, slots=100, takes=10.0),
     Account(per_second=50.0, burst=10, slots=40, takes=10.0, since=300.0),
 ]
+NO_BURST = [Account(per_second=5.0, burst=1.5, slots=100, takes=3.0)]
+FEW_AT_ONCE = [Account(per_second=5.0, burst=3, slots=100, takes=3.0)]
 CASES = {
+    "5 a second and no burst": (NO_BURST, 400.0),
+    "5 a second and 3 at once": (FEW_AT_ONCE, 400.0),
     "2 a minute and 2 slots": (SLOW, 8 * 3600.0),
     "50 a second and 300 slots": (FAST, 180.0),
     "300 slots that are full": (WIDE, 400.0),
@@ -251,6 +255,21 @@ def test_refusals_in_flight_count_once() -> None:
     for _ in range(8):
         rate.refused(sent_at=2.05, now=2.2)
     assert once == rate.per_second < 10.0
+
+
+@pytest.mark.parametrize(("accepted", "burst"), [(0, 1), (1, 1), (3, 3), (7, 7)])
+def test_a_refused_burst_shows_no_rate(accepted: int, burst: int) -> None:
+    """Submissions that left at once show how many the account takes at once; one that left alone shows its rate."""
+    rate = LearnedRate(2.0, burst=8)
+    for _ in range(8):
+        rate.sent(0.0)
+    for _ in range(accepted):
+        rate.accepted(sent_at=0.0, held_back=False, now=0.1)
+    rate.refused(sent_at=0.0, now=0.1)
+    assert (2.0, burst, False) == (rate.per_second, rate.burst, rate.is_learned)
+    rate.sent(5.0)
+    rate.refused(sent_at=5.0, now=5.1)
+    assert (1.0, min(burst, 2), True) == (rate.per_second, rate.burst, rate.is_learned)
 
 
 def test_slots_do_not_rise_while_the_provider_queues() -> None:

@@ -290,7 +290,7 @@ async def test_a_cut_answer_is_lost_and_asked_for_once(serve: Serve, answer: byt
         error = await failure(transport(origin), request_)
     assert (AnswerLost if request_ is POST else ProviderUnavailable) is type(error)
     assert (request_ is POST) == error.may_be_billed
-    assert 1 == len(seen) or (request_ is GET and 2 == len(seen))  # aiohttp asks once more by itself
+    assert 1 == len(seen) or (request_ is GET and 2 == len(seen))  # an odd response is read by a library as well
 
 
 async def test_a_reused_connection_that_was_closed_loses_the_answer(serve: Serve) -> None:

@@ -181,3 +181,13 @@ def test_http_to_another_machine_must_be_insisted_on(monkeypatch: pytest.MonkeyP
 def test_loopback_is_this_machine(host: str, here: bool) -> None:
     """Only names of this very machine are loopback."""
     assert here == is_loopback(host)
+
+
+def test_public_pages_are_asked_for_without_a_key() -> None:
+    """Without a key there is no header, nothing is redacted, and another origin is still refused."""
+    public = Credential(key="", origin="https://fal.ai", authorizer=None)
+    assert () == public.headers_for("https://fal.ai", now=0.0)
+    assert "a text" == public.redact("a text")
+    assert b"a text" == public.redact_bytes(b"a text")
+    with pytest.raises(RuntimeError):
+        public.headers_for("https://queue.fal.run", now=0.0)

@@ -10,7 +10,7 @@ import httpcore
 import pytest
 from anyio.abc import SocketStream
 
-from kling_async.transport.happy_eyeballs import Connector, _Attempts
+from kling_async.transport.happy_eyeballs import Connector, _Attempts, _close
 
 from ..conftest import Serve
 from ..faults.names import Names, fake_names
@@ -46,7 +46,7 @@ async def answers() -> Stream:
 
 def attempts(network: Mapping[str, Behaviour]) -> _Attempts:
     """Return attempts in a network in which each address behaves as given."""
-    return _Attempts(lambda number: network[number]())
+    return _Attempts(lambda number: network[number](), _close)
 
 
 @pytest.mark.parametrize("first", [hangs, fails])

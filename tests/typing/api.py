@@ -68,6 +68,11 @@ async def the_example_of_the_page() -> None:
         assert_type(await client.download(prediction, "out"), list[Path])
 
 
+def no_provider() -> Client:
+    """A client may leave open which provider it uses, or say so."""
+    return Client(provider=None, api_keys={"kling": "sk"})
+
+
 def every_setting() -> Client:
     """A client takes mappings by provider."""
     return Client(

@@ -27,8 +27,8 @@ from ...types.prediction import Json, Status
 from .envelope import Envelope, Record
 from .fal_queue import QUEUE_STATUSES, parse_queue_envelope
 from .fields import ErrorDetail, as_object, parse_code, parse_message
-from .kling_legacy import is_legacy_task, parse_legacy_envelope, parse_legacy_task
-from .kling_tasks import parse_task
+from .kling_legacy import parse_legacy_envelope
+from .kling_tasks import parse_any_task
 from .strict_json import decode, excerpt, read_json
 
 __all__ = [
@@ -116,8 +116,7 @@ def parse_router_result(response: HttpResponse, *, provider: str) -> Record:
     The amounts in it are those between Kling and Comfy. What Comfy charges is in a header, which some models lack.
     """
     envelope = parse_legacy_envelope(read_json(response, provider=provider))
-    parse = parse_legacy_task if is_legacy_task(envelope.record) else parse_task
-    return evolve(parse(envelope, response, provider=provider), cost=_dollars(response))
+    return evolve(parse_any_task(envelope, response, provider=provider), cost=_dollars(response))
 
 
 def _dollars(response: HttpResponse) -> Decimal | None:

@@ -10,13 +10,21 @@ from collections.abc import Iterator, Mapping
 from attrs import evolve, frozen
 
 from ...types.converter import strict_converter
-from ...types.http import HttpResponse
+from ...types.http import HttpRequest, HttpResponse
 from ...types.prediction import Json
 from .envelope import Envelope, Record, parse_envelope
 from .fields import ErrorDetail, as_list, as_object, parse_message, parse_milliseconds
 from .strict_json import decode
 
-__all__ = ["build_legacy_body", "is_legacy_task", "parse_legacy_envelope", "parse_legacy_task"]
+__all__ = [
+    "add_legacy_client_id",
+    "build_legacy_body",
+    "build_legacy_poll",
+    "is_legacy_task",
+    "parse_client_id",
+    "parse_legacy_envelope",
+    "parse_legacy_task",
+]
 
 
 def build_legacy_body(values: Mapping[str, Json], *, model_name: str) -> dict[str, Json]:
@@ -30,6 +38,21 @@ def build_legacy_body(values: Mapping[str, Json], *, model_name: str) -> dict[st
     if isinstance(images, list):
         body["image"] = images[0]
     return body
+
+
+def add_legacy_client_id(body: Mapping[str, Json], client_id: str) -> dict[str, Json]:
+    """Return the body of a submission with the caller's own id."""
+    return {**body, "external_task_id": client_id}
+
+
+def build_legacy_poll(path: str, id: str) -> HttpRequest:
+    """Build the request for a task of a product, by the id of the task or by the caller's own."""
+    return HttpRequest(method="GET", path=f"{path}/{id}")
+
+
+def parse_client_id(record: Mapping[str, Json]) -> Json:
+    """Return the caller's own id that a record of either standard repeats; None if it repeats none."""
+    return record.get("external_id") or as_object(record.get("task_info")).get("external_task_id")
 
 
 def parse_legacy_envelope(document: Json) -> Envelope:

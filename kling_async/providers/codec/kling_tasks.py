@@ -8,18 +8,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final
+from urllib.parse import quote
 
 from attrs import frozen
 
 from ...types.converter import strict_converter
-from ...types.http import HttpResponse
+from ...types.http import HttpRequest, HttpResponse
 from ...types.inputs import Shot
 from ...types.prediction import Json
 from .envelope import Envelope, Record
-from .fields import ErrorDetail, as_list, as_object, parse_message, parse_milliseconds
+from .fields import ErrorDetail, as_list, as_object, parse_id, parse_message, parse_milliseconds
+from .kling_legacy import is_legacy_task, parse_legacy_task
 from .strict_json import decode
 
-__all__ = ["build_task_body", "parse_task", "shots_prompt"]
+__all__ = [
+    "add_client_id",
+    "build_task_body",
+    "build_tasks_lookup",
+    "build_tasks_poll",
+    "parse_any_task",
+    "parse_task",
+    "shots_prompt",
+    "split_tasks",
+]
 
 _MEDIA: Final = (
     "first_frame",
@@ -83,6 +94,28 @@ def _contents(rest: dict[str, Json]) -> Iterator[Json]:
             yield {"type": kind, **as_object(one)}
 
 
+def add_client_id(body: Mapping[str, Json], client_id: str) -> dict[str, Json]:
+    """Return the body of a submission with the caller's own id."""
+    return {**body, "options": {**as_object(body.get("options")), "external_task_id": client_id}}
+
+
+def build_tasks_poll(ids: Iterable[str]) -> HttpRequest:
+    """Build the request for tasks by their ids, of one or both standards."""
+    return HttpRequest(method="GET", path=f"/tasks?task_ids={','.join(ids)}")
+
+
+def build_tasks_lookup(client_id: str) -> HttpRequest:
+    """Build the request for a task by the caller's own id."""
+    return HttpRequest(method="GET", path=f"/tasks?external_task_ids={quote(client_id, safe='')}")
+
+
+def split_tasks(document: Json) -> dict[str, Json]:
+    """Return, by id, the body that a request for each task of a list alone would bring."""
+    body = as_object(document)
+    tasks = [as_object(one) for one in as_list(body.get("data"))]
+    return {id: {**body, "data": [one]} for one in tasks if (id := parse_id(one.get("id"))) is not None}
+
+
 @frozen
 class _Body:
     status: str
@@ -104,6 +137,12 @@ def parse_task(envelope: Envelope, response: HttpResponse, *, provider: str) -> 
         created_at=parse_milliseconds(record.get("create_time")),
         cost=_dollars(record.get("billing")),
     )
+
+
+def parse_any_task(envelope: Envelope, response: HttpResponse, *, provider: str) -> Record:
+    """Read a task of either standard. Raises UnexpectedReply if it has no status."""
+    parse = parse_legacy_task if is_legacy_task(envelope.record) else parse_task
+    return parse(envelope, response, provider=provider)
 
 
 def _urls(outputs: object) -> Iterator[str]:

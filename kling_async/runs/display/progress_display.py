@@ -2,7 +2,7 @@
 
 Theory of operation. A task reads the batch's progress a few times a second and draws it, so that the cost depends on
 the time and not on the number of jobs. An error while drawing ends the display and never the batch, which is paid for.
-`snapshot` collects what is shown, `render` draws it, and this module has the timing and the stream.
+`snapshot` collects what is shown, `text` and `render` write and draw it, and this module has the timing and the stream.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from ...system.clock import Clock, SystemClock
 from ...system.interrupts import defer_interrupts
 from ...types.errors import InputError, InputFault
 from ...types.events import Event
-from .snapshot import EventAggregator, Snapshot, format_line
+from .snapshot import EventAggregator, Snapshot
+from .text import format_limits, format_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -155,19 +156,25 @@ class ProgressDisplay:
 
 
 class LogDisplay:
-    """Writes plain lines for logs: at milestones, at intervals, and at the end."""
+    """Writes plain lines for logs: at milestones, at intervals, and at the end.
+
+    A line names what limits the speed if that has changed since the line before.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._written_at = 0.0
         self._milestone = 0
+        self._limits = list[str]()
 
     def show(self, snapshot: Snapshot, *, last: bool = False) -> None:
         elapsed, milestone = snapshot.progress.elapsed, int(snapshot.share * _MILESTONES)
         waited = elapsed - self._written_at
         if last or waited >= _LINE_SECONDS or (waited >= _MIN_LINE_SECONDS and milestone > self._milestone):
             self._milestone, self._written_at = milestone, elapsed
-            self._stream.write(f"{format_line(snapshot)}\n")
+            before, self._limits = self._limits, format_limits(snapshot)
+            changed = self._limits if self._limits != before else []
+            self._stream.write(f"{format_line(snapshot, limits=changed)}\n")
             self._stream.flush()
 
     def close(self) -> None:

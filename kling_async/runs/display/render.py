@@ -13,7 +13,8 @@ from rich.text import Text
 
 from ...types.formatting import format_clock, format_duration
 from ...types.status import JobStatus
-from .snapshot import GROUPS, RecentResult, Snapshot, apportion, format_cost, format_speed
+from .snapshot import GROUPS, ProviderView, RecentResult, Snapshot, apportion
+from .text import format_cost, format_limit, format_speed
 
 __all__ = ["render_snapshot"]
 
@@ -127,12 +128,20 @@ def _providers(snapshot: Snapshot, width: int, glyphs: _Glyphs) -> Iterator[Text
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for one, (name, *numbers) in zip(snapshot.providers, rows, strict=True):
         cells = [name.ljust(widths[0]), *(cell.rjust(size) for cell, size in zip(numbers, widths[1:], strict=True))]
-        texts = [*map(Text, cells)]
-        if one.trouble:
-            texts.append(Text(f"{one.trouble}, {format_duration(ceil(one.trouble_seconds))}", "bold yellow"))
+        texts, reasons = [*map(Text, cells)], [*_reasons(one)]
+        if reasons and sum(part.cell_len + len(_GAP) for part in (*texts, *reasons)) - len(_GAP) > width:
+            del texts[-1]  # why a provider is slow matters more than how slow it is
         if one.throttled:
-            texts.append(Text(f"429 {glyphs.times}{one.throttled:,}", "yellow"))
-        yield _joined(texts, width)
+            reasons.append(Text(f"429 {glyphs.times}{one.throttled:,}", "yellow"))
+        yield _joined([*texts, *reasons], width)
+
+
+def _reasons(one: ProviderView) -> Iterator[Text]:
+    """Yield why a provider gets no submission now, or no more of them."""
+    if one.trouble:
+        yield Text(f"{one.trouble}, {format_duration(ceil(one.trouble_seconds))}", "bold yellow")
+    if one.limit is not None:
+        yield Text(format_limit(one.limit), "bold yellow" if one.is_paused else "yellow")
 
 
 def _result(result: RecentResult, width: int, key_width: int, glyphs: _Glyphs) -> Text:

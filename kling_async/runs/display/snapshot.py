@@ -1,4 +1,4 @@
-"""Collect what a display shows of a batch from its events, and format it as one line of text.
+"""Collect what a display shows of a batch from its events.
 
 Theory of operation. A batch counts its own jobs. This module adds what the batch does not count: the same counts per
 provider, what keeps a provider from being used, and the last few results. Its size does not grow with the number of
@@ -8,16 +8,15 @@ jobs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ...providers.pricing import Estimate
 from ...scheduling.progress import Progress, ProgressTracker
 from ...types.errors import RateLimited
 from ...types.events import Event, EventKind
-from ...types.formatting import format_clock, format_duration, format_money, format_rate
+from ...types.limits import LimitKind, SpeedLimit
 from ...types.prediction import Status
 from ...types.status import ACCOUNT_ERRORS, JobStatus
 
@@ -28,15 +27,13 @@ __all__ = [
     "RecentResult",
     "Snapshot",
     "apportion",
-    "format_cost",
-    "format_line",
-    "format_speed",
 ]
 
 _MAX_RECENT: Final = 3
 """Results that are kept: enough to show progress."""
 _MOVED_SECONDS: Final = 30.0
 """Seconds for which a provider that could not take a job is shown as troubled."""
+_OVER_LIMIT: Final = "rate-limited"
 
 
 GROUPS: Final = (
@@ -72,8 +69,9 @@ class ProviderView:
     """The counts of one provider.
 
     Attributes:
-        trouble: why no submission is sent to it now, or "".
+        trouble: why no submission is sent to it now, or "". A pause of its account is told by the limit.
         trouble_seconds: how long this will last, in seconds.
+        limit: what holds the next job, or the results, back now.
     """
 
     name: str
@@ -84,6 +82,12 @@ class ProviderView:
     per_second: float | None
     trouble: str = ""
     trouble_seconds: float = 0.0
+    limit: SpeedLimit | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the limit is a pause."""
+        return self.limit is not None and self.limit.kind is LimitKind.PAUSE
 
 
 @frozen(kw_only=True)
@@ -163,20 +167,22 @@ class EventAggregator:
 
     def snapshot(self, progress: Progress) -> Snapshot:
         """Return the state at this moment, with the batch's own counts."""
+        limits = {limit.provider: limit for limit in progress.limited_by}
         return Snapshot(
             progress=progress,
             total=progress.total if progress.total is not None else self._total,
             providers=tuple(
-                self._provider(name, tracker, progress.elapsed) for name, tracker in self._trackers.items()
+                self._provider(name, tracker, progress.elapsed, limits.get(name))
+                for name, tracker in self._trackers.items()
             ),
             recent=tuple(self._recent.values()),
             estimate=self._estimate,
         )
 
-    def _provider(self, name: str, tracker: ProgressTracker, elapsed: float) -> ProviderView:
+    def _provider(self, name: str, tracker: ProgressTracker, elapsed: float, limit: SpeedLimit | None) -> ProviderView:
         counts = tracker.snapshot(now=0.0)
         trouble, ends_at = self._troubles.get(name, ("", 0.0))
-        return ProviderView(
+        view = ProviderView(
             name=name,
             # A listener that was added late receives ends of jobs without their beginnings.
             accepted=max(0, counts.accepted),
@@ -186,7 +192,9 @@ class EventAggregator:
             per_second=counts.per_second,
             trouble=trouble if ends_at > elapsed else "",
             trouble_seconds=max(0.0, ends_at - elapsed),
+            limit=limit,
         )
+        return evolve(view, trouble="", trouble_seconds=0.0) if view.is_paused and trouble == _OVER_LIMIT else view
 
 
 def _result_of(event: Event) -> RecentResult:
@@ -220,56 +228,8 @@ def apportion(counts: Sequence[int], width: int) -> list[int]:
     return cells
 
 
-def format_speed(per_second: float | None) -> str:
-    """Write how fast jobs finish; a dash while that is unknown."""
-    return "-/s" if per_second is None else format_rate(per_second)
-
-
-def format_cost(snapshot: Snapshot, *, room: int | None = None) -> str:
-    """Write the money spent, the expected cost, and the number of jobs without a price.
-
-    Args:
-        snapshot: the state of the batch.
-        room: characters at most. The expected cost is left out first, then the jobs without a price.
-    """
-    progress, estimate = snapshot.progress, snapshot.estimate
-    known = progress.spent or (estimate is not None and estimate.priced) or not progress.unpriced
-    spent = [format_money(progress.spent)] if known else []
-    unpriced = [f"{'+ ' if spent else ''}{progress.unpriced:,} without a price"] if progress.unpriced else []
-    forms = [[*spent, *_expected(estimate), *unpriced], [*spent, *unpriced], spent or unpriced]
-    texts = [" ".join(form) for form in forms]
-    return next((text for text in texts if room is None or len(text) <= room), texts[-1])
-
-
-def _expected(estimate: Estimate | None) -> list[str]:
-    if estimate is None or not estimate.priced:
-        return []
-    low, high = format_money(estimate.low), format_money(estimate.high)
-    return [f"of ~{high}" if low == high else f"of {low} to {high}"]
-
-
-def format_line(snapshot: Snapshot) -> str:
-    """Write a snapshot as one line for a log."""
-    progress = snapshot.progress
-    of = "" if snapshot.total is None else f" of {snapshot.total:,} ({snapshot.share:.0%})"
-    counts = [f"{count:,} {group}" for group, count in snapshot.counts.items() if count]
-    troubles = [
-        f"{one.name} {one.trouble} for {format_duration(ceil(one.trouble_seconds))}"
-        for one in snapshot.providers
-        if one.trouble
-    ]
-    parts = [
-        f"{progress.done:,}{of} done: {', '.join(counts) or 'nothing yet'}",
-        f"{format_speed(progress.per_second)}, elapsed {format_clock(progress.elapsed)}",
-        f"ETA {format_clock(snapshot.remaining)}" if snapshot.remaining else "",
-        format_cost(snapshot),
-        *troubles,
-    ]
-    return "; ".join(filter(None, parts))
-
-
 def _trouble(event: Event) -> str:
     """Return a word for the reason why a provider takes no submission now."""
     if event.kind is EventKind.THROTTLED or (event.kind is EventKind.MOVED and isinstance(event.error, RateLimited)):
-        return "rate-limited"
+        return _OVER_LIMIT
     return "account refused" if isinstance(event.error, ACCOUNT_ERRORS) else "unreachable"

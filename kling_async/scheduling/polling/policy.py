@@ -33,6 +33,9 @@ SHARED_HORIZON: Final = 15.0
 request and 100 in flight, less costs a third more requests and more saves none."""
 _TOLD_AFTER: Final = 0.9
 """The share of its age at which a prediction was still running, as far as is known, when its webhook arrives."""
+_SHORT: Final = 16.0
+"""Floor prices of a poll from which on the budget counts as short: results are found about a tenth of a duration late,
+four times as late as at the floor, since delays grow with the square root of the price."""
 _REKEY_ABOVE: Final = 50
 """A queue of n is rekeyed after n / 50 completions at least: a curve moves slowly, and rekeying costs the whole queue.
 """
@@ -145,6 +148,11 @@ class PollPolicy:
         """Return the time at which to `take` again after None; None if no prediction is queued."""
         at = self._queue.wake_at(now, token_seconds=token_seconds)
         return None if at is None else min(at, max(now, self.arrivals.due_at()))
+
+    @property
+    def is_short(self) -> bool:
+        """Whether predictions are found finished much later than a larger budget would find them."""
+        return len(self._queue) > 0 and self._price.price >= _SHORT * self._price.floor
 
     def _profile(self, kind: WorkKind) -> _PollProfile:
         profile = self._profiles.get(kind)

@@ -11,34 +11,24 @@ from urllib.parse import parse_qsl
 from attrs import evolve, frozen
 
 from ...types.prediction import Json
-from .apiinone import Apiinone
 from .broken import with_fault
-from .callbacks import FAL_KEYS_PATH, jwks, plan_callbacks
-from .comfy import Comfy
-from .fal import Fal
+from .callbacks import KEYS_PATHS, jwks, plan_callbacks
 from .faults import FAULTS, Fault, FaultStage
 from .files import apply_file_fault, is_expired, serve, task_id_of, url_of
-from .gptproto import Gptproto
 from .http import Delivery, Request, Response, html_response, json_response, parse_json, text_response
 from .kling import KlingLegacy, KlingTasks
 from .ledger import Kind, LoggedRequest
 from .media import Assets
-from .openrouter import Openrouter
 from .pages import index_page, ledger_page
 from .parameters import Invalid
-from .replicate import Replicate
 from .state import Sandbox
 from .tasks import Phase, Task
-from .wavespeed import Wavespeed
 from .wavespeed_v3 import WaveSpeedV3
 from .wire_format import PagedWire, ReplayingWire, Route, TaskView, WireFormat
+from .wires import WIRES
 
 __all__ = ["RequestHandler"]
 
-_WIRES: tuple[WireFormat, ...] = (
-    *(Gptproto(), Apiinone(), Wavespeed(), Fal()),
-    *(Replicate(), Openrouter(), Comfy(), KlingLegacy(), KlingTasks()),
-)
 _FAULT_HEADER = "x-sandbox-fault"
 _KEY_HEADER = "idempotency-key"
 
@@ -61,7 +51,7 @@ class RequestHandler:
     def handle(self, request: Request) -> Response:
         """Return the response to a request, and log the request."""
         self.sandbox.settle(now=request.now)
-        known = [(wire, route) for wire in _WIRES if (route := wire.route(request))]
+        known = [(wire, route) for wire in WIRES if (route := wire.route(request))]
         if known:
             # Paths of two providers may be the same: then the key tells which is meant.
             wire, route = next((one for one in known if self._has_key(one[0], request)), known[0])
@@ -84,8 +74,8 @@ class RequestHandler:
                 return self._log_request("other", request, index_page(request.origin))
             if request.path == "/sandbox/ledger":
                 return self._log_request("other", request, ledger_page(self.sandbox))
-            if request.path == FAL_KEYS_PATH:
-                return self._log_request("other", request, json_response(jwks(self.sandbox.key_for("fal"))))
+            if (signer := KEYS_PATHS.get(request.path)) is not None:
+                return self._log_request("other", request, json_response(jwks(signer, self.sandbox.key_for(signer))))
         return self._log_request("other", request, html_response(404, "Not Found"))
 
     def _submit(self, wire: WireFormat, route: Route, request: Request) -> Response:
@@ -246,7 +236,7 @@ class RequestHandler:
         """Return whether the key is that of another provider whose paths begin in the same way: it has not this one."""
         if not isinstance(wire, WaveSpeedV3) or self._has_key(wire, request):
             return False
-        return any(isinstance(one, WaveSpeedV3) and self._has_key(one, request) for one in _WIRES)
+        return any(isinstance(one, WaveSpeedV3) and self._has_key(one, request) for one in WIRES)
 
     def _reject(self, wire: WireFormat, stage: FaultStage, request: Request) -> Response | None:
         if not self._has_key(wire, request):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ...types.prediction import Json
 from .http import Response, json_response, text_response
 from .state import Sandbox
@@ -9,46 +11,53 @@ from .state import Sandbox
 __all__ = ["index_page", "ledger_page"]
 
 
+_ROUTES: Final = """\
+GPTProto    POST @/api/v3/kwaivgi/{model}/{scene}
+            GET  @/api/v3/predictions/{id}/result
+API in One  POST @/api/v1/images/generations
+            POST @/api/v1/videos/generations
+            GET  @/api/v1/tasks/{task_id}
+WaveSpeedAI POST @/api/v3/kwaivgi/{model}/{scene}
+            GET  @/api/v3/predictions/{id}/result
+            POST @/api/v3/model/price
+            GET  @/api/v3/balance
+            GET  @/api/v3/models
+            by another key than GPTProto: that of the sandbox, -wavespeed behind it
+fal         POST @/{endpoint}
+            GET  @/{owner}/{app}/requests/{id}/status
+            GET  @/{owner}/{app}/requests/{id}
+            PUT  @/{owner}/{app}/requests/{id}/cancel
+            GET  @/models/{endpoint}/llms.txt
+Replicate   POST @/v1/models/kwaivgi/{model}/predictions
+            GET  @/v1/predictions/{id}
+            POST @/v1/predictions/{id}/cancel
+OpenRouter  POST @/api/v1/videos
+            GET  @/api/v1/videos/{id}
+            GET  @/api/v1/videos/{id}/content
+            GET  @/api/v1/videos/models
+Comfy       POST @/v2/models/kling/{model}/requests
+            GET  @/v2/models/kling/{model}/requests/{id}/status
+            GET  @/v2/models/kling/{model}/requests/{id}
+            PUT  @/v2/models/kling/{model}/requests/{id}/cancel
+            POST @/v2/models/kling/{model}/estimate
+            GET  @/v2/models/kling/{model}/openapi.json
+            GET  @/v2/models
+Kling       POST @/{text-to-video,image-to-video,omni-video,motion-control}/{model}
+            GET  @/tasks?task_ids={id}
+            POST @/v1/{images,videos}/{product}
+            GET  @/v1/{images,videos}/{product}/{task_id}
+Atlas Cloud POST @/api/v1/model/generateVideo
+            GET  @/api/v1/model/prediction/{id}
+            GET  @/public/v1/balance
+Ledger      GET  @/sandbox/ledger
+"""
+"""The routes; an @ is for the origin."""
+
+
 def index_page(origin: str) -> Response:
     """Return the index page: a description and the routes."""
-    return text_response(
-        "This is the sandbox of kling_async. It emulates providers of Kling. Nothing here costs money.\n\n"
-        f"GPTProto    POST {origin}/api/v3/kwaivgi/{{model}}/{{scene}}\n"
-        f"            GET  {origin}/api/v3/predictions/{{id}}/result\n"
-        f"API in One  POST {origin}/api/v1/images/generations\n"
-        f"            POST {origin}/api/v1/videos/generations\n"
-        f"            GET  {origin}/api/v1/tasks/{{task_id}}\n"
-        f"WaveSpeedAI POST {origin}/api/v3/kwaivgi/{{model}}/{{scene}}\n"
-        f"            GET  {origin}/api/v3/predictions/{{id}}/result\n"
-        f"            POST {origin}/api/v3/model/price\n"
-        f"            GET  {origin}/api/v3/balance\n"
-        f"            GET  {origin}/api/v3/models\n"
-        "            by another key than GPTProto: that of the sandbox, -wavespeed behind it\n"
-        f"fal         POST {origin}/{{endpoint}}\n"
-        f"            GET  {origin}/{{owner}}/{{app}}/requests/{{id}}/status\n"
-        f"            GET  {origin}/{{owner}}/{{app}}/requests/{{id}}\n"
-        f"            PUT  {origin}/{{owner}}/{{app}}/requests/{{id}}/cancel\n"
-        f"            GET  {origin}/models/{{endpoint}}/llms.txt\n"
-        f"Replicate   POST {origin}/v1/models/kwaivgi/{{model}}/predictions\n"
-        f"            GET  {origin}/v1/predictions/{{id}}\n"
-        f"            POST {origin}/v1/predictions/{{id}}/cancel\n"
-        f"OpenRouter  POST {origin}/api/v1/videos\n"
-        f"            GET  {origin}/api/v1/videos/{{id}}\n"
-        f"            GET  {origin}/api/v1/videos/{{id}}/content\n"
-        f"            GET  {origin}/api/v1/videos/models\n"
-        f"Comfy       POST {origin}/v2/models/kling/{{model}}/requests\n"
-        f"            GET  {origin}/v2/models/kling/{{model}}/requests/{{id}}/status\n"
-        f"            GET  {origin}/v2/models/kling/{{model}}/requests/{{id}}\n"
-        f"            PUT  {origin}/v2/models/kling/{{model}}/requests/{{id}}/cancel\n"
-        f"            POST {origin}/v2/models/kling/{{model}}/estimate\n"
-        f"            GET  {origin}/v2/models/kling/{{model}}/openapi.json\n"
-        f"            GET  {origin}/v2/models\n"
-        f"Kling       POST {origin}/{{text-to-video,image-to-video,omni-video,motion-control}}/{{model}}\n"
-        f"            GET  {origin}/tasks?task_ids={{id}}\n"
-        f"            POST {origin}/v1/{{images,videos}}/{{product}}\n"
-        f"            GET  {origin}/v1/{{images,videos}}/{{product}}/{{task_id}}\n"
-        f"Ledger      GET  {origin}/sandbox/ledger\n"
-    )
+    description = "This is the sandbox of kling_async. It emulates providers of Kling. Nothing here costs money."
+    return text_response(f"{description}\n\n{_ROUTES.replace('@', origin)}")
 
 
 def ledger_page(sandbox: Sandbox) -> Response:

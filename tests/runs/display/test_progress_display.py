@@ -24,7 +24,7 @@ import pytest
 from rich.console import Console
 
 import kling_async
-from kling_async import Batch, ImageInput, InputError, Job, show_progress
+from kling_async import Batch, ImageInput, InputError, Job, Limits, show_progress
 from kling_async.runs.display import mode_for
 from kling_async.testing import Fixed
 
@@ -250,6 +250,20 @@ async def test_plain_lines_come_now_and_then(open_client: OpenClient) -> None:
     assert 500 <= elapsed[-1]
     assert lines[0].startswith("0 of 40 (0%) done: 8 accepted, 32 planned; ")
     assert lines[-1].startswith("40 of 40 (100%) done: 40 succeeded; ")
+
+
+@pytest.mark.anyio
+async def test_a_plain_line_names_a_limit_when_it_changes(open_client: OpenClient) -> None:
+    """What limits the speed is in the first line in which it does, and not in each line after that."""
+    file, limits = io.StringIO(), Limits(submit_per_second=None, poll_per_second=None, max_open=2)
+    async with (
+        open_client(image_latency=Fixed(30.0), limits=limits) as at,
+        at.client.batch(JOBS, max_open=40) as batch,
+    ):
+        await run_through(batch, mode="plain", console=Console(file=file), clock=at.clock)
+    lines = file.getvalue().splitlines()
+    assert len(lines) > 40
+    assert [at for at, line in enumerate(lines) if "gptproto max 2 slots: your limit" in line] in ([0], [1])
 
 
 @pytest.mark.anyio

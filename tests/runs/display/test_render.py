@@ -18,7 +18,7 @@ from kling_async.runs.display.render import render_snapshot
 from kling_async.runs.display.snapshot import GROUPS, ProviderView, RecentResult, Snapshot
 from kling_async.types.status import JobStatus
 
-from .test_snapshot import BUSY, STILL
+from .test_snapshot import BUSY, PAUSE, SLOTS, STILL
 
 PROVIDERS = (
     ProviderView(name="gptproto", accepted=90, submitting=2, finished=1100, throttled=3, per_second=3.5),
@@ -60,6 +60,33 @@ def test_everything_is_shown() -> None:
         "█ cat-rain                  /home/somebody/pictures/of/animals/cat-rain-0.png",
         "x 狐狸-雪-xxx…xxxxxxxx-17   内容被拒绝  [31m   !!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!…",
     ] == lines(SNAPSHOT)
+
+
+@pytest.mark.parametrize(
+    ("width", "first", "second"),
+    [
+        (
+            100,
+            "gptproto   90 accepted   2 submitting   1,100 done   3.5/s   max 20 slots: your limit   429 ×3",
+            "apiinone    8 accepted   0 submitting       9 done     -/s   asked to wait 12 s",
+        ),
+        (
+            80,
+            "gptproto   90 accepted   2 submitting   1,100 done   max 20 slots: your limit",
+            "apiinone    8 accepted   0 submitting       9 done     -/s   asked to wait 12 s",
+        ),
+        (
+            60,
+            "gptproto   90 accepted   2 submitting   1,100 done",
+            "apiinone    8 accepted   0 submitting       9 done",
+        ),
+    ],
+)
+def test_what_limits_a_provider_comes_before_its_speed(width: int, first: str, second: str) -> None:
+    """The limit is part of a provider's line, and where there is not enough room for both the speed is left out."""
+    limited = evolve(PROVIDERS[0], limit=SLOTS)
+    paused = evolve(PROVIDERS[1], limit=PAUSE, trouble="", trouble_seconds=0.0)
+    assert [first, second] == lines(evolve(SNAPSHOT, providers=(limited, paused)), width)[3:5]
 
 
 def test_little_is_shown_of_nothing() -> None:

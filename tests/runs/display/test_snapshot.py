@@ -21,10 +21,13 @@ from kling_async import (
     Failure,
     FailureKind,
     KlingError,
+    LimitKind,
+    LimitOrigin,
     NotSent,
     Prediction,
     Progress,
     RateLimited,
+    SpeedLimit,
     Status,
 )
 from kling_async.runs.display.snapshot import (
@@ -32,10 +35,8 @@ from kling_async.runs.display.snapshot import (
     RecentResult,
     Snapshot,
     apportion,
-    format_cost,
-    format_line,
-    format_speed,
 )
+from kling_async.runs.display.text import format_cost, format_limits, format_line, format_speed
 from kling_async.types.status import JobStatus
 
 STILL = Progress(
@@ -267,3 +268,29 @@ def test_one_line_has_everything() -> None:
         "4.0/s, elapsed 1:04; ETA 4:30; $1.44 of ~$14.40; gptproto rate-limited for 4 s"
     ) == format_line(aggregator.snapshot(BUSY))
     assert "0 done: nothing yet; -/s, elapsed 0:00; $0.00" == format_line(Snapshot(progress=STILL, total=None))
+
+
+SLOTS = SpeedLimit(provider="gptproto", kind=LimitKind.SLOTS, value=20, origin=LimitOrigin.USER)
+PAUSE = SpeedLimit(provider="gptproto", kind=LimitKind.PAUSE, value=11.4, origin=LimitOrigin.REQUESTED)
+
+
+def test_each_provider_has_its_own_limit() -> None:
+    """What limits a provider is shown with it, nothing where nothing does, and no provider that has no jobs here."""
+    aggregator = EventAggregator()
+    for name in ("apiinone", "gptproto"):
+        aggregator.on_event(event(EventKind.SUBMITTED, provider=name), elapsed=0.0)
+    elsewhere = evolve(SLOTS, provider="fal")
+    view = aggregator.snapshot(evolve(STILL, limited_by=(SLOTS, elsewhere)))
+    assert [("apiinone", None), ("gptproto", SLOTS)] == [(one.name, one.limit) for one in view.providers]
+    assert ["gptproto max 20 slots: your limit"] == format_limits(view)
+
+
+def test_a_pause_is_told_once() -> None:
+    """A pause of the account takes the place of what its 429 said, and leaves any other trouble."""
+    aggregator = EventAggregator()
+    aggregator.on_event(event(EventKind.THROTTLED, retry_in=12.0), elapsed=0.0)
+    paused = evolve(STILL, limited_by=(PAUSE,))
+    assert format_line(aggregator.snapshot(paused)).endswith("; gptproto asked to wait 12 s")
+    assert [] == format_limits(aggregator.snapshot(paused))
+    aggregator.on_event(event(EventKind.NOT_SENT, retry_in=12.0), elapsed=0.0)
+    assert "unreachable" in format_line(aggregator.snapshot(paused))
