@@ -197,7 +197,7 @@ class BaseClient(NonCopyable):
             url: such as "https://my.app/hooks". Providers see it, so it may hold no secret.
             secrets: the secrets that sign the webhooks, by provider; else environment variables, such as
                 WAVESPEED_WEBHOOK_SECRET. Without its secret a provider's webhooks are hints, each confirmed by a poll.
-                fal signs with public keys, which are fetched; checking them needs the extra `webhooks`.
+                fal and Atlas Cloud sign with keys that they publish; checking these needs the extra `webhooks`.
 
         Raises:
             InputError: the URL or a secret is malformed.

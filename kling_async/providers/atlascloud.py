@@ -32,6 +32,7 @@ from .codec.wavespeed_v3 import V3_STATUSES, parse_v3_record
 from .queries import parse_dollars
 from .spec import ModelSpec
 from .validation import build_body, infer_scene
+from .webhooks import with_fields
 
 __all__ = ["AtlasCloud"]
 
@@ -53,7 +54,7 @@ _CAPABILITIES = Capabilities(
     upload=Fact(True, _page("models/video", "POST /api/v1/model/uploadMedia")),
     inline_media=Fact(True, _page("errors", "inline base64 in a body of up to 50 MB")),
     webhook=Fact(True, _page("webhooks", "webhook_url of a submission, signed")),
-    webhook_signature=_unknown("the page says that webhooks are signed; how, was not read, so none is asked for"),
+    webhook_signature=Fact("ed25519_t", _page("webhooks", "over the time and the body, by a key of a JWKS")),
     batch_poll=Fact(1, _page("predictions", "one id per request")),
     balance=Fact(True, _page("public-api/balance", "GET /public/v1/balance, in US dollars")),
     quote=_unknown("no page shows a price for an input that is not submitted"),
@@ -71,6 +72,7 @@ class AtlasCloud(Provider):
     origin: ClassVar[str] = "https://api.atlascloud.ai"
     api_key_env: ClassVar[str] = "ATLASCLOUD_API_KEY"
     base_url_env: ClassVar[str] = "ATLASCLOUD_BASE_URL"
+    webhook_keys: ClassVar[tuple[str, str] | None] = ("https://api.atlascloud.ai", "/api/v1/webhooks/jwks.json")
     capabilities: ClassVar[Capabilities] = _CAPABILITIES
     models: ClassVar[Mapping[str, ModelSpec]] = {spec.name: spec for spec in MODELS}
     default_models: ClassVar[Mapping[OutputKind, str]] = {OutputKind.VIDEO: "kling-v3.0-std"}
@@ -94,7 +96,19 @@ class AtlasCloud(Provider):
         return HttpRequest(method="POST", path="/api/v1/model/generateVideo", body=json_body(body))
 
     def takes_callback(self, input: Input) -> bool:
-        return False  # what its webhooks hold, and how they are signed, was not read
+        return super().takes_callback(input) and "webhook_url" not in input.extra
+
+    def add_callback(self, request: HttpRequest, url: str) -> HttpRequest:
+        return with_fields(request, webhook_url=url)
+
+    def webhook_record(self, document: Json) -> Json:
+        # {session_id, event_type, status, payload}; the id of the prediction is that of the session.
+        body = as_object(document)
+        return {**as_object(body.get("payload")), "id": body.get("session_id")}
+
+    def webhook_replies(self, document: Json, body: bytes) -> tuple[HttpResponse, ...]:
+        # No page that was read shows all of a payload.
+        return ()
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return HttpRequest(method="GET", path=f"/api/v1/model/prediction/{prediction.id}")

@@ -26,13 +26,13 @@ from ..types.sources import Fact, Source
 from .authorizers import KeyAuthorizer
 from .codec.envelope import Envelope, Record, update_prediction
 from .codec.errors import describe_redirect
+from .response_reader import ResponseReader
 from .spec import ModelSpec
-from .webhooks import Webhooks
 
 __all__ = ["Provider"]
 
 
-class Provider(Webhooks):
+class Provider(ResponseReader):
     """One provider: facts, requests and responses, beside its models.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Mapping
 from typing import ClassVar, Unpack
 
@@ -15,12 +15,12 @@ from .codec.errors import ErrorRules, describe_redirect, error_for
 from .codec.fields import as_object
 from .codec.status_peek import peek_status
 from .codec.strict_json import excerpt, read_json
-from .queries import Queries
+from .webhooks import Webhooks
 
 __all__ = ["ResponseReader"]
 
 
-class ResponseReader(Queries, ABC):
+class ResponseReader(Webhooks, ABC):
     """Reads the responses of one provider.
 
     Attributes:
@@ -32,10 +32,6 @@ class ResponseReader(Queries, ABC):
     base_url_env: ClassVar[str]
     statuses: ClassVar[Mapping[str, Status]]
     error_rules: ClassVar[ErrorRules] = ErrorRules()
-
-    @abstractmethod
-    def parse_envelope(self, document: Json) -> Envelope:
-        """Find the id, the error and the record in a body."""
 
     def is_unchanged(self, response: HttpResponse, *, prediction: Prediction, last_body: int) -> bool:
         """Return whether the response to a poll says what the last one said, as most do; decoding costs far more.

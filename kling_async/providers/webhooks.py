@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -12,18 +13,18 @@ from ..types.capabilities import Capabilities
 from ..types.errors import UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
-from ..types.prediction import Json
+from ..types.prediction import Json, Status
 from ..types.webhooks import InvalidWebhook, WebhookEvent
 from .codec.envelope import Envelope
 from .codec.fields import as_list, as_object
 from .codec.strict_json import json_body, read_json
 from .codec.webhook_signatures import check_signature
-from .response_reader import ResponseReader
+from .queries import Queries
 
 __all__ = ["Webhooks", "with_fields"]
 
 
-class Webhooks(ResponseReader):
+class Webhooks(Queries):
     """What a provider sends to a URL of the caller's.
 
     Attributes:
@@ -34,6 +35,11 @@ class Webhooks(ResponseReader):
     webhook_env: ClassVar[str] = ""
     webhook_keys: ClassVar[tuple[str, str] | None] = None
     capabilities: ClassVar[Capabilities]
+    statuses: ClassVar[Mapping[str, Status]]
+
+    @abstractmethod
+    def parse_envelope(self, document: Json) -> Envelope:
+        """Find the id, the error and the record in a body."""
 
     def takes_callback(self, input: Input) -> bool:
         """Return whether a submission of an input may name a URL of ours; one in the input's `extra` goes first."""
@@ -64,7 +70,7 @@ class Webhooks(ResponseReader):
             document = read_json(HttpResponse(status=200, body=body), provider=self.title)
         except UnexpectedReply:
             raise InvalidWebhook("The body is not JSON", status=400) from None
-        envelope = self.parse_envelope(document)
+        envelope = self.parse_envelope(self.webhook_record(document))
         if envelope.id is None:
             raise InvalidWebhook("The body names no prediction", status=400)
         return WebhookEvent(
@@ -74,6 +80,10 @@ class Webhooks(ResponseReader):
             ended=self._may_be_ended(envelope),
             replies=self.webhook_replies(document, body) if delivery else (),
         )
+
+    def webhook_record(self, document: Json) -> Json:
+        """Return the part of the body of a delivery that describes the prediction."""
+        return document
 
     def webhook_replies(self, document: Json, body: bytes) -> tuple[HttpResponse, ...]:
         """Return the replies that polls would bring, from the body of a delivery; none where a poll tells more."""

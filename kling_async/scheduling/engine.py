@@ -12,16 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from ..types.errors import AnswerLost, KlingError, Refused
+from ..types.errors import AnswerLost, KlingError
 from ..types.events import EventKind, Listener
 from ..types.limits import LimitKind, Limits, SpeedLimit
 from ..types.prediction import Prediction
 from ..types.sources import Source
-from ..types.status import JobStatus, is_accepted
+from ..types.status import JobStatus
 from .deadlines import Deadlines
 from .learning import AccountLimits
 from .listeners import Listeners
-from .lookups import is_last_lookup, lookup_delay, needs_lookup
+from .lookups import end_of_lookups, is_last_lookup, lookup_delay, needs_lookup
 from .notifications import Delivery, Notifier
 from .polling.policy import PollPolicy
 from .polls import NOT_SHARED, Polls, PollSharing, without_raw
@@ -241,7 +241,7 @@ class Engine:
         if isinstance(result, Prediction):
             self._submissions.found(ticket)
             yield from self._accepted(ticket, result, now)
-        elif (trigger := _end_of_lookups(result, is_last=is_last)) is not None:
+        elif (trigger := end_of_lookups(result, is_last=is_last)) is not None:
             transition(ticket, trigger)
             self.slots.release(ticket.slots)
             error = ticket.last_error if trigger is Trigger.ANSWER_LOST else result
@@ -257,8 +257,6 @@ class Engine:
     ) -> Iterator[Delivery]:
         """Report the result of a poll, and whether it shared its request with others."""
         return self._polls.polled(ticket, result, asked_at=asked_at, now=now, shared=shared)
-
-    # Webhooks, each of which may be a poll for nothing.
 
     def expect_webhooks(self, now: float) -> None:
         """Find jobs by the ids of their predictions from now on, those that are polled already included."""
@@ -278,8 +276,7 @@ class Engine:
 
     def told(self, ticket: Ticket, result: Prediction, now: float) -> Iterator[Delivery]:
         """Report the end of a prediction, as a webhook has proved it."""
-        if not ticket.closed:
-            yield from self._polls.completed(ticket, result, now, told=True)
+        return iter(()) if ticket.closed else self._polls.completed(ticket, result, now, told=True)
 
     # The end of a wait.
 
@@ -301,12 +298,3 @@ class Engine:
                 if ticket.queued:
                     transition(ticket, Trigger.DROPPED)
                 yield from self._notifier.finish(ticket, now, error=self._notifier.closed_error(ticket, now))
-
-
-def _end_of_lookups(error: KlingError, *, is_last: bool) -> Trigger | None:
-    """Return the trigger that ends a submission whose look-up had this result; None if it is looked up again."""
-    if is_accepted(error):
-        return Trigger.UNRECORDED
-    if isinstance(error, Refused):
-        return Trigger.REFUSED
-    return Trigger.ANSWER_LOST if is_last else None

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import Final, TypeGuard
 
-from ..types.errors import AnswerLost
+from ..types.errors import AnswerLost, KlingError, Refused
+from ..types.status import is_accepted
+from .transitions import Trigger
 
-__all__ = ["is_in_window", "is_last_lookup", "lookup_delay", "needs_lookup"]
+__all__ = ["end_of_lookups", "is_in_window", "is_last_lookup", "lookup_delay", "needs_lookup"]
 
 _SECONDS: Final = 60.0
 """Seconds for which a submission is looked up."""
@@ -48,3 +50,12 @@ def lookup_delay(failures: int, *, age: float) -> float:
 def is_last_lookup(age: float) -> bool:
     """Return whether a look-up at an age is the last one."""
     return age >= _SECONDS
+
+
+def end_of_lookups(error: KlingError, *, is_last: bool) -> Trigger | None:
+    """Return the trigger that ends a submission whose look-up had this result; None if it is looked up again."""
+    if is_accepted(error):
+        return Trigger.UNRECORDED
+    if isinstance(error, Refused):
+        return Trigger.REFUSED
+    return Trigger.ANSWER_LOST if is_last else None

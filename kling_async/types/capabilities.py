@@ -18,9 +18,10 @@ first prediction by its idempotency key."""
 OverLimit: TypeAlias = Literal["queues", "refuses"]
 """Effect of a submission over the account's limit: the provider queues it, or refuses it."""
 
-WebhookSignature: TypeAlias = Literal["standard_webhooks", "hmac_v3", "hmac_t_v1", "ed25519"]
+WebhookSignature: TypeAlias = Literal["standard_webhooks", "hmac_v3", "hmac_t_v1", "ed25519", "ed25519_t"]
 """How webhooks are signed: as Standard Webhooks, whose key is base64; with HMAC-SHA256 in hexadecimal, by the key as it
-is, over the id, the time and the body, or over the time and the body; or with Ed25519 by a key of the provider's."""
+is, over the id, the time and the body, or over the time and the body; or with Ed25519 by a key of the provider's, over
+ids, the time and the body, or over the time and the body."""
 
 
 @frozen(kw_only=True)

@@ -134,4 +134,4 @@ def test_row_61_killed_in_a_delivery_at_each_step(tmp_path: Path) -> None:
 def test_row_60_each_provider_that_calls_back_is_here() -> None:
     """The rows are about WaveSpeedAI's wire; those of all others are in the tests of the receiver."""
     calling = {name for name, provider in PROVIDERS.items() if provider.capabilities.webhook.value}
-    assert {"wavespeed", "fal", "replicate", "openrouter", "kling", "apiinone"} == calling
+    assert {"wavespeed", "fal", "replicate", "openrouter", "kling", "apiinone", "atlascloud"} == calling

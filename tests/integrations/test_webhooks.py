@@ -30,6 +30,7 @@ INPUTS: Mapping[str, Input] = {
     "openrouter": VideoInput("a cat"),
     "kling": VideoInput("a cat"),
     "apiinone": VideoInput("a cat"),
+    "atlascloud": VideoInput("a cat"),
 }
 
 

@@ -131,6 +131,7 @@ KNOWN: dict[str, dict[str, tuple[object, Certainty]]] = {
         "upload": (True, Certainty.DOCUMENTED),
         "inline_media": (True, Certainty.DOCUMENTED),
         "webhook": (True, Certainty.DOCUMENTED),
+        "webhook_signature": ("ed25519_t", Certainty.DOCUMENTED),
         "batch_poll": (1, Certainty.DOCUMENTED),
         "balance": (True, Certainty.DOCUMENTED),
         "over_limit": ("refuses", Certainty.DOCUMENTED),

@@ -12,6 +12,7 @@ than five minutes away, as each provider's page demands.
     ed25519             in hexadecimal, over the request's id, the user's id, the time and the SHA-256 of the body in
                         hexadecimal, each on a line, by a public key of a JWKS.
                         https://docs.fal.ai/documentation/model-apis/inference/webhooks
+    ed25519_t           in base64url, over time.body, by a public key of a JWKS. https://www.atlascloud.ai/docs/webhooks
 """
 
 from __future__ import annotations
@@ -115,12 +116,21 @@ def _check_ed25519(headers: Mapping[str, str], body: bytes, secrets: Sequence[st
         signature = bytes.fromhex(given)
     except ValueError:
         signature = b""
-    if not any(is_signed_by(_public_key(key), signature, message) for key in secrets):
+    if not any(is_signed_by(_from_base64url(key), signature, message) for key in secrets):
         raise InvalidWebhook(_WRONG, status=401)
     return f"{id} {time}", _seconds(time)
 
 
-def _public_key(key: str) -> bytes:
+def _check_ed25519_t(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> tuple[str, float]:
+    names = ("timestamp", "signature-ed25519")
+    time, given = _headers(headers, *(f"x-atlascloud-webhook-{name}" for name in names))
+    signature, message = _from_base64url(given), f"{time}.".encode() + body
+    if not any(is_signed_by(_from_base64url(key), signature, message) for key in secrets):
+        raise InvalidWebhook(_WRONG, status=401)
+    return given, _seconds(time)
+
+
+def _from_base64url(key: str) -> bytes:
     # Some keys are published with padding and some without.
     try:
         return base64.urlsafe_b64decode(key.rstrip("=") + "=" * (-len(key.rstrip("=")) % 4))
@@ -151,4 +161,5 @@ _CHECKS: Final[Mapping[WebhookSignature, _Check]] = {
     "hmac_v3": _check_v3,
     "hmac_t_v1": _check_timed,
     "ed25519": _check_ed25519,
+    "ed25519_t": _check_ed25519_t,
 }

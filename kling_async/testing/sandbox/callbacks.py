@@ -4,8 +4,9 @@ WaveSpeedAI sends the record of a poll without its envelope, and signs with HMAC
 up to three times. fal sends `{request_id, status, payload}`, signs with Ed25519, and tries ten more times in two hours.
 Replicate sends the prediction, signs as Standard Webhooks, and tries again with growing distances. Kling sends the
 record at each change of the status, and signs as Standard Webhooks. OpenRouter sends an event with the record, signed
-over time and body. API in One documents the URL alone: that it sends the record, unsigned, is inferred, as are all
-distances between tries, and that those who document none do not try again.
+over time and body. Atlas Cloud sends `{session_id, event_type, status, payload}` once, signed with Ed25519. API in One
+documents the URL alone: that it sends the record, unsigned, is inferred, as are all distances between tries, and that
+those who document none do not try again.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from ...types.prediction import Json
 from .http import Request, Response, parse_json
 from .tasks import Phase, Task
 
-__all__ = ["FAL_KEYS_PATH", "Callback", "Report", "jwks", "plan_callbacks", "secret_of", "sign"]
+__all__ = ["KEYS_PATHS", "Callback", "Report", "jwks", "plan_callbacks", "secret_of", "sign"]
 
 Report: TypeAlias = Callable[[Task, Request, float], Response]
 """Returns the response to a poll of a task, by its request, at a time."""
 
-FAL_KEYS_PATH = "/.well-known/jwks.json"
+KEYS_PATHS: Mapping[str, str] = {"/.well-known/jwks.json": "fal", "/api/v1/webhooks/jwks.json": "atlascloud"}
+"""Where providers publish the keys that sign their webhooks."""
 _LATE_SECONDS = 60.0
 _FAL_RETRIES = (15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 900.0, 1200.0, 1800.0, 2400.0)
 _RETRIES: Mapping[str, tuple[float, ...]] = {
@@ -113,16 +115,17 @@ def plan_callbacks(
 
 def _url_in(provider: str, request: Request, body: Mapping[str, Json]) -> str:
     """Return the URL that a submission names; empty if it names none."""
-    name = {"wavespeed": "webhook", "fal": "fal_webhook"}.get(provider)
+    name = {"wavespeed": "webhook", "fal": "fal_webhook"}.get(provider)  # in the query
     if name:
         return parse_qs(request.query).get(name, [""])[0]
     options = body.get("options")
     within = options if provider == "kling" and isinstance(options, Mapping) else body
-    known = ("webhook" if provider == "replicate" else "callback_url") if provider not in _WITHOUT else ""
+    known = _NAMES.get(provider, "" if provider in _WITHOUT else "callback_url")
     url = within.get(known)
     return url if isinstance(url, str) else ""
 
 
+_NAMES = {"replicate": "webhook", "atlascloud": "webhook_url"}
 _WITHOUT = frozenset({"gptproto", "comfy"})
 """Providers that document no webhook."""
 
@@ -151,6 +154,7 @@ def _body(task: Task, request: Request, report: Report, now: float) -> Json:
         "replicate": f"/v1/predictions/{id}",
         "openrouter": f"/api/v1/videos/{id}",
         "apiinone": f"/api/v1/tasks/{id}",
+        "atlascloud": f"/api/v1/model/prediction/{id}",
         "kling": f"{legacy}/{id}" if legacy else "/tasks",
     }[provider]
     query = "" if legacy or provider != "kling" else f"task_ids={id}"
@@ -159,6 +163,9 @@ def _body(task: Task, request: Request, report: Report, now: float) -> Json:
         return _event(reply, request)
     data = reply.get("data", reply)
     record = data[0] if isinstance(data, list) else data
+    if provider == "atlascloud":
+        ended = "OK" if task.phase(now) is Phase.COMPLETED else "ERROR"
+        return {"session_id": id, "event_type": "video.task.terminal", "status": ended, "payload": record}
     return {**record, "input": {"prompt": task.spec.prompt}} if isinstance(record, Mapping) else record
 
 
@@ -198,6 +205,11 @@ def sign(callback: Callback, body: bytes, *, at: datetime, key: str) -> dict[str
     match callback.provider:
         case "fal":
             return _signed_by_fal(callback.task_id, time, body, secret)
+        case "atlascloud":
+            signature = _ed25519(secret, f"{time}.".encode() + body)
+            given = base64.urlsafe_b64encode(signature).decode().rstrip("=")
+            names = {"x-atlascloud-webhook-id": callback.task_id, "x-atlascloud-webhook-timestamp": time}
+            return {**names, "x-atlascloud-webhook-signature-ed25519": given} if signature else {}
         case "openrouter":
             mac = _mac(secret.encode(), f"{time},".encode() + body).hex()
             status = str(json.loads(body)["data"]["status"])
@@ -220,24 +232,28 @@ def _mac(key: bytes, message: bytes) -> bytes:
 
 
 def _signed_by_fal(id: str, time: str, body: bytes, secret: str) -> dict[str, str]:
-    """Return fal's headers; none without the library that signs."""
+    message = f"{id}\nsandbox-user\n{time}\n{hashlib.sha256(body).hexdigest()}".encode()
+    signature = _ed25519(secret, message).hex()
+    values = {"request-id": id, "user-id": "sandbox-user", "timestamp": time, "signature": signature}
+    return {f"x-fal-webhook-{name}": value for name, value in values.items()} if signature else {}
+
+
+def _ed25519(secret: str, message: bytes) -> bytes:
+    """Return the signature of a message; empty without the library that signs."""
     try:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415  an extra
     except ImportError:
-        return {}
-    message = f"{id}\nsandbox-user\n{time}\n{hashlib.sha256(body).hexdigest()}".encode()
-    signature = Ed25519PrivateKey.from_private_bytes(_seed(secret)).sign(message).hex()
-    values = {"request-id": id, "user-id": "sandbox-user", "timestamp": time, "signature": signature}
-    return {f"x-fal-webhook-{name}": value for name, value in values.items()}
+        return b""
+    return Ed25519PrivateKey.from_private_bytes(_seed(secret)).sign(message)
 
 
-def jwks(key: str) -> Json:
-    """Return fal's public key as it publishes it; none without the library that signs."""
+def jwks(provider: str, key: str) -> Json:
+    """Return the public key of a provider as it publishes it; none without the library that signs."""
     try:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415  an extra
     except ImportError:
         return {"keys": []}
-    private = Ed25519PrivateKey.from_private_bytes(_seed(secret_of("fal", key)))
+    private = Ed25519PrivateKey.from_private_bytes(_seed(secret_of(provider, key)))
     x = base64.urlsafe_b64encode(private.public_key().public_bytes_raw()).decode()
     return {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x, "use": "sig", "kid": "sandbox"}]}
 

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from ...types.prediction import Json
 from .broken import with_fault
-from .callbacks import FAL_KEYS_PATH, jwks, plan_callbacks
+from .callbacks import KEYS_PATHS, jwks, plan_callbacks
 from .faults import FAULTS, Fault, FaultStage
 from .files import apply_file_fault, is_expired, serve, task_id_of, url_of
 from .http import Delivery, Request, Response, html_response, json_response, parse_json, text_response
@@ -74,8 +74,8 @@ class RequestHandler:
                 return self._log_request("other", request, index_page(request.origin))
             if request.path == "/sandbox/ledger":
                 return self._log_request("other", request, ledger_page(self.sandbox))
-            if request.path == FAL_KEYS_PATH:
-                return self._log_request("other", request, json_response(jwks(self.sandbox.key_for("fal"))))
+            if (signer := KEYS_PATHS.get(request.path)) is not None:
+                return self._log_request("other", request, json_response(jwks(signer, self.sandbox.key_for(signer))))
         return self._log_request("other", request, html_response(404, "Not Found"))
 
     def _submit(self, wire: WireFormat, route: Route, request: Request) -> Response:
