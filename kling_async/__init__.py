@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from .types.inputs import ImageInput, Input, Scene, Shot, VideoInput
     from .types.jobs import Job, Outcome
     from .types.limits import Limits
-    from .types.prediction import Failure, FailureKind, Output, OutputKind, Prediction, Status, Timings
+    from .types.media_values import Media, MediaFile
+    from .types.prediction import Failure, FailureKind, Output, OutputKind, OutputOrigin, Prediction, Status, Timings
     from .types.status import JobStatus
 
 __version__: str
@@ -84,12 +85,15 @@ __all__ = [
     "JournalError",
     "KlingError",
     "Limits",
+    "Media",
+    "MediaFile",
     "MemoryJournal",
     "MissingAPIKey",
     "NotSent",
     "Outcome",
     "Output",
     "OutputKind",
+    "OutputOrigin",
     "PermissionDenied",
     "Prediction",
     "PredictionFailed",
@@ -157,12 +161,17 @@ _HOMES = {
         "Outcome",
     ),
     ".types.limits": ("Limits",),
+    ".types.media_values": (
+        "Media",
+        "MediaFile",
+    ),
     ".types.status": ("JobStatus",),
     ".types.prediction": (
         "Failure",
         "FailureKind",
         "Output",
         "OutputKind",
+        "OutputOrigin",
         "Prediction",
         "Status",
         "Timings",

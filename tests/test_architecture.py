@@ -38,7 +38,7 @@ ABOVE = ("", "__main__", "errors")
 
 PURE = (
     *("types", "scheduling", "providers"),
-    *("journal.redaction", "journal.resume", "journal.serialization", "journal.submission"),
+    *("journal.redaction", "journal.resume", "journal.serialization", "journal.stored_media", "journal.submission"),
     *("runs.jobfile", "runs.matrix", "runs.report", "runs.results", "runs.targets"),
     *("runs.display.render", "runs.display.snapshot"),
 )

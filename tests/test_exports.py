@@ -82,6 +82,8 @@ def test_nothing_public_is_missing() -> None:
         "Event",
         "EventKind",
         "Limits",
+        "Media",
+        "MediaFile",
         "Progress",
         "matrix",
         "show_progress",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-from attrs import asdict
+from attrs import Attribute, asdict
 from cyclopts import Parameter
 
 from ..client import Client
@@ -93,11 +93,15 @@ def _input(prompt: str, model: str, settings: Iterable[str]) -> Input:
 
 def _print(prediction: Prediction, files: list[Path], *, as_json: bool) -> None:
     if as_json:
-        record = asdict(prediction) | {"files": [str(path) for path in files]}
+        record = asdict(prediction, filter=_is_shown) | {"files": [str(path) for path in files]}
         write_result(json_line(record, default=str))
         return
     for line in map(str, files) if files else (output.url for output in prediction.outputs):
         write_result(line)
+
+
+def _is_shown(attribute: Attribute[object], _: object) -> bool:
+    return attribute.name != "origin"  # the prediction around an output says it
 
 
 def _show(input: Input, provider_name: str) -> ExitCode:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from attrs import evolve
 
@@ -84,7 +84,7 @@ class Fal(Provider):
         else:
             body["resolution"] = input.resolution.upper()
             if "image_url" in body:
-                (body["image_url"],) = input.images
+                (body["image_url"],) = cast("list[Json]", body["image_url"])
         return HttpRequest(method="POST", path=f"/{_endpoint(spec, input, scene)}", body=json_body(body))
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
@@ -164,7 +164,6 @@ def _adapt_video(body: dict[str, Json], spec: ModelSpec, input: VideoInput, scen
     if scene is Scene.MOTION_CONTROL:
         body.setdefault("character_orientation", "video")
     if scene is Scene.VIDEO_EDIT and "video_urls" in body:
-        del body["video_urls"]
-        (body["video_url"],) = input.all_videos
+        (body["video_url"],) = cast("list[Json]", body.pop("video_urls"))
     if not input.all_videos:
         body.pop("keep_audio", None)  # there is no video whose sound to keep

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import ClassVar, Never
+from typing import ClassVar, Never, cast
 
 from attrs import evolve
 
@@ -168,10 +168,8 @@ def _complete(body: dict[str, Json], input: VideoInput, scene: Scene) -> None:
     if not input.prompt.strip():
         # Optional where it may be blank, and exclusive with shots.
         del body["prompt"]
-    videos = input.all_videos
     if "videos" in body and scene is not Scene.REFERENCE_TO_VIDEO:
-        del body["videos"]
-        body["video"] = videos[0]
-    if not videos and input.keep_original_sound:
+        body["video"] = cast("list[Json]", body.pop("videos"))[0]
+    if not input.all_videos and input.keep_original_sound:
         # It "requires videos", and its default here is true.
         body.pop("keep_original_sound", None)

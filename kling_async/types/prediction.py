@@ -9,9 +9,9 @@ from enum import StrEnum
 from html import escape
 from typing import Final, TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-__all__ = ["Failure", "FailureKind", "Json", "Output", "OutputKind", "Prediction", "Status", "Timings"]
+__all__ = ["Failure", "FailureKind", "Json", "Output", "OutputKind", "OutputOrigin", "Prediction", "Status", "Timings"]
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
 """Any JSON value."""
@@ -48,16 +48,37 @@ class OutputKind(StrEnum):
 
 
 @frozen(kw_only=True)
+class OutputOrigin:
+    """The prediction that an output belongs to, and its index there; URLs change, and this does not.
+
+    Attributes:
+        provider: the provider's name.
+        model: the prediction's model.
+        id: the prediction's id at the provider.
+        index: the output's index among those of the prediction, from 0.
+        key: our own name for the job, which also names its files.
+    """
+
+    provider: str
+    model: str
+    id: str
+    index: int
+    key: str | None = None
+
+
+@frozen(kw_only=True)
 class Output:
     """One generated image or video.
 
     Attributes:
         url: an https URL, or a `data:` URI. URLs expire; control codes in them are percent-encoded.
         kind: image or video.
+        origin: the prediction that it belongs to, which sets it; None for an output of none.
     """
 
     url: str = field(repr=lambda url: repr(url if len(url) <= 100 else url[:97] + "..."))
     kind: OutputKind
+    origin: OutputOrigin | None = field(default=None, repr=False, eq=False)
 
 
 class FailureKind(StrEnum):
@@ -129,6 +150,17 @@ class Prediction:
     timings: Timings = Timings()
     cost: Decimal | None = None
     raw: Json = field(default=None, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        # An output may be the input of another job, which is recognised by where its media come from.
+        if any(output.origin is None for output in self.outputs):
+            object.__setattr__(self, "outputs", tuple(map(self._with_origin, range(len(self.outputs)), self.outputs)))
+
+    def _with_origin(self, index: int, output: Output) -> Output:
+        if output.origin is not None:
+            return output
+        origin = OutputOrigin(provider=self.provider, model=self.model, id=self.id, index=index, key=self.key)
+        return evolve(output, origin=origin)
 
     @property
     def succeeded(self) -> bool:

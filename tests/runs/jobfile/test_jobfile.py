@@ -189,7 +189,10 @@ LINES = {
     "unknown": ('{"prompt": "a", "zzz": 1}', 'unknown column "zzz"; the columns are key, provider, kind, prompt'),
     "nameless extra": ('{"prompt": "a", "extra.": 1}', 'unknown column "extra."'),
     "type": ('{"prompt": "a", "n": "2"}', "n: must be a whole number (is '2')"),
-    "no list": ('{"prompt": "a", "images": "https://x"}', "images: must be a list of URLs (is 'https://x')"),
+    "no list": (
+        '{"prompt": "a", "images": "https://x"}',
+        "images: must be a list, and each must be a URL, a Path",
+    ),
     "no prompt": ("{}", "prompt: is missing"),
     "prompt null": ('{"prompt": null}', "prompt: is missing"),
     "kind": ('{"prompt": "a", "kind": "audio"}', "kind: must be image or video (is 'audio')"),
