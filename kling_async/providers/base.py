@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 from attrs import evolve
 
 from ..types.authorizer import Authorizer
-from ..types.capabilities import Capabilities, Repeat
+from ..types.capabilities import Repeat
 from ..types.errors import AnswerLost, KlingError, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
@@ -42,7 +42,6 @@ class Provider(Queries, ABC):
         api_key_pair_env: environment variables that, joined by a colon, are the API key where that one is not set.
         base_url_env: the environment variable that replaces its origin.
         schemes: names of the ways to send the API key; the first is the default.
-        capabilities: what it can do beyond submitting and polling.
         limits: default limits of an account: those of the lowest level that is documented, or careful ones.
         statuses: its status words in lower case. A word that is missing here means "still running".
         error_rules: the meaning of its error codes and messages, beyond that of HTTP statuses.
@@ -53,7 +52,6 @@ class Provider(Queries, ABC):
     api_key_pair_env: ClassVar[tuple[str, ...]] = ()
     base_url_env: ClassVar[str]
     schemes: ClassVar[tuple[str, ...]] = ("bearer",)
-    capabilities: ClassVar[Capabilities]
     limits: ClassVar[Limits] = Limits()
     statuses: ClassVar[Mapping[str, Status]]
     error_rules: ClassVar[ErrorRules] = ErrorRules()

@@ -2,6 +2,7 @@
 
     POST https://queue.fal.run/{endpoint}                     submit
     GET  https://queue.fal.run/{owner}/{app}/requests/{id}    and below it: status, cancel
+    POST https://rest.fal.ai/storage/upload/initiate          the place for a file, which is put there
 
 The facts are from fal's own pages, and from its clients in Python and JavaScript.
 """
@@ -19,7 +20,9 @@ from ..types.errors import InputError, InputFault, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
 from ..types.limits import Limits
+from ..types.media_values import MediaFile
 from ..types.prediction import Json, OutputKind, Prediction, Status
+from ..types.uploads import UploadRequest, UploadTicket
 from .base import Provider
 from .codec.envelope import Envelope, Record
 from .codec.errors import ErrorRules
@@ -33,8 +36,9 @@ from .codec.fal_queue import (
     parse_queue_record,
     queue_path,
 )
-from .codec.fields import parse_code
+from .codec.fields import as_object, parse_code
 from .codec.strict_json import json_body
+from .codec.uploads import parse_ticket
 from .fal_facts import CAPABILITIES
 from .fal_models import FAL_MODELS
 from .spec import ModelSpec
@@ -58,6 +62,8 @@ class Fal(Provider):
     origin: ClassVar[str] = "https://queue.fal.run"
     api_key_env: ClassVar[str] = "FAL_KEY"
     base_url_env: ClassVar[str] = "FAL_BASE_URL"
+    # As fal's own client in JavaScript has it; its page names the client only. https://github.com/fal-ai/fal-js
+    upload_origin: ClassVar[str] = "https://rest.fal.ai"
     schemes: ClassVar[tuple[str, ...]] = ("key",)
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     models: ClassVar[Mapping[str, ModelSpec]] = FAL_MODELS
@@ -86,6 +92,24 @@ class Fal(Provider):
             if "image_url" in body:
                 (body["image_url"],) = cast("list[Json]", body["image_url"])
         return HttpRequest(method="POST", path=f"/{_endpoint(spec, input, scene)}", body=json_body(body))
+
+    def build_upload(self, file: MediaFile) -> UploadRequest:
+        body = json_body({"file_name": file.upload_name, "content_type": file.mime})
+        path = "/storage/upload/initiate?storage_type=fal-cdn-v3"
+        return UploadRequest(request=HttpRequest(method="POST", path=path, body=body))
+
+    def parse_upload(self, response: HttpResponse, file: MediaFile) -> UploadTicket:
+        envelope, document, decode_error = self._envelope(response)
+        self._check_poll(response, envelope, decode_error)
+        ticket = as_object(document)
+        return parse_ticket(
+            url=ticket.get("upload_url"),
+            headers={"Content-Type": file.mime},
+            address=ticket.get("file_url"),
+            response=response,
+            provider=self.name,
+            path="$.upload_url",
+        )
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return HttpRequest(method="GET", path=self._path(prediction, "/status"))

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from .media import SNIFF_LENGTH, sniff
 
-__all__ = ["HEADER_LENGTH", "InputType", "MediaKind", "detect_type", "image_size"]
+__all__ = ["HEADER_LENGTH", "InputType", "MediaKind", "detect_type", "image_size", "suffix_of"]
 
 MediaKind: TypeAlias = Literal["image", "video", "audio"]
 
@@ -31,6 +31,24 @@ _OGG = InputType("audio/ogg", ".ogg", "audio")
 _FLAC = InputType("audio/flac", ".flac", "audio")
 _AAC = InputType("audio/aac", ".aac", "audio")
 _M4A = InputType("audio/mp4", ".m4a", "audio")
+
+
+_SUFFIXES: Final = {
+    **{one.mime: one.suffix for one in (_MP3, _WAV, _OGG, _FLAC, _AAC, _M4A)},
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/gif": ".gif",
+    "image/webp": ".webp",
+    "image/avif": ".avif",
+    "video/mp4": ".mp4",
+    "video/quicktime": ".mov",
+    "video/webm": ".webm",
+}
+
+
+def suffix_of(mime: str) -> str:
+    """Return the suffix of file names of a MIME type, an empty one if it is unknown."""
+    return _SUFFIXES.get(mime, "")
 
 
 def detect_type(head: bytes) -> InputType | None:

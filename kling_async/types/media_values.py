@@ -12,13 +12,13 @@ import binascii
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
 from attrs import AttrsInstance, evolve, field, frozen
 
 from .errors import InputError, InputFault
-from .media_headers import MediaKind
+from .media_headers import HEADER_LENGTH, MediaKind, detect_type, image_size, suffix_of
 from .prediction import Output, Prediction
 
 __all__ = [
@@ -29,9 +29,9 @@ __all__ = [
     "as_media",
     "as_media_list",
     "decode_data_uri",
+    "file_of",
     "is_local",
     "is_optional_media",
-    "is_read",
     "lacks_content",
     "media_identity",
     "media_in",
@@ -66,6 +66,11 @@ class MediaFile:
     def kind(self) -> MediaKind:
         """Whether it is an image, a video or audio."""
         return cast("MediaKind", self.mime.partition("/")[0])
+
+    @property
+    def upload_name(self) -> str:
+        """A file name for an upload, from the content: the user's own names are no business of a provider."""
+        return f"{self.sha256[:32]}{suffix_of(self.mime)}"
 
 
 Media: TypeAlias = str | Path | bytes | Output | Prediction | MediaFile
@@ -141,17 +146,13 @@ def with_media(input: T, replaced: Callable[[str, Media], Media]) -> T:
                 changes[name] = changed
         elif value is not None and (one := replaced(name, cast("Media", value))) is not value:
             changes[name] = one
-    return evolve(input, **cast("dict[str, Any]", changes)) if changes else input
+    change: Callable[..., T] = evolve
+    return change(input, **changes) if changes else input
 
 
 def is_local(value: Media) -> bool:
     """Return whether media have to reach the provider from this machine."""
     return isinstance(value, (Path, bytes, MediaFile)) or (isinstance(value, str) and value.startswith("data:"))
-
-
-def is_read(value: Media) -> bool:
-    """Return whether media need no reading before their job is planned. The text of a `data:` URI is its content."""
-    return not isinstance(value, (Path, bytes))
 
 
 def lacks_content(input: AttrsInstance) -> bool:
@@ -189,10 +190,41 @@ def decode_data_uri(uri: str) -> bytes:
     """Return the content of a `data:` URI (RFC 2397). Raises ValueError if it is malformed."""
     head, comma, body = uri.removeprefix("data:").partition(",")
     if not comma:
-        raise ValueError("it has no comma")
+        raise ValueError("is no data: URI: it has no comma")
     if not head.lower().rstrip().endswith(";base64"):
         return unquote_to_bytes(body)
     try:
         return base64.b64decode(unquote_to_bytes(body), validate=True)
     except binascii.Error as error:
-        raise ValueError("it is no base64") from error
+        raise ValueError("is no data: URI with valid base64") from error
+
+
+def file_of(value: Media) -> MediaFile | None:
+    """Return local media whose content is at hand as a file; None for a URL, an output, and a file to be read.
+
+    Raises:
+        ValueError: the content is empty, of no known type, or no readable `data:` URI.
+    """
+    if isinstance(value, str) and value.startswith("data:"):
+        return _file_of_bytes(decode_data_uri(value))
+    if isinstance(value, bytes):
+        return _file_of_bytes(value)
+    return value if isinstance(value, MediaFile) else None
+
+
+def _file_of_bytes(content: bytes) -> MediaFile:
+    if not content:
+        raise ValueError("is empty")
+    kind, digest = detect_type(content), hashlib.sha256(content).hexdigest()
+    if kind is None:
+        raise ValueError(f"is no image, video or audio that is known: it begins with {content[:8]!r}")
+    width, height = image_size(content[:HEADER_LENGTH]) or (None, None)
+    return MediaFile(
+        name=f"{digest[:12]}{kind.suffix}",
+        sha256=digest,
+        size=len(content),
+        mime=kind.mime,
+        width=width,
+        height=height,
+        source=content,
+    )
