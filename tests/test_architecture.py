@@ -61,7 +61,9 @@ FILES = frozenset(
 HOMES: Mapping[str, frozenset[str]] = {
     "aiohttp": frozenset({"transport.aiohttp_polls"}),
     "httpcore": frozenset({"transport.api", "transport.failures", "transport.connections", "transport.happy_eyeballs"}),
-    "httpx": frozenset({"transport.api", "transport.failures", "transport.connections", "transport.fetcher"}),
+    "httpx": frozenset(
+        f"transport.{name}" for name in ("api", "failures", "connections", "fetcher", "foreign", "uploads")
+    ),
     "obstore": frozenset({"transport"}),
     "sqlite3": frozenset({"journal.file", "journal.migration", "journal.reader", "journal.schema", "journal.sqlite"}),
     "psycopg": frozenset({"journal"}),

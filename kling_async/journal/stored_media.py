@@ -37,4 +37,4 @@ def media_from(stored: object) -> Media | None:
         return MediaFile(**found["media"])
     facts = dict(found["output"])
     url, kind = facts.pop("url"), OutputKind(facts.pop("kind"))
-    return Output(url=url, kind=kind, origin=OutputOrigin(**facts) if facts else None)
+    return Output(url=url, kind=kind, origin=OutputOrigin(**facts) if facts else None, is_fetchable=not facts)

@@ -21,7 +21,7 @@ from ..types.errors import AnswerLost, KlingError, PredictionFailed
 from ..types.inputs import ImageInput, Input, Shot, VideoInput
 from ..types.jobs import Job, fingerprint
 from ..types.media_values import MEDIA_FIELDS, lacks_content
-from ..types.prediction import Json, Prediction
+from ..types.prediction import Json, Output, Prediction
 from ..types.status import JobStatus, status_of
 from .redaction import redact
 from .stored_media import media_from, stored_media
@@ -273,8 +273,13 @@ def input_from(fields: Mapping[str, Json]) -> Input:
     return kind(**given)
 
 
+def _redacted_output(output: Output) -> Output:
+    url = cast("str", redact(output.url))
+    return output if url == output.url else evolve(output, url=url, is_fetchable=False)
+
+
 def _redacted(prediction: Prediction) -> tuple[Prediction, bool]:
-    outputs = tuple(evolve(output, url=cast("str", redact(output.url))) for output in prediction.outputs)
+    outputs = tuple(map(_redacted_output, prediction.outputs))
     failure = prediction.failure
     if failure is not None:
         failure = evolve(failure, message=cast("str", redact(failure.message)))

@@ -48,6 +48,12 @@ class JournalWriter:
         self._closed = False
         self._recent: dict[tuple[str, str], JournalEntry] = {}
 
+    @property
+    def path(self) -> Path | None:
+        """The journal's file; None for a journal that is kept elsewhere."""
+        path = getattr(self._journal, "path", None)
+        return path if isinstance(path, Path) else None
+
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[list[Submission]]:
         """Hold the journal open; yields the submissions to resume, as `open` returns them. Raises JournalError."""

@@ -7,8 +7,8 @@ polled at the provider that has it, the result of a finished one is replayed, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from attrs import evolve
 
@@ -48,6 +48,12 @@ class Dispatcher:
         self.accounts = accounts
         self.journal = journal
         self._running = RunningJobs()
+
+    @asynccontextmanager
+    async def open_journal(self, journal: JournalWriter) -> AsyncGenerator[list[Submission]]:
+        """Hold a journal open, with what it knows of local media; yields the submissions to resume."""
+        async with journal.opened() as accepted, self.accounts.library.beside(journal.path):
+            yield accepted
 
     def reserve_key(self, key: str | None) -> AbstractAsyncContextManager[None]:
         """Keep other calls from starting the same job, from its admission until it is started."""

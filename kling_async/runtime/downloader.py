@@ -65,12 +65,14 @@ class Downloader:
         known = None if entry is None else entry.submission
         saved = [directory / name for name in (known.files if known is not None else None) or ()]
         if saved and not overwrite and all(path.is_file() for path in saved):
+            self._dispatcher.accounts.library.remember_saved(prediction, saved)
             return saved
         try:
             await anyio.to_thread.run_sync(ensure_writable, directory)
         except InputError as error:
             raise DownloadError(f"{error.message}: {error.faults[0]}", path=str(directory)) from error
         saved = await self._fetch(prediction, known, directory, overwrite=overwrite)
+        self._dispatcher.accounts.library.remember_saved(prediction, saved)
         if entry is not None:
             await entry.saved(saved)
         return saved

@@ -17,7 +17,7 @@ from ..types.inputs import Input
 from ..types.media_headers import HEADER_LENGTH, InputType, detect_type, image_size
 from ..types.media_values import Media, MediaFile, file_of, is_local, media_in, show_media, with_media
 
-__all__ = ["KnownFiles", "content_of", "needs_reading", "pieces_of", "read_media"]
+__all__ = ["KnownFiles", "content_of", "needs_reading", "pieces_of", "read_file", "read_media"]
 
 PIECE: Final = 256 * 1024
 """Bytes that are read at once."""
@@ -63,7 +63,7 @@ def read_media(input: Input, known: KnownFiles, *, key: str | None = None) -> In
 
 def _read(name: str, media: Media, known: KnownFiles) -> Media:
     if isinstance(media, Path):
-        return _read_file(name, media, known)
+        return read_file(name, media, known)
     try:
         found = file_of(media)
     except ValueError as error:
@@ -72,7 +72,8 @@ def _read(name: str, media: Media, known: KnownFiles) -> Media:
     return media if found is None or isinstance(media, str) else found
 
 
-def _read_file(name: str, given: Path, known: KnownFiles) -> MediaFile:
+def read_file(name: str, given: Path, known: KnownFiles) -> MediaFile:
+    """Return what a file is; `name` is the field that has it. Raises InputError as `read_media` does."""
     try:
         path = given.expanduser().absolute()
     except RuntimeError as error:

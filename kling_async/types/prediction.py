@@ -57,6 +57,7 @@ class OutputOrigin:
         id: the prediction's id at the provider.
         index: the output's index among those of the prediction, from 0.
         key: our own name for the job, which also names its files.
+        created_at: when the provider accepted the prediction, in UTC, or None.
     """
 
     provider: str
@@ -64,6 +65,7 @@ class OutputOrigin:
     id: str
     index: int
     key: str | None = None
+    created_at: datetime | None = None
 
 
 @frozen(kw_only=True)
@@ -74,11 +76,13 @@ class Output:
         url: an https URL, or a `data:` URI. URLs expire; control codes in them are percent-encoded.
         kind: image or video.
         origin: the prediction that it belongs to, which sets it; None for an output of none.
+        is_fetchable: whether the URL is whole; a journal keeps no signatures, and the provider gives a new URL.
     """
 
     url: str = field(repr=lambda url: repr(url if len(url) <= 100 else url[:97] + "..."))
     kind: OutputKind
     origin: OutputOrigin | None = field(default=None, repr=False, eq=False)
+    is_fetchable: bool = field(default=True, repr=False, eq=False)
 
 
 class FailureKind(StrEnum):
@@ -159,7 +163,9 @@ class Prediction:
     def _with_origin(self, index: int, output: Output) -> Output:
         if output.origin is not None:
             return output
-        origin = OutputOrigin(provider=self.provider, model=self.model, id=self.id, index=index, key=self.key)
+        origin = OutputOrigin(
+            provider=self.provider, model=self.model, id=self.id, index=index, key=self.key, created_at=self.created_at
+        )
         return evolve(output, origin=origin)
 
     @property

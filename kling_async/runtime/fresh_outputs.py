@@ -1,0 +1,108 @@
+"""Outputs of predictions as media of other jobs: an address that the provider can still fetch, or the saved file."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+import anyio.to_thread
+
+from ..providers import provider_named
+from ..system.clock import Clock, hold_clock
+from ..types.errors import InputError, InputFault, KlingError
+from ..types.media_values import Media
+from ..types.prediction import Output, Prediction, Status
+from .media_library import MediaLibrary
+from .media_reader import read_file
+
+__all__ = ["FreshOutputs", "Refresh"]
+
+Refresh = Callable[[Prediction], Awaitable[Prediction]]
+"""Polls a prediction once."""
+
+_SHARE: Final = 0.9
+"""Share of the time that a provider keeps outputs for which an address counts as fresh."""
+_ASKED_SECONDS: Final = 600.0
+"""Seconds for which an address that was asked for is used again."""
+
+
+class FreshOutputs:
+    """Finds addresses of outputs, for all accounts of a client.
+
+    Args:
+        refresh: polls a prediction once.
+        library: knows the files that outputs were saved as.
+        clock: tells the time.
+    """
+
+    def __init__(self, refresh: Refresh, *, library: MediaLibrary, clock: Clock) -> None:
+        self._refresh = refresh
+        self._library = library
+        self._clock = clock
+        self._asked: dict[tuple[str, str, int], tuple[float, Media]] = {}
+
+    def is_fresh(self, output: Output) -> bool:
+        """Return whether an output can be used as it is."""
+        origin = output.origin
+        if output.url.startswith("data:") or origin is None:
+            return not output.url.startswith("data:")
+        if not output.is_fetchable or self._needs_key(output):
+            return False
+        ttl = provider_named(origin.provider).capabilities.output_ttl.value
+        if ttl is None or origin.created_at is None:
+            return True
+        return self._clock.utc() < origin.created_at + timedelta(seconds=_SHARE * ttl)
+
+    async def fresh(self, output: Output) -> Media:
+        """Return an address of an output, or the file that it was saved as.
+
+        Raises:
+            InputError: the provider has removed it, or sends it for its key only, and it was not saved.
+        """
+        if self.is_fresh(output) or output.origin is None:
+            return output.url
+        origin = output.origin
+        place, now = (origin.provider, origin.id, origin.index), self._clock.now()
+        at, known = self._asked.get(place, (-_ASKED_SECONDS, None))
+        if known is not None and now < at + _ASKED_SECONDS:
+            return known
+        found = await self._find(output)
+        self._asked[place] = (now, found)
+        return found
+
+    async def _find(self, output: Output) -> Media:
+        if output.url.startswith("data:"):
+            return output.url
+        problem = "is sent by the provider for its API key only"
+        if not self._needs_key(output):
+            try:
+                return await self._asked_for(output)
+            except KlingError as error:
+                problem = f"has no fresh address ({error.message})"
+        path = self._library.saved(output)
+        if path is None:
+            shown = "" if output.origin is None else f"{output.origin.provider} {output.origin.id}"
+            advice = "Nothing was sent. Give the file that it was saved as, a pathlib.Path, in its place."
+            fault = InputFault("media", shown, f"{problem}, and was not saved in this run")
+            raise InputError.of("The output of another prediction cannot be used", [fault], advice=advice)
+        with hold_clock(self._clock):
+            return await anyio.to_thread.run_sync(read_file, "media", path, self._library)
+
+    async def _asked_for(self, output: Output) -> str:
+        origin = output.origin
+        if origin is None:
+            return output.url
+        known = Prediction(provider=origin.provider, model=origin.model, id=origin.id, key=origin.key)
+        seen = await self._refresh(known)
+        if seen.status is not Status.SUCCEEDED or len(seen.outputs) <= origin.index:
+            raise InputError(f"the prediction is {seen.status.value}")
+        return seen.outputs[origin.index].url
+
+    def _needs_key(self, output: Output) -> bool:
+        """Return whether the provider's API sends an output itself, for the key."""
+        origin = output.origin
+        if origin is None:
+            return False
+        known = Prediction(provider=origin.provider, model=origin.model, id=origin.id, key=origin.key)
+        return provider_named(origin.provider).build_download(known, output) is not None
