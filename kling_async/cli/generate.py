@@ -13,11 +13,14 @@ from ..client import Client
 from ..providers import DEFAULT_PROVIDER, PROVIDERS, provider_named
 from ..runs.jobfile import json_line
 from ..runs.jobfile.columns import parse_input, read_settings
+from ..runs.jobfile.media import with_paths
+from ..runtime.media_reader import read_media
 from ..transport.partial_file import ensure_writable
 from ..types.errors import InputError, PredictionFailed
 from ..types.inputs import Input
 from ..types.prediction import Prediction, Status
 from .console import ExitCode, echo, escape, print_request, run, write_result
+from .local_files import LocalFiles
 
 __all__ = ["generate"]
 
@@ -33,6 +36,7 @@ def generate(
     settings: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"], negative="", show_default=False)] = (),
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path(),
     key: str | None = None,
+    storage: str | None = None,
     timeout: float = 600.0,
     download: bool = True,
     overwrite: Annotated[bool, Parameter(negative="", show_default=False)] = False,
@@ -46,10 +50,11 @@ def generate(
     Args:
         prompt: The prompt.
         model: Model; `kling-async models` lists them.
-        settings: A further field as NAME=VALUE, such as n=2, duration=10, image=URL, "images=URL|URL",
+        settings: A further field as NAME=VALUE, such as n=2, duration=10, image=cat.png, "images=URL|cat.png",
             "shots=A cat wakes=5|It yawns=5", extra.sound=false. May be repeated.
         output: Directory for the files.
         key: Name of the job and its files. [default: generated]
+        storage: Bucket of yours for local media, such as s3://bucket/prefix, for providers that take none.
         timeout: Maximum seconds to wait. The prediction continues at the provider.
         download: Save the files, or print output URLs instead of saving files.
         overwrite: Replace existing files of the same name.
@@ -57,14 +62,16 @@ def generate(
         dry_run: Check and price the input, show the request, and send nothing.
     """
     if dry_run:
-        return run(lambda: _show(_input(prompt, model, settings), provider))
+        return run(lambda: _show(_input(prompt, model, settings), provider, storage=storage is not None))
 
     async def command() -> ExitCode:
         input = _input(prompt, model, settings)
-        provider_named(provider).check(input)  # before the key is read, so that one message has every fault
+        provider_named(provider).check(
+            input, storage=storage is not None
+        )  # before the key is read, so that one message has every fault
         if download:
             ensure_writable(output)
-        async with Client(provider) as client:
+        async with Client(provider, storage=storage) as client:
             echo(f"[dim]Expected cost: {client.estimate([input])}[/]")
             prediction = await client.submit(input, key=key, wait_timeout=timeout)
             echo(f"Accepted by {escape(prediction.provider)} as [bold]{escape(prediction.id)}[/]; waiting.")
@@ -84,11 +91,11 @@ def _input(prompt: str, model: str, settings: Iterable[str]) -> Input:
     Raises:
         InputError: a setting has an unknown name, or its value is invalid.
     """
-    fields = read_settings(settings, without=("key", "prompt", "provider", "kind", "model"))
+    fields = with_paths(read_settings(settings, without=("key", "prompt", "provider", "kind", "model")), None)
     parsed = parse_input({**fields, "prompt": prompt, "model": model})
     if parsed.input is None:
         raise InputError.of("Invalid input", parsed.faults)
-    return parsed.input
+    return read_media(parsed.input, LocalFiles())
 
 
 def _print(prediction: Prediction, files: list[Path], *, as_json: bool) -> None:
@@ -104,9 +111,9 @@ def _is_shown(attribute: Attribute[object], _: object) -> bool:
     return attribute.name != "origin"  # the prediction around an output says it
 
 
-def _show(input: Input, provider_name: str) -> ExitCode:
+def _show(input: Input, provider_name: str, *, storage: bool) -> ExitCode:
     provider = provider_named(provider_name)
-    provider.check(input)
+    provider.check(input, storage=storage)
     echo(f"[dim]Expected cost: {Client(provider_name).estimate([input])}. Nothing is sent.[/]")
     print_request(provider, input)
     return ExitCode.DONE

@@ -36,6 +36,7 @@ __all__ = [
     "media_identity",
     "media_in",
     "show_media",
+    "with_addresses",
     "with_media",
 ]
 
@@ -148,6 +149,14 @@ def with_media(input: T, replaced: Callable[[str, Media], Media]) -> T:
             changes[name] = one
     change: Callable[..., T] = evolve
     return change(input, **changes) if changes else input
+
+
+def with_addresses(input: T) -> T:
+    """Return an input with an address in the place of each of its media that has none: they do not change a price."""
+    return with_media(input, lambda _, one: one if isinstance(one, str) and not is_local(one) else _ANY_ADDRESS)
+
+
+_ANY_ADDRESS: Final = "https://example.com/media"
 
 
 def is_local(value: Media) -> bool:
