@@ -268,6 +268,11 @@ ROWS = (
         "Cancelled by the provider",
         "Cancelled, and not failed; no outputs; 0 further submissions, also in the next run.",
     ),
+    Row(
+        57,
+        "An upload of local media: refused, too large, cut, hanging, and killed in its middle (SIGKILL)",
+        "0 submissions before it is complete; what passes is tried again; the next run uploads, and pays once.",
+    ),
 )
 """Every row of the matrix, in order."""
 
