@@ -115,7 +115,10 @@ class Account:
         """Queue a job, with its listeners, that is new here; first its media are brought to the provider."""
         if self._tasks is not None and self._preparation.is_needed(ticket):
             self._tasks.start(self._prepare, ticket)
-            return
+        else:
+            self._add(ticket)
+
+    def _add(self, ticket: AccountTicket) -> None:
         self.engine.add(ticket)
         self._publish(self.engine.reject_queued(self._clock.now()))
         self._wake()
@@ -123,7 +126,7 @@ class Account:
     @defer_interrupts
     async def _prepare(self, ticket: AccountTicket) -> None:
         if await self._preparation.run(ticket):
-            self.queue(ticket)
+            self._add(ticket)
         self._wake()
 
     def resume(self, job: Job, prediction: Prediction, *, entry: Entry, priority: float, age: float) -> AccountTicket:
@@ -146,14 +149,20 @@ class Account:
         return ticket
 
     def poll(
-        self, prediction: Prediction, subscription: Subscription, *, entry: Entry | None = None, once: bool = False
+        self,
+        prediction: Prediction,
+        subscription: Subscription,
+        *,
+        entry: Entry | None = None,
+        once: bool = False,
+        age: float = 0.0,
     ) -> AccountTicket:
-        """Poll a prediction until it is finished, or once."""
+        """Poll a prediction, which was accepted `age` seconds ago at least, until it is finished, or once."""
         work_kind = kind_of_model(prediction.model, self.api.provider)
         ticket = AccountTicket(prediction.key, None, work_kind, account=self, slots=0 if once else 1, entry=entry)
         ticket.single_poll = once
         ticket.subscribe(subscription)
-        self._restore(ticket, prediction)
+        self._restore(ticket, prediction, age=age)
         return ticket
 
     def join(self, ticket: Ticket, subscription: Subscription) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 import anyio
 import anyio.lowlevel
@@ -35,6 +36,9 @@ from .settings import Settings
 from .uploads import Uploads
 
 __all__ = ["Accounts"]
+
+_LONG_AGO: Final = 3600.0
+"""Seconds after which a provider knows of what it has accepted."""
 
 
 class Accounts:
@@ -195,7 +199,9 @@ class Accounts:
         """Poll a prediction once, whose output is to be used by another job."""
         completion = Completion()
         subscription = Subscription(completion, self.clock.now() + self._settings.request_timeout, INTERACTIVE)
-        ticket = self.account(provider_named(prediction.provider)).poll(prediction, subscription, once=True)
+        account = self.account(provider_named(prediction.provider))
+        # It had outputs, so that a provider which does not know it has forgotten it.
+        ticket = account.poll(prediction, subscription, once=True, age=_LONG_AGO)
         return prediction_of(await completion.wait(ticket))
 
     def check_key(self, provider: Provider, input: Input) -> None:

@@ -10,6 +10,7 @@ import anyio.to_thread
 
 from ..providers import provider_named
 from ..system.clock import Clock, hold_clock
+from ..transport.host_limits import HostLimiter
 from ..types.errors import InputError, InputFault, KlingError
 from ..types.media_values import Media
 from ..types.prediction import Output, Prediction, Status
@@ -40,7 +41,19 @@ class FreshOutputs:
         self._refresh = refresh
         self._library = library
         self._clock = clock
+        self._one_each = HostLimiter(1)
         self._asked: dict[tuple[str, str, int], tuple[float, Media]] = {}
+
+    def is_ready(self, output: Output) -> bool:
+        """Return whether an output needs no question to its provider now."""
+        return self.is_fresh(output) or isinstance(self._known(output), str)
+
+    def _known(self, output: Output) -> Media | None:
+        """Return what was found for an output a short while ago."""
+        origin = output.origin
+        place = None if origin is None else (origin.provider, origin.id, origin.index)
+        at, known = self._asked.get(place, (-_ASKED_SECONDS, None)) if place is not None else (0.0, None)
+        return known if self._clock.now() < at + _ASKED_SECONDS else None
 
     def is_fresh(self, output: Output) -> bool:
         """Return whether an output can be used as it is."""
@@ -63,13 +76,13 @@ class FreshOutputs:
         if self.is_fresh(output) or output.origin is None:
             return output.url
         origin = output.origin
-        place, now = (origin.provider, origin.id, origin.index), self._clock.now()
-        at, known = self._asked.get(place, (-_ASKED_SECONDS, None))
-        if known is not None and now < at + _ASKED_SECONDS:
-            return known
-        found = await self._find(output)
-        self._asked[place] = (now, found)
-        return found
+        place = (origin.provider, origin.id, origin.index)
+        async with self._one_each.acquire(str(place)):
+            if (known := self._known(output)) is not None:
+                return known
+            found = await self._find(output)
+            self._asked[place] = (self._clock.now(), found)
+            return found
 
     async def _find(self, output: Output) -> Media:
         if output.url.startswith("data:"):

@@ -98,7 +98,7 @@ class Uploads:
 
     def _is_there(self, media: Media) -> bool:
         if isinstance(media, Output):
-            return self._outputs.is_fresh(media)
+            return self._outputs.is_ready(media)
         if not is_local(media):
             return True
         file = file_of(media)
