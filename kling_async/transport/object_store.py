@@ -36,7 +36,9 @@ class ObjectStore:
         scheme, mark, rest = url.partition("://")
         if not mark or scheme not in _SCHEMES or not rest.strip("/") or "?" in rest or "@" in rest:
             allowed = "must be the URL of a bucket at S3, Google Cloud Storage or Azure, such as 's3://bucket/prefix'"
-            raise InputError.of("Wrong setting", [InputFault("storage", url.partition("?")[0], allowed)])
+            raise InputError.of(
+                "Wrong setting", [InputFault("storage", "[masked]" if "@" in url else url.partition("?")[0], allowed)]
+            )
         self.url = url.rstrip("/")
         self._store = _open(self.url)
 
