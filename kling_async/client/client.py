@@ -353,7 +353,7 @@ class Client(BaseClient):
 
         Args:
             key: the job's key.
-            input: the job's input; needed where it holds data URIs or signed URLs, which a journal does not keep.
+            input: the job's input; needed where it holds local media or signed URLs, which a journal does not keep.
             wait_timeout: as for `submit`.
 
         Raises:

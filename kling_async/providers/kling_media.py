@@ -10,7 +10,7 @@ from .media_rules import JPEG_OR_PNG, MP4_OR_MOV, MediaLimits, MediaRules
 
 __all__ = ["NEW_MEDIA", "kling_images"]
 
-_LIKE_30: Final = Source(Certainty.ANALOGY, f"those of 3.0 and O1, whose limits are the same: {V30_PAGE.where}")
+_LIKE_30: Final = Source(Certainty.INFERRED, f"those of 3.0 and O1, whose limits are the same: {V30_PAGE.where}")
 
 
 def kling_images(max_bytes: int, source: Source) -> MediaLimits:
