@@ -265,12 +265,17 @@ def input_from(fields: Mapping[str, Json]) -> Input:
     """Return the input of a submission, with redacted secrets, and with local media by their hashes alone."""
     given = cast("dict[str, Any]", dict(fields))
     for name in MEDIA_FIELDS & given.keys():
-        value = given[name]
-        given[name] = [media_from(one) for one in value] if isinstance(value, list) else media_from(value)
+        given[name] = _media_from(given[name])
     kind = ImageInput if given.pop("kind") == "image" else VideoInput
     if "shots" in given:
         given["shots"] = [Shot(**shot) for shot in given["shots"]]
     return kind(**given)
+
+
+def _media_from(value: object) -> object:
+    if isinstance(value, list):
+        return [media_from(one) for one in cast("list[object]", value)]
+    return media_from(value)
 
 
 def _redacted_output(output: Output) -> Output:

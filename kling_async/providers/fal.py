@@ -63,7 +63,7 @@ class Fal(Provider):
     api_key_env: ClassVar[str] = "FAL_KEY"
     base_url_env: ClassVar[str] = "FAL_BASE_URL"
     # As fal's own client in JavaScript has it; its page names the client only. https://github.com/fal-ai/fal-js
-    upload_origin: ClassVar[str] = "https://rest.fal.ai"
+    upload_origin: ClassVar[str | None] = "https://rest.fal.ai"
     schemes: ClassVar[tuple[str, ...]] = ("key",)
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     models: ClassVar[Mapping[str, ModelSpec]] = FAL_MODELS

@@ -119,9 +119,9 @@ class Replicate(Provider):
         "aborted": Status.CANCELLED,
     }
     error_rules: ClassVar[ErrorRules] = _ERRORS
-    upload_limits: ClassVar[MediaLimits] = MediaLimits(max_bytes=100_000_000, source=_FILES)
+    upload_limits: ClassVar[MediaLimits | None] = MediaLimits(max_bytes=100_000_000, source=_FILES)
     # A file has an expires_at, of a day in the vendor's own client's tests; the page says nothing.
-    upload_seconds: ClassVar[float] = 86_400.0
+    upload_seconds: ClassVar[float | None] = 86_400.0
 
     def build_submit(self, input: Input) -> HttpRequest:
         spec = self.spec(input)

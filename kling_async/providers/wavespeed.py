@@ -103,8 +103,8 @@ class WaveSpeed(Provider):
         balance_messages=BALANCE_MESSAGES,
     )
     # Larger files are to be given by URL, says the page of uploads.
-    upload_limits: ClassVar[MediaLimits] = MediaLimits(max_bytes=300_000_000, source=_UPLOADS)
-    upload_seconds: ClassVar[float] = 7 * 86_400.0
+    upload_limits: ClassVar[MediaLimits | None] = MediaLimits(max_bytes=300_000_000, source=_UPLOADS)
+    upload_seconds: ClassVar[float | None] = 7 * 86_400.0
 
     def build_submit(self, input: Input) -> HttpRequest:
         model_id, body = self._submission(input)

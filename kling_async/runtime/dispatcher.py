@@ -215,7 +215,8 @@ class Dispatcher:
         async with self.reserve_key(key):
             known = await journal.find(key)
             if known is not None and input is None and not known.input_is_whole:
-                fault = InputFault("input", None, "is needed: a journal keeps no local media and no signed URLs")
+                needed = "is needed: a journal keeps no local media, no data URIs and no signed URLs"
+                fault = InputFault("input", None, needed)
                 raise InputError.of("The journal does not hold all of the input", [fault], key=key)
             known = await journal.resolve(key, Decision.RESUBMITTED)
             job = known.job() if input is None else evolve(known.job(), input=input)

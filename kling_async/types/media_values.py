@@ -147,7 +147,7 @@ def with_media(input: T, replaced: Callable[[str, Media], Media]) -> T:
                 changes[name] = changed
         elif value is not None and (one := replaced(name, cast("Media", value))) is not value:
             changes[name] = one
-    change: Callable[..., T] = evolve
+    change = cast("Callable[..., T]", evolve)
     return change(input, **changes) if changes else input
 
 
