@@ -17,7 +17,7 @@ from ..types.inputs import Input
 from ..types.media_headers import HEADER_LENGTH, InputType, detect_type, image_size
 from ..types.media_values import Media, MediaFile, file_of, is_local, media_in, show_media, with_media
 
-__all__ = ["KnownFiles", "content_of", "needs_reading", "pieces_of", "read_file", "read_media"]
+__all__ = ["PIECE", "KnownFiles", "content_of", "needs_reading", "pieces_of", "read_file", "read_media"]
 
 PIECE: Final = 256 * 1024
 """Bytes that are read at once."""

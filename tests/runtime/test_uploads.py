@@ -155,13 +155,22 @@ async def test_an_upload_takes_neither_a_slot_nor_a_token() -> None:
 
 
 @pytest.mark.parametrize("provider", UPLOADING)
-@pytest.mark.parametrize("fault", ["error_503", "error_500", "html", "rate_limited", "lost", "hang"])
+@pytest.mark.parametrize("fault", ["error_503", "error_500", "html", "rate_limited", "lost"])
 async def test_an_upload_is_tried_again(open_client: OpenClient, provider: str, fault: str) -> None:
     """What passes is tried again, since an upload costs nothing; the job is paid once."""
     async with open_client(provider=provider, request_timeout=1.0, **FAST) as here:
         here.sandbox.script_uploads([fault])
         assert (await here.client.generate(INPUT)).succeeded
     assert 1 == here.sandbox.billed() == here.sandbox.submits
+
+
+@pytest.mark.parametrize("provider", UPLOADING)
+async def test_an_upload_without_an_answer_is_tried_again(provider: str) -> None:
+    """A provider that never answers is asked again after its time, and the job is paid once."""
+    async with on_a_socket(provider, request_timeout=0.5) as (client, sandbox):
+        sandbox.script_uploads(["hang"])
+        assert (await client.generate(INPUT)).succeeded
+        assert 1 == sandbox.billed() == sandbox.submits
 
 
 @pytest.mark.parametrize("provider", UPLOADING)
