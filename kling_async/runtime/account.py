@@ -30,8 +30,10 @@ from ..types.jobs import Job
 from ..types.prediction import Prediction
 from .event_listeners import EventListeners
 from .journaled import log_detached
+from .preparation import Preparation
 from .provider_api import ProviderAPI
 from .requests import Requests
+from .uploads import Uploads
 from .work_kind import kind_of_input, kind_of_model
 from .worker_pool import WorkerPool
 
@@ -50,10 +52,18 @@ class Account:
         clock: tells the time.
         listeners: the client's, which get each event of each job.
         max_submitting: submissions in flight at once.
+        uploads: bring the media of jobs to the provider.
     """
 
     def __init__(
-        self, *, engine: Engine, api: ProviderAPI, clock: Clock, listeners: EventListeners, max_submitting: int
+        self,
+        *,
+        engine: Engine,
+        api: ProviderAPI,
+        clock: Clock,
+        listeners: EventListeners,
+        max_submitting: int,
+        uploads: Uploads,
     ) -> None:
         self.engine = engine
         self.api = api
@@ -61,7 +71,8 @@ class Account:
         self._listeners = listeners
         self._work_kinds: dict[WorkKind, WorkKind] = {}
         """Each kind once: a hundred thousand jobs of one kind share it."""
-        self._requests = Requests(engine=engine, api=api, clock=clock, publish=self._publish)
+        self._requests = Requests(engine=engine, api=api, clock=clock, publish=self._publish, uploads=uploads)
+        self._preparation = Preparation(uploads, engine=engine, publish=self._publish, now=clock.now)
         submitters = WorkerPool(max_submitting, self._submit_next, on_idle=self._wake)
         pollers = WorkerPool(_MAX_POLLS, self._poll_next, on_idle=self._wake)
         self._pools = ((submitters, engine.submit_at), (pollers, engine.poll_at))
@@ -101,9 +112,21 @@ class Account:
         self.queue(ticket)
 
     def queue(self, ticket: AccountTicket) -> None:
-        """Queue a job, with its listeners, that is new here."""
+        """Queue a job, with its listeners, that is new here; first its media are brought to the provider."""
+        if self._tasks is not None and self._preparation.is_needed(ticket):
+            self._tasks.start(self._prepare, ticket)
+        else:
+            self._add(ticket)
+
+    def _add(self, ticket: AccountTicket) -> None:
         self.engine.add(ticket)
         self._publish(self.engine.reject_queued(self._clock.now()))
+        self._wake()
+
+    @defer_interrupts
+    async def _prepare(self, ticket: AccountTicket) -> None:
+        if await self._preparation.run(ticket):
+            self._add(ticket)
         self._wake()
 
     def resume(self, job: Job, prediction: Prediction, *, entry: Entry, priority: float, age: float) -> AccountTicket:
@@ -126,14 +149,20 @@ class Account:
         return ticket
 
     def poll(
-        self, prediction: Prediction, subscription: Subscription, *, entry: Entry | None = None, once: bool = False
+        self,
+        prediction: Prediction,
+        subscription: Subscription,
+        *,
+        entry: Entry | None = None,
+        once: bool = False,
+        age: float = 0.0,
     ) -> AccountTicket:
-        """Poll a prediction until it is finished, or once."""
+        """Poll a prediction, which was accepted `age` seconds ago at least, until it is finished, or once."""
         work_kind = kind_of_model(prediction.model, self.api.provider)
         ticket = AccountTicket(prediction.key, None, work_kind, account=self, slots=0 if once else 1, entry=entry)
         ticket.single_poll = once
         ticket.subscribe(subscription)
-        self._restore(ticket, prediction)
+        self._restore(ticket, prediction, age=age)
         return ticket
 
     def join(self, ticket: Ticket, subscription: Subscription) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from ..types.errors import AnswerLost, KlingError, Refused
-from ..types.events import EventKind, Listener
+from ..types.events import EventKind, Listener, UploadProgress
 from ..types.limits import LimitKind, Limits, SpeedLimit
 from ..types.prediction import Prediction
 from ..types.sources import Source
@@ -104,6 +104,18 @@ class Engine:
         """Queue a job to be submitted."""
         self._submissions.add(ticket)
         self._deadlines.add(ticket, ticket.deadline)
+
+    def hold(self, ticket: Ticket) -> None:
+        """Keep a job that cannot be queued yet, since its media are not at the provider; `add` queues it then."""
+        self._deadlines.add(ticket, ticket.deadline)
+
+    def uploading(self, ticket: Ticket, progress: UploadProgress, now: float) -> Iterator[Delivery]:
+        """Report how far the upload of a job's media is."""
+        yield from self._notifier.to_all(EventKind.UPLOADING, ticket, now, upload=progress)
+
+    def not_uploaded(self, ticket: Ticket, error: KlingError, *, now: float) -> Iterator[Delivery]:
+        """Close a job that is kept, since its media cannot be brought to the provider, or move it on to another one."""
+        return self._submissions.not_uploaded(ticket, error, now=now)
 
     def restore(self, ticket: Ticket, prediction: Prediction, *, now: float, age: float = 0.0) -> None:
         """Add a prediction that was accepted before, `age` seconds ago as far as is known."""

@@ -278,6 +278,11 @@ ROWS = (
         "Killed in the middle of an upload",
         "Nothing has the object's name; the next run saves it, and pays nothing.",
     ),
+    Row(
+        59,
+        "An upload of local media: refused, too large, cut, hanging, and killed in its middle (SIGKILL)",
+        "0 submissions before it is complete; what passes is tried again; the next run uploads, and pays once.",
+    ),
 )
 """Every row of the matrix, in order."""
 

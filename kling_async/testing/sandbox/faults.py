@@ -2,7 +2,8 @@
 
 A prompt requests a fault by a marker, ``[[NAME]]`` or ``[[NAME:ARG]]``; a header by ``X-Sandbox-Fault: NAME`` (or
 NAME:ARG). Faults of a submission have their own name; those of a poll begin with ``poll_``, of a download with
-``file_``. A transient fault is injected once for each prompt, or ARG times; a permanent one every time.
+``file_``, of an upload with ``upload_``. A transient fault is injected once for each prompt, or ARG times; a permanent
+one every time.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class FaultStage(StrEnum):
     TASK = "task"
     POLL = "poll"
     FILE = "file"
+    UPLOAD = "upload"
 
 
 @frozen(kw_only=True)
@@ -148,6 +150,14 @@ FAULTS: Mapping[str, FaultSpec] = MappingProxyType(
         "file_html": _at(FaultStage.FILE, "HTTP 200 with an HTML page in place of the file"),
         "file_lost": _at(FaultStage.FILE, "half of the bytes, then the connection breaks"),
         "file_hang": _at(FaultStage.FILE, "no answer ever comes"),
+        **{
+            f"upload_{name}": _at(FaultStage.UPLOAD, meaning)
+            for name, meaning in (_KEY_ERRORS | _SERVER_ERRORS).items()
+        },
+        "upload_bad_request": _at(FaultStage.UPLOAD, "HTTP 400: the media are refused"),
+        "upload_too_large": _at(FaultStage.UPLOAD, "HTTP 413: the content is too large"),
+        "upload_lost": _at(FaultStage.UPLOAD, "the connection breaks, and nothing is kept"),
+        "upload_hang": _at(FaultStage.UPLOAD, "no answer ever comes, and nothing is kept"),
     }
 )
 """Every fault by its name."""
@@ -185,7 +195,7 @@ def _validated(name: str, arg: str | None) -> Fault:
     return Fault(name, arg or None)
 
 
-_PREFIX = {FaultStage.SUBMIT: "", FaultStage.POLL: "poll_", FaultStage.FILE: "file_"}
+_PREFIX = {FaultStage.SUBMIT: "", FaultStage.POLL: "poll_", FaultStage.FILE: "file_", FaultStage.UPLOAD: "upload_"}
 
 
 @define(eq=False)

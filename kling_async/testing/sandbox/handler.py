@@ -11,9 +11,10 @@ from urllib.parse import parse_qsl
 from attrs import evolve, frozen
 
 from ...types.prediction import Json
+from .fault_responses import with_fault
 from .faults import FAULTS, Fault, FaultStage
 from .files import apply_file_fault, is_expired, serve, task_id_of, url_of
-from .http import Delivery, Request, Response, html_response, json_response, parse_json, text_response
+from .http import Delivery, Request, Response, html_response, parse_json, text_response
 from .kling import KlingLegacy, KlingTasks
 from .ledger import Kind, LoggedRequest
 from .media import Assets
@@ -21,6 +22,7 @@ from .pages import index_page, ledger_page
 from .parameters import Invalid
 from .state import Sandbox
 from .tasks import Phase, Task
+from .uploads import PUT_PATH, UPLOAD_PATHS, check_media
 from .wavespeed_v3 import WaveSpeedV3
 from .wire_format import PagedWire, ReplayingWire, Route, TaskView, WireFormat
 from .wires import WIRES
@@ -29,13 +31,6 @@ __all__ = ["RequestHandler"]
 
 _FAULT_HEADER = "x-sandbox-fault"
 _KEY_HEADER = "idempotency-key"
-_PAGES: Mapping[str, tuple[int, str]] = {
-    "error_502": (502, "Bad Gateway"),
-    "error_504": (504, "Gateway Time-out"),
-    "html": (200, "Please sign in"),
-}
-_GARBLED_BYTES = 8
-"""Bytes of JSON that a garbled response keeps: too few to hold an id."""
 
 
 class _LogFields(TypedDict, total=False):
@@ -72,14 +67,36 @@ class RequestHandler:
                 "page": self._send_page,
             }
             return handlers[route.kind](wire, route, request)
+        if request.path in UPLOAD_PATHS or request.path.startswith(PUT_PATH):
+            return self._upload(request)
+        if request.method in {"GET", "HEAD"} and request.path.startswith("/files/"):
+            return self._download(request)
+        return self._log_request("other", request, self._page(request))
+
+    def _page(self, request: Request) -> Response:
+        """Return a page of the sandbox itself, or an uploaded content."""
         if request.method in {"GET", "HEAD"}:
-            if request.path.startswith("/files/"):
-                return self._download(request)
+            if self.sandbox.uploads.is_media(request.path):
+                return self.sandbox.uploads.send(request)
             if request.path == "/":
-                return self._log_request("other", request, index_page(request.origin))
+                return index_page(request.origin)
             if request.path == "/sandbox/ledger":
-                return self._log_request("other", request, ledger_page(self.sandbox))
-        return self._log_request("other", request, html_response(404, "Not Found"))
+                return ledger_page(self.sandbox)
+        return html_response(404, "Not Found")
+
+    def _upload(self, request: Request) -> Response:
+        """Answer a request of an upload: one to a provider, with its key, or one to the place that a ticket names."""
+        store, name = self.sandbox.uploads, UPLOAD_PATHS.get(request.path)
+        wire = next((one for one in WIRES if one.name == name), WIRES[0])
+        fields: _LogFields = {"provider": name or ""}
+        fault, _ = self._next_fault(FaultStage.UPLOAD, request, fields)
+        if name is not None and not (self._has_key(wire, request) or store.has_token(request)):
+            response = wire.refuse("unauthorized")
+        elif fault is not None:
+            response = self._apply_fault(fault.name.removeprefix("upload_"), text_response("OK\n"), wire)
+        else:
+            response = store.put(request) if name is None else store.begin(request)
+        return self._log_request("upload", request, response, **fields)
 
     def _submit(self, wire: WireFormat, route: Route, request: Request) -> Response:
         fields: _LogFields = {"provider": wire.name}
@@ -96,6 +113,7 @@ class RequestHandler:
         fields["sent"] = body
         fields["prompt"] = wire.prompt_of(body)
         try:
+            check_media(body, request, self.sandbox.uploads)
             fault, task_faults = self._next_fault(FaultStage.SUBMIT, request, fields)
             if fault and not FAULTS[fault.name].billed:
                 return self._apply_fault(fault.name, Response(status=200), wire)
@@ -230,7 +248,7 @@ class RequestHandler:
         if not self._has_key(wire, request):
             return wire.refuse("unauthorized")
         wait = self.sandbox.wait_for(stage, now=request.now)
-        return _with_fault("rate_limited", Response(status=200), wire, retry_after=str(ceil(wait))) if wait else None
+        return with_fault("rate_limited", Response(status=200), wire, retry_after=str(ceil(wait))) if wait else None
 
     def _next_fault(
         self, stage: FaultStage, request: Request, fields: _LogFields
@@ -254,7 +272,7 @@ class RequestHandler:
         return wire.report(TaskView(task=task, now=now, outputs=outputs), request, self.sandbox)
 
     def _apply_fault(self, name: str, response: Response, wire: WireFormat) -> Response:
-        return _with_fault(name, response, wire, retry_after=self.sandbox.retry_after)
+        return with_fault(name, response, wire, retry_after=self.sandbox.retry_after)
 
     def _log_request(self, kind: Kind, request: Request, response: Response, **fields: Unpack[_LogFields]) -> Response:
         status = response.status if response.delivery is Delivery.COMPLETE else None
@@ -270,21 +288,3 @@ class RequestHandler:
         )
         self.sandbox.ledger.log_request(logged)
         return response
-
-
-def _with_fault(name: str, good: Response, wire: WireFormat, *, retry_after: str | None) -> Response:
-    """Return the response in place of a good one; a fault of a poll is named without ``poll_``."""
-    if name in {"lost", "dropped"}:
-        return evolve(good, body=b"", delivery=Delivery.CUT)
-    if name == "hang":
-        return evolve(good, delivery=Delivery.NEVER)
-    if name == "garbled":
-        return evolve(good, body=good.body[:_GARBLED_BYTES])
-    if name == "no_id":
-        return json_response(wire.without_id(parse_json(good.body)))
-    if name in _PAGES:
-        return html_response(*_PAGES[name])
-    refusal = wire.refuse(name)
-    if name in ("rate_limited", "no_slot") and retry_after is not None:
-        return evolve(refusal, headers={**refusal.headers, "retry-after": retry_after})
-    return refusal

@@ -12,7 +12,7 @@ from ...types.prediction import Json
 
 __all__ = ["Charge", "Kind", "Ledger", "LoggedRequest"]
 
-Kind: TypeAlias = Literal["submit", "poll", "cancel", "download", "other"]
+Kind: TypeAlias = Literal["submit", "poll", "cancel", "download", "upload", "other"]
 
 
 @frozen(kw_only=True)

@@ -16,6 +16,7 @@ from .http import Request
 from .ledger import Charge, Kind, Ledger, LoggedRequest
 from .randomness import Latency, LogNormal, digest_of, draw
 from .tasks import Task, TaskSpec
+from .uploads import UploadStore
 
 __all__ = ["Sandbox", "TokenBucket"]
 
@@ -108,6 +109,8 @@ class Sandbox:
     """Ids of tasks with a digest of their submissions, by provider and idempotency key."""
     client_ids: dict[tuple[str, str], str] = field(factory=dict[tuple[str, str], str], init=False)
     """Ids of tasks by provider and the caller's own id."""
+    uploads: UploadStore = field(factory=UploadStore, init=False)
+    """Media that were uploaded."""
     fault_injector: FaultInjector = field(factory=FaultInjector, init=False)
     _token_buckets: dict[FaultStage, TokenBucket] = field(init=False)
     _repeats: Counter[str] = field(factory=Counter[str], init=False)
@@ -176,6 +179,10 @@ class Sandbox:
     def script_downloads(self, faults: Iterable[str | None]) -> None:
         """Inject faults into the next downloads, one each, named with or without ``file_``."""
         self.fault_injector.script(FaultStage.FILE, faults)
+
+    def script_uploads(self, faults: Iterable[str | None]) -> None:
+        """Inject faults into the next requests of uploads, one each, named with or without ``upload_``."""
+        self.fault_injector.script(FaultStage.UPLOAD, faults)
 
     # For the handler.
 
