@@ -55,7 +55,7 @@ class Client(OutputsClient):
             GPTPROTO_BASE_URL.
         base_urls: origins by provider, for several.
         limits: rates and open jobs of the default provider, or by provider; every call shares them.
-        request_timeout: seconds that one exchange with an API may take.
+        request_timeout: seconds that one exchange with an API may take, and more where images are inside the request.
         transport: any `httpx.AsyncBaseTransport`, which then carries everything, downloads too. It is closed with the
             client.
         journal: a file, or a `Journal`: each submission is written down under its key before it is sent, so that it is
