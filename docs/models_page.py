@@ -21,8 +21,8 @@ Every line says where it comes from:
 
 {legend}
 
-A *URL* is an http or https URL that the provider can fetch. The providers document no local path, no data URI and no
-upload, so host the file where they can fetch it. A source names the model whose page was read; models of one family are
+A *URL* is an http or https URL that the provider can fetch. [Local media](../howto/local_media.md) get one, or are sent
+in its place. A source names the model whose page was read; models of one family are
 assumed to be alike. A field that is written `extra["name"]` is passed as
 `extra={{"name": ...}}`. Other names inside `extra` are passed through unchecked.
 """

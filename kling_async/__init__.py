@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .types.inputs import ImageInput, Input, Scene, Shot, VideoInput
     from .types.jobs import Job, Outcome
     from .types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
+    from .types.media_values import Media, MediaFile
     from .types.prediction import Failure, FailureKind, Output, OutputKind, OutputSource, Prediction, Status, Timings
     from .types.status import JobStatus
     from .types.webhooks import WebhookAction, WebhookResult
@@ -88,6 +89,8 @@ __all__ = [
     "LimitKind",
     "LimitOrigin",
     "Limits",
+    "Media",
+    "MediaFile",
     "MemoryJournal",
     "MissingAPIKey",
     "NotSent",
@@ -171,6 +174,10 @@ _HOMES = {
         "LimitOrigin",
         "Limits",
         "SpeedLimit",
+    ),
+    ".types.media_values": (
+        "Media",
+        "MediaFile",
     ),
     ".types.status": ("JobStatus",),
     ".types.webhooks": (

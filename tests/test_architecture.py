@@ -38,7 +38,7 @@ ABOVE = ("", "__main__", "errors")
 
 PURE = (
     *("types", "scheduling", "providers"),
-    *("journal.redaction", "journal.resume", "journal.serialization", "journal.submission"),
+    *("journal.redaction", "journal.resume", "journal.serialization", "journal.stored_media", "journal.submission"),
     *("runs.jobfile", "runs.matrix", "runs.report", "runs.results", "runs.targets"),
     *("runs.display.render", "runs.display.snapshot", "runs.display.text"),
 )
@@ -61,10 +61,8 @@ FILES = frozenset(
 HOMES: Mapping[str, frozenset[str]] = {
     "httpcore": frozenset({"transport.api", "transport.failures", "transport.connections", "transport.happy_eyeballs"}),
     "httpx": frozenset(
-        {
-            *("transport.api", "transport.failures", "transport.connections", "transport.fetcher"),
-            "transport.output_requests",
-        }
+        f"transport.{name}"
+        for name in ("api", "failures", "connections", "fetcher", "foreign", "output_requests", "uploads")
     ),
     "obstore": frozenset({"transport"}),
     "sqlite3": frozenset({"journal.file", "journal.migration", "journal.reader", "journal.schema", "journal.sqlite"}),

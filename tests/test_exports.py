@@ -77,6 +77,8 @@ def test_nothing_public_is_missing() -> None:
         "LimitKind",
         "LimitOrigin",
         "Limits",
+        "Media",
+        "MediaFile",
         "Progress",
         "SpeedLimit",
         "WebhookAction",

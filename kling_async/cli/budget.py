@@ -60,7 +60,10 @@ def needed(directory: RunDirectory, options: Options, *, done: Collection[str]) 
         options: the providers and prices of the remaining jobs.
         done: keys of the finished jobs, whatever their result.
     """
-    earlier, rest = EarlierRun.of(directory), JobfileSummary(options.providers, prices=options.prices)
+    earlier, rest = (
+        EarlierRun.of(directory),
+        JobfileSummary(options.providers, prices=options.prices, storage=options.storage is not None),
+    )
     for row in directory.read_jobfile():
         if any(job.key not in done and _costs(job, earlier, options) for job in row.jobs):
             rest.add(row)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Generator
 from enum import IntEnum
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -20,6 +21,8 @@ from rich.table import Column, Table
 from ..providers import Provider
 from ..types.errors import BudgetExceeded, InputError, KlingError, WaitTimeout
 from ..types.inputs import Input
+from ..types.media_values import Media, MediaFile, is_local, with_media
+from ..types.prediction import Output
 from ..types.printable import escaped, printable
 from ..types.status import ACCOUNT_ERRORS
 
@@ -121,13 +124,22 @@ async def _run_to_end(command: Awaitable[ExitCode]) -> ExitCode:
 
 def print_request(provider: Provider, input: Input) -> None:
     """Print the request that would submit an input; it needs no API key and shows none."""
-    request = provider.build_submit(input)
+    request = provider.build_submit(with_media(input, _shown))
     for line in (
         f"{request.method} {provider.origin}{request.path}",
         "Authorization: [masked]",
         escaped(json.dumps(json.loads(request.body), indent=2, ensure_ascii=False)),
     ):
         stdout.print(line, soft_wrap=True, markup=False)
+
+
+def _shown(_: str, media: Media) -> Media:
+    """Return what stands for media in a request that is only shown."""
+    if isinstance(media, (MediaFile, Path)):
+        return f"<{media.name}>"
+    if isinstance(media, Output):
+        return media.url
+    return f"<{len(media):,} bytes>" if is_local(media) and isinstance(media, (bytes, str)) else media
 
 
 def run(command: Callable[[], Awaitable[ExitCode] | ExitCode]) -> ExitCode:

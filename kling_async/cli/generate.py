@@ -6,19 +6,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from attrs import asdict
+from attrs import Attribute, asdict
 from cyclopts import Parameter
 
 from ..client import Client
 from ..providers import PROVIDERS, provider_named
 from ..runs.jobfile import json_line
 from ..runs.jobfile.columns import parse_input, read_settings
+from ..runs.jobfile.media import with_paths
 from ..runtime.api_keys import ApiKeys, default_provider
 from ..runtime.destinations import destination_at
+from ..runtime.media_reader import read_media
 from ..types.errors import InputError, PredictionFailed
 from ..types.inputs import Input
 from ..types.prediction import Prediction, Status
 from .console import ExitCode, echo, escape, print_request, run, write_result
+from .local_files import LocalFiles
 from .options import DEFAULT_TEXT
 
 __all__ = ["generate"]
@@ -36,6 +39,7 @@ def generate(
     settings: Annotated[tuple[str, ...], Parameter(name=["--set", "-s"], negative="", show_default=False)] = (),
     output: Annotated[str, Parameter(name=["--output", "-o"])] = ".",
     key: str | None = None,
+    storage: str | None = None,
     timeout: float = 600.0,
     download: bool = True,
     overwrite: Annotated[bool, Parameter(negative="", show_default=False)] = False,
@@ -49,10 +53,11 @@ def generate(
     Args:
         prompt: The prompt.
         model: Model; `kling-async models` lists them.
-        settings: A further field as NAME=VALUE, such as n=2, duration=10, image=URL, "images=URL|URL",
+        settings: A further field as NAME=VALUE, such as n=2, duration=10, image=cat.png, "images=URL|cat.png",
             "shots=A cat wakes=5|It yawns=5", extra.sound=false. May be repeated.
         output: Directory for the files, or the URL of an object store, such as s3://bucket/prefix.
         key: Name of the job and its files. [default: generated]
+        storage: Bucket of yours for local media, such as s3://bucket/prefix, for providers that take none.
         timeout: Maximum seconds to wait. The prediction continues at the provider.
         download: Save the files, or print output URLs instead of saving files.
         overwrite: Replace existing files of the same name.
@@ -60,14 +65,15 @@ def generate(
         dry_run: Check and price the input, show the request, and send nothing.
     """
     if dry_run:
-        return run(lambda: _show(_input(prompt, model, settings), provider))
+        return run(lambda: _show(_input(prompt, model, settings), provider, storage=storage is not None))
 
     async def command() -> ExitCode:
         input, chosen = _input(prompt, model, settings), provider or default_provider(ApiKeys())
-        provider_named(chosen).check(input)  # before the key is read, so that one message has every fault
+        # Before the key is read, so that one message has every fault.
+        provider_named(chosen).check(input, storage=storage is not None)
         if download:
             await destination_at(output, name="output").check()
-        async with Client(chosen) as client:
+        async with Client(chosen, storage=storage) as client:
             echo(f"[dim]Expected cost: {client.estimate([input])}[/]")
             prediction = await client.submit(input, key=key, wait_timeout=timeout)
             echo(f"Accepted by {escape(prediction.provider)} as [bold]{escape(prediction.id)}[/]; waiting.")
@@ -87,25 +93,29 @@ def _input(prompt: str, model: str, settings: Iterable[str]) -> Input:
     Raises:
         InputError: a setting has an unknown name, or its value is invalid.
     """
-    fields = read_settings(settings, without=("key", "prompt", "provider", "kind", "model"))
+    fields = with_paths(read_settings(settings, without=("key", "prompt", "provider", "kind", "model")), None)
     parsed = parse_input({**fields, "prompt": prompt, "model": model})
     if parsed.input is None:
         raise InputError.of("Invalid input", parsed.faults)
-    return parsed.input
+    return read_media(parsed.input, LocalFiles())
 
 
 def _print(prediction: Prediction, files: Sequence[Path | str], *, as_json: bool) -> None:
     if as_json:
-        record = asdict(prediction, filter=lambda field, _: field.name != "source") | {"files": list(map(str, files))}
+        record = asdict(prediction, filter=_is_shown) | {"files": list(map(str, files))}
         write_result(json_line(record, default=str))
         return
     for line in map(str, files) if files else (output.url for output in prediction.outputs):
         write_result(line)
 
 
-def _show(input: Input, provider_name: str | None) -> ExitCode:
+def _is_shown(attribute: Attribute[object], _: object) -> bool:
+    return attribute.name != "source"  # the prediction around an output says it
+
+
+def _show(input: Input, provider_name: str | None, *, storage: bool) -> ExitCode:
     provider = provider_named(provider_name or default_provider(ApiKeys()))
-    provider.check(input)
+    provider.check(input, storage=storage)
     echo(f"[dim]Expected cost: {Client(provider.name).estimate([input])}. Nothing is sent.[/]")
     print_request(provider, input)
     return ExitCode.DONE

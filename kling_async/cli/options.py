@@ -34,6 +34,7 @@ class Options:
             over its limit. Never after a lost answer or a refusal of the input.
         prefer: Of several providers, use the least loaded or the cheapest one. [default: least_loaded]
         price: Price per job, for models without a published price (MODEL=USD). May be repeated.
+        storage: Bucket of yours for local media, such as s3://bucket/prefix, for providers that take none.
         timeout: Per-job timeout in seconds, including time in the queue. [default: 3600]
         download: Save the files, or print output URLs instead of saving files. [default: --download]
         save_to: URL of the object store that -o has named.
@@ -57,6 +58,7 @@ class Options:
     prefer: Prefer | None = None
     failover: bool | None = None
     price: Annotated[tuple[str, ...] | None, Parameter(negative="")] = None
+    storage: str | None = None
     timeout: float | None = None
     download: bool | None = None
     save_to: Annotated[str | None, Parameter(parse=False)] = None
@@ -114,6 +116,7 @@ _SETTINGS: Final = (
     "max_open",
     "max_cost",
     "price",
+    "storage",
     "timeout",
     "download",
     "save_to",

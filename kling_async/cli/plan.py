@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -32,14 +32,17 @@ _CHUNK: Final = 64 * 1024
 
 
 @contextmanager
-def open_jobfile(file: str, settings: Iterable[str], *, targets: Sequence[Target] = ()) -> Generator[Iterable[Row]]:
+def open_jobfile(
+    file: str, settings: Iterable[str], *, targets: Sequence[Target] = (), read: Callable[[Job], Job] | None = None
+) -> Generator[Iterable[Row]]:
     """Open a job file, or stdin for `-`. Raises InputError if it cannot be read."""
     with ExitStack() as stack:
         try:
             lines = _read_stdin() if file == "-" else stack.enter_context(Path(file).open("rb"))
         except OSError as error:
             raise InputError(f"Cannot read {file}: {error.strerror}") from error
-        yield read_jobfile(lines, name="stdin" if file == "-" else file, settings=settings, targets=targets)
+        name, folder = ("stdin", Path.cwd()) if file == "-" else (file, Path(file).absolute().parent)
+        yield read_jobfile(lines, name=name, settings=settings, targets=targets, folder=folder, read=read)
 
 
 def _read_stdin() -> BinaryIO:
@@ -84,8 +87,9 @@ class RunPlan:
     _seen: set[str] = field(factory=set[str])
 
     def __attrs_post_init__(self) -> None:
-        self.summary = JobfileSummary(self.options.providers, prices=self.options.prices)
-        self.rest = JobfileSummary(self.options.providers, prices=self.options.prices)
+        storage = self.options.storage is not None
+        self.summary = JobfileSummary(self.options.providers, prices=self.options.prices, storage=storage)
+        self.rest = JobfileSummary(self.options.providers, prices=self.options.prices, storage=storage)
         self.providers.update(self.options.providers)
 
     def jobs(self, rows: Iterable[Row]) -> Iterator[Job]:

@@ -18,6 +18,7 @@ from ..types.errors import InputError
 from ..types.formatting import format_count
 from ..types.inputs import Input
 from ..types.jobs import Job
+from ..types.media_values import with_addresses
 from .console import ExitCode, echo, escape, stderr, table_of, write_result
 from .options import Options
 from .plan import RunPlan, raise_for_faults
@@ -72,9 +73,11 @@ def _by_model(jobs: Sequence[Job], options: Options) -> dict[_Row, list[Job]]:
     rows: dict[_Row, list[Job]] = {}
     providers = [provider_named(name) for name in options.providers]
     for job in jobs:
-        for provider in accepting(job, providers):
+        for provider in accepting(job, providers, storage=options.storage is not None):
             spec = provider.spec(job.input)
-            rows.setdefault((provider.name, spec.canonical), []).append(evolve(job, provider=provider.name))
+            rows.setdefault((provider.name, spec.canonical), []).append(
+                evolve(job, provider=provider.name, input=with_addresses(job.input))
+            )
     if not rows:
         raise InputError("There is no job to ask a price for")
     return rows

@@ -103,7 +103,7 @@ class Runner:
     async def _run_batch(self) -> ExitCode:
         options, summary = self.options, self.plan.summary
         async with (
-            Client(options.providers[0], timings=read_learned(self.directory)[0]) as client,
+            Client(options.providers[0], timings=read_learned(self.directory)[0], storage=options.storage) as client,
             client.batch(
                 self.jobs,
                 provider=options.providers,

@@ -18,6 +18,7 @@ from ..types.formatting import exact_amount, format_count
 from ..types.jobs import Job
 from .console import ExitCode, echo, escape, print_request, write_result
 from .earlier_run import EarlierRun
+from .local_files import LocalFiles
 from .options import Options
 from .plan import RunPlan, open_jobfile, raise_for_faults
 from .runner import RunMetadata, Runner
@@ -46,7 +47,8 @@ class JobFile:
 
     def read(self, plan: RunPlan) -> list[Job]:
         """Return the jobs of a plan; none after a fault."""
-        with open_jobfile(self.path, self.settings, targets=self.targets) as rows:
+        files = LocalFiles.of(plan.earlier.jobs.values())
+        with open_jobfile(self.path, self.settings, targets=self.targets, read=files.read) as rows:
             return list(plan.jobs(rows))
 
     def options(self, given: Options, stored: object = None) -> Options:
@@ -125,7 +127,8 @@ def plan_file(file: JobFile, options: Options, *, limit: int | None) -> ExitCode
         return ExitCode.DONE
     for job in jobs[:_SHOWN]:
         echo(f"[bold]{escape(job.key or '')}[/]")
-        print_request(accepting(job, map(provider_named, plan.options.providers))[0], job.input)
+        providers, storage = map(provider_named, plan.options.providers), plan.options.storage is not None
+        print_request(accepting(job, providers, storage=storage)[0], job.input)
     if len(jobs) > _SHOWN:
         echo(f"[dim]and {len(jobs) - _SHOWN:,} more; --json prints all jobs on stdout[/]")
     echo("Nothing was sent.")

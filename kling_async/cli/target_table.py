@@ -33,7 +33,7 @@ def print_targets(targets: Sequence[Target], jobs: Iterable[Job], options: Optio
         at.setdefault(Target(job.labels.get("provider"), job.labels.get("model")), []).append(job)
     table = table_of("target", "jobs", "expected cost")
     for target, own in at.items():
-        summary = JobfileSummary(options.providers, prices=options.prices)
+        summary = JobfileSummary(options.providers, prices=options.prices, storage=options.storage is not None)
         summary.add(Row("", 0, tuple(own)))
         table.add_row(escape(str(target)), f"{summary.jobs:,}", escape(str(summary.estimate)))
     stderr.print(table)

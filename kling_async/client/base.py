@@ -30,6 +30,7 @@ from ..system.clock import Clock, SystemClock
 from ..system.interrupts import apply_protection, defer_interrupts, is_interrupt
 from ..transport.connections import HttpTransport, LazySSLContext
 from ..transport.fetcher import OutputFetcher
+from ..transport.media_bucket import open_media_bucket
 from ..types.errors import InputError
 from ..types.events import Listener
 from ..types.inputs import Input
@@ -37,12 +38,15 @@ from ..types.jobs import Job, as_job
 from ..types.limits import Limits
 from ..types.noncopyable import NonCopyable
 from ..types.prediction import Json
+from ..types.storage import MediaStorage
 
 __all__ = ["BaseClient"]
 
 
 class BaseClient(NonCopyable):
     """Opens and closes the parts of a client; `Client` describes the arguments."""
+
+    _background: Background | None = None
 
     def __init__(
         self,
@@ -59,13 +63,13 @@ class BaseClient(NonCopyable):
         timings: Json = None,
         auth_schemes: Mapping[str, str] | None = None,
         allow_http: bool = False,
+        storage: str | MediaStorage | None = None,
         clock: Clock | None = None,
     ) -> None:
         hidden = ApiKeys(api_keys, provider=provider or DEFAULT_PROVIDER, key=api_key)
         api_key = api_keys = None  # a traceback that prints locals must not print them
         self._settings = Settings(
-            # With an origin for one provider, which key goes there is not left to the environment.
-            default_provider(hidden, from_environment=base_url is None) if provider is None else provider,
+            _default(hidden, base_url) if provider is None else provider,
             api_keys=hidden,
             base_url=base_url,
             base_urls=base_urls,
@@ -76,13 +80,13 @@ class BaseClient(NonCopyable):
         )
         self._clock, tls, learned = clock or SystemClock(), LazySSLContext(), load_timings(timings)
         self._accounts = Accounts(self._settings, clock=self._clock, learned=learned, tls=tls, shared=transport)
+        self._accounts.storage = open_media_bucket(storage) if isinstance(storage, str) else storage
         self._fetcher = OutputFetcher(clock=self._clock, tls=tls, shared=transport)
         self._journal = self._writer(journal)
         self._dispatcher = Dispatcher(accounts=self._accounts, journal=self._journal)
         self._outputs, self._destinations = self._outputs_for(self._dispatcher), dict[str | Path, Destination]()
         self._downloader = self._downloader_for(self._dispatcher)
         self._rules = AdmissionRules(router=self._router([self._settings.provider(None)]))
-        self._background: Background | None = None
         apply_protection()
 
     def _writer(self, journal: str | Path | Journal | None) -> JournalWriter | None:
@@ -110,6 +114,15 @@ class BaseClient(NonCopyable):
             error.message = f"Job {position}: {error.message}"
             raise
 
+    async def _read(self, item: object, position: int) -> Job:
+        """Return a job whose local media are read. Raises InputError, which names its position."""
+        job = as_job(item, position=position)
+        try:
+            return await self._accounts.library.read(job)
+        except InputError as error:
+            error.message = f"Job {position}: {error.message}"
+            raise
+
     def _with_providers(self, jobs: Iterable[Job | Input], provider: str | None) -> Iterator[tuple[Input, Provider]]:
         """Yield the input of each job with the provider that takes it. Raises InputError, which names the position."""
         router = self._router([self._settings.provider(provider)])
@@ -118,7 +131,8 @@ class BaseClient(NonCopyable):
             yield job.input, chosen
 
     def _downloader_for(self, dispatcher: Dispatcher) -> Downloader:
-        return Downloader(fetcher=self._fetcher, outputs=self._outputs_for(dispatcher))
+        outputs, library = self._outputs_for(dispatcher), self._accounts.library
+        return Downloader(fetcher=self._fetcher, outputs=outputs, library=library)
 
     def _outputs_for(self, dispatcher: Dispatcher) -> FreshOutputs:
         return FreshOutputs(dispatcher=dispatcher, settings=self._settings)
@@ -156,7 +170,8 @@ class BaseClient(NonCopyable):
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
-            accepted = [] if self._journal is None else await stack.enter_async_context(self._journal.opened())
+            opened = None if self._journal is None else self._dispatcher.open_journal(self._journal)
+            accepted = [] if opened is None else await stack.enter_async_context(opened)
             await stack.enter_async_context(self._accounts.running())
             self._dispatcher.resume(accepted, priority=RESUMED)
             yield
@@ -213,3 +228,8 @@ class BaseClient(NonCopyable):
         Jobs of batches are included. A job that several calls have joined has one last event for each of them.
         """
         self._accounts.listeners.add(listener)
+
+
+def _default(keys: ApiKeys, base_url: str | None) -> str:
+    # With an origin for one provider, which key goes there is not left to the environment.
+    return default_provider(keys, from_environment=base_url is None)

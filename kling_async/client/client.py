@@ -55,7 +55,7 @@ class Client(OutputsClient):
             GPTPROTO_BASE_URL.
         base_urls: origins by provider, for several.
         limits: rates and open jobs of the default provider, or by provider; every call shares them.
-        request_timeout: seconds that one exchange with an API may take.
+        request_timeout: seconds that one exchange with an API may take, and more where images are inside the request.
         transport: any `httpx.AsyncBaseTransport`, which then carries everything, downloads too. It is closed with the
             client.
         journal: a file, or a `Journal`: each submission is written down under its key before it is sent, so that it is
@@ -65,6 +65,8 @@ class Client(OutputsClient):
             limits that were learned are known.
         auth_schemes: by provider, how the API key is sent in the Authorization header, such as "bearer".
         allow_http: let a key travel over http to another machine.
+        storage: a bucket of yours for local media, such as "s3://bucket/prefix", for providers that take none; they get
+            an address that is valid for a day. It needs the extra `storage`.
         clock: source of time and randomness; see `kling_async.testing.VirtualClock` for tests.
 
     Raises:
@@ -96,7 +98,7 @@ class Client(OutputsClient):
             Refused: the provider refused it.
             AnswerLost: it may have been accepted, and may be billed.
         """
-        job, wait_for = self._job(input, provider, key), positive_float("wait_timeout", wait_timeout)
+        wait_for, job = positive_float("wait_timeout", wait_timeout), await self._job(input, provider, key)
         return prediction_of(await self._dispatcher.run(job, self._rules, wait_for=wait_for, only_submit=True))
 
     @defer_interrupts
@@ -167,17 +169,17 @@ class Client(OutputsClient):
             WaitTimeout: it is still running after `wait_timeout` seconds in all; the error carries it.
             InputError, NotSent, Refused, AnswerLost: as `submit` does.
         """
-        job, wait_for = self._job(input, provider, key), positive_float("wait_timeout", wait_timeout)
+        wait_for, job = positive_float("wait_timeout", wait_timeout), await self._job(input, provider, key)
         event = await self._dispatcher.run(job, self._rules, wait_for=wait_for, priority=INTERACTIVE)
         prediction = prediction_of(event)
         if not prediction.succeeded:
             raise PredictionFailed(prediction)
         return await self._outputs.with_fresh_urls(prediction)
 
-    def _job(self, input: Input, provider: str | None, key: str | None) -> Job:
+    async def _job(self, input: Input, provider: str | None, key: str | None) -> Job:
         chosen = self._settings.provider(provider)
-        job = Job(input, key=key, provider=chosen.name)
-        return job if key is not None else evolve(job, key=unique_key(input, random=self._clock.random()))
+        job = await self._accounts.library.read(Job(input, key=key, provider=chosen.name))
+        return job if key is not None else evolve(job, key=unique_key(job.input, random=self._clock.random()))
 
     # Many predictions.
 
@@ -197,7 +199,7 @@ class Client(OutputsClient):
         checked: list[Job] = []
         async with aclosing(iterate_jobs(jobs, clock=self._clock)) as items:
             async for item in items:
-                job, _ = self._checked(item, router, position=len(checked))
+                job, _ = self._checked(await self._read(item, len(checked)), router, position=len(checked))
                 shared = settings.get("journal") is not None or isinstance(item, Job)
                 checked.append(job if shared else self._named(job.input, len(checked)))
         if settings.get("max_open") is None:
@@ -340,7 +342,7 @@ class Client(OutputsClient):
 
         Args:
             key: the job's key.
-            input: the job's input; needed where it holds data URIs or signed URLs, which a journal does not keep.
+            input: the job's input; needed where it holds local media or signed URLs, which a journal does not keep.
             wait_timeout: as for `submit`.
 
         Raises:

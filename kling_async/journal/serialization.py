@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, TypeVar
 
+from attrs import evolve
 from cattrs import BaseValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
@@ -46,7 +47,8 @@ def _converter() -> Converter:
             "urls_complete": override(rename="fetchable"),
             "stored_error": override(rename="trouble"),
         },
-        Output: {"source": override(omit=True)},  # a prediction gives it to its outputs
+        # What an output knows of its prediction is written with that one.
+        Output: {"source": override(omit=True), "is_fetchable": override(omit=True)},
         Prediction: {
             "raw": override(omit=True),
             "failure": override(rename="fault"),
@@ -130,10 +132,18 @@ def dump_submission(submission: Submission) -> str:
     return _ENCODER.encode(fields)
 
 
+def _marked(submission: Submission) -> Submission:
+    """Return a submission whose outputs know whether their URLs are whole."""
+    if submission.prediction is None or submission.urls_complete:
+        return submission
+    outputs = tuple(evolve(output, is_fetchable=False) for output in submission.prediction.outputs)
+    return evolve(submission, prediction=evolve(submission.prediction, outputs=outputs))
+
+
 def load_submission(text: str) -> Submission:
     """Return the submission of a line. Raises ValueError if it is malformed."""
     try:
         fields = _require_object(json.loads(text))
-        return _CONVERTER.structure({**fields, "state": _status_on_disk(fields)}, Submission)
+        return _marked(_CONVERTER.structure({**fields, "state": _status_on_disk(fields)}, Submission))
     except (BaseValidationError, ArithmeticError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"no submission: {text[:80]!r}") from error

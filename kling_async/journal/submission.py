@@ -2,8 +2,8 @@
 
 Theory of operation. A journal holds one `Submission` per attempt at a job. Each step is a function from one value to
 the next; the newest attempt has the job's status. The file may be read by others, so it holds no data URI and no query
-of a URL, which may be a signature. Whether something was removed is recorded: such outputs are polled again before they
-are downloaded, and such an input cannot be submitted from the journal alone.
+of a URL, which may be a signature; of local media it holds the hash. Whether something was removed is recorded: such
+outputs are polled again before they are downloaded, and such an input cannot be submitted from the journal alone.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from ..types.client_id import ClientId
 from ..types.errors import AnswerLost, KlingError, PredictionFailed
 from ..types.inputs import ImageInput, Input, Shot, VideoInput
 from ..types.jobs import Job, fingerprint
-from ..types.prediction import Json, Prediction
+from ..types.media_values import MEDIA_FIELDS, lacks_content
+from ..types.prediction import Json, Output, Prediction
 from ..types.status import JobStatus, status_of
 from .redaction import redact
+from .stored_media import media_from, stored_media
 
 __all__ = ["Decision", "StoredError", "Submission", "input_from", "new_submission"]
 
@@ -122,6 +124,11 @@ class Submission:
     accepted_at: float | None = None
     finished_at: float | None = None
     saved_at: float | None = None
+
+    @property
+    def input_is_whole(self) -> bool:
+        """Whether it can be submitted again from the journal alone."""
+        return self.input_complete and not lacks_content(self.job().input)
 
     @property
     def succeeded(self) -> bool:
@@ -231,13 +238,15 @@ _ADVICE: Final = (
 )
 
 
-def _listed(_: object, __: object, value: object) -> object:
-    return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
+def _stored(_: object, __: object, value: object) -> object:
+    if isinstance(value, tuple):
+        return [stored_media(one) for one in cast("tuple[object, ...]", value)]
+    return stored_media(value)
 
 
 def new_submission(job: Job, *, provider: str, price: Decimal | None, at: float, attempt: int = 1) -> Submission:
     """Return the first form of a submission: planned, with its input redacted."""
-    fields: Mapping[str, object] = {"kind": job.input.kind} | asdict(job.input, value_serializer=_listed)
+    fields: Mapping[str, object] = {"kind": job.input.kind} | asdict(job.input, value_serializer=_stored)
     given = cast("Json", {name: value for name, value in fields.items() if value not in (None, [], {})})
     stored = cast("Mapping[str, Json]", redact(given))
     return Submission(
@@ -255,16 +264,29 @@ def new_submission(job: Job, *, provider: str, price: Decimal | None, at: float,
 
 
 def input_from(fields: Mapping[str, Json]) -> Input:
-    """Return the input of a submission, with redacted secrets."""
+    """Return the input of a submission, with redacted secrets, and with local media by their hashes alone."""
     given = cast("dict[str, Any]", dict(fields))
+    for name in MEDIA_FIELDS & given.keys():
+        given[name] = _media_from(given[name])
     kind = ImageInput if given.pop("kind") == "image" else VideoInput
     if "shots" in given:
         given["shots"] = [Shot(**shot) for shot in given["shots"]]
     return kind(**given)
 
 
+def _media_from(value: object) -> object:
+    if isinstance(value, list):
+        return [media_from(one) for one in cast("list[object]", value)]
+    return media_from(value)
+
+
+def _redacted_output(output: Output) -> Output:
+    url = cast("str", redact(output.url))
+    return output if url == output.url else evolve(output, url=url, is_fetchable=False)
+
+
 def _redacted(prediction: Prediction) -> tuple[Prediction, bool]:
-    outputs = tuple(evolve(output, url=cast("str", redact(output.url))) for output in prediction.outputs)
+    outputs = tuple(map(_redacted_output, prediction.outputs))
     failure = prediction.failure
     if failure is not None:
         failure = evolve(failure, message=cast("str", redact(failure.message)))

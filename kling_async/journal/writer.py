@@ -13,6 +13,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
 import anyio
@@ -46,6 +47,12 @@ class JournalWriter:
         self._none_submitting = anyio.Event()
         self._closed = False
         self._recent: dict[tuple[str, str], JournalEntry] = {}
+
+    @property
+    def path(self) -> Path | None:
+        """The journal's file; None for a journal that is kept elsewhere."""
+        path = getattr(self._journal, "path", None)
+        return path if isinstance(path, Path) else None
 
     @asynccontextmanager
     async def opened(self) -> AsyncGenerator[list[Submission]]:

@@ -108,7 +108,7 @@ def _kling_3(name: str, *, fixed: Mapping[str, Json]) -> ModelSpec:
             *(() if fixed else (_KLING_3_MODE,)),
             Parameter("sound", Boolean(), _KLING_3, default=True, also_extra=True),
             Parameter("kling_elements", Unchecked("a list"), _KLING_3, extra=True),
-            Parameter("callback_url", Url(), _KLING_3, extra=True),
+            Parameter("callback_url", Url(local=False), _KLING_3, extra=True),
         ),
         _KLING_3,
         cross_field_rules=_KLING_3_RULES,

@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 from attrs import evolve
 
 from ..types.authorizer import Authorizer
-from ..types.capabilities import Capabilities, Repeat
+from ..types.capabilities import Repeat
 from ..types.errors import AnswerLost, KlingError, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
@@ -40,7 +40,6 @@ class Provider(ResponseReader):
         api_key_env: the environment variable of its API key.
         api_key_pair_env: environment variables that, joined by a colon, are the API key where that one is not set.
         schemes: names of the ways to send the API key; the first is the default.
-        capabilities: what it can do beyond submitting and polling.
         limits: default limits of an account: those of the lowest level that is documented, or careful ones.
         limit_sources: where limits were read; those without a source are guesses.
         unlisted_kind: the kind of outputs of a model that is not in the table.
@@ -50,7 +49,6 @@ class Provider(ResponseReader):
     api_key_env: ClassVar[str]
     api_key_pair_env: ClassVar[tuple[str, ...]] = ()
     schemes: ClassVar[tuple[str, ...]] = ("bearer",)
-    capabilities: ClassVar[Capabilities]
     limits: ClassVar[Limits] = Limits()
     limit_sources: ClassVar[Mapping[LimitKind, Source]] = {}
     unlisted_kind: ClassVar[OutputKind] = OutputKind.IMAGE

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from attrs import evolve
 
+from ..types.capabilities import Capabilities
 from ..types.errors import InputError, InputFault
 from ..types.inputs import Input
+from ..types.media_headers import MediaKind
 from ..types.prediction import OutputKind
+from .media_rules import MediaLimits, Way, media_faults, way_of
 from .parameter_rules import suggestion
 from .spec import ModelSpec
 from .validation import validate
 
 __all__ = ["Catalogue"]
+
+_KINDS: Final[tuple[MediaKind, ...]] = ("image", "video", "audio")
 
 
 class Catalogue:
@@ -27,12 +32,18 @@ class Catalogue:
         title: its name in sentences.
         models: its models by name.
         default_models: the model of inputs that name none, by kind of output.
+        capabilities: what it can do beyond submitting and polling.
+        inline_kinds: kinds of media that may be inside a request, in base64.
+        upload_limits: what its own upload takes, if it has one and they are documented.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     models: ClassVar[Mapping[str, ModelSpec]]
     default_models: ClassVar[Mapping[OutputKind, str]]
+    capabilities: ClassVar[Capabilities]
+    inline_kinds: ClassVar[frozenset[MediaKind]] = frozenset()
+    upload_limits: ClassVar[MediaLimits | None] = None
 
     def default_model(self, kind: OutputKind) -> str:
         """Return the model of inputs that name none. Raises InputError if no model makes outputs of that kind."""
@@ -68,10 +79,26 @@ class Catalogue:
             raise InputError.of("Unknown model", [InputFault("model", name, allowed)], provider=self.name)
         return spec
 
-    def check(self, input: Input, *, key: str | None = None) -> None:
-        """Validate an input against its model's table. Raises InputError with every fault found."""
+    def ways(self, *, storage: bool) -> Mapping[MediaKind, Way | None]:
+        """Return how each kind of local media reaches the provider; `storage` is whether the user has a bucket."""
+        return {kind: way_of(self.capabilities, self.inline_kinds, kind, storage=storage) for kind in _KINDS}
+
+    def check(self, input: Input, *, key: str | None = None, storage: bool = False) -> None:
+        """Validate an input against its model's table, and its local media against the ways that lead here.
+
+        Args:
+            input: the input.
+            key: the job's name, for the error.
+            storage: whether the user has given a bucket for local media.
+
+        Raises:
+            InputError: with every fault found.
+        """
         spec = self.spec(input)
         faults = list(validate(spec, input))
+        faults += media_faults(
+            input, title=self.title, ways=self.ways(storage=storage), rules=spec.media, upload=self.upload_limits
+        )
         if faults:
             raise InputError.of(f"{self.title} cannot take this input", faults, provider=self.name, key=key)
 

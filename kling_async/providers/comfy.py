@@ -35,6 +35,7 @@ from ..types.errors import InputError, InputFault, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
 from ..types.limits import Limits
+from ..types.media_headers import MediaKind
 from ..types.prediction import Failure, FailureKind, Json, OutputKind, Prediction, Status
 from .base import Provider
 from .codec.comfy_router import (
@@ -76,6 +77,8 @@ class Comfy(Provider):
         OutputKind.VIDEO: "kling-o1-std",
     }
     limits: ClassVar[Limits] = Limits()
+    # Pages of image models say so; videos have Kling's own bodies, in which images may be base64 and videos may not.
+    inline_kinds: ClassVar[frozenset[MediaKind]] = frozenset({"image"})
     statuses: ClassVar[Mapping[str, Status]] = ROUTER_STATUSES
     # Error types are words, and HTTP statuses decide; content_policy_violation is among the words known by default.
     error_rules: ClassVar[ErrorRules] = ErrorRules()

@@ -14,6 +14,7 @@ from ..types.prediction import Json, OutputKind
 from ..types.sources import Certainty, Source
 from .comfy_facts import model_page
 from .comfy_v4 import IMAGE_RATIOS, V4_MODELS, own_fields_rule, own_model
+from .kling_media import kling_images
 from .kling_rules import O1_PAGE, OMNI_PAGE, PARTS_RULE, TURBO_RULES, V26_PAGE
 from .parameter_rules import Boolean, OneOf, Range, Shots, Text, Unchecked, Url, UrlList
 from .spec import CrossFieldRule, ModelSpec, Parameter, Price, PriceUnit, value_of
@@ -230,6 +231,7 @@ MODELS: Final = (
             _price("0.056", _PRICES, "image", resolution="4k"),
             _price("0.028", _IMAGE_PRICE, "image"),
         ),
+        media={"image": kling_images(10_000_000, _IMAGE_O1)},
     ),
     *(_o1(*one) for one in (("std", "0.084", "0.126"), ("pro", "0.112", "0.168"))),
     *(_omni(*one) for one in (("std", "0.084", "0.112", "0.126"), ("pro", "0.112", "0.14", "0.168"))),

@@ -12,7 +12,9 @@ from ..types.inputs import Scene
 from ..types.prediction import OutputKind
 from ..types.sources import Certainty, Source
 from .comfy_facts import model_page
+from .kling_media import kling_images
 from .kling_rules import PARTS_RULE
+from .media_rules import MediaRules
 from .parameter_rules import OneOf, Range, Text, Url, UrlList
 from .spec import CrossFieldRule, ModelSpec, Parameter, Price
 
@@ -52,6 +54,7 @@ def own_model(
     *parameters: Parameter,
     prices: tuple[Price, ...] = (),
     rules: tuple[CrossFieldRule, ...] = (),
+    media: MediaRules | None = None,
 ) -> ModelSpec:
     """Return a model by Router's own id, whose last part is Kling's name."""
     return ModelSpec(
@@ -64,6 +67,7 @@ def own_model(
         prices=prices,
         canonical=name,
         wire_name=name,
+        media=media or {},
     )
 
 
@@ -106,6 +110,7 @@ V4_MODELS: Final = (
         # It has no 1k, which is the default of an image input: the resolution has to be given.
         Parameter("resolution", OneOf(("2k", "4k", "8k")), _V4_IMAGE),
         Parameter("aspect_ratio", IMAGE_RATIOS, _V4_IMAGE, default="auto"),
+        media={"image": kling_images(30_000_000, _IMAGE_V4)},
     ),
     _KLING_4,
     own_model(

@@ -2,6 +2,7 @@
 
     POST https://queue.fal.run/{endpoint}                     submit
     GET  https://queue.fal.run/{owner}/{app}/requests/{id}    and below it: status, cancel
+    POST https://rest.fal.ai/storage/upload/initiate          the place for a file, which is put there
 
 The facts are from fal's own pages, and from its clients in Python and JavaScript.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, cast
 from urllib.parse import quote
 
 from attrs import evolve
@@ -21,8 +22,10 @@ from ..types.errors import InputError, InputFault, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
 from ..types.limits import LimitKind, Limits
+from ..types.media_values import MediaFile
 from ..types.prediction import Json, OutputKind, Prediction, Status
 from ..types.sources import Source
+from ..types.uploads import UploadRequest, UploadTicket
 from .base import Provider
 from .codec.envelope import Envelope, Record
 from .codec.errors import ErrorRules
@@ -38,6 +41,7 @@ from .codec.fal_queue import (
 )
 from .codec.fields import as_object, parse_code
 from .codec.strict_json import json_body
+from .codec.uploads import parse_ticket
 from .fal_facts import CAPABILITIES, SLOTS
 from .fal_listing import endpoint_of, page_of, parse_page
 from .fal_models import FAL_MODELS
@@ -67,6 +71,8 @@ class Fal(Provider):
     api_key_env: ClassVar[str] = "FAL_KEY"
     base_url_env: ClassVar[str] = "FAL_BASE_URL"
     webhook_keys: ClassVar[tuple[str, str] | None] = ("https://rest.fal.ai", "/.well-known/jwks.json")
+    # As fal's own client in JavaScript has it; its page names the client only. https://github.com/fal-ai/fal-js
+    upload_origin: ClassVar[str | None] = "https://rest.fal.ai"
     schemes: ClassVar[tuple[str, ...]] = ("key",)
     capabilities: ClassVar[Capabilities] = CAPABILITIES
     models: ClassVar[Mapping[str, ModelSpec]] = FAL_MODELS
@@ -94,7 +100,7 @@ class Fal(Provider):
         else:
             body["resolution"] = input.resolution.upper()
             if "image_url" in body:
-                (body["image_url"],) = input.images
+                (body["image_url"],) = cast("list[Json]", body["image_url"])
         return HttpRequest(method="POST", path=f"/{_endpoint(spec, input, scene)}", body=json_body(body))
 
     def add_callback(self, request: HttpRequest, url: str) -> HttpRequest:
@@ -107,6 +113,22 @@ class Fal(Provider):
             return ()
         status = HttpResponse(status=200, body=json_body({"status": "COMPLETED"}))
         return status, HttpResponse(status=200, body=json_body(payload))
+
+    def build_upload(self, file: MediaFile) -> UploadRequest:
+        body = json_body({"file_name": file.upload_name, "content_type": file.mime})
+        path = "/storage/upload/initiate?storage_type=fal-cdn-v3"
+        return UploadRequest(request=HttpRequest(method="POST", path=path, body=body))
+
+    def parse_upload(self, response: HttpResponse, file: MediaFile) -> UploadTicket:
+        ticket = as_object(self._checked(response)[1])
+        return parse_ticket(
+            url=ticket.get("upload_url"),
+            headers={"Content-Type": file.mime},
+            address=ticket.get("file_url"),
+            response=response,
+            provider=self.name,
+            path="$.upload_url",
+        )
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return HttpRequest(method="GET", path=self._path(prediction, "/status"))
@@ -207,7 +229,6 @@ def _adapt_video(body: dict[str, Json], spec: ModelSpec, input: VideoInput, scen
     if scene is Scene.MOTION_CONTROL:
         body.setdefault("character_orientation", "video")
     if scene is Scene.VIDEO_EDIT and "video_urls" in body:
-        del body["video_urls"]
-        (body["video_url"],) = input.all_videos
+        (body["video_url"],) = cast("list[Json]", body.pop("video_urls"))
     if not input.all_videos:
         body.pop("keep_audio", None)  # there is no video whose sound to keep

@@ -24,6 +24,7 @@ from ..types.errors import BadRequest, InputError, InputFault, UnexpectedReply
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene
 from ..types.limits import LimitKind, Limits
+from ..types.media_headers import MediaKind
 from ..types.prediction import Json, OutputKind, Prediction, Status
 from ..types.sources import Fact, Source
 from .authorizers import JwtAuthorizer
@@ -80,6 +81,8 @@ class Kling(Provider):
         "succeed": Status.SUCCEEDED,
     }
     error_rules: ClassVar[ErrorRules] = ERRORS
+    # Videos are given by URL only. https://kling.ai/document-api/api/video/o1/video-omni
+    inline_kinds: ClassVar[frozenset[MediaKind]] = frozenset({"image"})
 
     def authorizer(self, api_key: str, *, scheme: str | None = None) -> Authorizer:
         if ":" not in api_key:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from ..types.inputs import Scene
 from ..types.prediction import Json, OutputKind
 from ..types.sources import Certainty, Source
+from .kling_media import kling_images
 from .kling_rules import PARTS_RULE, page
 from .parameter_rules import OneOf, Range, Text, Unchecked, Url, UrlList
 from .spec import CrossFieldRule, ModelSpec, Parameter, Price
@@ -27,7 +28,7 @@ _OLDER = Source(
 
 _RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9")
 _CALLBACK = (
-    Parameter("callback_url", Url(), _OMNI, extra=True),
+    Parameter("callback_url", Url(local=False), _OMNI, extra=True),
     Parameter("watermark_info", Unchecked("an object: enabled is true or false"), _OMNI, extra=True),
 )
 _ELEMENTS = Parameter("element_list", Unchecked("a list of objects with an element_id"), _OMNI, extra=True)
@@ -57,6 +58,7 @@ def _image(
         cross_field_rules=(*rules, PARTS_RULE),
         prices=prices,
         wire_name=wire_name,
+        media={"image": kling_images(10_000_000, _OMNI)},
     )
 
 
@@ -149,7 +151,7 @@ def _video_21(name: str, wire_name: str, scenes: tuple[Scene, ...], *, mode: str
             *((Parameter("aspect_ratio", OneOf(_RATIOS[:3]), _OLDER, default="16:9"),) if _T2V in scenes else ()),
             Parameter("duration", OneOf((5, 10)), _OLDER, default=5),
             Parameter("negative_prompt", Text(2500), _OLDER),
-            Parameter("callback_url", Url(), _OLDER, extra=True),
+            Parameter("callback_url", Url(local=False), _OLDER, extra=True),
         ),
         _OLDER,
         cross_field_rules=(PARTS_RULE,),

@@ -15,6 +15,7 @@ from ..types.inputs import Scene
 from ..types.prediction import Json, OutputKind
 from ..types.sources import Certainty, Source
 from .kling_legacy_models import LEGACY_MODELS
+from .kling_media import NEW_MEDIA
 from .kling_rules import (
     MAX_PROMPT,
     O1_PAGE,
@@ -100,12 +101,13 @@ def _tiers(
             prices=tuple(price for price in prices if tier is None or fixed.items() <= price.when.items()),
             wire_name=name,
             fixed=fixed,
+            media=NEW_MEDIA,
         )
 
 
 def _options(source: Source) -> tuple[Parameter, ...]:
     return (
-        Parameter("callback_url", Url(), source, extra=True),
+        Parameter("callback_url", Url(local=False), source, extra=True),
         Parameter("watermark_info", Unchecked("an object: enabled is true or false"), source, extra=True),
     )
 

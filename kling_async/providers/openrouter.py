@@ -112,7 +112,7 @@ def _video(name: str, *, canonical: str, duration: Rule, prices: tuple[Price, ..
             Parameter("sound", Boolean(), _LISTED, wire_name="generate_audio", default=True),
             # The list allows negative_prompt, and cfg_scale but for O1, yet no page names the key to put them under.
             Parameter("provider", Unchecked("an object with options by the slug of a provider"), _GUIDE, extra=True),
-            Parameter("callback_url", Url(), _GUIDE, extra=True),
+            Parameter("callback_url", Url(local=False), _GUIDE, extra=True),
         ),
         _COOKBOOK,
         prices=prices,

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from ..types.field_checks import is_tuple
 from ..types.inputs import Shot
+from ..types.media_values import is_optional_media
 
 __all__ = ["Boolean", "OneOf", "Range", "Rule", "Shots", "Text", "Unchecked", "Url", "UrlList", "suggestion"]
 
@@ -103,24 +104,29 @@ class Boolean(Rule):
 _URL = re.compile(r"https?://[^\s/?#]+\S*")
 
 
-_NO_UPLOAD = (
-    ": the provider documents URLs only, no local path, no data URI and no upload, so put the file where it can be "
-    "fetched"
-)
+_LOCAL = "; a local file is given as a pathlib.Path, and not as text"
 
 
 @frozen
 class Url(Rule):
-    """The http or https URL of a file that the provider can fetch."""
+    """The http or https URL of a file that the provider can fetch.
+
+    Attributes:
+        local: whether it may be local media as well, which get a URL or are sent in its place.
+    """
+
+    local: bool = True
 
     def allows(self, value: object) -> bool:
-        return isinstance(value, str) and _URL.fullmatch(value) is not None
+        if isinstance(value, str):
+            return _URL.fullmatch(value) is not None or (self.local and value.startswith("data:"))
+        return self.local and value is not None and is_optional_media(value)
 
     def __str__(self) -> str:
         return "must be an http or https URL"
 
     def hint(self, value: object) -> str:
-        return _NO_UPLOAD
+        return _LOCAL if isinstance(value, str) else ""
 
 
 @frozen
@@ -136,7 +142,7 @@ class UrlList(Rule):
         return f"takes at most {self.max_items}, and each {Url()}"
 
     def hint(self, value: object) -> str:
-        return _NO_UPLOAD if is_tuple(value) and not all(map(Url().allows, value)) else ""
+        return _LOCAL if is_tuple(value) and not all(map(Url().allows, value)) else ""
 
 
 @frozen

@@ -1,14 +1,17 @@
-"""Requests that are about no prediction and charge nothing: the price of an input, the balance, and the models."""
+"""Requests that are about no prediction and charge nothing: uploads, the price of an input, the balance, the models."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import ClassVar, Final
 
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
+from ..types.media_values import MediaFile
 from ..types.sources import Source
+from ..types.uploads import UploadRequest, UploadTicket
 from .catalogue import Catalogue
 from .listing import Difference
 from .spec import Price
@@ -24,9 +27,30 @@ class Queries(Catalogue):
     Attributes:
         listing_origin: the origin of public pages about its models, which are asked for without the API key; empty if
             the list is at its API.
+        upload_origin: the origin of its uploads, where that is another one than of its API.
+        upload_seconds: seconds for which an uploaded content is kept; None where no page says it.
     """
 
     listing_origin: ClassVar[str] = ""
+    upload_origin: ClassVar[str | None] = None
+    upload_seconds: ClassVar[float | None] = None
+
+    def build_upload(self, file: MediaFile) -> UploadRequest | None:
+        """Build the request that begins the upload of a file; None if the provider has no upload."""
+        return None
+
+    def parse_upload(self, response: HttpResponse, file: MediaFile) -> UploadTicket | str:
+        """Parse the response to `build_upload`'s request: the place for the content, or its URL if it was sent.
+
+        Raises:
+            Refused: the provider refused it.
+            UnexpectedReply: the response cannot be read.
+        """
+        raise NotImplementedError(f"{self.title} takes no uploads")
+
+    def inline_media(self, content: bytes) -> str:
+        """Return what stands for a content in a request, where that may hold it; by default bare base64."""
+        return b64encode(content).decode("ascii")
 
     def build_quote(self, input: Input) -> HttpRequest | None:
         """Build the request for the price of an input, which `check` has passed; None if the provider cannot tell it.

@@ -24,8 +24,10 @@ from ..types.converter import strict_converter
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
 from ..types.limits import LimitKind, Limits
+from ..types.media_values import MediaFile
 from ..types.prediction import Json, OutputKind, Prediction, Status, Timings
 from ..types.sources import Certainty, Fact, Source
+from ..types.uploads import UploadRequest
 from .base import Provider
 from .codec.envelope import Envelope, Record, parse_envelope
 from .codec.errors import ErrorRules
@@ -41,6 +43,8 @@ from .codec.fields import (
     register_fields,
 )
 from .codec.strict_json import decode, json_body
+from .codec.uploads import multipart_upload, parse_address
+from .media_rules import MediaLimits
 from .replicate_models import MODELS
 from .spec import ModelSpec
 from .validation import build_body, infer_scene
@@ -123,6 +127,9 @@ class Replicate(Provider):
         "aborted": Status.CANCELLED,
     }
     error_rules: ClassVar[ErrorRules] = _ERRORS
+    upload_limits: ClassVar[MediaLimits | None] = MediaLimits(max_bytes=100_000_000, source=_FILES)
+    # A file has an expires_at, of a day in the vendor's own client's tests; the page says nothing.
+    upload_seconds: ClassVar[float | None] = 86_400.0
 
     def build_submit(self, input: Input) -> HttpRequest:
         spec = self.spec(input)
@@ -139,6 +146,13 @@ class Replicate(Provider):
 
     def add_callback(self, request: HttpRequest, url: str) -> HttpRequest:
         return with_fields(request, webhook=url, webhook_events_filter=["completed"])
+
+    def build_upload(self, file: MediaFile) -> UploadRequest:
+        return multipart_upload("/v1/files", file, field="content")
+
+    def parse_upload(self, response: HttpResponse, file: MediaFile) -> str:
+        url = as_object(as_object(self._checked(response)[1]).get("urls")).get("get")
+        return parse_address(url, response, provider=self.name, path="$.urls.get")
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return HttpRequest(method="GET", path=f"/v1/predictions/{prediction.id}")

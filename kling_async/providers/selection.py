@@ -21,8 +21,13 @@ Prefer: TypeAlias = Literal["least_loaded", "cheapest"]
 """Which of several providers a job goes to."""
 
 
-def accepting(job: Job, providers: Iterable[Provider]) -> list[Provider]:
+def accepting(job: Job, providers: Iterable[Provider], *, storage: bool = False) -> list[Provider]:
     """Return the providers that accept a job: the one that it names, or those of the given ones.
+
+    Args:
+        job: the job.
+        providers: candidates for a job that names none.
+        storage: whether the user has given a bucket for local media.
 
     Raises:
         InputError: none does; it is the first provider's, and names the nearest model that could.
@@ -32,7 +37,7 @@ def accepting(job: Job, providers: Iterable[Provider]) -> list[Provider]:
     asked = [provider_named(job.provider)] if job.provider else list(providers)
     for provider in asked:
         try:
-            provider.check(job.input, key=job.key)
+            provider.check(job.input, key=job.key, storage=storage)
         except InputError as error:
             refusals.append(error)
         else:

@@ -13,8 +13,10 @@ from attrs import Factory, evolve, field, frozen
 
 from ..types.formatting import format_price_range
 from ..types.inputs import ImageInput, Input, Scene
+from ..types.media_headers import MediaKind
 from ..types.prediction import Json, OutputKind
 from ..types.sources import Source
+from .media_rules import MediaLimits, MediaRules
 from .parameter_rules import Range, Rule
 
 __all__ = ["CrossFieldRule", "ModelSpec", "Parameter", "Price", "PriceUnit", "value_of"]
@@ -122,6 +124,7 @@ class ModelSpec:
         source: where the model itself was read about.
         cross_field_rules: rules about several fields at once.
         prices: the published prices; the first whose conditions an input meets is its price.
+        media: limits of the media that it takes, by kind, where they are documented.
     """
 
     name: str
@@ -134,6 +137,7 @@ class ModelSpec:
     canonical: str = field(default=Factory(lambda self: self.name, takes_self=True), kw_only=True)
     wire_name: str = field(default=Factory(lambda self: self.name, takes_self=True), kw_only=True)
     fixed: Mapping[str, Json] = field(factory=dict[str, Json], kw_only=True)
+    media: MediaRules = field(factory=dict[MediaKind, MediaLimits], kw_only=True)
     _by_name: Mapping[str, Parameter] = field(
         default=Factory(lambda self: {one.name: one for one in self.parameters}, takes_self=True),
         init=False,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import ClassVar, Never
+from typing import ClassVar, Never, cast
 from urllib.parse import quote
 
 from attrs import evolve
@@ -23,16 +23,20 @@ from ..types.capabilities import Capabilities
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene, VideoInput
 from ..types.limits import LimitKind, Limits
+from ..types.media_values import MediaFile
 from ..types.prediction import Json, OutputKind, Prediction, Status
 from ..types.sources import Certainty, Fact, Source
+from ..types.uploads import UploadRequest, UploadTicket
 from .base import Provider
 from .codec.envelope import Envelope, Record, parse_envelope
 from .codec.errors import BALANCE_MESSAGES, ErrorRules
 from .codec.fields import CONTENT_REJECTED_CODES, as_object, parse_code
 from .codec.strict_json import json_body
+from .codec.uploads import parse_ticket
 from .codec.wavespeed_v3 import V3_ERRORS, V3_OUTAGE_CODES, V3_STATUSES, build_v3_poll, parse_v3_record
 from .known_models import known_models
 from .listing import Difference, compare
+from .media_rules import MediaLimits
 from .queries import live_price, parse_dollars
 from .spec import ModelSpec, Price
 from .validation import build_body, infer_scene
@@ -57,13 +61,14 @@ def _unknown(what: str) -> Fact[Never]:
 # An earlier page (docs-common-api/pricing) has /model/pricing, with `unit_price` in its answer.
 _PRICE = Source(Certainty.CLIENT, f"POST /api/v3/model/price, in WaveSpeedAI's MCP server: {_MCP}")
 _BRONZE = _page("account-levels", "the lowest level, Bronze: 2 images and 2 videos a minute, 2 at once")
+_UPLOADS = _page("upload-files-api", "files, kept for 7 days")
 _CAPABILITIES = Capabilities(
     repeat=Fact(
         "buys_again", Source(Certainty.INFERRED, f"no page and no SDK has an idempotency key or a client id: {_SDK}")
     ),
     replay_seconds=Fact(None, Source(Certainty.UNDOCUMENTED, "no page shows that a submission is replayed")),
     cancel=_unknown("no page, SDK or tool of WaveSpeedAI's has a cancellation, though a status word means one"),
-    upload=Fact(True, _page("upload-files-api", "files, kept for 7 days")),
+    upload=Fact(True, _UPLOADS),
     inline_media=_unknown("the schemas ask for URLs, and no page mentions base64 as input"),
     webhook=Fact(True, _page("how-to-use-webhooks", "by ?webhook= of a submission")),
     webhook_signature=Fact(
@@ -104,6 +109,9 @@ class WaveSpeed(Provider):
         content_codes=CONTENT_REJECTED_CODES | {"1200"},
         balance_messages=BALANCE_MESSAGES,
     )
+    # Larger files are to be given by URL, says the page of uploads.
+    upload_limits: ClassVar[MediaLimits | None] = MediaLimits(max_bytes=300_000_000, source=_UPLOADS)
+    upload_seconds: ClassVar[float | None] = 7 * 86_400.0
 
     def build_submit(self, input: Input) -> HttpRequest:
         model_id, body = self._submission(input)
@@ -142,6 +150,24 @@ class WaveSpeed(Provider):
         listed = [*parse_models(self.read_document(responses[-1]).get("data"))]
         return compare(known_models(self, model_id), listed, responses, provider=self.name)
 
+    def build_upload(self, file: MediaFile) -> UploadRequest:
+        """Build the request for a ticket, as WaveSpeedAI's own client in Python sends it; see `_SDK`."""
+        body = json_body({"filename": file.upload_name, "size": file.size, "content_type": file.mime})
+        return UploadRequest(request=HttpRequest(method="POST", path="/api/v3/media/uploads", body=body))
+
+    def parse_upload(self, response: HttpResponse, file: MediaFile) -> UploadTicket:
+        record = self._checked(response)[0].record
+        place = as_object(record.get("upload"))
+        is_put = str(place.get("method", "")).upper() == "PUT"
+        return parse_ticket(
+            url=place.get("url") if is_put else None,
+            headers=place.get("headers"),
+            address=record.get("download_url"),
+            response=response,
+            provider=self.name,
+            path="$.data.upload",
+        )
+
     def _submission(self, input: Input) -> tuple[str, dict[str, Json]]:
         """Return the id of an input's model, which is its path, and the body of its submission."""
         spec = self.spec(input)
@@ -171,10 +197,8 @@ def _complete(body: dict[str, Json], input: VideoInput, scene: Scene) -> None:
     if not input.prompt.strip():
         # Optional where it may be blank, and exclusive with shots.
         del body["prompt"]
-    videos = input.all_videos
     if "videos" in body and scene is not Scene.REFERENCE_TO_VIDEO:
-        del body["videos"]
-        body["video"] = videos[0]
-    if not videos and input.keep_original_sound:
+        body["video"] = cast("list[Json]", body.pop("videos"))[0]
+    if not input.all_videos and input.keep_original_sound:
         # It "requires videos", and its default here is true.
         body.pop("keep_original_sound", None)

@@ -10,14 +10,12 @@ a cancelled caller only stops listening.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Final
 
 import anyio
 from attrs import define, field
 
 from ..scheduling.engine import Engine
-from ..scheduling.notifications import Delivery
 from ..scheduling.polling.durations import WorkKind
 from ..scheduling.ticket import Entry, Subscription, Ticket
 from ..system.background import Tasks
@@ -25,14 +23,16 @@ from ..system.clock import Clock
 from ..system.interrupts import defer_interrupts
 from ..types.client_id import ClientId
 from ..types.errors import AnswerLost
-from ..types.events import Event, EventKind, Listener
+from ..types.events import Listener
 from ..types.jobs import Job
 from ..types.prediction import Prediction
 from ..types.webhooks import WebhookAction, WebhookEvent
 from .event_listeners import EventListeners
-from .journaled import log_detached
+from .event_publisher import EventPublisher
+from .preparation import Preparation
 from .provider_api import ProviderAPI
 from .requests import Requests
+from .uploads import Uploads
 from .work_kind import kind_of_input, kind_of_model
 from .worker_pool import WorkerPool
 
@@ -51,26 +51,34 @@ class Account:
         clock: tells the time.
         listeners: the client's, which get each event of each job.
         max_submitting: submissions in flight at once.
+        uploads: bring the media of jobs to the provider.
     """
 
     def __init__(
-        self, *, engine: Engine, api: ProviderAPI, clock: Clock, listeners: EventListeners, max_submitting: int
+        self,
+        *,
+        engine: Engine,
+        api: ProviderAPI,
+        clock: Clock,
+        listeners: EventListeners,
+        max_submitting: int,
+        uploads: Uploads,
     ) -> None:
         self.engine = engine
         self.api = api
         self._clock = clock
-        self._listeners = listeners
+        self._publisher = EventPublisher(engine, listeners=listeners, now=clock.now, move=_move)
+        self._publish = self._publisher.publish
         self._work_kinds: dict[WorkKind, WorkKind] = {}
         """Each kind once: a hundred thousand jobs of one kind share it."""
-        self._requests = Requests(engine=engine, api=api, clock=clock, publish=self._publish)
+        self._requests = Requests(engine=engine, api=api, clock=clock, publish=self._publish, uploads=uploads)
+        self._preparation = Preparation(uploads, engine=engine, publish=self._publish, now=clock.now)
         submitters = WorkerPool(max_submitting, self._submit_next, on_idle=self._wake)
         pollers = WorkerPool(_MAX_POLLS, self._poll_next, on_idle=self._wake)
         self._pools = ((submitters, engine.submit_at), (pollers, engine.poll_at))
         self._tasks: Tasks | None = None
         self._timer = anyio.CancelScope()
         self._timer_at = math.inf
-        self._publishing = False
-        self._withdrawn: list[tuple[Ticket, Listener]] = []
 
     def open(self, tasks: Tasks) -> None:
         """Begin to work, with tasks among these."""
@@ -102,9 +110,21 @@ class Account:
         self.queue(ticket)
 
     def queue(self, ticket: AccountTicket) -> None:
-        """Queue a job, with its listeners, that is new here."""
+        """Queue a job, with its listeners, that is new here; first its media are brought to the provider."""
+        if self._tasks is not None and self._preparation.is_needed(ticket):
+            self._tasks.start(self._prepare, ticket)
+        else:
+            self._add(ticket)
+
+    def _add(self, ticket: AccountTicket) -> None:
         self.engine.add(ticket)
         self._publish(self.engine.reject_queued(self._clock.now()))
+        self._wake()
+
+    @defer_interrupts
+    async def _prepare(self, ticket: AccountTicket) -> None:
+        if await self._preparation.run(ticket):
+            self._add(ticket)
         self._wake()
 
     def resume(self, job: Job, prediction: Prediction, *, entry: Entry, priority: float, age: float) -> AccountTicket:
@@ -127,20 +147,26 @@ class Account:
         return ticket
 
     def poll(
-        self, prediction: Prediction, subscription: Subscription, *, entry: Entry | None = None, once: bool = False
+        self,
+        prediction: Prediction,
+        subscription: Subscription,
+        *,
+        entry: Entry | None = None,
+        once: bool = False,
+        age: float = 0.0,
     ) -> AccountTicket:
-        """Poll a prediction until it is finished, or once."""
+        """Poll a prediction, which was accepted `age` seconds ago at least, until it is finished, or once."""
         work_kind = kind_of_model(prediction.model, self.api.provider)
         ticket = AccountTicket(prediction.key, None, work_kind, account=self, slots=0 if once else 1, entry=entry)
         ticket.single_poll = once
         ticket.subscribe(subscription)
-        self._restore(ticket, prediction)
+        self._restore(ticket, prediction, age=age)
         return ticket
 
     def expect_webhooks(self, callback_url: str) -> None:
         """Let submissions ask for webhooks from now on."""
         self.api.callback_url = callback_url
-        self.engine.expect_webhooks(self._clock.now())
+        self.engine.webhooks.expect(self._clock.now())
 
     async def take_webhook(self, event: WebhookEvent) -> WebhookAction:
         """Do what follows from a webhook, and return what that is."""
@@ -156,9 +182,7 @@ class Account:
 
     def withdraw(self, ticket: Ticket, listener: Listener) -> None:
         """Detach a listener from a job that is still queued, and notify it, after the events in progress."""
-        self._withdrawn.append((ticket, listener))
-        if not self._publishing:
-            self._publish(())
+        self._publisher.withdraw(ticket, listener)
 
     def detach(self, ticket: Ticket, listener: Listener) -> None:
         """Detach a listener; it gets no more events. A queued job without listeners is never submitted."""
@@ -205,34 +229,6 @@ class Account:
             self._wake()  # a slot is free
         return True
 
-    # Events.
-
-    def _publish(self, deliveries: Iterable[Delivery]) -> None:
-        if self._publishing:  # a listener has called the account
-            self._deliver(deliveries)
-            return
-        self._publishing = True
-        try:
-            self._deliver(deliveries)
-            while self._withdrawn:
-                self._deliver(self.engine.withdraw(*self._withdrawn.pop(0), now=self._clock.now()))
-            while (ticket := self.engine.take_moved()) is not None:
-                if isinstance(ticket, AccountTicket) and not ticket.closed:
-                    ticket.move()
-        finally:
-            self._publishing = False
-
-    def _deliver(self, deliveries: Iterable[Delivery]) -> None:
-        notified: Event | None = None
-        for event, listener in deliveries:
-            if listener is not None:
-                listener(event)
-            elif event.kind is EventKind.ACCEPTED and event.prediction is not None:
-                log_detached(event.prediction)
-            if event is not notified:  # each listener of a job gets the same event
-                notified = event
-                self._listeners.notify(event)
-
     # Waking.
 
     def _wake(self) -> None:
@@ -267,6 +263,11 @@ class Account:
                 await self._clock.sleep(self._timer_at - now)
             self._timer_at = -math.inf  # it has run out, and needs no waking
             self._publish(self.engine.expire(self._clock.now()))
+
+
+def _move(ticket: Ticket) -> None:
+    if isinstance(ticket, AccountTicket):
+        ticket.move()
 
 
 @define(eq=False, weakref_slot=False)

@@ -4,31 +4,44 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 import anyio
 import anyio.lowlevel
 from anyio.lowlevel import EventLoopToken
 
-from ..providers import Provider
+from ..providers import Provider, provider_named
 from ..scheduling.engine import Engine
 from ..scheduling.learning import AccountLimits
 from ..scheduling.polling.durations import DurationModel
 from ..scheduling.polling.policy import PollPolicy
 from ..scheduling.polls import PollSharing
+from ..scheduling.priority import INTERACTIVE
+from ..scheduling.ticket import Subscription
 from ..system.background import Tasks
 from ..system.clock import Clock
 from ..transport.api import ApiTransport
 from ..transport.connections import HttpTransport, LazySSLContext
 from ..transport.credentials import Credential
+from ..transport.uploads import UploadTransport
 from ..types.inputs import Input
 from ..types.limits import SpeedLimit
+from ..types.prediction import Prediction
+from ..types.storage import MediaStorage
 from .account import Account
+from .chained_outputs import ChainedOutputs
+from .completion import Completion, prediction_of
 from .event_listeners import EventListeners
+from .media_library import MediaLibrary
 from .provider_api import ProviderAPI
 from .settings import Settings
 from .timings import account_name
+from .uploads import Uploads
 
 __all__ = ["Accounts"]
+
+_LONG_AGO: Final = 3600.0
+"""Seconds after which a provider knows of what it has accepted."""
 
 
 class Accounts:
@@ -59,6 +72,10 @@ class Accounts:
         self._settings = settings
         self._tls = tls
         self._shared = shared
+        self.storage: MediaStorage | None = None
+        """A bucket of the user's for local media, if there is one."""
+        self.library = MediaLibrary(clock)
+        self._outputs = ChainedOutputs(self._refresh, library=self.library, clock=clock)
         self._accounts: dict[str, Account] = {}
         self._callback_url = ""
         self._tasks: Tasks | None = None
@@ -201,7 +218,38 @@ class Accounts:
             clock=self.clock,
             listeners=self.listeners,
             max_submitting=limits.max_submitting,
+            uploads=self._uploads(provider, api),
         )
+
+    def _uploads(self, provider: Provider, api: ProviderAPI) -> Uploads:
+        credential = self._settings.upload_credential(provider)
+        transport = UploadTransport(
+            provider=provider.name,
+            credential=credential,
+            timeout=self._settings.request_timeout,
+            tls=self._tls,
+            clock=self.clock,
+            loopback=self._settings.is_local(provider),
+            shared=self._shared,
+        )
+        return Uploads(
+            provider=provider,
+            account=f"{provider.name} {credential.origin} {api.key_hash}",
+            transport=transport,
+            library=self.library,
+            outputs=self._outputs,
+            storage=self.storage,
+            clock=self.clock,
+        )
+
+    async def _refresh(self, prediction: Prediction) -> Prediction:
+        """Poll a prediction once, whose output is to be used by another job."""
+        completion = Completion()
+        subscription = Subscription(completion, self.clock.now() + self._settings.request_timeout, INTERACTIVE)
+        account = self.account(provider_named(prediction.provider))
+        # It had outputs, so that a provider which does not know it has forgotten it.
+        ticket = account.poll(prediction, subscription, once=True, age=_LONG_AGO)
+        return prediction_of(await completion.wait(ticket))
 
     def check_key(self, provider: Provider, input: Input) -> None:
         """Check that a provider's key is of a kind that an input's model takes. Raises InputError if it is not."""

@@ -99,7 +99,8 @@ class Batch(NonCopyable):
         async with AsyncExitStack() as stack:
             journal = self._dispatcher.journal
             if self._owns_journal and journal is not None:
-                self._dispatcher.resume(await stack.enter_async_context(journal.opened()), priority=BATCH)
+                accepted = await stack.enter_async_context(self._dispatcher.open_journal(journal))
+                self._dispatcher.resume(accepted, priority=BATCH)
                 self._budget.spent = await journal.spent()
             try:
                 async with Tasks() as tasks:

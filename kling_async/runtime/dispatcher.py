@@ -7,8 +7,8 @@ polled at the provider that has it, the result of a finished one is replayed, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from attrs import evolve
 
@@ -22,6 +22,7 @@ from ..types.errors import AnswerLost, InputError, InputFault
 from ..types.events import Event, EventKind, Listener
 from ..types.inputs import Input
 from ..types.jobs import Job, fingerprint
+from ..types.media_values import lacks_content
 from ..types.prediction import Prediction
 from ..types.status import JobStatus
 from .account import Account, AccountTicket
@@ -47,6 +48,12 @@ class Dispatcher:
         self.accounts = accounts
         self.journal = journal
         self._running = RunningJobs()
+
+    @asynccontextmanager
+    async def open_journal(self, journal: JournalWriter) -> AsyncGenerator[list[Submission]]:
+        """Hold a journal open, with what it knows of local media; yields the submissions to resume."""
+        async with journal.opened() as accepted, self.accounts.library.beside(journal.path):
+            yield accepted
 
     def reserve_key(self, key: str | None) -> AbstractAsyncContextManager[None]:
         """Keep other calls from starting the same job, from its admission until it is started."""
@@ -157,7 +164,7 @@ class Dispatcher:
         if not account.api.can_look_up(job.input, known.client_id, age=age):
             return None
         is_redacted = not known.input_complete and job.input == known.job().input
-        if is_redacted and account.api.repeats(job.input):
+        if (is_redacted or lacks_content(job.input)) and account.api.repeats(job.input):
             return None  # a journal keeps no secrets of an input, without which it would be another submission
         entry = JournalEntry(self.journal, known)
         ticket = account.look_up(job, error, known.client_id, entry=entry, priority=priority)
@@ -207,8 +214,9 @@ class Dispatcher:
         """Submit an unconfirmed job again, and return once it is accepted."""
         async with self.reserve_key(key):
             known = await journal.find(key)
-            if known is not None and input is None and not known.input_complete:
-                fault = InputFault("input", None, "is needed: a journal keeps no data URIs and no signed URLs")
+            if known is not None and input is None and not known.input_is_whole:
+                needed = "is needed: a journal keeps no local media, no data URIs and no signed URLs"
+                fault = InputFault("input", None, needed)
                 raise InputError.of("The journal does not hold all of the input", [fault], key=key)
             known = await journal.resolve(key, Decision.RESUBMITTED)
             job = known.job() if input is None else evolve(known.job(), input=input)

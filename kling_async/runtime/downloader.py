@@ -14,6 +14,7 @@ from ..types.media import file_stem
 from ..types.prediction import Prediction, Status
 from .destinations import Destination, SavedFile
 from .fresh_outputs import FreshOutputs
+from .media_library import MediaLibrary
 
 __all__ = ["Downloader", "check_succeeded"]
 
@@ -27,11 +28,13 @@ class Downloader:
     Args:
         fetcher: fetches one URL.
         outputs: finds the URLs, and new ones once they have expired.
+        library: is told of the files, which may be media of other jobs.
     """
 
-    def __init__(self, *, fetcher: OutputFetcher, outputs: FreshOutputs) -> None:
+    def __init__(self, *, fetcher: OutputFetcher, outputs: FreshOutputs, library: MediaLibrary) -> None:
         self._fetcher = fetcher
         self._outputs = outputs
+        self._library = library
 
     async def save(self, prediction: Prediction, place: Destination, *, overwrite: bool) -> list[Path | str]:
         """Save a prediction's outputs, and return where they are. Raises DownloadError."""
@@ -44,15 +47,18 @@ class Downloader:
         known = None if entry is None else entry.submission
         names = known.files if known is not None else None
         if names and not overwrite and (found := await place.find(names)) is not None:
+            self._library.remember_saved(prediction, found)
             return found
         await place.prepare()
         saved = await self._outputs.fetch(
             prediction, known, lambda newest: self._save_all(newest, place, overwrite=overwrite)
         )
+        locations = [file.location for file in saved]
+        self._library.remember_saved(prediction, locations)
         if entry is not None:
             sums = [file.sha256 for file in saved if file.sha256 is not None]
             await entry.saved([file.name for file in saved], checksums=sums or None)
-        return [file.location for file in saved]
+        return locations
 
     async def _save_all(self, prediction: Prediction, place: Destination, *, overwrite: bool) -> list[SavedFile]:
         stem = _stem(prediction)

@@ -48,7 +48,14 @@ class Feeder:
         async with aclosing(iterate_jobs(self._jobs, clock=self._dispatcher.accounts.clock)) as items:
             await self._outcomes.slot()
             async for item in items:
-                job, shared = self._named(item)
+                given = as_job(item, position=self._outcomes.taken)
+                try:
+                    given = await self._dispatcher.accounts.library.read(given)
+                except InputError as error:
+                    yield Outcome(job=given, error=error)
+                    await self._outcomes.slot()
+                    continue
+                job, shared = self._named(given)
                 while True:
                     async with self._dispatcher.reserve_key(job.key):
                         one = await self._admit(job, shared=shared)
@@ -66,9 +73,8 @@ class Feeder:
             await self._outcomes.slot()
             yield admission
 
-    def _named(self, item: object) -> tuple[Job, bool]:
+    def _named(self, given: Job) -> tuple[Job, bool]:
         """Return a job with a key, and whether the key names it for other calls as well."""
-        given = as_job(item, position=self._outcomes.taken)
         job = self._names.with_key(given)
         if job.key in self._keys:
             raise InputError("A second job has the same key; it was not sent", key=job.key)

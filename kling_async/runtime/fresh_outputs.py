@@ -12,9 +12,10 @@ from ..journal.writer import JournalEntry
 from ..providers import provider_named
 from ..types.errors import BadRequest, DownloadError, KlingError
 from ..types.formatting import format_duration
-from ..types.prediction import Output, Prediction, Status
+from ..types.prediction import Output, Prediction
 from .destinations import OutputRequest
 from .dispatcher import Dispatcher
+from .output_expiry import is_forgotten, lifetime_of, removal_reason
 from .settings import Settings
 
 __all__ = ["FreshOutputs", "has_expired", "has_redacted_urls", "removed_error"]
@@ -23,8 +24,6 @@ T = TypeVar("T")
 
 _EXPIRED: Final = (403, 404, 410)
 """HTTP statuses of a URL that has expired; the provider may give a new one."""
-_NO_RECORD: Final = (404, 410)
-"""HTTP statuses of a poll for a prediction whose record was removed."""
 
 
 class FreshOutputs:
@@ -79,11 +78,10 @@ class FreshOutputs:
         try:
             seen = await self._refresh(prediction)
         except BadRequest as error:
-            if error.http_status not in _NO_RECORD and not error.is_unknown_id:
+            if not is_forgotten(error):
                 raise
             raise _removed(prediction, "the provider has no record of the prediction any more", error) from error
-        if seen.status is not Status.SUCCEEDED:
-            reason = seen.failure.message if seen.failure is not None else f"the prediction is {seen.status.value}"
+        if (reason := removal_reason(seen)) is not None:
             raise _removed(prediction, reason)
         return seen
 
@@ -103,6 +101,8 @@ def has_expired(error: DownloadError) -> bool:
 
 def has_redacted_urls(prediction: Prediction, known: Submission | None) -> bool:
     """Return whether a prediction comes from a journal, and its outputs' URLs are not complete."""
+    if not all(output.is_fetchable for output in prediction.outputs):
+        return True
     kept = None if known is None or known.urls_complete else known.prediction
     return kept is not None and prediction.outputs == kept.outputs
 
@@ -114,8 +114,7 @@ def removed_error(prediction: Prediction, error: DownloadError) -> DownloadError
 
 def _removed(prediction: Prediction, reason: str, cause: KlingError | None = None) -> DownloadError:
     """Return the error for outputs that the provider has removed."""
-    provider = provider_named(prediction.provider)
-    seconds = provider.capabilities.output_ttl.value
+    provider, seconds = provider_named(prediction.provider), lifetime_of(prediction.provider)
     kept = "" if seconds is None else f" {provider.title} keeps them for {format_duration(seconds)}."
     return DownloadError(
         f"The outputs were removed: {reason}",

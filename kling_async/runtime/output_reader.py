@@ -98,13 +98,11 @@ class OutputReader:
 
     async def _known(self, source: OutputSource, output: Output) -> tuple[Prediction, bool]:
         """Return the prediction of an output, and whether the output's URL is one that a journal has cut."""
-        known = Prediction(
-            provider=source.provider, model=source.model, id=source.id, key=source.key, status=Status.SUCCEEDED
-        )
+        known = evolve(source.prediction, status=Status.SUCCEEDED)
         entry = await self._outputs.entry_of(known)
         kept = None if entry is None else entry.submission.prediction
         if entry is None or kept is None or output not in kept.outputs:
-            return known, False
+            return known, not output.is_fetchable
         return known, has_redacted_urls(evolve(known, outputs=kept.outputs), entry.submission)
 
     async def _renewed(self, known: Prediction, source: OutputSource) -> Output:

@@ -29,6 +29,7 @@ from ..types.errors import (
 )
 from ..types.http import HttpRequest
 from ..types.inputs import Input
+from ..types.media_values import with_addresses
 from .accounts import Accounts
 from .provider_api import ProviderAPI
 from .settings import Settings
@@ -95,7 +96,7 @@ class _Questions:
     @staticmethod
     def key(input: Input, provider: Provider) -> tuple[Provider, HttpRequest] | None:
         """Return the provider and the request for an input's price; None if it cannot be asked for."""
-        request = provider.build_quote(input) if provider.capabilities.quote.value else None
+        request = provider.build_quote(with_addresses(input)) if provider.capabilities.quote.value else None
         return None if request is None else (provider, request)
 
     def add(self, request: HttpRequest) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 import anyio
+from attrs import evolve
 
 from ..scheduling.engine import Engine
 from ..scheduling.notifications import Delivery
@@ -27,6 +28,7 @@ from .journaled import (
     told_journaled,
 )
 from .provider_api import ProviderAPI
+from .uploads import Uploads
 
 __all__ = ["Requests"]
 
@@ -41,11 +43,19 @@ class Requests:
         api: reaches the provider.
         clock: tells the time.
         publish: delivers the events that follow.
+        uploads: put the addresses of media in their place.
     """
 
     def __init__(
-        self, *, engine: Engine, api: ProviderAPI, clock: Clock, publish: Callable[[Iterable[Delivery]], None]
+        self,
+        *,
+        engine: Engine,
+        api: ProviderAPI,
+        clock: Clock,
+        publish: Callable[[Iterable[Delivery]], None],
+        uploads: Uploads,
     ) -> None:
+        self._uploads = uploads
         self._engine = engine
         self._api = api
         self._clock = clock
@@ -68,8 +78,14 @@ class Requests:
         sent_at, client_id = self._clock.now(), self._api.new_client_id(job.input)
         ticket.webhook = self._api.sends_callback(job.input)
         submit = partial(submit_journaled, client_id=client_id, on_send=partial(self._on_send, ticket))
+        # The media come first: the intent is written only for a submission that is complete.
+        ready = await self._on_the_wire(job)
         try:
-            result = await self._shielded(lambda: submit(self._api, ticket, job))
+            result = (
+                ready
+                if isinstance(ready, KlingError)
+                else await self._shielded(lambda: submit(self._api, ticket, ready))
+            )
         except BaseException:
             # Cancellation by asyncio itself, as at the end of `asyncio.run`, passes a shield.
             log_cut_off(self._engine.provider, ticket)
@@ -106,7 +122,10 @@ class Requests:
     async def _look_up(self, ticket: Ticket, job: Job, client_id: ClientId) -> None:
         is_last = self._engine.is_last_lookup(ticket, self._clock.now())
         look_up = partial(look_up_journaled, client_id=client_id, is_last=is_last)
-        result = await self._shielded(lambda: look_up(self._api, ticket, job))
+        ready = await self._on_the_wire(job) if self._api.repeats(job.input) else job
+        # What cannot be repeated as it was is looked up no further than its time allows.
+        sent = job if isinstance(ready, KlingError) else ready
+        result = await self._shielded(lambda: look_up(self._api, ticket, sent))
         if result is not None:
             if isinstance(result, Prediction) or is_last:
                 del self._client_ids[ticket]
@@ -117,18 +136,26 @@ class Requests:
         if not event.ended:
             return WebhookAction.NOTED
         actions = set[WebhookAction]()
-        for ticket, known in self._engine.announced(event.id):
+        for ticket, known in self._engine.webhooks.announced(event.id):
             result = self._api.read_webhook(event, known)
             if result is not None and result.status.is_terminal:
                 # Under the same shield as a poll, so that no caller that goes away leaves half of it.
                 if await self._shielded(partial(told_journaled, ticket, result)) is result:
-                    self._publish(self._engine.told(ticket, result, self._clock.now()))
+                    self._publish(self._engine.webhooks.told(ticket, result, self._clock.now()))
                     actions.add(WebhookAction.FINISHED)
             else:
-                soon = self._engine.poll_soon(ticket, self._clock.now())
+                soon = self._engine.webhooks.poll_soon(ticket, self._clock.now())
                 actions.add(WebhookAction.POLLING if soon else WebhookAction.NOTED)
         order = (WebhookAction.FINISHED, WebhookAction.POLLING, WebhookAction.NOTED)
         return next((one for one in order if one in actions), WebhookAction.UNKNOWN)
+
+    async def _on_the_wire(self, job: Job) -> Job | KlingError:
+        """Return a job as it is sent, with addresses or base64 in the place of its media."""
+        try:
+            input = await self._uploads.on_the_wire(job.input)
+        except KlingError as error:
+            return error
+        return job if input is job.input else evolve(job, input=input)
 
     async def _shielded(self, request: Callable[[], Awaitable[T]]) -> T | KlingError | None:
         """Send a request behind a shield, and return its result; None if it was cut off."""

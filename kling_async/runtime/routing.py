@@ -56,7 +56,7 @@ class Router:
         """Return the providers that accept a job. Raises InputError, the first provider's, if none does."""
         found: list[Provider] = []
         refusals: list[InputError] = []
-        for provider in accepting(job, self._providers):
+        for provider in accepting(job, self._providers, storage=self._accounts.storage is not None):
             try:
                 self._accounts.check_key(provider, job.input)
             except InputError as error:

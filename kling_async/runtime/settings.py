@@ -106,6 +106,15 @@ class Settings:
         authorizer = provider.authorizer(key, scheme=self._schemes.get(provider.name))
         return Credential(key=key, origin=self.origin(provider), authorizer=authorizer)
 
+    def upload_credential(self, provider: Provider) -> Credential:
+        """Return a provider's key, tied to the origin of its uploads; an origin of the user's stands for both."""
+        credential = self.credential(provider)
+        if provider.upload_origin is None or credential.origin != provider.origin:
+            return credential
+        key = read_key(provider, self._api_keys)
+        authorizer = provider.authorizer(key, scheme=self._schemes.get(provider.name))
+        return Credential(key=key, origin=provider.upload_origin, authorizer=authorizer)
+
     def check_key(self, provider: Provider, input: Input) -> None:
         """Check that a provider's key is of a kind that an input's model takes. Raises InputError if it is not."""
         if provider.api_key_pair_env and (key := self._api_keys.get(provider)):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from ..types.errors import AnswerLost, KlingError
-from ..types.events import EventKind, Listener
+from ..types.events import EventKind, Listener, UploadProgress
 from ..types.limits import LimitKind, Limits, SpeedLimit
 from ..types.prediction import Prediction
 from ..types.sources import Source
@@ -30,6 +30,7 @@ from .speed_limits import LimitOrigins
 from .submissions import Submissions
 from .ticket import Subscription, Ticket
 from .transitions import Trigger, transition
+from .webhook_results import WebhookResults
 
 __all__ = ["Engine"]
 
@@ -65,7 +66,6 @@ class Engine:
         self.provider = provider
         self._origins = LimitOrigins(provider=provider, set_by_user=known is None, sources=limit_sources)
         self._deadlines = Deadlines()
-        self._arrivals = polling.arrivals
         self._notifier = Notifier(provider)
         self._listeners = Listeners(
             provider=provider, notifier=self._notifier, deadlines=self._deadlines, polling=polling
@@ -82,6 +82,7 @@ class Engine:
             random=random,
         )
         self.slots = self._submissions.slots
+        self.webhooks = WebhookResults(polls=self._polls, deadlines=self._deadlines, arrivals=polling.arrivals)
 
     @property
     def load(self) -> float:
@@ -105,6 +106,18 @@ class Engine:
         """Queue a job to be submitted."""
         self._submissions.add(ticket)
         self._deadlines.add(ticket, ticket.deadline)
+
+    def hold(self, ticket: Ticket) -> None:
+        """Keep a job that cannot be queued yet, since its media are not at the provider; `add` queues it then."""
+        self._deadlines.add(ticket, ticket.deadline)
+
+    def uploading(self, ticket: Ticket, progress: UploadProgress, now: float) -> Iterator[Delivery]:
+        """Report how far the upload of a job's media is."""
+        yield from self._notifier.to_all(EventKind.UPLOADING, ticket, now, upload=progress)
+
+    def not_uploaded(self, ticket: Ticket, error: KlingError, *, now: float) -> Iterator[Delivery]:
+        """Close a job that is kept, since its media cannot be brought to the provider, or move it on to another one."""
+        return self._submissions.not_uploaded(ticket, error, now=now)
 
     def restore(self, ticket: Ticket, prediction: Prediction, *, now: float, age: float = 0.0) -> None:
         """Add a prediction that was accepted before, `age` seconds ago as far as is known."""
@@ -257,26 +270,6 @@ class Engine:
     ) -> Iterator[Delivery]:
         """Report the result of a poll, and whether it shared its request with others."""
         return self._polls.polled(ticket, result, asked_at=asked_at, now=now, shared=shared)
-
-    def expect_webhooks(self, now: float) -> None:
-        """Find jobs by the ids of their predictions from now on, those that are polled already included."""
-        self._polls.hints.start()
-        for ticket in self._deadlines.pending():
-            if ticket.status is JobStatus.ACCEPTED and not ticket.single_poll:
-                self._polls.hints.add(ticket, now)
-
-    def announced(self, id: str) -> tuple[tuple[Ticket, Prediction], ...]:
-        """Return the jobs whose prediction a webhook says is finished, with what is known of it."""
-        self._arrivals.arrived_after(id)
-        return self._polls.hints.find(id)
-
-    def poll_soon(self, ticket: Ticket, now: float) -> bool:
-        """Poll a job at once, since its prediction may be finished; return False if it was often enough."""
-        return not ticket.closed and self._polls.hints.announce(ticket, now)
-
-    def told(self, ticket: Ticket, result: Prediction, now: float) -> Iterator[Delivery]:
-        """Report the end of a prediction, as a webhook has proved it."""
-        return iter(()) if ticket.closed else self._polls.completed(ticket, result, now, told=True)
 
     # The end of a wait.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from ..types.errors import KlingError, NotSent, WaitTimeout
-from ..types.events import Event, EventKind, Listener
+from ..types.events import Event, EventKind, Listener, UploadProgress
 from ..types.status import JobStatus
 from .ticket import Subscription, Ticket
 
@@ -35,9 +35,10 @@ class Notifier:
         *,
         error: KlingError | None = None,
         retry_in: float | None = None,
+        upload: UploadProgress | None = None,
     ) -> Iterator[Delivery]:
         """Yield an event for each listener of a job."""
-        event = self._event(kind, ticket, now, error=error, retry_in=retry_in)
+        event = self._event(kind, ticket, now, error=error, retry_in=retry_in, upload=upload)
         if not isinstance(ticket.listener, tuple):
             yield event, ticket.listener
             return
@@ -103,6 +104,7 @@ class Notifier:
         *,
         error: KlingError | None = None,
         retry_in: float | None = None,
+        upload: UploadProgress | None = None,
     ) -> Event:
         if error is not None and error.key is None:
             error.key = ticket.key
@@ -117,6 +119,7 @@ class Notifier:
             error=error,
             retry_in=retry_in,
             prompt="" if ticket.job is None else ticket.job.input.prompt,
+            upload=upload,
         )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ..types.errors import AnswerLost, KlingError, RateLimited, Refused
+from ..types.errors import AnswerLost, BadRequest, InputError, KlingError, RateLimited, Refused
 from ..types.events import EventKind
 from ..types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
 from ..types.status import ACCOUNT_ERRORS, is_accepted, is_deferred
@@ -171,6 +171,16 @@ class Submissions:
     def saw_waiting(self, now: float) -> None:
         """Learn that the provider lets an accepted job wait."""
         self._queue.saw_waiting(now)
+
+    def not_uploaded(self, ticket: Ticket, error: KlingError, *, now: float) -> Iterator[Delivery]:
+        """Close a job whose media cannot be brought to the provider, or move it on; nothing was submitted."""
+        if not ticket.queued:
+            return
+        if ticket.can_move and not isinstance(error, (InputError, BadRequest)):
+            yield from self._move(ticket, error, now)
+            return
+        transition(ticket, Trigger.DROPPED)
+        yield from self._notifier.finish(ticket, now, error=error)
 
     def _move(self, ticket: Ticket, error: KlingError, now: float) -> Iterator[Delivery]:
         transition(ticket, Trigger.MOVED)

@@ -39,6 +39,10 @@ _POLL_CONNECTIONS: Final = 64
 _SUBMIT_IDLE_SECONDS: Final = 2.0
 """Seconds that an idle submit connection is kept: one that the server closes just as it is reused loses an answer."""
 _POLL_IDLE_SECONDS: Final = 30.0
+_PLAIN_BYTES: Final = 256 * 1024
+"""Bytes of a body that takes no time of its own to send."""
+_SLOWEST: Final = 64 * 1024
+"""Bytes a second of the slowest line that a longer body is given time for."""
 _HEADERS: Final = (
     ("Accept", "application/json"),
     ("Accept-Encoding", "identity"),
@@ -175,7 +179,7 @@ class ApiTransport:
     async def _send(self, request: HttpRequest, pool: ConnectionPool, trace: _SendTrace | None) -> HttpResponse:
         async with pool.acquire() as connection:
             # Read time-outs never fire on a trickle, nor on endless 1xx responses: the exchange has one deadline.
-            with anyio.fail_after(self._timeout), interrupts_resent():
+            with anyio.fail_after(self._timeout + _sending_seconds(request)), interrupts_resent():
                 response = await connection.handle_async_request(self._build_request(request, trace))
                 body = _ResponseBody(self._max_bytes)
                 await read_body(response, body.add)
@@ -274,6 +278,11 @@ class ApiTransport:
         await self._polls.aclose()
         if self._fast is not None:
             await self._fast.aclose()
+
+
+def _sending_seconds(request: HttpRequest) -> float:
+    """Return the further seconds that a long body, as with images in base64, is given: its answer must not be lost."""
+    return max(0, len(request.body) - _PLAIN_BYTES) / _SLOWEST
 
 
 def _encode(header: tuple[str, str]) -> tuple[bytes, bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from ipaddress import ip_address
 from typing import Final, cast
 
 import anyio
@@ -12,9 +11,9 @@ import httpx
 
 from ..system.interrupts import interrupts_resent
 from ..types.errors import DownloadError
-from .addresses import AddressBlocked, is_public, resolve_public
 from .connections import LazySSLContext
-from .credentials import Credential, is_loopback
+from .credentials import Credential
+from .foreign import UnsafeUrl, checked_url, parsed_url, pinned_request, resolve, send_to_any
 from .host_limits import HostLimiter, TimeBudget
 from .ranges import TransientError
 
@@ -63,7 +62,7 @@ class OutputRequests:
         """
         sent = _authorized(headers, url, credential, now)
         for _ in range(_REDIRECTS + 1):
-            target = _validate_url(url, loopback=loopback)
+            target = _checked(url, loopback=loopback)
             async with self._hosts.acquire(target.host), AsyncExitStack() as stack:
                 with budget.running():
                     response = await stack.enter_async_context(self._connect(target, sent, loopback=loopback))
@@ -93,7 +92,11 @@ class OutputRequests:
         context = await self._tls.get(f"{url.scheme}://")
         async with httpx.AsyncHTTPTransport(verify=context, trust_env=False) as transport:
             with interrupts_resent():
-                response = await _connect_any(transport, url, addresses, headers, timeouts)
+                response = await send_to_any(
+                    transport,
+                    addresses,
+                    lambda address: pinned_request("GET", url, address, headers=headers, timeouts=timeouts),
+                )
             try:
                 yield response
             finally:
@@ -160,60 +163,28 @@ async def _close(response: httpx.Response) -> None:
         await response.aclose()
 
 
-async def _connect_any(
-    transport: httpx.AsyncHTTPTransport,
-    url: httpx.URL,
-    addresses: list[str],
-    headers: httpx.Headers,
-    timeouts: Mapping[str, float | None],
-) -> httpx.Response:
-    """Try each IP address of a host until one answers; Host header and certificate are those of its name."""
-    named = headers.copy()
-    named["Host"] = url.netloc.decode("ascii")
-    extensions = {"timeout": timeouts, "sni_hostname": url.host}
-    for address in addresses[:-1]:
-        try:
-            return await transport.handle_async_request(_request(url, address, named, extensions))
-        except (httpx.ConnectError, httpx.ConnectTimeout):
-            continue
-    return await transport.handle_async_request(_request(url, addresses[-1], named, extensions))
-
-
-def _request(url: httpx.URL, address: str, headers: httpx.Headers, extensions: Mapping[str, object]) -> httpx.Request:
-    return httpx.Request("GET", url.copy_with(host=address), headers=headers, extensions=dict(extensions))
-
-
 def _parsed(text: str, *, base: httpx.URL | None = None) -> httpx.URL:
-    """Parse a URL, which may be relative to another one. Raises DownloadError if it is malformed."""
-    with suppress(httpx.InvalidURL, ValueError):
-        return httpx.URL(text) if base is None else base.join(text)
-    # Not from their error: its frames hold half a URL, whose repr fails in a traceback that prints locals.
-    raise DownloadError("The output's URL is malformed")
-
-
-def _validate_url(url: str, *, loopback: bool) -> httpx.URL:
-    target = _parsed(url)
-    local = loopback and is_loopback(target.host)
-    if not local and _is_private(target.host):
-        raise DownloadError("The output's URL is not on the public internet", url=target.host)
-    if target.scheme != "https" and not (local and target.scheme == "http"):
-        raise DownloadError("The output's URL is not https", url=f"{target.scheme}://{target.host}")
-    if not target.host or target.userinfo:
-        raise DownloadError("The output's URL names no host, or a user", url=target.host)
-    return target
-
-
-def _is_private(host: str) -> bool:
     try:
-        return not is_public(ip_address(host))
-    except ValueError:
-        return False
+        return parsed_url(text, base=base)
+    except UnsafeUrl as error:
+        raise _refused(error) from None
+
+
+def _checked(url: str, *, loopback: bool) -> httpx.URL:
+    try:
+        return checked_url(url, loopback=loopback)
+    except UnsafeUrl as error:
+        raise _refused(error) from None
+
+
+def _refused(error: UnsafeUrl) -> DownloadError:
+    return DownloadError(f"The output's URL {error}", url=error.shown)
 
 
 async def _resolve(url: httpx.URL, *, loopback: bool) -> list[str]:
     try:
-        return await resolve_public(url.raw_host.decode("ascii"), url.port or 443, loopback=loopback)
-    except AddressBlocked as error:
-        raise DownloadError(f"The output's URL is not allowed: {error}", url=url.host) from error
+        return await resolve(url, loopback=loopback)
+    except UnsafeUrl as error:
+        raise _refused(error) from error
     except OSError as error:
         raise TransientError(f"{url.host} cannot be resolved") from error

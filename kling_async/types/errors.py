@@ -95,7 +95,7 @@ class NotSent(KlingError):
     """No byte of the request left this machine, so nothing was started and nothing is owed.
 
     Attributes:
-        reason: "refused", "dns", "tls", "timeout", or "closed" or "stopped" if the client or the batch was.
+        reason: "refused", "dns", "tls", "timeout", "upload" of its media, or "closed" or "stopped" of client or batch.
     """
 
     billing = "None was spent."

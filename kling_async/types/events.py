@@ -13,7 +13,7 @@ from .errors import KlingError
 from .prediction import Prediction
 from .status import JobStatus
 
-__all__ = ["Event", "EventKind", "Listener"]
+__all__ = ["Event", "EventKind", "Listener", "UploadProgress"]
 
 
 class EventKind(StrEnum):
@@ -26,6 +26,8 @@ class EventKind(StrEnum):
     ACCEPTED = "accepted"
     RESUMED = "resumed"
     """The job was accepted before, in an earlier run or for another caller; its result is awaited from now on."""
+    UPLOADING = "uploading"
+    """Local media of the job are on their way to the provider; nothing is submitted before they are there."""
     STATUS = "status"
     """The provider reports another status."""
     THROTTLED = "throttled"
@@ -41,6 +43,21 @@ class EventKind(StrEnum):
     """Its files are saved."""
     NOT_SAVED = "not_saved"
     """Its files could not be saved; they can be downloaded again."""
+
+
+@frozen(kw_only=True)
+class UploadProgress:
+    """How far the upload of one content is.
+
+    Attributes:
+        name: the file's name.
+        sent: bytes that were sent so far.
+        size: all bytes.
+    """
+
+    name: str
+    sent: int
+    size: int
 
 
 @frozen(eq=False, kw_only=True)
@@ -60,6 +77,7 @@ class Event:
         retry_in: seconds for which a throttled account pauses, or until the submission is retried.
         prompt: the prompt of the job's input; empty for a prediction that is only polled.
         replayed: whether the result is that of an earlier run, read from the journal.
+        upload: how far an upload is, of an `UPLOADING` event.
     """
 
     kind: EventKind
@@ -74,6 +92,7 @@ class Event:
     retry_in: float | None = None
     prompt: str = field(default="", repr=False)
     replayed: bool = False
+    upload: UploadProgress | None = None
 
 
 Listener: TypeAlias = Callable[[Event], None]

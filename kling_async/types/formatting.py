@@ -11,6 +11,7 @@ from typing import Final
 
 __all__ = [
     "exact_amount",
+    "format_bytes",
     "format_clock",
     "format_count",
     "format_duration",
@@ -69,6 +70,14 @@ def format_clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_bytes(count: int) -> str:
+    """Write a number of bytes with a decimal unit, as providers state their limits, such as "1.5 MB"."""
+    for unit, size in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} bytes"
 
 
 def format_rate(per_second: float) -> str:

@@ -11,7 +11,6 @@ from attrs import field, frozen
 from .errors import InputFault
 from .field_checks import (
     FieldChecks,
-    are_texts,
     check_fields,
     is_boolean,
     is_json_object,
@@ -21,6 +20,7 @@ from .field_checks import (
     is_tuple,
     is_whole_number,
 )
+from .media_values import Media, are_media, as_media, as_media_list, is_optional_media, show_media
 from .prediction import Json
 
 __all__ = ["ImageInput", "Input", "Scene", "Shot", "VideoInput", "validate_common"]
@@ -42,12 +42,16 @@ class Scene(StrEnum):
     MOTION_CONTROL = "motion-control"
 
 
-def _as_tuple(values: Iterable[str]) -> tuple[str, ...]:
-    # Any other type, a string too, is kept as it is, for the type check to name.
-    return tuple(values) if isinstance(values, (list, tuple)) else values  # type: ignore[return-value]
+def _as_media(value: Media | None) -> Media | None:
+    return as_media(value)
+
+
+def _as_media_list(values: Iterable[Media]) -> tuple[Media, ...]:
+    return as_media_list(values)
 
 
 def _as_shots(values: Iterable[Shot]) -> tuple[Shot, ...]:
+    # Any other type is kept as it is, for the type check to name.
     return tuple(values) if isinstance(values, (list, tuple)) else values  # type: ignore[return-value]
 
 
@@ -55,10 +59,12 @@ def _are_shots(value: object) -> bool:
     return is_tuple(value) and all(isinstance(item, Shot) for item in value)
 
 
+_MEDIA = "must be a URL, a Path, bytes, an output, or a prediction with exactly one output"
+_MEDIA_LIST = f"must be a list, and each {_MEDIA}"
 _SHARED: FieldChecks = {
     "prompt": (is_text, "must be text"),
     "model": (is_optional_text, "must be the name of a model, or None"),
-    "images": (are_texts, "must be a list of URLs"),
+    "images": (are_media, _MEDIA_LIST),
     "aspect_ratio": (is_optional_text, "must be text such as '16:9', or None"),
     "extra": (is_json_object, "must be a JSON-serializable mapping with str keys"),
 }
@@ -70,12 +76,12 @@ _IMAGE: FieldChecks = {
 }
 _VIDEO: FieldChecks = {
     **_SHARED,
-    "image": (is_optional_text, "must be a URL, or None"),
-    "last_image": (is_optional_text, "must be a URL, or None"),
-    "video": (is_optional_text, "must be a URL, or None"),
-    "keyframes": (are_texts, "must be a list of URLs"),
-    "videos": (are_texts, "must be a list of URLs"),
-    "audios": (are_texts, "must be a list of URLs"),
+    "image": (is_optional_media, f"{_MEDIA}, or None"),
+    "last_image": (is_optional_media, f"{_MEDIA}, or None"),
+    "video": (is_optional_media, f"{_MEDIA}, or None"),
+    "keyframes": (are_media, _MEDIA_LIST),
+    "videos": (are_media, _MEDIA_LIST),
+    "audios": (are_media, _MEDIA_LIST),
     "resolution": (is_optional_text, "must be text such as '1080p', or None"),
     "sound": (is_optional_boolean, "must be True, False or None"),
     "negative_prompt": (is_optional_text, "must be text, or None"),
@@ -102,10 +108,12 @@ class Shot:
 class ImageInput:
     """A request for images.
 
+    Media are a URL, a `pathlib.Path`, bytes, a `data:` URI, an `Output`, or a `Prediction` with exactly one.
+
     Attributes:
         prompt: description of the images.
         model: a model's name, as `kling-async models` lists them; None is the provider's default for the kind.
-        images: URLs of reference images.
+        images: reference images.
         aspect_ratio: such as "16:9"; None is the provider's default.
         resolution: "1k" or "2k".
         n: number of images.
@@ -118,7 +126,7 @@ class ImageInput:
 
     prompt: str
     model: str | None = field(default=None, kw_only=True)
-    images: tuple[str, ...] = field(default=(), converter=_as_tuple, kw_only=True)
+    images: tuple[Media, ...] = field(default=(), converter=_as_media_list, kw_only=True, repr=show_media)
     aspect_ratio: str | None = field(default=None, kw_only=True)
     resolution: str = field(default="1k", kw_only=True)
     n: int = field(default=1, kw_only=True)
@@ -143,16 +151,18 @@ class ImageInput:
 class VideoInput:
     """A request for a video.
 
+    Media are a URL, a `pathlib.Path`, bytes, a `data:` URI, an `Output`, or a `Prediction` with exactly one.
+
     Attributes:
         prompt: description of the video; may be empty where shots say enough.
         model: a model's name, as `kling-async models` lists them; None is the provider's default for the kind.
-        image: URL of the first frame.
-        last_image: URL of the last frame; needs `image`, or the scene `video-extend`.
-        keyframes: URLs of the frames between the first and the last one, in order; they need `image`.
-        images: URLs of reference images.
-        video: URL of a video to refer to, to edit or to extend; shorthand for `videos` with one.
-        videos: URLs of several of them.
-        audios: URLs of reference audios.
+        image: the first frame.
+        last_image: the last frame; needs `image`, or the scene `video-extend`.
+        keyframes: the frames between the first and the last one, in order; they need `image`.
+        images: reference images.
+        video: a video to refer to, to edit or to extend; shorthand for `videos` with one.
+        videos: several of them.
+        audios: reference audios.
         aspect_ratio: such as "16:9"; None is the provider's default.
         duration: seconds.
         resolution: such as "1080p"; None is the provider's default.
@@ -169,13 +179,13 @@ class VideoInput:
 
     prompt: str = ""
     model: str | None = field(default=None, kw_only=True)
-    image: str | None = field(default=None, kw_only=True)
-    last_image: str | None = field(default=None, kw_only=True)
-    keyframes: tuple[str, ...] = field(default=(), converter=_as_tuple, kw_only=True)
-    images: tuple[str, ...] = field(default=(), converter=_as_tuple, kw_only=True)
-    video: str | None = field(default=None, kw_only=True)
-    videos: tuple[str, ...] = field(default=(), converter=_as_tuple, kw_only=True)
-    audios: tuple[str, ...] = field(default=(), converter=_as_tuple, kw_only=True)
+    image: Media | None = field(default=None, converter=_as_media, kw_only=True, repr=show_media)
+    last_image: Media | None = field(default=None, converter=_as_media, kw_only=True, repr=show_media)
+    keyframes: tuple[Media, ...] = field(default=(), converter=_as_media_list, kw_only=True, repr=show_media)
+    images: tuple[Media, ...] = field(default=(), converter=_as_media_list, kw_only=True, repr=show_media)
+    video: Media | None = field(default=None, converter=_as_media, kw_only=True, repr=show_media)
+    videos: tuple[Media, ...] = field(default=(), converter=_as_media_list, kw_only=True, repr=show_media)
+    audios: tuple[Media, ...] = field(default=(), converter=_as_media_list, kw_only=True, repr=show_media)
     aspect_ratio: str | None = field(default=None, kw_only=True)
     duration: int = field(default=5, kw_only=True)
     resolution: str | None = field(default=None, kw_only=True)
@@ -190,7 +200,7 @@ class VideoInput:
         check_fields(self, _VIDEO)
 
     @property
-    def all_videos(self) -> tuple[str, ...]:
+    def all_videos(self) -> tuple[Media, ...]:
         """The videos that are given, as `video` or as `videos`."""
         return self.videos if self.video is None else (self.video, *self.videos)
 

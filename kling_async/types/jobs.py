@@ -15,6 +15,7 @@ from attrs import asdict, evolve, field, frozen
 from .errors import InputError, InputFault, KlingError, PredictionFailed
 from .field_checks import is_str_map
 from .inputs import ImageInput, Input, VideoInput
+from .media_values import MEDIA_FIELDS, Media, media_identity
 from .prediction import Prediction
 
 __all__ = ["Job", "JobKeyGenerator", "Outcome", "as_job", "fingerprint", "unique_key"]
@@ -148,9 +149,16 @@ def fingerprint(input: Input) -> str:
     """Return a hash of all fields of an input, the same on every machine and in every version.
 
     Fields that 0.1 did not have are left out at their default, so that its inputs keep their fingerprints. Signatures
-    in URLs are left out: they change daily while the input stays the same.
+    in URLs are left out: they change daily while the input stays the same. So do the addresses of local media and of
+    outputs; `media_identity` stands for these.
+
+    Raises:
+        InputError: a file among the media was not read yet.
     """
-    fields = {"kind": type(input).__name__} | asdict(input)
+    fields = {"kind": type(input).__name__} | asdict(
+        input, filter=lambda attribute, _: attribute.name not in MEDIA_FIELDS
+    )
+    fields |= {name: getattr(input, name) for name in MEDIA_FIELDS if hasattr(input, name)}
     fields["model"] = input.model or _HASHED_MODELS[input.kind]
     if isinstance(input, VideoInput):
         for name in _LATER_FIELDS:
@@ -159,8 +167,9 @@ def fingerprint(input: Input) -> str:
         if len(input.all_videos) == 1:  # one video is the same one, whichever field has it
             fields["video"] = input.all_videos[0]
             fields.pop("videos", None)
-    for name in _URLS & fields.keys():
-        fields[name] = _strip_signatures(fields[name])
+    for name in MEDIA_FIELDS:
+        if name in fields:
+            fields[name] = _identities(fields[name])
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -170,7 +179,6 @@ _HASHED_MODELS: Final = {"image": "kling-image-o1", "video": "kling-video-o1-std
 
 _LATER_FIELDS: Final = ("audios", "keyframes", "negative_prompt", "resolution", "sound", "videos")
 """Fields of a VideoInput that 0.1 did not have."""
-_URLS: Final = frozenset({"audios", "image", "images", "keyframes", "last_image", "video", "videos"})
 
 _SIGNING: Final = frozenset(
     {
@@ -183,10 +191,10 @@ _SIGNING: Final = frozenset(
 _SIGNING_PREFIXES: Final = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "q-")
 
 
-def _strip_signatures(urls: str | tuple[str, ...] | None) -> object:
-    if urls is None or isinstance(urls, str):
-        return urls and _strip_signature(urls)
-    return [_strip_signature(url) for url in urls]
+def _identities(media: Media | tuple[Media, ...] | None) -> str | list[str] | None:
+    if isinstance(media, tuple):
+        return [_strip_signature(media_identity(one)) for one in media]
+    return None if media is None else _strip_signature(media_identity(media))
 
 
 def _strip_signature(url: str) -> str:

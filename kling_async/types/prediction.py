@@ -50,21 +50,28 @@ class OutputKind(StrEnum):
 
 @frozen(kw_only=True)
 class OutputSource:
-    """The prediction that an output belongs to, as far as it is needed to fetch the output again.
+    """The prediction that an output belongs to, and its index there; URLs change, and this does not.
 
     Attributes:
         provider: the provider's name.
-        model: the requested model.
+        model: the prediction's model.
         id: the prediction's id at the provider.
-        key: our own name for the job.
-        index: the output's position among those of the prediction.
+        index: the output's index among those of the prediction, from 0.
+        key: our own name for the job, which also names its files.
+        created_at: when the provider accepted the prediction, in UTC, or None.
     """
 
     provider: str
     model: str
     id: str
-    key: str | None
     index: int
+    key: str | None = None
+    created_at: datetime | None = None
+
+    @property
+    def prediction(self) -> Prediction:
+        """The prediction as far as it is known by this: enough to poll it again."""
+        return Prediction(provider=self.provider, model=self.model, id=self.id, key=self.key)
 
 
 @frozen(kw_only=True)
@@ -74,12 +81,14 @@ class Output:
     Attributes:
         url: an https URL, or a `data:` URI. URLs expire; control codes in them are percent-encoded.
         kind: image or video.
-        source: the prediction that it belongs to; None for one that belongs to none.
+        source: the prediction that it belongs to, which sets it; None for an output of none.
+        is_fetchable: whether the URL is whole; a journal keeps no signatures, and the provider gives a new URL.
     """
 
     url: str = field(repr=lambda url: repr(url if len(url) <= 100 else url[:97] + "..."))
     kind: OutputKind
     source: OutputSource | None = field(default=None, repr=False, eq=False)
+    is_fetchable: bool = field(default=True, repr=False, eq=False)
 
 
 class FailureKind(StrEnum):
@@ -154,12 +163,15 @@ class Prediction:
 
     def __attrs_post_init__(self) -> None:
         if self.outputs:
-            # An output alone is enough to fetch it, also with the provider's key, and after its URL has expired.
+            # An output alone is enough to fetch it, also with the provider's key, and after its URL has expired; and as
+            # the input of another job it is recognised by where it comes from.
             object.__setattr__(self, "outputs", tuple(map(self._with_source, self.outputs, count())))
 
     def _with_source(self, output: Output, index: int) -> Output:
-        source = OutputSource(provider=self.provider, model=self.model, id=self.id, key=self.key, index=index)
-        return evolve(output, source=source)
+        source = OutputSource(
+            provider=self.provider, model=self.model, id=self.id, index=index, key=self.key, created_at=self.created_at
+        )
+        return output if output.source == source else evolve(output, source=source)
 
     @property
     def succeeded(self) -> bool:

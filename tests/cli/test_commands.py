@@ -149,7 +149,7 @@ WRONG = {
     "not a number": (["a cat", "-s", "n=two"], 2, "must be a whole number"),
     "not a truth": (["a cat", "-s", "multi_shot=perhaps"], 2, "must be true or false"),
     "out of range": (["a cat", "-s", "n=10", "--dry-run"], 2, "from 1 to 9"),
-    "local path": (["a cat", "-s", "images=./cat.png", "--dry-run"], 2, "no local path"),
+    "local path": (["a cat", "-s", "images=./cat.png", "--dry-run"], 2, "does not exist"),
     "typo in an option": (["a cat", "--modle", "x"], 2, "--model"),
     "no prompt": ([], 2, "PROMPT"),
 }

@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kling_async.testing import Fixed, Sandbox, SandboxServer
+from kling_async.testing.sandbox.media import draw_png
 
 FAILING = "a dog [[failed:no luck]]"
 
@@ -169,3 +171,60 @@ def test_comfy(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
             client.models.run(model, {"prompt": "a dog", **body})
         assert 404 == caught.value.http_status
     assert_paid_once(server, "comfy", ("a dog", FAILING))
+
+
+PNG = draw_png("a cat", width=320, height=300)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """Write a picture."""
+    path = tmp_path / "cat.png"
+    path.write_bytes(PNG)
+    return path
+
+
+def assert_uploaded(server: SandboxServer, address: str) -> None:
+    """Hold that the content is under an address that a submission may name."""
+    assert address.startswith(server.url)
+    [stored] = server.sandbox.uploads.contents.values()
+    assert (PNG, "image/png") == (stored.content, stored.mime)
+    assert address.rpartition("/")[2] in server.sandbox.uploads.contents
+
+
+def test_wavespeed_uploads(server: SandboxServer, picture: Path) -> None:
+    """WaveSpeedAI's library gets a ticket, puts a file where it says, and generates from its address."""
+    wavespeed: Any = pytest.importorskip("wavespeed")
+    client = wavespeed.Client(api_key=server.sandbox.key_for("wavespeed"), base_url=server.url, max_retries=0)
+    address = client.upload(str(picture))
+    assert_uploaded(server, address)
+    model = "kwaivgi/kling-v3.0-std/image-to-video"
+    client.run(model, {"prompt": "a dog", "image": address, "duration": 5}, poll_interval=0.1)
+    assert_paid_once(server, "wavespeed", ("a dog",))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # their client is never closed
+@pytest.mark.parametrize("repository", ["fal_v3", "fal"])
+def test_fal_uploads(server: SandboxServer, picture: Path, monkeypatch: pytest.MonkeyPatch, repository: str) -> None:
+    """The library of fal uploads to either of its stores, and submits the address; its own hosts are constants."""
+    fal: Any = pytest.importorskip("fal_client.client")
+    monkeypatch.setattr(fal, "QUEUE_URL_FORMAT", f"{server.url}/")
+    monkeypatch.setattr(fal, "REST_URL", server.url)
+    monkeypatch.setattr(fal, "CDN_URL", server.url)
+    client = fal.SyncClient(key=server.sandbox.key_for("fal"))
+    address = client.upload_file(picture, repository=repository, fallback_repository=[])
+    assert_uploaded(server, address)
+    endpoint = "fal-ai/kling-video/v3/standard/image-to-video"
+    client.subscribe(endpoint, arguments={"prompt": "a dog", "start_image_url": address, "duration": "5"})
+    assert_paid_once(server, "fal", ("a dog",))
+
+
+def test_replicate_uploads(server: SandboxServer, picture: Path) -> None:
+    """Replicate's library uploads a file that is given as an input, and submits the address."""
+    replicate: Any = pytest.importorskip("replicate")
+    client = replicate.Client(api_token=server.sandbox.key_for("replicate"), base_url=server.url)
+    client.poll_interval = 0.1
+    assert_uploaded(server, client.files.create(picture).urls["get"])
+    with picture.open("rb") as file:
+        client.run("kwaivgi/kling-v3-video", input={"prompt": "a dog", "start_image": file, "duration": 5})
+    assert_paid_once(server, "replicate", ("a dog",))

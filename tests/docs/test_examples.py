@@ -57,6 +57,10 @@ EXPECTED = {
     "both_providers.py": Expected(
         printed=("gptproto None ", "apiinone 0.012 "), files=("out/gptproto/*.png", "out/apiinone/*.png")
     ),
+    "chain.py": Expected(
+        printed=("a-harbour out/videos/a-harbour-0.mp4\n", "a-gorge out/videos/a-gorge-0.mp4\n"),
+        files=(*["out/images/*-0.png"] * 10, *["out/videos/*-0.mp4"] * 10, "out/images.db", "out/videos.db"),
+    ),
     "compare.py": Expected(
         printed=(
             "gptproto: 2 of 2 succeeded, spent: unknown\n",
@@ -235,3 +239,23 @@ def test_a_run_is_stopped_and_resumed(tmp_path: Path) -> None:
         assert len(server.sandbox.log) == requests
         assert [server.sandbox.billed(f"a fox in the manner of painter {n}") for n in range(1, 41)] == [1] * 40
     assert len(list(tmp_path.glob("foxes/fox-*-0.png"))) == 40
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows kills in another way")
+def test_a_chain_is_killed_and_resumed(tmp_path: Path) -> None:
+    """Ten images and a video of each, killed in the middle: the next run pays for what is left, a third for nothing."""
+    with SandboxServer(Sandbox(time_scale=0.002)) as server:
+        settings = {**os.environ, "GPTPROTO_BASE_URL": server.url, "GPTPROTO_API_KEY": server.sandbox.key}
+        command = [sys.executable, str(EXAMPLES / "chain.py")]
+        with subprocess.Popen(command, cwd=tmp_path, env=settings, stdout=subprocess.PIPE, text=True) as first:
+            assert first.stdout is not None
+            assert first.stdout.readline()
+            first.kill()
+            first.communicate()
+        paid = server.sandbox.billed()
+        assert 2 <= paid < 20
+        assert 10 == len(run(["chain.py"], settings, tmp_path).stdout.splitlines())
+        requests = len(server.sandbox.log)
+        assert 10 == len(run(["chain.py"], settings, tmp_path).stdout.splitlines())
+        assert requests == len(server.sandbox.log)
+        assert (10, 10) == (server.sandbox.billed("the fog lifts"), server.sandbox.billed() - 10)

@@ -279,6 +279,11 @@ ROWS = (
         "Nothing has the object's name; the next run saves it, and pays nothing.",
     ),
     Row(
+        59,
+        "An upload of local media: refused, too large, cut, hanging, and killed in its middle (SIGKILL)",
+        "0 submissions before it is complete; what passes is tried again; the next run uploads, and pays once.",
+    ),
+    Row(
         60,
         "A webhook that is lost, late, doubled, forged, overtaken, endless, or about nothing",
         "Nothing but time: one result and one charge; a forged one is answered 401, and ends nothing.",

@@ -89,9 +89,9 @@ def test_hints(rule: Rule, value: object, hint: str) -> None:
         (UrlList(2), None, False),
     ],
 )
-def test_a_path_is_told_that_there_is_no_upload(rule: Rule, value: object, *, told: bool) -> None:
-    """Who gives a path learns that files must lie where the provider can fetch them; who gives too many does not."""
-    assert told is ("no upload" in rule.hint(value))
+def test_a_path_in_text_is_told_how_to_give_a_file(rule: Rule, value: object, *, told: bool) -> None:
+    """Who gives a path as text learns how a local file is given; who gives too many does not."""
+    assert told is ("pathlib.Path" in rule.hint(value))
 
 
 @pytest.mark.parametrize(

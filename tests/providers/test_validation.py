@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,12 @@ GPT, ONE = PROVIDERS["gptproto"], PROVIDERS["apiinone"]
 A, B, C = "https://x.test/a.png", "https://x.test/b.png", "https://x.test/c.mp4"
 LONG = "x" * 2501
 
-ADDRESS = (
-    "must be an http or https URL: the provider documents URLs only, no local path, no data URI and no "
-    "upload, so put the file where it can be fetched"
+ADDRESS = "must be an http or https URL; a local file is given as a pathlib.Path, and not as text"
+PNG = "data:image/png;base64,iVBORw0KGgo="
+NO_WAY = (
+    "is on this machine, and none of three ways leads to GPTProto: an upload, which GPTProto does not document; base64 "
+    "inside the request, which GPTProto does not document; and a bucket of yours, which is not given "
+    "(storage='s3://bucket/prefix'). Or put the image where it can be fetched, and give its URL"
 )
 ADDRESSES = "takes at most 10, and each must be an http or https URL"
 NO_UPLOAD = ADDRESS.removeprefix("must be an http or https URL")
@@ -156,7 +160,9 @@ AT_GPTPROTO: Mapping[str, tuple[Input, list[Fault]]] = {
     # what is where the provider fetches it
     "a local path": (video(image="./first.png"), [("image", "./first.png", ADDRESS)]),
     "a Windows path": (video(video=r"C:\dog.mp4"), [("video", r"C:\dog.mp4", ADDRESS)]),
-    "a data URI": (video(image="data:image/png;base64,AA"), [("image", "data:image/png;base64,AA", ADDRESS)]),
+    "a data URI": (video(image=PNG), [("image", PNG, NO_WAY)]),
+    "a file": (video(image=Path("first.png")), [("image", "first.png", NO_WAY)]),
+    "bytes among images": (image(images=(A, b"\x89PNG\r\n\x1a\n")), [("images[1]", "<8 bytes>", NO_WAY)]),
     "a file address": (video(image="file:///a.png"), [("image", "file:///a.png", ADDRESS)]),
     "an address without a host": (video(image="https:///a.png"), [("image", "https:///a.png", ADDRESS)]),
     "an address with a blank": (video(image="https://x.test/a b"), [("image", "https://x.test/a b", ADDRESS)]),

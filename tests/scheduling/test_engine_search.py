@@ -269,7 +269,7 @@ class Simulation:
         self.full_at = -math.inf
         self.tickets = [self.ticket(number) for number in range(scenario.jobs)]
         if scenario.hooks:
-            self.engine.expect_webhooks(0.0)
+            self.engine.webhooks.expect(0.0)
         self.by_key = {ticket.key: ticket for ticket in self.tickets}
 
     def ticket(self, number: int) -> Ticket:
@@ -408,13 +408,13 @@ class Simulation:
             self.at(at, lambda: self.hear(key))
 
     def hear(self, key: str) -> None:
-        for ticket, known in self.engine.announced(f"id-{key}"):
+        for ticket, known in self.engine.webhooks.announced(f"id-{key}"):
             claim(known.id == f"id-{key}", "a webhook is about its own prediction")
             result = self.answer(key, shared=False)
             if self.scenario.hooks_prove and isinstance(result, Prediction):
-                self.deliver(self.engine.told(ticket, result, self.now))
+                self.deliver(self.engine.webhooks.told(ticket, result, self.now))
             else:
-                self.engine.poll_soon(ticket, self.now)
+                self.engine.webhooks.poll_soon(ticket, self.now)
             self.check_end(ticket)
 
     def check_end(self, ticket: Ticket) -> None:
@@ -910,7 +910,7 @@ class BelievesHints(Engine):
     """Takes whatever says so for the end."""
 
     def poll_soon(self, ticket: Ticket, now: float) -> bool:
-        self._believed = list(self.told(ticket, prediction(ticket.key, Status.SUCCEEDED), now))
+        self._believed = list(self.webhooks.told(ticket, prediction(ticket.key, Status.SUCCEEDED), now))
         return True
 
     def take_poll(self, now: float) -> Ticket | None:

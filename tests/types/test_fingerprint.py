@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kling_async import ImageInput, Input, Job, Shot, VideoInput
+from kling_async import (
+    ImageInput,
+    Input,
+    InputError,
+    Job,
+    MediaFile,
+    Output,
+    OutputKind,
+    Prediction,
+    Shot,
+    Status,
+    VideoInput,
+)
 from kling_async.types.jobs import JobKeyGenerator, fingerprint
 
 URL = "https://x.test/a.png"
@@ -120,3 +134,48 @@ def test_signatures_in_lists_do_not_count(name: str) -> None:
 def test_any_prompt_has_a_fingerprint(prompt: str) -> None:
     """No text is too strange to be hashed."""
     assert 64 == len(fingerprint(ImageInput(prompt)))
+
+
+PIXELS = b"\x89PNG\r\n\x1a\n" + bytes(9)
+FILE = MediaFile(name="a.png", sha256=hashlib.sha256(PIXELS).hexdigest(), size=17, mime="image/png")
+MADE = Prediction(
+    provider="fal",
+    model="m",
+    id="p-1",
+    key="k",
+    status=Status.SUCCEEDED,
+    outputs=(Output(url="https://x.test/0.png?sig=1", kind=OutputKind.IMAGE),),
+)
+
+
+def test_local_media_count_by_their_content() -> None:
+    """Bytes, and a file with the same content under any name, are one input, and another content is another."""
+    digest = fingerprint(VideoInput("a", image=PIXELS))
+    assert digest == fingerprint(VideoInput("a", image=FILE))
+    assert digest == fingerprint(VideoInput("a", image=evolve(FILE, name="b.png", source=Path("b.png"))))
+    assert digest != fingerprint(VideoInput("a", image=PIXELS + b"1"))
+    assert digest != fingerprint(VideoInput("a", last_image=PIXELS))
+
+
+def test_an_output_counts_by_its_prediction() -> None:
+    """A prediction with one output, that output, and the same under a fresh URL are one input."""
+    fresh = evolve(MADE, outputs=(Output(url="https://y.test/0.png?sig=2", kind=OutputKind.IMAGE),))
+    digests = {fingerprint(VideoInput("a", image=one)) for one in (MADE, MADE.outputs[0], fresh)}
+    assert len(digests) == 1
+    assert digests != {fingerprint(VideoInput("a", image=evolve(MADE, id="p-2", outputs=_plain(MADE))))}
+    assert digests != {fingerprint(VideoInput("a", image="https://x.test/0.png"))}
+
+
+def _plain(prediction: Prediction) -> tuple[Output, ...]:
+    return tuple(Output(url=one.url, kind=one.kind) for one in prediction.outputs)
+
+
+def test_a_data_uri_counts_by_its_text_as_in_0_1() -> None:
+    """An input with a `data:` URI keeps the digest that 0.1 gave it."""
+    assert "e88d77e5" == fingerprint(ImageInput("a", images=("data:image/png;base64,AAAA",)))[:8]
+
+
+def test_a_file_that_was_not_read_has_no_fingerprint() -> None:
+    """A path says nothing about a content: nobody may plan a job by it."""
+    with pytest.raises(InputError, match="was not read yet"):
+        fingerprint(VideoInput("a", image=Path("a.png")))

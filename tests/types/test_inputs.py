@@ -90,10 +90,11 @@ def test_extra_may_be_any_mapping() -> None:
 
 TEXT = "must be text"
 MODEL = "must be the name of a model, or None"
-ADDRESSES = "must be a list of URLs"
+MEDIA = "must be a URL, a Path, bytes, an output, or a prediction with exactly one output"
+ADDRESSES = f"must be a list, and each {MEDIA}"
 RATIO = "must be text such as '16:9', or None"
 EXTRA = "must be a JSON-serializable mapping with str keys"
-FRAME = "must be a URL, or None"
+FRAME = f"{MEDIA}, or None"
 CIRCLE: list[Any] = []
 CIRCLE.append(CIRCLE)
 WRONG: dict[str, tuple[Any, dict[str, Any], str, str]] = {

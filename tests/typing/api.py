@@ -32,6 +32,7 @@ from kling_async import (
     Job,
     KlingError,
     Limits,
+    Media,
     NotSent,
     Outcome,
     Output,
@@ -178,7 +179,9 @@ def every_input(url: str) -> None:
         scene=Scene.IMAGE_TO_VIDEO,
         extra={},
     )
-    assert_type(image.images, tuple[str, ...])
+    assert_type(image.images, tuple[Media, ...])
+    ImageInput("a", images=[Path("a.png"), b"", url])
+    VideoInput("a", image=Path("a.png"), last_image=Output(url=url, kind=OutputKind.IMAGE))
     assert_type(video.shots, tuple[Shot, ...])
     assert_type(video.scene, str | None)
     assert_type(image.extra, Mapping[str, Json])
@@ -295,10 +298,10 @@ async def wrong_uses(client: Client, prediction: Prediction) -> None:
     client.webhooks(5)  # type: ignore[arg-type]
     ImageInput("a", n="2")  # type: ignore[arg-type]
     ImageInput("a", duration=5)  # type: ignore[call-arg]
-    ImageInput("a", images=[Path("a.png")])  # type: ignore[list-item]
+    ImageInput("a", images=[5])  # type: ignore[list-item]
     ImageInput("a", extra={"a": {1, 2}})  # type: ignore[dict-item]
     VideoInput("a", shots=["b"])  # type: ignore[list-item]
-    VideoInput("a", image=Path("a.png"))  # type: ignore[arg-type]
+    VideoInput("a", image=5)  # type: ignore[arg-type]
     Shot("a")  # type: ignore[call-arg]
     Job("a")  # type: ignore[arg-type]
     Job(ImageInput("a"), "key")  # type: ignore[call-arg]

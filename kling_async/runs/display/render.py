@@ -109,6 +109,8 @@ def _facts(snapshot: Snapshot, width: int) -> Iterator[Text]:
     yield from map(Text, pace)
     yield Text(format_cost(snapshot, room=width - sum(len(text) + len(_GAP) for text in pace)))
     yield Text(f"elapsed {format_clock(progress.elapsed)}")
+    if snapshot.uploading:
+        yield Text(snapshot.uploading)
     if progress.saved:
         yield Text(f"{progress.saved:,} saved")
 

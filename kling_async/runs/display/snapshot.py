@@ -15,7 +15,8 @@ from attrs import evolve, frozen
 from ...providers.pricing import Estimate
 from ...scheduling.progress import Progress, ProgressTracker
 from ...types.errors import RateLimited
-from ...types.events import Event, EventKind
+from ...types.events import Event, EventKind, UploadProgress
+from ...types.formatting import format_count
 from ...types.limits import LimitKind, SpeedLimit
 from ...types.prediction import Status
 from ...types.status import ACCOUNT_ERRORS, JobStatus
@@ -100,10 +101,12 @@ class Snapshot:
         providers: the counts of each provider.
         recent: the last results, the newest last.
         estimate: the expected cost of the batch, or None.
+        uploads: local media that are on their way.
     """
 
     progress: Progress
     total: int | None
+    uploads: tuple[UploadProgress, ...] = ()
     providers: tuple[ProviderView, ...] = ()
     recent: tuple[RecentResult, ...] = ()
     estimate: Estimate | None = None
@@ -120,6 +123,14 @@ class Snapshot:
     def share(self) -> float:
         """Fraction of the jobs that are done, from 0 to 1."""
         return self.progress.done / max(1, sum(self.counts.values()))
+
+    @property
+    def uploading(self) -> str:
+        """How many uploads there are, and how far they are together, such as "uploading 2 files 45%"; or ""."""
+        if not self.uploads:
+            return ""
+        share = sum(one.sent for one in self.uploads) / max(1, sum(one.size for one in self.uploads))
+        return f"uploading {format_count(len(self.uploads), 'file')} {share:.0%}"
 
     @property
     def remaining(self) -> float | None:
@@ -143,6 +154,7 @@ class EventAggregator:
         self._trackers: dict[str, ProgressTracker] = {}
         self._troubles: dict[str, tuple[str, float]] = {}
         self._recent: dict[str, RecentResult] = {}
+        self._uploads: dict[str | None, UploadProgress] = {}
 
     def on_event(self, event: Event, *, elapsed: float) -> None:
         """Record an event.
@@ -153,6 +165,10 @@ class EventAggregator:
         """
         tracker = self._trackers.setdefault(event.provider, ProgressTracker(now=event.at, total=None))
         tracker.record(event, cost=None)
+        if event.upload is not None and event.upload.sent < event.upload.size:
+            self._uploads[event.key] = event.upload
+        elif event.kind in (EventKind.UPLOADING, EventKind.SUBMITTED, EventKind.FINISHED):
+            self._uploads.pop(event.key, None)
         if event.kind in (EventKind.THROTTLED, EventKind.NOT_SENT, EventKind.MOVED):
             lasts = _MOVED_SECONDS if event.kind is EventKind.MOVED else event.retry_in or 0.0
             self._troubles[event.provider] = _trouble(event), elapsed + lasts
@@ -176,6 +192,7 @@ class EventAggregator:
                 for name, tracker in self._trackers.items()
             ),
             recent=tuple(self._recent.values()),
+            uploads=tuple(self._uploads.values()),
             estimate=self._estimate,
         )
 

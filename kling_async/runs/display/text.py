@@ -67,6 +67,7 @@ def format_line(snapshot: Snapshot, *, limits: Sequence[str] = ()) -> str:
         f"{format_speed(progress.per_second)}, elapsed {format_clock(progress.elapsed)}",
         f"ETA {format_clock(snapshot.remaining)}" if snapshot.remaining else "",
         format_cost(snapshot),
+        snapshot.uploading,
         *troubles,
         *pauses,
         *limits,

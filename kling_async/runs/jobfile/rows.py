@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final, cast
 
 from attrs import asdict, evolve, field, fields, frozen
@@ -16,12 +17,14 @@ from ...providers import provider_named
 from ...types.errors import InputError, InputFault
 from ...types.inputs import ImageInput
 from ...types.jobs import Job, JobKeyGenerator
+from ...types.media_values import MEDIA_FIELDS
 from ...types.printable import escaped
 from ..matrix import AXIS_FIELDS, Combination, Value, combinations, substitute, with_axis_fields
 from ..targets import Target, alias_faults
 from .columns import Fields, NameFault, is_fields, parse_input, read_settings
 from .comparison import ROW, compared
 from .formats import Format, RawRow, read_records
+from .media import dumped_media, with_paths
 
 __all__ = ["JobfileFault", "Row", "dump_job", "json_line", "read_jobfile"]
 
@@ -85,6 +88,8 @@ def read_jobfile(
     format: Format | None = None,
     settings: Iterable[str] = (),
     targets: Sequence[Target] = (),
+    folder: Path | None = None,
+    read: Callable[[Job], Job] | None = None,
 ) -> Iterator[Row]:
     """Read a job file row by row.
 
@@ -94,21 +99,26 @@ def read_jobfile(
         format: "jsonl" or "csv", whatever the name is.
         settings: `NAME=VALUE` for all rows, which replaces the values in the file.
         targets: makes a job of each row at each target, with the labels `row`, `provider` and `model`.
+        folder: the folder of the file, to which paths of local media are relative; None is the working directory.
+            Paths in the settings are relative to that one in any case.
+        read: reads the local media of a job, and raises InputError; its faults are those of the row.
 
     Raises:
         InputError: a setting is invalid, or sets what a target sets.
     """
-    overrides = read_settings(settings)
+    overrides = with_paths(read_settings(settings), None)
     if twice := [name for name in AXIS_FIELDS if name in overrides and any(name in one.labels for one in targets)]:
         faults = [InputFault(name, overrides[name], "is set by the targets") for name in twice]
         raise InputError.of("Invalid settings", faults)
-    return _rows(read_records(lines, name=name, format=format), name, _RowParser(overrides, targets))
+    return _rows(read_records(lines, name=name, format=format), name, _RowParser(overrides, targets, folder, read))
 
 
 def dump_job(job: Job) -> str:
     """Return a job as a line of JSON, without a line end, from which `read_jobfile` makes the same job."""
     defaults = {one.name: one.default for one in fields(type(job.input))}
-    fields_set = {name: value for name, value in asdict(job.input).items() if value not in (defaults[name], (), [], {})}
+    kept = asdict(job.input, filter=lambda attribute, _: attribute.name not in MEDIA_FIELDS)
+    kept |= {name: dumped_media(getattr(job.input, name)) for name in MEDIA_FIELDS if name in defaults}
+    fields_set = {name: value for name, value in kept.items() if value not in (defaults[name], (), [], {})}
     fields_set["prompt"] = job.input.prompt
     facts = {"key": job.key, "provider": job.provider, "labels": dict(job.labels)}
     # The kind follows from the model, if there is one.
@@ -166,10 +176,14 @@ class _RowParser:
     Attributes:
         overrides: fields of all rows, in place of their own.
         targets: where each row runs; empty if the rows say it.
+        folder: the folder that paths of local media are relative to.
+        read: reads the local media of a job.
     """
 
     overrides: Fields
     targets: Sequence[Target]
+    folder: Path | None = None
+    read: Callable[[Job], Job] | None = None
     keys: JobKeyGenerator = field(factory=JobKeyGenerator)
 
     def parse(self, fields: Fields) -> _ParsedRow:
@@ -198,10 +212,22 @@ class _RowParser:
 
     def _jobs(self, given: Fields, key: str | None) -> tuple[list[Job], list[InputFault]]:
         if not self.targets:
-            job, faults = _job(given, key)
+            job, faults = self._job(given, key)
             return ([] if job is None else [job]), faults
-        made = {target: _job({**given, **target.labels}, None) for target in self.targets}
-        return compared(made, key=key, model=given.get("model"), keys=self.keys)
+        made = {target: self._job({**given, **target.labels}, None) for target in self.targets}
+        try:
+            return compared(made, key=key, model=given.get("model"), keys=self.keys)
+        except InputError as error:  # a file that was not read makes no key
+            return [], list(error.faults)
+
+    def _job(self, given: Fields, key: str | None) -> tuple[Job | None, list[InputFault]]:
+        job, faults = _job(with_paths(given, self.folder), key)
+        if job is None or self.read is None:
+            return job, faults
+        try:
+            return self.read(job), faults
+        except InputError as error:
+            return None, [*faults, *(error.faults or [InputFault("media", None, error.message)])]
 
     def _check_axes(self, given: Fields, labels: Mapping[str, str]) -> None:
         """Raise InputError if a row has a label or an axis that a comparison needs, or a field that is also an axis."""

@@ -30,7 +30,8 @@ _TYPES: Final[Mapping[str, _Schema]] = {
     "int": {"type": "integer"},
     "bool": {"type": "boolean"},
     "bool | None": {"type": ["boolean", "null"]},
-    "tuple[str, ...]": {"type": "array", "items": {"type": "string"}},
+    "Media | None": {"type": ["string", "object", "null"]},
+    "tuple[Media, ...]": {"type": "array", "items": {"type": ["string", "object"]}},
     "tuple[Shot, ...]": {"type": "array", "items": _SHOT},
     "Mapping[str, Json]": {"type": "object"},
 }

@@ -29,6 +29,7 @@ class JobfileSummary:
     Args:
         providers: providers for jobs that do not name one.
         prices: US dollars per job by model, which take precedence over published prices.
+        storage: whether there is a bucket for local media.
 
     Attributes:
         rows: number of rows.
@@ -37,9 +38,12 @@ class JobfileSummary:
         faults: the first thousand faults.
     """
 
-    def __init__(self, providers: Sequence[str], *, prices: Mapping[str, Decimal] | None = None) -> None:
+    def __init__(
+        self, providers: Sequence[str], *, prices: Mapping[str, Decimal] | None = None, storage: bool = False
+    ) -> None:
         self._providers = [provider_named(name) for name in providers]
         self._prices = prices or {}
+        self._storage = storage
         self._low = self._high = Decimal(0)
         self._unpriced: Counter[str] = Counter()
         self.rows = self.jobs = self.faulty = 0
@@ -79,7 +83,7 @@ class JobfileSummary:
             InputError: no provider accepts it.
         """
         prices: list[tuple[str, _Range | None]] = []
-        for provider in accepting(job, self._providers):
+        for provider in accepting(job, self._providers, storage=self._storage):
             spec = provider.spec(job.input)  # the provider's default where the input names no model
             prices.append((spec.name, self._range(spec.name, spec.price(job.input))))
         unpriced = [model for model, price in prices if price is None]

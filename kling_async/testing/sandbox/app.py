@@ -19,7 +19,11 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_MAX_BODY_BYTES = 4 * 1024 * 1024
+_MAX_BODY_BYTES = 128 * 1024 * 1024
+"""Enough for the largest upload that is documented with a limit, 100 MB, and for images of 50 MB in base64."""
+_MAX_GATEWAY_BYTES = 4 * 1024 * 1024
+_GATEWAYS = "/api/"
+"""Paths of providers that take media by their URLs only."""
 
 
 @cache
@@ -51,7 +55,7 @@ class SandboxApp:
         """Serve one request (ASGI 3)."""
         if scope["type"] != "http":
             raise NotImplementedError(f"the sandbox supports http only, not {scope['type']}")
-        body = await _read(receive)
+        body = await _read(receive, _MAX_GATEWAY_BYTES if scope["path"].startswith(_GATEWAYS) else _MAX_BODY_BYTES)
         if body is None:
             await _send(send, text_response("The body is too long.\n", status=413))
             return
@@ -92,17 +96,17 @@ class SandboxApp:
         await _until_gone(receive)
 
 
-async def _read(receive: Receive) -> bytes | None:
+async def _read(receive: Receive, limit: int) -> bytes | None:
     """Return the complete body, or None if it is too long; read to its end, so that the sender gets the response."""
     body, length = bytearray(), 0
     while True:
         message = await receive()
         piece: bytes = message.get("body", b"")
         length += len(piece)
-        if length <= _MAX_BODY_BYTES:
+        if length <= limit:
             body += piece
         if not message.get("more_body", False):
-            return bytes(body) if length <= _MAX_BODY_BYTES else None
+            return bytes(body) if length <= limit else None
 
 
 async def _send(send: Send, response: Response) -> None:

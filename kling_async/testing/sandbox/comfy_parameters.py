@@ -15,7 +15,7 @@ from attrs import frozen
 
 from ...types.prediction import Json
 from .media import size_of
-from .parameters import ParameterReader, text_of
+from .parameters import ParameterReader, is_image_object, text_of
 from .tasks import TaskSpec
 
 __all__ = ["MODELS", "has_price", "parse_comfy_task", "prompt_in"]
@@ -119,7 +119,7 @@ def parse_comfy_task(name: str, body: Mapping[str, Json], *, strict: bool) -> Ta
     if is_image:
         count = settings.integer("n", range(1, 10), 1, expected="a whole number from 1 to 9")
         images = reader.array("image_list") if model.body == "image" else []
-        if not all(isinstance(one, Mapping) and text_of(one.get("image")) for one in images):
+        if not all(map(is_image_object, images)):
             reader.add_error("image_list must hold objects with an image")
     else:
         seconds = _seconds(settings, model)
@@ -177,7 +177,7 @@ def _contents(reader: ParameterReader, kinds: tuple[str, ...], most: int) -> Cou
         if kind == "prompt":
             part.string("text", required=True, max_length=most)
         elif kind not in ("element", "voice"):
-            part.url("url", required=True)
+            (part.url if kind.endswith("_video") else part.image)("url", required=True)
         for error in part.errors:
             reader.add_error(f"contents[{position}].{error}")
     if given["middle_frame"] and not given["first_frame"]:
@@ -196,7 +196,7 @@ def _legacy_fields(reader: ParameterReader, given: Counter[str]) -> bool:
     for name, field in (("image_list", "image_url"), ("video_list", "video_url")):
         for position, one in enumerate(reader.array(name)):
             part = ParameterReader(one if isinstance(one, Mapping) else {})
-            part.url(field, required=True)
+            (part.url if field == "video_url" else part.image)(field, required=True)
             part.choice("type", ("first_frame", "end_frame"), "")
             part.choice("keep_original_sound", ("yes", "no"), "no")
             refer_type = part.choice("refer_type", ("feature", "base"), "base")

@@ -2,8 +2,8 @@
 
 A prompt requests a fault by a marker, ``[[NAME]]`` or ``[[NAME:ARG]]``; a header by ``X-Sandbox-Fault: NAME`` (or
 NAME:ARG). Faults of a submission have their own name; those of a poll begin with ``poll_``, of a download with
-``file_``, and of a webhook with ``webhook_``. A transient fault is injected once for each prompt, or ARG times; a
-permanent one every time.
+``file_``, of an upload with ``upload_``, of a webhook with ``webhook_``. A transient fault is injected once for each
+prompt, or ARG times; a permanent one every time.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class FaultStage(StrEnum):
     POLL = "poll"
     FILE = "file"
     WEBHOOK = "webhook"
+    UPLOAD = "upload"
 
 
 @frozen(kw_only=True)
@@ -159,6 +160,14 @@ FAULTS: Mapping[str, FaultSpec] = MappingProxyType(
         "webhook_doubled": _of_webhook("the webhook about the end is sent twice"),
         "webhook_forged": _of_webhook("at once a forged webhook says that it failed, with a wrong signature"),
         "webhook_reordered": _of_webhook("after the webhook about the end, one comes that says it is running"),
+        **{
+            f"upload_{name}": _at(FaultStage.UPLOAD, meaning)
+            for name, meaning in (_KEY_ERRORS | _SERVER_ERRORS).items()
+        },
+        "upload_bad_request": _at(FaultStage.UPLOAD, "HTTP 400: the media are refused"),
+        "upload_too_large": _at(FaultStage.UPLOAD, "HTTP 413: the content is too large"),
+        "upload_lost": _at(FaultStage.UPLOAD, "the connection breaks, and nothing is kept"),
+        "upload_hang": _at(FaultStage.UPLOAD, "no answer ever comes, and nothing is kept"),
     }
 )
 """Every fault by its name."""
@@ -196,7 +205,13 @@ def _validated(name: str, arg: str | None) -> Fault:
     return Fault(name, arg or None)
 
 
-_PREFIX = {FaultStage.SUBMIT: "", FaultStage.POLL: "poll_", FaultStage.FILE: "file_", FaultStage.WEBHOOK: "webhook_"}
+_PREFIX = {
+    FaultStage.SUBMIT: "",
+    FaultStage.POLL: "poll_",
+    FaultStage.FILE: "file_",
+    FaultStage.UPLOAD: "upload_",
+    FaultStage.WEBHOOK: "webhook_",
+}
 
 
 @define(eq=False)

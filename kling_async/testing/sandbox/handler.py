@@ -11,18 +11,19 @@ from urllib.parse import parse_qsl
 from attrs import evolve, frozen
 
 from ...types.prediction import Json
-from .broken import with_fault
-from .callbacks import KEYS_PATHS, jwks, plan_callbacks
+from .callbacks import plan_callbacks
+from .fault_responses import with_fault
 from .faults import FAULTS, Fault, FaultStage
 from .files import apply_file_fault, is_expired, serve, task_id_of, url_of
-from .http import Delivery, Request, Response, html_response, json_response, parse_json, text_response
+from .http import Delivery, Request, Response, html_response, parse_json, text_response
 from .kling import KlingLegacy, KlingTasks
 from .ledger import Kind, LoggedRequest
 from .media import Assets
-from .pages import index_page, ledger_page
+from .pages import own_page
 from .parameters import Invalid
 from .state import Sandbox
 from .tasks import Phase, Task
+from .uploads import PUT_PATH, UPLOAD_PATHS, check_media
 from .wavespeed_v3 import WaveSpeedV3
 from .wire_format import PagedWire, ReplayingWire, Route, TaskView, WireFormat
 from .wires import WIRES
@@ -67,16 +68,25 @@ class RequestHandler:
                 "page": self._send_page,
             }
             return handlers[route.kind](wire, route, request)
-        if request.method in {"GET", "HEAD"}:
-            if request.path.startswith("/files/"):
-                return self._download(request)
-            if request.path == "/":
-                return self._log_request("other", request, index_page(request.origin))
-            if request.path == "/sandbox/ledger":
-                return self._log_request("other", request, ledger_page(self.sandbox))
-            if (signer := KEYS_PATHS.get(request.path)) is not None:
-                return self._log_request("other", request, json_response(jwks(signer, self.sandbox.key_for(signer))))
-        return self._log_request("other", request, html_response(404, "Not Found"))
+        if request.path in UPLOAD_PATHS or request.path.startswith(PUT_PATH):
+            return self._upload(request)
+        if request.method in {"GET", "HEAD"} and request.path.startswith("/files/"):
+            return self._download(request)
+        return self._log_request("other", request, own_page(request, self.sandbox))
+
+    def _upload(self, request: Request) -> Response:
+        """Answer a request of an upload: one to a provider, with its key, or one to the place that a ticket names."""
+        store, name = self.sandbox.uploads, UPLOAD_PATHS.get(request.path)
+        wire = next((one for one in WIRES if one.name == name), WIRES[0])
+        fields: _LogFields = {"provider": name or ""}
+        fault, _ = self._next_fault(FaultStage.UPLOAD, request, fields)
+        if name is not None and not (self._has_key(wire, request) or store.has_token(request)):
+            response = wire.refuse("unauthorized")
+        elif fault is not None:
+            response = self._apply_fault(fault.name.removeprefix("upload_"), text_response("OK\n"), wire)
+        else:
+            response = store.put(request) if name is None else store.begin(request)
+        return self._log_request("upload", request, response, **fields)
 
     def _submit(self, wire: WireFormat, route: Route, request: Request) -> Response:
         fields: _LogFields = {"provider": wire.name}
@@ -93,6 +103,7 @@ class RequestHandler:
         fields["sent"] = body
         fields["prompt"] = wire.prompt_of(body)
         try:
+            check_media(body, request, self.sandbox.uploads)
             fault, task_faults = self._next_fault(FaultStage.SUBMIT, request, fields)
             if fault and not FAULTS[fault.name].billed:
                 return self._apply_fault(fault.name, Response(status=200), wire)

@@ -13,7 +13,7 @@ from attrs import frozen
 
 from ...types.prediction import Json
 from .media import size_of
-from .parameters import Invalid, ParameterReader, text_of
+from .parameters import Invalid, ParameterReader, is_image_object, text_of
 from .state import Sandbox
 from .tasks import TaskSpec
 
@@ -23,6 +23,7 @@ _RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9")
 _VIDEO_RATIOS = _RATIOS[:3]
 _TWO, _THREE = ("720p", "1080p"), ("720p", "1080p", "4k")
 _GIVEN_SECONDS = 5
+_VIDEOS = ("feature_video", "base_video", "video")
 _REFERENCES = ("prompt", "first_frame", "last_frame", "refer_image", "feature_video", "base_video", "element")
 
 
@@ -168,7 +169,7 @@ def _contents(reader: ParameterReader, kinds: tuple[str, ...], *, most: int) -> 
         elif kind in ("element", "voice"):
             part.string(f"{kind}_id", required=True)
         else:
-            part.url("url", required=True)
+            (part.url if kind in _VIDEOS else part.image)("url", required=True)
         ids.append(part.string("id", required=kind in ("element", "voice")))
         try:
             part.raise_errors(strict=True)
@@ -267,10 +268,10 @@ def _image(reader: ParameterReader, product: str, model: str) -> tuple[int, tupl
     has_image = False
     if is_omni:
         images = reader.array("image_list")
-        if len(images) > 10 or not all(isinstance(one, Mapping) and text_of(one.get("image")) for one in images):
+        if len(images) > 10 or not all(map(is_image_object, images)):
             reader.add_error("image_list must hold at most 10 objects with an image")
     else:
-        has_image = bool(reader.url("image"))
+        has_image = bool(reader.image("image"))
         negative = reader.string("negative_prompt", min_length=0, max_length=2500)
         if has_image and negative:
             reader.add_error("negative_prompt is not supported with an image")
@@ -280,8 +281,8 @@ def _image(reader: ParameterReader, product: str, model: str) -> tuple[int, tupl
 
 def _legacy_video(reader: ParameterReader, product: str) -> int:
     if product == "videos/image2video":
-        reader.url("image", required=True)
-        reader.url("image_tail")
+        reader.image("image", required=True)
+        reader.image("image_tail")
     reader.choice("aspect_ratio", _VIDEO_RATIOS, "16:9")
     reader.string("negative_prompt", min_length=0, max_length=2500)
     reader.choice("mode", ("std", "pro"), "std")

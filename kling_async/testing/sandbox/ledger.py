@@ -12,7 +12,7 @@ from ...types.prediction import Json
 
 __all__ = ["Charge", "Kind", "Ledger", "LoggedRequest"]
 
-Kind: TypeAlias = Literal["submit", "poll", "cancel", "download", "webhook", "other"]
+Kind: TypeAlias = Literal["submit", "poll", "cancel", "download", "upload", "webhook", "other"]
 
 
 @frozen(kw_only=True)

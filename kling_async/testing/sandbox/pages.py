@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from ...types.prediction import Json
-from .http import Response, json_response, text_response
+from .callbacks import KEYS_PATHS, jwks
+from .http import Request, Response, html_response, json_response, text_response
 from .state import Sandbox
 
-__all__ = ["index_page", "ledger_page"]
+__all__ = ["index_page", "ledger_page", "own_page"]
 
 
 _ROUTES: Final = """\
@@ -52,6 +53,20 @@ Atlas Cloud POST @/api/v1/model/generateVideo
 Ledger      GET  @/sandbox/ledger
 """
 """The routes; an @ is for the origin."""
+
+
+def own_page(request: Request, sandbox: Sandbox) -> Response:
+    """Return a page of the sandbox itself, or an uploaded content; 404 for any other path."""
+    if request.method in {"GET", "HEAD"}:
+        if sandbox.uploads.is_media(request.path):
+            return sandbox.uploads.send(request)
+        if request.path == "/":
+            return index_page(request.origin)
+        if request.path == "/sandbox/ledger":
+            return ledger_page(sandbox)
+        if (signer := KEYS_PATHS.get(request.path)) is not None:
+            return json_response(jwks(signer, sandbox.key_for(signer)))
+    return html_response(404, "Not Found")
 
 
 def index_page(origin: str) -> Response:

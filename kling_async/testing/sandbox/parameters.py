@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Container, Mapping
 
 from ...types.prediction import Json
 
-__all__ = ["Invalid", "ParameterReader", "text_of"]
+__all__ = ["Invalid", "ParameterReader", "is_image_object", "text_of"]
 
 
 class Invalid(Exception):
@@ -93,6 +94,13 @@ class ParameterReader:
             self.add_error(f"{name} must be an http or https URL")
         return value
 
+    def image(self, name: str, *, required: bool = False) -> str:
+        """Read an image: an http or https URL, or bare base64 of a JPEG or PNG file, without `data:`."""
+        value = self.string(name, required=required)
+        if value and not _is_url(value) and not _is_image(value):
+            self.add_error(f"{name} must be an http or https URL, or base64 of a JPEG or PNG file")
+        return value
+
     def urls(self, name: str, *, max_items: int, suffix: str = "") -> list[str]:
         """Read an array of URLs; `suffix` is appended to the error about `max_items`."""
         items = self.array(name)
@@ -149,6 +157,21 @@ class ParameterReader:
 def text_of(value: Json) -> str:
     """Return a value that is a string, and an empty string in place of anything else."""
     return value if isinstance(value, str) else ""
+
+
+def is_image_object(value: Json) -> bool:
+    """Return whether a value is an object whose `image` is a URL, or base64 of an image."""
+    reader = ParameterReader(value if isinstance(value, Mapping) else {})
+    reader.image("image", required=True)
+    return not reader.errors
+
+
+def _is_image(value: str) -> bool:
+    try:
+        content = b64decode(value, validate=True)
+    except ValueError:
+        return False
+    return content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
 
 
 def _is_url(value: str) -> bool:

@@ -18,6 +18,7 @@ from .ledger import Charge, Kind, Ledger, LoggedRequest
 from .outbox import Outbox
 from .randomness import Latency, LogNormal, digest_of, draw
 from .tasks import Task, TaskSpec
+from .uploads import UploadStore
 
 __all__ = ["Sandbox", "TokenBucket"]
 
@@ -112,6 +113,8 @@ class Sandbox:
     """Ids of tasks by provider and the caller's own id."""
     outbox: Outbox = field(factory=Outbox, init=False)
     """Webhooks that are to be sent."""
+    uploads: UploadStore = field(factory=UploadStore, init=False)
+    """Media that were uploaded."""
     fault_injector: FaultInjector = field(factory=FaultInjector, init=False)
     _token_buckets: dict[FaultStage, TokenBucket] = field(init=False)
     _repeats: Counter[str] = field(factory=Counter[str], init=False)
@@ -188,6 +191,10 @@ class Sandbox:
     def script_webhooks(self, faults: Iterable[str | None]) -> None:
         """Inject faults into the webhooks of the next submissions, one each, named with or without ``webhook_``."""
         self.fault_injector.script(FaultStage.WEBHOOK, faults)
+
+    def script_uploads(self, faults: Iterable[str | None]) -> None:
+        """Inject faults into the next requests of uploads, one each, named with or without ``upload_``."""
+        self.fault_injector.script(FaultStage.UPLOAD, faults)
 
     # For the handler.
 

@@ -189,7 +189,10 @@ LINES = {
     "unknown": ('{"prompt": "a", "zzz": 1}', 'unknown column "zzz"; the columns are key, provider, kind, prompt'),
     "nameless extra": ('{"prompt": "a", "extra.": 1}', 'unknown column "extra."'),
     "type": ('{"prompt": "a", "n": "2"}', "n: must be a whole number (is '2')"),
-    "no list": ('{"prompt": "a", "images": "https://x"}', "images: must be a list of URLs (is 'https://x')"),
+    "no list": (
+        '{"prompt": "a", "images": "https://x"}',
+        "images: must be a list, and each must be a URL, a Path",
+    ),
     "no prompt": ("{}", "prompt: is missing"),
     "prompt null": ('{"prompt": null}', "prompt: is missing"),
     "kind": ('{"prompt": "a", "kind": "audio"}', "kind: must be image or video (is 'audio')"),
@@ -366,10 +369,12 @@ WORD = st.from_regex(r"[a-z0-9:/._-]{1,12}", fullmatch=True)
 JSON = st.booleans() | st.integers() | TEXT | st.lists(TEXT, max_size=2)
 PROMPT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), min_size=1).filter(str.strip)
 EXTRA = st.dictionaries(WORD, JSON, max_size=2)
+URL = WORD.map("https://x.test/{}".format)
+"""Media by their URLs: any other text is the path of a file."""
 IMAGE = st.builds(
     ImageInput,
     PROMPT,
-    images=st.lists(WORD, max_size=3),
+    images=st.lists(URL, max_size=3),
     aspect_ratio=st.none() | WORD,
     resolution=WORD,
     n=st.integers(-5, 20),
@@ -380,13 +385,13 @@ VIDEO = st.builds(
     VideoInput,
     PROMPT,
     model=st.sampled_from(["kling-3", "kling-video-o1-std"]),
-    image=st.none() | WORD,
-    last_image=st.none() | WORD,
-    images=st.lists(WORD, max_size=3),
-    video=st.none() | WORD,
-    keyframes=st.lists(WORD, max_size=2),
-    videos=st.lists(WORD, max_size=2),
-    audios=st.lists(WORD, max_size=2),
+    image=st.none() | URL,
+    last_image=st.none() | URL,
+    images=st.lists(URL, max_size=3),
+    video=st.none() | URL,
+    keyframes=st.lists(URL, max_size=2),
+    videos=st.lists(URL, max_size=2),
+    audios=st.lists(URL, max_size=2),
     aspect_ratio=st.none() | WORD,
     duration=st.integers(-5, 20),
     resolution=st.none() | WORD,

@@ -74,7 +74,7 @@ def test_every_20th_prediction_is_polled_as_without_webhooks() -> None:
     controls = at.engine._polls._policy._controls
     assert 2 == len(controls)
     for ticket in list(controls):
-        at.deliver(at.engine.told(ticket, prediction(ticket.key, Status.SUCCEEDED), 40.0))
+        at.deliver(at.engine.webhooks.told(ticket, prediction(ticket.key, Status.SUCCEEDED), 40.0))
     assert not controls
 
 
@@ -116,7 +116,7 @@ def at_work(number: int = 40) -> EngineHarness:
         durations.observe_start(VIDEO)
         durations.observe_completion(VIDEO, after=35.0 + age / 4, by=35.5 + age / 4)
     at = harness(durations=durations)
-    at.engine.expect_webhooks(0.0)
+    at.engine.webhooks.expect(0.0)
     return at
 
 
@@ -162,7 +162,7 @@ def test_a_lost_webhook_rekeys_what_waits() -> None:
 
 
 def hinted(at: EngineHarness, ticket: Ticket, now: float) -> list[bool]:
-    return [at.engine.poll_soon(one, now) for one, _ in at.engine.announced(f"id-{ticket.key}")]
+    return [at.engine.webhooks.poll_soon(one, now) for one, _ in at.engine.webhooks.announced(f"id-{ticket.key}")]
 
 
 def test_a_hint_is_polled_at_once_and_leaves_the_plan_alone() -> None:
@@ -186,7 +186,7 @@ def test_a_hint_is_polled_at_once_and_leaves_the_plan_alone() -> None:
 def test_a_webhook_that_overtakes_the_answer_to_its_submission_is_kept() -> None:
     """A webhook about an id that is not known yet makes a poll due as soon as the submission is answered."""
     at = at_work()
-    assert () == at.engine.announced("id-a")
+    assert () == at.engine.webhooks.announced("id-a")
     ticket = at.accepted("a", now=1.0, work_kind=VIDEO)
     assert 1.0 == at.engine.poll_at(1.0)
     assert ticket is at.engine.take_poll(1.0)
@@ -196,7 +196,7 @@ def test_the_memory_of_unknown_ids_is_bounded() -> None:
     """However many ids are made up, a thousand are kept."""
     at = at_work()
     for number in range(1500):
-        at.engine.announced(f"made-up-{number}")
+        at.engine.webhooks.announced(f"made-up-{number}")
     assert 1000 == len(at.engine._polls.hints._early)
 
 
@@ -207,7 +207,7 @@ def test_nothing_is_kept_of_a_job_that_has_ended() -> None:
     told, polled, dropped = (at.accepted(key, now=0.0, work_kind=VIDEO) for key in ("told", "polled", "dropped"))
     for ticket in (told, polled, dropped):
         hinted(at, ticket, 0.0)
-    at.deliver(at.engine.told(told, prediction("told", Status.SUCCEEDED), 0.5))
+    at.deliver(at.engine.webhooks.told(told, prediction("told", Status.SUCCEEDED), 0.5))
     taken = at.engine.take_poll(0.5)
     assert taken is polled
     at.answer_poll(polled, prediction("polled", Status.SUCCEEDED), now=0.6)
@@ -221,6 +221,6 @@ def test_jobs_that_are_polled_already_are_found() -> None:
     at = harness()
     ticket = at.accepted("a", now=0.0)
     at.engine._deadlines.add(ticket, 500.0)
-    assert () == at.engine.announced("id-a")
-    at.engine.expect_webhooks(1.0)
-    assert [(ticket, "id-a")] == [(one, known.id) for one, known in at.engine.announced("id-a")]
+    assert () == at.engine.webhooks.announced("id-a")
+    at.engine.webhooks.expect(1.0)
+    assert [(ticket, "id-a")] == [(one, known.id) for one, known in at.engine.webhooks.announced("id-a")]

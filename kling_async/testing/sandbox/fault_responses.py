@@ -1,4 +1,4 @@
-"""Responses that a fault has changed."""
+"""Responses in place of good ones: what a fault makes of an answer, by each provider's own words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from .http import Delivery, Response, html_response, json_response, parse_json
+from .http import Delivery, Response, html_response, json_response, parse_json, text_response
 from .wire_format import WireFormat
 
 __all__ = ["with_fault"]
@@ -21,7 +21,10 @@ _GARBLED_BYTES = 8
 
 
 def with_fault(name: str, good: Response, wire: WireFormat, *, retry_after: str | None) -> Response:
-    """Return the response in place of a good one; a fault of a poll is named without ``poll_``."""
+    """Return the response in place of a good one.
+
+    A fault of a poll or of an upload is named without its prefix.
+    """
     if name in {"lost", "dropped"}:
         return evolve(good, body=b"", delivery=Delivery.CUT)
     if name == "hang":
@@ -32,6 +35,8 @@ def with_fault(name: str, good: Response, wire: WireFormat, *, retry_after: str 
         return json_response(wire.without_id(parse_json(good.body)))
     if name in _PAGES:
         return html_response(*_PAGES[name])
+    if name == "too_large":
+        return text_response("The content is too large.\n", status=413)
     refusal = wire.refuse(name)
     if name in ("rate_limited", "no_slot") and retry_after is not None:
         return evolve(refusal, headers={**refusal.headers, "retry-after": retry_after})

@@ -1,0 +1,116 @@
+"""Outputs of predictions as media of other jobs: an address that the provider can still fetch, or the saved file."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio.to_thread
+
+from ..providers import provider_named
+from ..system.clock import Clock, hold_clock
+from ..transport.host_limits import HostLimiter
+from ..types.errors import InputError, InputFault, KlingError
+from ..types.media_values import Media
+from ..types.prediction import Output, Prediction
+from .media_library import MediaLibrary
+from .media_reader import read_file
+from .output_expiry import is_kept, removal_reason
+
+__all__ = ["ChainedOutputs", "Refresh"]
+
+Refresh = Callable[[Prediction], Awaitable[Prediction]]
+"""Polls a prediction once."""
+
+_ASKED_SECONDS: Final = 600.0
+"""Seconds for which an address that was asked for is used again."""
+
+
+class ChainedOutputs:
+    """Finds addresses of outputs, for all accounts of a client.
+
+    Args:
+        refresh: polls a prediction once.
+        library: knows the files that outputs were saved as.
+        clock: tells the time.
+    """
+
+    def __init__(self, refresh: Refresh, *, library: MediaLibrary, clock: Clock) -> None:
+        self._refresh = refresh
+        self._library = library
+        self._clock = clock
+        self._one_each = HostLimiter(1)
+        self._asked: dict[tuple[str, str, int], tuple[float, Media]] = {}
+
+    def is_ready(self, output: Output) -> bool:
+        """Return whether an output needs no question to its provider now."""
+        return self.is_fresh(output) or isinstance(self._known(output), str)
+
+    def _known(self, output: Output) -> Media | None:
+        """Return what was found for an output a short while ago."""
+        source = output.source
+        place = None if source is None else (source.provider, source.id, source.index)
+        at, known = self._asked.get(place, (-_ASKED_SECONDS, None)) if place is not None else (0.0, None)
+        return known if self._clock.now() < at + _ASKED_SECONDS else None
+
+    def is_fresh(self, output: Output) -> bool:
+        """Return whether an output can be used as it is."""
+        source = output.source
+        if output.url.startswith("data:") or source is None:
+            return not output.url.startswith("data:")
+        if not output.is_fetchable or self._needs_key(output):
+            return False
+        return is_kept(source, now=self._clock.utc())
+
+    async def fresh(self, output: Output) -> Media:
+        """Return an address of an output, or the file that it was saved as.
+
+        Raises:
+            InputError: the provider has removed it, or sends it for its key only, and it was not saved.
+        """
+        if self.is_fresh(output) or output.source is None:
+            return output.url
+        source = output.source
+        place = (source.provider, source.id, source.index)
+        async with self._one_each.acquire(str(place)):
+            if (known := self._known(output)) is not None:
+                return known
+            found = await self._find(output)
+            self._asked[place] = (self._clock.now(), found)
+            return found
+
+    async def _find(self, output: Output) -> Media:
+        if output.url.startswith("data:"):
+            return output.url
+        problem = "is sent by the provider for its API key only"
+        if not self._needs_key(output):
+            try:
+                return await self._asked_for(output)
+            except KlingError as error:
+                problem = f"has no fresh address ({error.message})"
+        path = self._library.saved(output)
+        if path is None:
+            shown = "" if output.source is None else f"{output.source.provider} {output.source.id}"
+            advice = "Nothing was sent. Give the file that it was saved as, a pathlib.Path, in its place."
+            fault = InputFault("media", shown, f"{problem}, and was not saved as a file in this run")
+            raise InputError.of("The output of another prediction cannot be used", [fault], advice=advice)
+        with hold_clock(self._clock):
+            return await anyio.to_thread.run_sync(read_file, "media", path, self._library)
+
+    async def _asked_for(self, output: Output) -> str:
+        source = output.source
+        if source is None:
+            return output.url
+        seen = await self._refresh(source.prediction)
+        if (reason := removal_reason(seen)) is not None:
+            raise InputError(reason)
+        if source.index >= len(seen.outputs):
+            raise InputError(f"the prediction has {len(seen.outputs)} outputs now, and this was number {source.index}")
+        return seen.outputs[source.index].url
+
+    def _needs_key(self, output: Output) -> bool:
+        """Return whether the provider's API sends an output itself, for the key."""
+        source = output.source
+        return (
+            source is not None and provider_named(source.provider).build_download(source.prediction, output) is not None
+        )
