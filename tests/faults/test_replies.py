@@ -186,8 +186,8 @@ BOMBS = {
 async def test_row_31_bomb_to_a_submission(site: OpenSite, bomb: Answer) -> None:
     """An answer too big to read is none: unconfirmed, and 4 MiB of it were held at most."""
     here = site(Script(submit=[bomb]))
-    async with client_of(here, request_timeout=2.0) as client:
-        error = (await timed(lambda: client.submit(CAT), by=2.0)).badly(AnswerLost)
+    async with client_of(here, request_timeout=10.0) as client:
+        error = (await timed(lambda: client.submit(CAT), by=10.0)).badly(AnswerLost)
     assert len(error.excerpt) <= 4096
     check_paid_once(here.log, ["a cat"])
 
@@ -196,19 +196,19 @@ async def test_row_31_bomb_to_a_submission(site: OpenSite, bomb: Answer) -> None
 async def test_row_31_bomb_to_a_poll(site: OpenSite, bomb: Answer) -> None:
     """A poll whose answer is too big is an error of that poll; the prediction goes on."""
     here = site(Script(poll=[bomb.for_ever]))
-    async with client_of(here, request_timeout=2.0) as client:
-        prediction = (await timed(lambda: client.submit(CAT), by=2.0)).well()
-        assert isinstance((await timed(lambda: client.refresh(prediction), by=2.0)).error, KlingError)
+    async with client_of(here, request_timeout=10.0) as client:
+        prediction = (await timed(lambda: client.submit(CAT), by=10.0)).well()
+        assert isinstance((await timed(lambda: client.refresh(prediction), by=10.0)).error, KlingError)
         here.script(Script())
-        (await timed(lambda: client.wait(prediction), by=2.0)).well()
+        (await timed(lambda: client.wait(prediction), by=10.0)).well()
     check_paid_once(here.log, ["a cat"])
 
 
 async def test_row_31_many_bombs_at_once(site: OpenSite) -> None:
     """Of a bomb to each of twenty jobs nothing stays in memory while they go on."""
     here = site(Script(poll=[BOMBS["gzip of 200 MiB"]] * 20))
-    async with client_of(here, request_timeout=2.0) as client:
-        outcomes = (await timed(lambda: client.map(cats(20)), by=6.0, jobs=20)).well()
+    async with client_of(here, request_timeout=10.0) as client:
+        outcomes = (await timed(lambda: client.map(cats(20)), by=15.0, jobs=20)).well()
     assert all(one.ok for one in outcomes)
 
 

@@ -44,6 +44,7 @@ from kling_async.scheduling.submissions import Submissions
 from kling_async.scheduling.submit_queue import SubmitQueue
 from kling_async.scheduling.ticket import Subscription, Ticket
 from kling_async.scheduling.transitions import Trigger, transition
+from kling_async.scheduling.webhook_results import WebhookResults
 from kling_async.types.events import Event, EventKind, Listener
 from kling_async.types.inputs import ImageInput
 from kling_async.types.jobs import Job
@@ -906,15 +907,17 @@ class ForgetsForAll(Engine):
             yield from super().detach(ticket, one.listener, now=now)
 
 
+class _Believes(WebhookResults):
+    def poll_soon(self, ticket: Ticket, now: float) -> bool:
+        return bool(list(self.told(ticket, prediction(ticket.key, Status.SUCCEEDED), now)))
+
+
 class BelievesHints(Engine):
     """Takes whatever says so for the end."""
 
-    def poll_soon(self, ticket: Ticket, now: float) -> bool:
-        self._believed = list(self.webhooks.told(ticket, prediction(ticket.key, Status.SUCCEEDED), now))
-        return True
-
-    def take_poll(self, now: float) -> Ticket | None:
-        return super().take_poll(now)
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**settings)  # type: ignore[arg-type]
+        self.webhooks.__class__ = _Believes
 
 
 class _TakesNoneForExtra(Hints):
@@ -940,7 +943,7 @@ class TrustsWebhooks(Engine):
 
     def take_poll(self, now: float) -> Ticket | None:
         ticket = super().take_poll(now)
-        if ticket is not None and ticket.webhook and self._arrivals.weight < 1.0:
+        if ticket is not None and ticket.webhook and self.webhooks._arrivals.weight < 1.0:
             return None
         return ticket
 

@@ -67,7 +67,7 @@ def test_every_20th_prediction_is_polled_as_without_webhooks() -> None:
     """A few predictions show, by polls as dense as ever, whether webhooks still come as early as they did."""
     at = at_work()
     for _ in range(60):
-        at.engine._arrivals.arrived()
+        at.engine._polls._policy.arrivals.arrived()
     due = [first_poll(at, str(number), webhook=True) for number in range(40)]
     plain = first_poll(at, "plain", webhook=False)
     assert [19, 39] == [number for number, one in enumerate(due) if one == plain]
@@ -136,7 +136,7 @@ def test_the_plan_is_thinned_for_predictions_with_a_webhook_only() -> None:
     before = first_poll(at, "a", webhook=False)
     assert before == first_poll(at, "b", webhook=True)
     for _ in range(60):
-        at.engine._arrivals.arrived()
+        at.engine._polls._policy.arrivals.arrived()
     assert before == first_poll(at, "c", webhook=False)
     assert before < first_poll(at, "d", webhook=True) < 200.0
 
@@ -145,7 +145,7 @@ def test_a_lost_webhook_rekeys_what_waits() -> None:
     """When a webhook is missing, predictions that wait for their late poll are polled as without webhooks."""
     at = at_work()
     for _ in range(60):
-        at.engine._arrivals.arrived()
+        at.engine._polls._policy.arrivals.arrived()
     tickets = [at.accepted(f"v{number}", now=0.0, work_kind=VIDEO, webhook=True) for number in range(20)]
     for ticket in tickets:
         ticket.poll_at = None
