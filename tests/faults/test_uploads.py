@@ -54,7 +54,7 @@ def start(server: SandboxServer, provider: str, folder: Path) -> subprocess.Pope
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("place", [0, 1], ids=["at its first request", "at its second request"])
-def test_row_57_killed_in_the_middle_of_an_upload(provider: str, place: int, tmp_path: Path) -> None:
+def test_row_59_killed_in_the_middle_of_an_upload(provider: str, place: int, tmp_path: Path) -> None:
     """A run that is killed while its upload hangs has paid nothing; the next one uploads, and pays once."""
     with SandboxServer(Sandbox(video_latency=Fixed(0.05))) as server:
         server.sandbox.script_uploads([None] * (place if provider != "replicate" else 0) + ["hang"])
@@ -87,7 +87,7 @@ def test_row_57_killed_in_the_middle_of_an_upload(provider: str, place: int, tmp
         (["error_503"] * 4, NotSent, 4),
     ],
 )
-async def test_row_57_an_upload_that_fails(
+async def test_row_59_an_upload_that_fails(
     provider: str, faults: list[str], error: type[KlingError], requests: int
 ) -> None:
     """What is refused is asked once, and what may pass a few times; either is an error that names the file."""
@@ -105,7 +105,7 @@ async def test_row_57_an_upload_that_fails(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("address", ["http://192.0.2.1/x", "https://10.0.0.1/x", "ftp://x.test/x", "https://u@x.test/"])
-async def test_row_57_a_ticket_that_leads_elsewhere(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_row_59_a_ticket_that_leads_elsewhere(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A content goes to public https addresses only, whatever a provider's ticket names."""
     with SandboxServer(Sandbox()) as server:
         monkeypatch.setattr("kling_async.testing.sandbox.uploads._put_url", lambda *_: address)
