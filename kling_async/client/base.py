@@ -82,8 +82,7 @@ class BaseClient(NonCopyable):
         self._accounts = Accounts(self._settings, clock=self._clock, learned=learned, tls=tls, shared=transport)
         self._accounts.storage = open_media_bucket(storage) if isinstance(storage, str) else storage
         self._fetcher = OutputFetcher(clock=self._clock, tls=tls, shared=transport)
-        self._journal = self._writer(journal)
-        self._dispatcher = Dispatcher(accounts=self._accounts, journal=self._journal)
+        self._dispatcher = Dispatcher(accounts=self._accounts, journal=self._writer(journal))
         self._outputs, self._destinations = self._outputs_for(self._dispatcher), dict[str | Path, Destination]()
         self._downloader = self._downloader_for(self._dispatcher)
         self._rules = AdmissionRules(router=self._router([self._settings.provider(None)]))
@@ -170,7 +169,8 @@ class BaseClient(NonCopyable):
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
-            opened = None if self._journal is None else self._dispatcher.open_journal(self._journal)
+            journal = self._dispatcher.journal
+            opened = None if journal is None else self._dispatcher.open_journal(journal)
             accepted = [] if opened is None else await stack.enter_async_context(opened)
             await stack.enter_async_context(self._accounts.running())
             self._dispatcher.resume(accepted, priority=RESUMED)

@@ -363,7 +363,7 @@ class Client(OutputsClient):
 
     @property
     def _require_journal(self) -> JournalWriter:
-        if self._journal is None:
+        if self._dispatcher.journal is None:
             fault = InputFault("journal", None, "must be the file that the submissions were written to")
             raise InputError.of("The client has no journal", [fault])
-        return self._journal
+        return self._dispatcher.journal

@@ -2,6 +2,7 @@
 
     POST /api/v1/model/generateVideo              submit; the model is in the body
     GET  /api/v1/model/prediction/{id}            poll
+    POST /api/v1/model/uploadMedia                a file, whose URL goes into submissions
     GET  /public/v1/balance                       the balance of the account
 
 The pages are those below https://www.atlascloud.ai/docs. The newer copies of them, and Atlas Cloud's own clients, read
@@ -20,14 +21,17 @@ from ..types.capabilities import Capabilities
 from ..types.errors import BadRequest, PermissionDenied
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input, Scene
+from ..types.media_values import MediaFile
 from ..types.prediction import Json, OutputKind, Prediction, Status
 from ..types.sources import Certainty, Fact, Source
+from ..types.uploads import UploadRequest
 from .atlascloud_models import MODELS
 from .base import Provider
 from .codec.envelope import Envelope, Record, parse_envelope
 from .codec.errors import HTTP_ERRORS, ErrorRules
 from .codec.fields import CONTENT_REJECTED_CODES, as_object, parse_code, parse_id, parse_message
 from .codec.strict_json import json_body
+from .codec.uploads import multipart_upload, parse_address
 from .codec.wavespeed_v3 import V3_STATUSES, parse_v3_record
 from .queries import parse_dollars
 from .spec import ModelSpec
@@ -51,7 +55,7 @@ _CAPABILITIES = Capabilities(
     repeat=Fact("buys_again", Source(Certainty.INFERRED, "no page has an idempotency key or a client id")),
     replay_seconds=Fact(None, Source(Certainty.UNDOCUMENTED, "no page shows that a submission is replayed")),
     cancel=_unknown("no page that was read shows a cancellation, and no status word means one"),
-    upload=Fact(True, _page("models/video", "POST /api/v1/model/uploadMedia")),
+    upload=Fact(True, _page("upload-files", "POST /api/v1/model/uploadMedia, for a temporary URL")),
     inline_media=Fact(True, _page("errors", "inline base64 in a body of up to 50 MB")),
     webhook=Fact(True, _page("webhooks", "webhook_url of a submission, signed")),
     webhook_signature=Fact("ed25519_t", _page("webhooks", "over the time and the body, by a key of a JWKS")),
@@ -109,6 +113,16 @@ class AtlasCloud(Provider):
     def webhook_replies(self, document: Json, body: bytes) -> tuple[HttpResponse, ...]:
         # No page that was read shows all of a payload.
         return ()
+
+    def build_upload(self, file: MediaFile) -> UploadRequest:
+        return multipart_upload("/api/v1/model/uploadMedia", file, field="file")
+
+    def parse_upload(self, response: HttpResponse, file: MediaFile) -> str:
+        # The page reads `url`, and Atlas Cloud's own clients read `data.download_url`:
+        # https://github.com/AtlasCloudAI/atlas-cloud-skills/blob/main/atlas-cloud/references/upload.md
+        record = self._checked(response)[0].record
+        url = record.get("download_url") or record.get("url")
+        return parse_address(url, response, provider=self.name, path="$.data.download_url")
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:
         return HttpRequest(method="GET", path=f"/api/v1/model/prediction/{prediction.id}")

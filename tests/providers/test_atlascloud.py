@@ -27,6 +27,7 @@ from kling_async.errors import (
 from kling_async.providers.atlascloud import AtlasCloud
 from kling_async.types.http import HttpRequest, HttpResponse
 from kling_async.types.inputs import ImageInput, Input, VideoInput
+from kling_async.types.media_values import MediaFile
 from kling_async.types.prediction import Failure, FailureKind, Output, OutputKind, Prediction, Status
 
 PROVIDER = AtlasCloud()
@@ -278,3 +279,25 @@ def test_the_balance_is_told_in_dollars(body: dict[str, object], dollars: Decima
 def test_a_poll_is_made_of_the_id_alone() -> None:
     """The address in a record is never followed."""
     assert HttpRequest(method="GET", path=f"/api/v1/model/prediction/{ID}") == PROVIDER.build_poll(RUNNING)
+
+
+FILE = MediaFile(name="a.png", sha256="ab" * 32, size=9, mime="image/png", source=b"9")
+UPLOADED = {
+    "as the page has it": {"url": "https://x.test/a.png"},
+    "as its own clients read it": {"code": 200, "data": {"download_url": "https://x.test/a.png", "size": 9}},
+}
+
+
+@pytest.mark.parametrize("body", UPLOADED.values(), ids=list(UPLOADED))
+def test_both_forms_of_an_upload_are_read(body: object) -> None:
+    """The address of an uploaded file is found where the page shows it, and where the vendor's own clients read it."""
+    response = HttpResponse(status=200, headers={}, body=json.dumps(body).encode())
+    assert "https://x.test/a.png" == PROVIDER.parse_upload(response, FILE)
+
+
+def test_an_upload_without_an_address_is_an_error() -> None:
+    """A reply that names no address is no upload, and a refusal is one."""
+    with pytest.raises(UnexpectedReply, match="holds no address"):
+        PROVIDER.parse_upload(HttpResponse(status=200, headers={}, body=b'{"code":200,"data":{}}'), FILE)
+    with pytest.raises(BadRequest, match="too big"):
+        PROVIDER.parse_upload(HttpResponse(status=413, headers={}, body=b'{"code":413,"msg":"too big"}'), FILE)

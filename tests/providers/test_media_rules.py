@@ -24,6 +24,7 @@ SONG = evolve(CLIP, name="a.mp3", mime="audio/mpeg")
         ("wavespeed", "upload", "upload"),
         ("fal", "upload", "upload"),
         ("replicate", "upload", "upload"),
+        ("atlascloud", "upload", "upload"),
         ("kling", "inline", None),
         ("comfy", "inline", None),
     ],
@@ -34,6 +35,12 @@ def test_each_provider_has_its_ways(provider: str, image: str | None, video: str
     assert (image, video) == (ways["image"], ways["video"])
     stored = PROVIDERS[provider].ways(storage=True)
     assert (image or "storage", video or "storage") == (stored["image"], stored["video"])
+
+
+def test_a_provider_says_it_has_an_upload_if_it_has_one() -> None:
+    """The way by an upload, which comes first, is one that the adapter can begin."""
+    has = {name: provider.build_upload(SMALL) is not None for name, provider in PROVIDERS.items()}
+    assert has == {name: provider.capabilities.upload.value is True for name, provider in PROVIDERS.items()}
 
 
 def faults(provider: str, input: Input, *, storage: bool = False) -> list[tuple[str, str]]:

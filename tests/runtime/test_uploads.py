@@ -77,13 +77,15 @@ def sent_texts(sandbox: Any) -> str:
     return json.dumps([request.sent for request in sandbox.log if request.kind == "submit"])
 
 
-@pytest.mark.parametrize("provider", UPLOADING)
+@pytest.mark.parametrize(
+    ("provider", "model"), [*((name, "kling-o1-std") for name in UPLOADING), ("atlascloud", "kling-3.0-std")]
+)
 async def test_a_file_is_uploaded_and_its_address_is_submitted(
-    open_client: OpenClient, provider: str, picture: Path
+    open_client: OpenClient, provider: str, model: str, picture: Path
 ) -> None:
     """The provider gets the content first, and its own address of it in the submission; the key goes to it alone."""
     async with open_client(provider=provider, **FAST) as here:
-        prediction = await here.client.generate(VideoInput("a dog", image=picture, model="kling-o1-std"))
+        prediction = await here.client.generate(VideoInput("a dog", image=picture, model=model))
     assert prediction.succeeded
     [stored] = here.sandbox.uploads.contents.values()
     assert (PNG, "image/png") == (stored.content, stored.mime)

@@ -1,9 +1,10 @@
-"""Uploads of media: the endpoints of three providers, the place where contents are put, and the files themselves.
+"""Uploads of media: the endpoints of four providers, the place where contents are put, and the files themselves.
 
     POST /api/v3/media/uploads               WaveSpeedAI: a ticket, as its own client in Python reads it
     POST /storage/upload/initiate            fal: a ticket, as its own clients read it
     POST /storage/auth/token, /files/upload  fal: its other store, as its own client in Python uses it first
     POST /v1/files                           Replicate: a form with the content, as its HTTP API documents it
+    POST /api/v1/model/uploadMedia           Atlas Cloud: a form, as it documents; the answer as its own skills read it
     PUT  /uploads/{id}?signature=...         where a ticket leads, which takes no API key
     GET  /media/{id}                         an uploaded content
 
@@ -32,6 +33,7 @@ UPLOAD_PATHS: Mapping[str, str] = {
     "/storage/auth/token": "fal",
     "/files/upload": "fal",
     "/v1/files": "replicate",
+    "/api/v1/model/uploadMedia": "atlascloud",
 }
 """Paths of uploads, with the provider of each."""
 PUT_PATH = "/uploads/"
@@ -67,6 +69,7 @@ class UploadStore:
             "/storage/auth/token": self._fal_token,
             "/files/upload": self._fal_store,
             "/v1/files": self._replicate,
+            "/api/v1/model/uploadMedia": self._atlascloud,
         }
         return answer[request.path](request)
 
@@ -134,6 +137,16 @@ class UploadStore:
             },
             status=201,
         )
+
+    def _atlascloud(self, request: Request) -> Response:
+        part = _part(request, "file")
+        if part is None:
+            return json_response({"code": 400, "msg": "file is required", "data": None}, status=400)
+        name, mime, content = part
+        id = self._ticket(mime, name)
+        self._keep(id, content)
+        url = f"{request.origin}{_MEDIA_PATH}{id}"
+        return json_response({"code": 200, "data": {"download_url": url, "filename": name, "size": len(content)}})
 
     # The place for contents, and the contents.
 
