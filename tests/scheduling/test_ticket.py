@@ -21,7 +21,7 @@ def test_the_words_are_their_own_text() -> None:
     assert [*running, *final] == [*JobStatus]
     assert final == [status for status in JobStatus if status.is_terminal]
     kinds = {"submitted", "resolving", "accepted", "resumed", "status", "throttled", "not_sent", "poll_error"}
-    assert kinds | {"moved", "finished", "saved", "not_saved"} == {*EventKind}
+    assert kinds | {"uploading", "moved", "finished", "saved", "not_saved"} == {*EventKind}
 
 
 def test_an_event_holds_facts_and_no_ticket() -> None:
