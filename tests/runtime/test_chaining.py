@@ -71,6 +71,28 @@ async def test_a_stale_address_is_asked_for_once(tmp_path: Path) -> None:
     assert [True] * 3 == ["expires=" in str(one) for one in sent if one is not None]
 
 
+async def test_a_stored_result_is_read_without_its_journal(tmp_path: Path) -> None:
+    """An address that a journal has cut is not asked for: the provider gives a whole one, also with no journal open."""
+    with SandboxServer(Sandbox(image_latency=Fixed(0.01), output_ttl=3600.0)) as server:
+        key = server.sandbox.key_for("fal")
+        job = Job(ImageInput("a cat", model="kling-image-o3"), key="cat")
+        stored = Prediction(provider="", model="", id="")
+        for _ in range(2):
+            async with (
+                Client("fal", api_key=key, base_url=server.url, limits=OPEN) as client,
+                client.batch([job], journal=tmp_path / "j") as batch,
+            ):
+                [stored] = [outcome.result() async for outcome in batch]
+        assert not stored.outputs[0].is_fetchable
+        polls = server.sandbox.polls
+        async with Client("fal", api_key=key, base_url=server.url, limits=OPEN) as client:
+            [content] = await client.read(stored)
+            assert content == b"".join([piece async for piece in client.stream(stored.outputs[0])])
+        assert [200, 200] == [one.status for one in server.sandbox.log if one.kind == "download"]
+        # Status and result, for each.
+        assert polls + 4 == server.sandbox.polls
+
+
 async def test_the_saved_file_is_the_last_resort(tmp_path: Path) -> None:
     """Where the provider has no record any more, the file that was saved in this run is uploaded in its place."""
     cat = Job(ImageInput("a cat", model="kling-image-o3"), key="cat")
