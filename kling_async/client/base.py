@@ -117,7 +117,11 @@ class BaseClient(NonCopyable):
             yield job.input, chosen
 
     def _downloader_for(self, dispatcher: Dispatcher) -> Downloader:
-        return Downloader(fetcher=self._fetcher, outputs=self._outputs_for(dispatcher))
+        return Downloader(
+            fetcher=self._fetcher,
+            outputs=self._outputs_for(dispatcher),
+            now=lambda: self._clock.utc().timestamp(),
+        )
 
     def _outputs_for(self, dispatcher: Dispatcher) -> FreshOutputs:
         return FreshOutputs(dispatcher=dispatcher, settings=self._settings)

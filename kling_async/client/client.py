@@ -24,6 +24,7 @@ from ..runtime.dispatcher import Dispatcher
 from ..runtime.job_source import Jobs, iterate_jobs
 from ..runtime.quotes import quote, table_price
 from ..runtime.settings import positive_float, positive_int
+from ..runtime.sidecars import check_mode
 from ..scheduling.budget import Budget
 from ..scheduling.priority import INTERACTIVE
 from ..system.interrupts import defer_interrupts
@@ -31,6 +32,7 @@ from ..types.errors import InputError, InputFault, PredictionFailed
 from ..types.inputs import Input
 from ..types.jobs import Job, Outcome, unique_key
 from ..types.prediction import Prediction
+from ..types.provenance import ProvenanceMode
 from .outputs import OutputsClient
 
 __all__ = ["Client"]
@@ -215,6 +217,7 @@ class Client(OutputsClient):
         provider: str | Sequence[str] | None = None,
         journal: str | Path | Journal | None = None,
         save_to: str | Path | None = None,
+        provenance: ProvenanceMode | None = None,
         max_open: int | None = None,
         max_cost: Decimal | float | None = None,
         prices: Mapping[str, Decimal | float] | None = None,
@@ -246,6 +249,8 @@ class Client(OutputsClient):
                 never pays twice. By default the client's, if it has one.
             save_to: a directory for the files, named after the jobs' keys, or the URL of an object store, such as
                 "s3://bucket/prefix", as for `download`.
+            provenance: "sidecar" writes a JSON file beside each file, `KEY-0.png.json`, with prompt, model, provider,
+                id, key, labels, times and SHA-256; "embed" puts them into PNG and MP4 files too, as for `download`.
             max_open: maximum number of jobs pulled and not yet delivered; by default twice the slots of each account,
                 and 1,000 where these are learned.
             max_cost: US dollars that are never exceeded, including earlier runs with this `journal`. A job that is
@@ -265,6 +270,7 @@ class Client(OutputsClient):
             InputError: a setting is wrong. A directory or bucket that cannot be written is one when the batch is
                 entered, before anything is paid.
         """
+        check_mode(provenance, saves=save_to is not None)
         chosen = self._settings.providers(provider)
         router, own = self._router(chosen, prices, prefer, failover=failover), self._writer(journal)
         dispatcher = self._dispatcher if own is None else Dispatcher(accounts=self._accounts, journal=own)
@@ -274,6 +280,7 @@ class Client(OutputsClient):
             wait_timeout=positive_float("wait_timeout", wait_timeout),
             stop_after=positive_int("stop_after", stop_after),
             save_to=None if save_to is None else self._destination(save_to, name="save_to"),
+            provenance=provenance,
             stop_on_signals=stop_on_signals,
         )
         return Batch(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from anyio.lowlevel import RunVar
 
+from ..journal.submission import Submission
 from ..transport.fetcher import OutputFetcher
 from ..transport.host_limits import HostLimiter
 from ..types.errors import DownloadError
 from ..types.media import file_stem
 from ..types.prediction import Prediction, Status
-from .destinations import Destination, SavedFile
+from .destinations import Destination, SavedFile, Saving
 from .fresh_outputs import FreshOutputs
+from .sidecars import ProvenanceRequest, complete_sidecars, write_sidecars
 
 __all__ = ["Downloader", "check_succeeded"]
 
@@ -27,40 +30,70 @@ class Downloader:
     Args:
         fetcher: fetches one URL.
         outputs: finds the URLs, and new ones once they have expired.
+        now: tells seconds since 1970.
     """
 
-    def __init__(self, *, fetcher: OutputFetcher, outputs: FreshOutputs) -> None:
+    def __init__(self, *, fetcher: OutputFetcher, outputs: FreshOutputs, now: Callable[[], float]) -> None:
         self._fetcher = fetcher
         self._outputs = outputs
+        self._now = now
 
-    async def save(self, prediction: Prediction, place: Destination, *, overwrite: bool) -> list[Path | str]:
-        """Save a prediction's outputs, and return where they are. Raises DownloadError."""
+    async def save(
+        self,
+        prediction: Prediction,
+        place: Destination,
+        *,
+        overwrite: bool,
+        provenance: ProvenanceRequest | None = None,
+    ) -> list[Path | str]:
+        """Save a prediction's outputs, and return where they are; with their provenance if that is requested.
+
+        Raises:
+            DownloadError: an output, or its provenance, could not be saved.
+        """
         check_succeeded(prediction)
         async with _save_limiter().acquire(place.place_of(_stem(prediction))):
-            return await self._save(prediction, place, overwrite=overwrite)
+            return await self._save(prediction, place, overwrite=overwrite, provenance=provenance)
 
-    async def _save(self, prediction: Prediction, place: Destination, *, overwrite: bool) -> list[Path | str]:
+    async def _save(
+        self, prediction: Prediction, place: Destination, *, overwrite: bool, provenance: ProvenanceRequest | None
+    ) -> list[Path | str]:
         entry = await self._outputs.entry_of(prediction)
         known = None if entry is None else entry.submission
         names = known.files if known is not None else None
+        record = None if provenance is None else provenance.record(prediction, known)
         if names and not overwrite and (found := await place.find(names)) is not None:
+            if record is not None:
+                await complete_sidecars(place, names, record, saved_at=self._saved_at(known))
             return found
         await place.prepare()
+        beside = Saving() if provenance is None or record is None else provenance.saving(record)
         saved = await self._outputs.fetch(
-            prediction, known, lambda newest: self._save_all(newest, place, overwrite=overwrite)
+            prediction, known, lambda newest: self._save_all(newest, place, overwrite=overwrite, provenance=beside)
         )
         if entry is not None:
             sums = [file.sha256 for file in saved if file.sha256 is not None]
             await entry.saved([file.name for file in saved], checksums=sums or None)
+        if record is not None:
+            saved_at = self._saved_at(None if entry is None else entry.submission)
+            await write_sidecars(place, saved, record, saved_at=saved_at, overwrite=overwrite)
         return [file.location for file in saved]
 
-    async def _save_all(self, prediction: Prediction, place: Destination, *, overwrite: bool) -> list[SavedFile]:
+    def _saved_at(self, known: Submission | None) -> float:
+        return self._now() if known is None or known.saved_at is None else known.saved_at
+
+    async def _save_all(
+        self, prediction: Prediction, place: Destination, *, overwrite: bool, provenance: Saving
+    ) -> list[SavedFile]:
         stem = _stem(prediction)
         saved: list[SavedFile] = []
         for index, output in enumerate(prediction.outputs):
             request = self._outputs.request_for(prediction, output)
             try:
-                saved.append(await place.save(self._fetcher, request, f"{stem}-{index}", overwrite=overwrite))
+                one = await place.save(
+                    self._fetcher, request, f"{stem}-{index}", overwrite=overwrite, provenance=provenance
+                )
+                saved.append(one)
             except DownloadError as error:
                 error.provider, error.key, error.id = prediction.provider, prediction.key, prediction.id
                 raise

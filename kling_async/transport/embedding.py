@@ -14,7 +14,7 @@ from ..types.media import SNIFF_LENGTH, sniff
 from ..types.media_scan import MediaScanner, scan_file
 from ..types.provenance import FileFacts, Provenance, embedding
 
-__all__ = ["embed", "facts_of", "inspect_file", "same_content"]
+__all__ = ["StreamInspector", "embed", "facts_of", "inspect_file", "same_content"]
 
 _PIECE: Final = 1 << 20
 _TAIL: Final = 64
@@ -46,13 +46,32 @@ def inspect_file(path: Path) -> FileFacts:
 
 def facts_of(pieces: Iterable[bytes]) -> FileFacts:
     """Return the facts of a file by its pieces."""
-    digest, scanner, size = hashlib.sha256(), MediaScanner(), 0
+    digest, inspector = hashlib.sha256(), StreamInspector()
     for piece in pieces:
         digest.update(piece)
-        scanner.feed(piece)
-        size += len(piece)
-    found = scanner.finish()
-    return FileFacts(sha256=digest.hexdigest(), size=size, c2pa=found.c2pa, embedded=found.embedded is not None)
+        inspector.feed(piece)
+    return inspector.facts(digest.hexdigest())
+
+
+class StreamInspector:
+    """Finds the facts of a file while it is passed on; its SHA-256 is found by what receives it."""
+
+    def __init__(self) -> None:
+        self._scanner, self._size = MediaScanner(), 0
+
+    def feed(self, piece: bytes) -> None:
+        """Add the next bytes."""
+        self._scanner.feed(piece)
+        self._size += len(piece)
+
+    def restart(self) -> None:
+        """Begin again with the first byte."""
+        self._scanner, self._size = MediaScanner(), 0
+
+    def facts(self, sha256: str) -> FileFacts:
+        """Return the facts, after the last byte."""
+        found = self._scanner.finish()
+        return FileFacts(sha256=sha256, size=self._size, c2pa=found.c2pa, embedded=found.embedded is not None)
 
 
 def same_content(one: Path, other: Path) -> bool:

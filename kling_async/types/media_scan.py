@@ -1,10 +1,11 @@
 """Scan images and videos for C2PA credentials and for embedded provenance, by the heads of their parts alone.
 
-A scan asks for a few bytes at rising offsets, so that it reads a file of gigabytes by seeking, and a download while that
+A scan asks for a few bytes at rising offsets, so that it reads a file of gigabytes by seeking, and a download while it
 is received. It changes nothing.
 
-Sources: C2PA 2.1, A.3 (PNG chunk `caBX`, JPEG APP11 with JUMBF, RIFF chunk `C2PA`, BMFF box `uuid`); PNG, third edition,
-5.3 and 11.3.3; ITU-T T.81, B.1.1; ISO/IEC 14496-12, 4.2 and 8.8.9 (`mfra` is the last box); XMP part 3, 1.1.5 and 1.3.7.
+Sources: the C2PA specification on embedding manifests (PNG chunk `caBX`, JPEG APP11 with JUMBF, RIFF chunk `C2PA`, BMFF
+box `uuid`), the PNG specification on chunks and `iTXt`, ITU-T T.81 on markers, ISO/IEC 14496-12 on boxes (`mfra` is the
+last one), and XMP part 3 on PNG and MPEG-4. GIF and WebM are not looked into.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["EMBEDDING_NAME", "XMP_BOX", "MediaScan", "MediaScanner", "scan_file"
 EMBEDDING_NAME: Final = "kling_async"
 """What provenance that this package has embedded begins with."""
 XMP_BOX: Final = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
-"""The id of the `uuid` box that holds XMP in an MP4 file (XMP part 3, 1.3.7)."""
+"""The id of the `uuid` box that holds XMP in an MP4 file (XMP part 3)."""
 
 _C2PA_BOX: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _C2PA_JUMBF: Final = bytes.fromhex("6332706100110010800000aa00389b71")

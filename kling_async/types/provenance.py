@@ -3,8 +3,7 @@
 Inside a PNG it is in `iTXt` chunks, inside an MP4 in the box that holds XMP. Both have the prompt where other programs
 look for it, and say that a trained model has made the file, as IPTC names that.
 
-Sources: PNG, third edition, 11.3.3.4; XMP part 1, 7 and 8.4, and part 3, 1.1.5 and 1.3.7; IPTC NewsCodes, Digital Source
-Type `trainedAlgorithmicMedia`.
+Sources: the PNG specification on `iTXt` and its keywords, XMP parts 1 and 3, and IPTC NewsCodes on Digital Source Type.
 """
 
 from __future__ import annotations
