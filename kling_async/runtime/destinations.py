@@ -24,14 +24,13 @@ from ..transport.partial_file import ensure_writable
 from ..transport.stream_part import StreamPart
 from ..types.errors import DownloadError, InputError, InputFault
 from ..types.prediction import Output
-from ..types.provenance import FileFacts, Provenance
+from ..types.provenance import FileFacts
+from .saved_files import SavedFile, Saving
 
 __all__ = [
     "Destination",
     "DirectoryDestination",
     "OutputRequest",
-    "SavedFile",
-    "Saving",
     "StoreDestination",
     "destination_at",
 ]
@@ -46,23 +45,6 @@ _MAX_SIDECAR: Final = 16 * 1024 * 1024
 """Bytes of a sidecar that are read; a prompt has at most 166,000 characters."""
 
 
-@frozen
-class SavedFile:
-    """A file that was saved.
-
-    Attributes:
-        location: where it is.
-        name: its name there.
-        sha256: the SHA-256 of its bytes, where it is an object or was inspected.
-        facts: its facts, where they were asked for.
-    """
-
-    location: Path | str
-    name: str
-    sha256: str | None = None
-    facts: FileFacts | None = None
-
-
 @frozen(kw_only=True)
 class OutputRequest:
     """How an output is asked for: its URL, the API key that it needs, and whether it may be on this machine."""
@@ -70,14 +52,6 @@ class OutputRequest:
     output: Output
     credential: Credential | None
     loopback: bool
-
-
-@frozen(kw_only=True)
-class Saving:
-    """What is done beside saving a file: whether its facts are found, and the provenance to embed where it can be."""
-
-    inspects: bool = False
-    embedded: Provenance | None = None
 
 
 class Destination(Protocol):

@@ -14,8 +14,9 @@ from ..transport.host_limits import HostLimiter
 from ..types.errors import DownloadError
 from ..types.media import file_stem
 from ..types.prediction import Prediction, Status
-from .destinations import Destination, SavedFile, Saving
+from .destinations import Destination
 from .fresh_outputs import FreshOutputs
+from .saved_files import SavedFile, Saving
 from .sidecars import ProvenanceRequest, complete_sidecars, write_sidecars
 
 __all__ = ["Downloader", "check_succeeded"]

@@ -19,7 +19,8 @@ from ..types.errors import DownloadError, InputError, InputFault
 from ..types.inputs import Input, VideoInput
 from ..types.prediction import Json, OutputKind, Prediction
 from ..types.provenance import FileFacts, Provenance, ProvenanceMode, sidecar, sidecar_name
-from .destinations import Destination, SavedFile, Saving
+from .destinations import Destination
+from .saved_files import SavedFile, Saving
 
 __all__ = ["ProvenanceRequest", "check_mode", "complete_sidecars", "write_sidecars"]
 
