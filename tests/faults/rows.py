@@ -278,6 +278,12 @@ ROWS = (
         "Killed in the middle of an upload",
         "Nothing has the object's name; the next run saves it, and pays nothing.",
     ),
+    Row(
+        59,
+        "Killed between an output and its sidecar, or while provenance is embedded",
+        "No file is partial; the next run writes the sidecar of the file that lies there, and fetches and pays nothing"
+        " for it.",
+    ),
 )
 """Every row of the matrix, in order."""
 

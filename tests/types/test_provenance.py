@@ -113,7 +113,7 @@ def test_a_png_has_text_where_others_look() -> None:
 
 @pytest.mark.parametrize("media", [media_of(PNG), MP4], ids=["png", "mp4"])
 def test_xmp_says_that_a_model_has_made_it(media: MediaType) -> None:
-    """The XMP of either is well-formed, has the prompt, and says as IPTC does that a trained model has made the file."""
+    """The XMP of either is well-formed, has the prompt, and says that a trained model has made the file."""
     added = embedding(RECORD, media)
     if media is MP4:
         assert len(added) == struct.unpack_from(">I", added)[0]
