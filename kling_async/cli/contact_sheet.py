@@ -37,7 +37,7 @@ def contact_sheet(
 
     Args:
         directory: Run directory, or any directory with images.
-        output: PNG file. [default: contact-sheet.png in the directory]
+        output: PNG file. [default: contact-sheet.png, in the run directory if it is one]
         columns: Pictures beside each other. [default: by their number]
         size: Pixels of the longer side of each; none is enlarged.
         most: Maximum number of pictures: the first ones of the run, or by name.
@@ -47,7 +47,8 @@ def contact_sheet(
 
 
 def _draw(directory: Path, output: Path | None, columns: int | None, size: int, most: int, *, newest: bool) -> ExitCode:
-    target = output or directory / _NAME
+    # Not beside other images, which a loader of datasets would read it with.
+    target = output or (directory / _NAME if RunDirectory(directory).holds_run else Path(_NAME))
     _check(target, columns, size, most)
     entries = [entry for entry in _entries(directory) if entry.path != target]
     if not entries:

@@ -18,6 +18,7 @@ from ..runtime.destinations import destination_at
 from ..types.errors import InputError, PredictionFailed
 from ..types.inputs import Input
 from ..types.prediction import Prediction, Status
+from ..types.provenance import ProvenanceMode
 from .console import ExitCode, echo, escape, print_request, run, write_result
 from .options import DEFAULT_TEXT
 
@@ -38,6 +39,7 @@ def generate(
     key: str | None = None,
     timeout: float = 600.0,
     download: bool = True,
+    provenance: ProvenanceMode | None = None,
     overwrite: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
     dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
@@ -55,6 +57,8 @@ def generate(
         key: Name of the job and its files. [default: generated]
         timeout: Maximum seconds to wait. The prediction continues at the provider.
         download: Save the files, or print output URLs instead of saving files.
+        provenance: Save what each file was made from: `sidecar` as a JSON file beside it, `embed` inside PNG and MP4
+            files as well.
         overwrite: Replace existing files of the same name.
         json: Print one JSON object on stdout instead of paths.
         dry_run: Check and price the input, show the request, and send nothing.
@@ -74,7 +78,11 @@ def generate(
             prediction = await client.wait(prediction, wait_timeout=timeout)
             if prediction.status is not Status.SUCCEEDED:
                 raise PredictionFailed(prediction)
-            files = await client.download(prediction, output, overwrite=overwrite) if download else []
+            files: Sequence[Path | str] = ()
+            if download:
+                files = await client.download(
+                    prediction, output, overwrite=overwrite, provenance=provenance, input=input
+                )
         _print(prediction, files, as_json=json)
         return ExitCode.DONE
 

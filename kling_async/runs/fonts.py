@@ -69,14 +69,13 @@ class Text:
             yield font, "".join(one for _, one in run)
 
     def _placed(self, text: str) -> Iterator[tuple[FreeTypeFont, str]]:
-        last = self._fonts[0]
+        found: FreeTypeFont | None = self._fonts[0]
         for one in text:
-            if unicodedata.category(one) in ("Mn", "Mc", "Me", "Cf"):
-                yield last, one  # it belongs to the character before
-                continue
-            found = next((font for font in self._fonts if _has(font, one)), None)
-            last = found or self._fonts[0]
-            yield last, one if found is not None else _INSTEAD
+            if unicodedata.category(one) not in ("Mn", "Mc", "Me", "Cf"):
+                found = next((font for font in self._fonts if _has(font, one)), None)
+                yield found or self._fonts[0], one if found is not None else _INSTEAD
+            elif found is not None:  # it belongs to the character before, and goes with that
+                yield found, one
 
 
 @cache
