@@ -74,10 +74,7 @@ def generate(
         async with Client(chosen) as client:
             echo(f"[dim]Expected cost: {client.estimate([input])}[/]")
             prediction = await client.submit(input, key=key, wait_timeout=timeout)
-            echo(f"Accepted by {escape(prediction.provider)} as [bold]{escape(prediction.id)}[/]; waiting.")
-            prediction = await client.wait(prediction, wait_timeout=timeout)
-            if prediction.status is not Status.SUCCEEDED:
-                raise PredictionFailed(prediction)
+            prediction = await _wait(client, prediction, wait_timeout=timeout)
             files: Sequence[Path | str] = ()
             if download:
                 files = await client.download(
@@ -100,6 +97,15 @@ def _input(prompt: str, model: str, settings: Iterable[str]) -> Input:
     if parsed.input is None:
         raise InputError.of("Invalid input", parsed.faults)
     return parsed.input
+
+
+async def _wait(client: Client, prediction: Prediction, *, wait_timeout: float) -> Prediction:
+    """Wait for a prediction, and return it. Raises PredictionFailed if it did not succeed."""
+    echo(f"Accepted by {escape(prediction.provider)} as [bold]{escape(prediction.id)}[/]; waiting.")
+    prediction = await client.wait(prediction, wait_timeout=wait_timeout)
+    if prediction.status is not Status.SUCCEEDED:
+        raise PredictionFailed(prediction)
+    return prediction
 
 
 def _print(prediction: Prediction, files: Sequence[Path | str], *, as_json: bool) -> None:

@@ -42,6 +42,8 @@ __all__ = ["BaseClient"]
 class BaseClient(NonCopyable):
     """Opens and closes the parts of a client; `Client` describes the arguments."""
 
+    _background: Background | None = None
+
     def __init__(
         self,
         provider: str | None = None,
@@ -81,13 +83,17 @@ class BaseClient(NonCopyable):
         self._outputs, self._destinations = self._outputs_for(self._dispatcher), dict[str | Path, Destination]()
         self._downloader = self._downloader_for(self._dispatcher)
         self._rules = AdmissionRules(router=self._router([self._settings.provider(None)]))
-        self._background: Background | None = None
         apply_protection()
 
     def _writer(self, journal: str | Path | Journal | None) -> JournalWriter | None:
         if journal is None:
             return None
         return JournalWriter(SqliteJournal(journal) if isinstance(journal, (str, Path)) else journal, clock=self._clock)
+
+    def _journaled(self, journal: str | Path | Journal | None) -> tuple[Dispatcher, bool]:
+        """Return the dispatcher of a journal, and whether it is its own; without a journal that of the client."""
+        own = self._writer(journal)
+        return (self._dispatcher if own is None else Dispatcher(accounts=self._accounts, journal=own)), own is not None
 
     def _router(
         self,

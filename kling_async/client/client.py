@@ -20,11 +20,9 @@ from ..runtime.admission import AdmissionRules
 from ..runtime.batch import Batch
 from ..runtime.batch_options import BatchOptions, BatchSettings
 from ..runtime.completion import prediction_of
-from ..runtime.dispatcher import Dispatcher
 from ..runtime.job_source import Jobs, iterate_jobs
 from ..runtime.quotes import quote, table_price
 from ..runtime.settings import positive_float, positive_int
-from ..runtime.sidecars import check_mode
 from ..scheduling.budget import Budget
 from ..scheduling.priority import INTERACTIVE
 from ..system.interrupts import defer_interrupts
@@ -270,10 +268,8 @@ class Client(OutputsClient):
             InputError: a setting is wrong. A directory or bucket that cannot be written is one when the batch is
                 entered, before anything is paid.
         """
-        check_mode(provenance, saves=save_to is not None)
         chosen = self._settings.providers(provider)
-        router, own = self._router(chosen, prices, prefer, failover=failover), self._writer(journal)
-        dispatcher = self._dispatcher if own is None else Dispatcher(accounts=self._accounts, journal=own)
+        router, (dispatcher, owns) = self._router(chosen, prices, prefer, failover=failover), self._journaled(journal)
         options = BatchOptions(
             max_open=2 * self._settings.slots(chosen) if max_open is None else positive_int("max_open", max_open),
             ordered=ordered,
@@ -290,7 +286,7 @@ class Client(OutputsClient):
             rules=AdmissionRules(router=router, resubmit_changed=resubmit_changed, resubmit_failed=resubmit_failed),
             budget=Budget(None if max_cost is None else Decimal(str(positive_float("max_cost", max_cost)))),
             downloader=self._downloader_for(dispatcher),
-            owns_journal=own is not None,
+            owns_journal=owns,
         )
 
     def estimate(self, jobs: Iterable[Job | Input], *, provider: str | None = None) -> Estimate:

@@ -13,6 +13,7 @@ from ..journal import Journal
 from ..providers.selection import Prefer
 from ..types.provenance import ProvenanceMode
 from .destinations import Destination
+from .sidecars import check_mode
 
 __all__ = ["BatchOptions", "BatchSettings"]
 
@@ -48,6 +49,9 @@ class BatchOptions:
         save_to: the place for the files; None saves none.
         provenance: where the provenance of the files goes; None saves none.
         stop_on_signals: let the first Ctrl-C or SIGTERM stop submitting only.
+
+    Raises:
+        InputError: `provenance` is none of its words, or no files are saved.
     """
 
     max_open: int
@@ -57,3 +61,6 @@ class BatchOptions:
     save_to: Destination | None = None
     provenance: ProvenanceMode | None = None
     stop_on_signals: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        check_mode(self.provenance, saves=self.save_to is not None)
