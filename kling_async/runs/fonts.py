@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
@@ -99,5 +99,14 @@ def _has(font: FreeTypeFont, character: str) -> bool:
     """Return whether a font has a character; an invisible one is in every font."""
     if not character.strip() or unicodedata.category(character) == "Cf":
         return True
-    mask, absent = font.getmask(character), font.getmask(_ABSENT)
-    return (mask.size, bytes(mask)) != (absent.size, bytes(absent))
+    return _drawn(font, character) != _drawn(font, _ABSENT)
+
+
+@lru_cache(maxsize=256)
+def _drawn(font: FreeTypeFont, character: str) -> bytes:
+    from PIL import Image, ImageDraw  # noqa: PLC0415 - an extra
+
+    size = round(font.size)
+    image = Image.new("L", (3 * size, 3 * size))
+    ImageDraw.Draw(image).text((size, size), character, font=font, fill=255)
+    return image.tobytes()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Final, get_args
+from typing import Final, cast, get_args
 
 from attrs import field, frozen
 
@@ -140,4 +140,5 @@ def _fields(content: bytes) -> Mapping[str, object] | None:
         fields: object = json.loads(content)
     except ValueError:
         return None
-    return fields if isinstance(fields, dict) and {"sha256", "software"} <= fields.keys() else None
+    found = cast("dict[str, object]", fields) if isinstance(fields, dict) else {}
+    return found if {"sha256", "software"} <= found.keys() else None

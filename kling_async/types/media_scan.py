@@ -26,7 +26,8 @@ XMP_BOX: Final = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 
 _C2PA_BOX: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _C2PA_JUMBF: Final = bytes.fromhex("6332706100110010800000aa00389b71")
-_MAX_PARTS: Final = 1_000_000
+_MAX_PARTS: Final = 100_000
+"""Of a file: a PNG of 800 MB in chunks of 8 KiB has as many."""
 _HEAD: Final = 256
 """Bytes of a part that are looked at: those of an XMP packet name its author in the first 200."""
 _XMP_KEYWORD: Final = b"XML:com.adobe.xmp"

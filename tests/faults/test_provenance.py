@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from kling_async.errors import DownloadError
 from kling_async.testing.sandbox.media import draw_png
 from kling_async.transport.embedding import inspect_file
+from kling_async.types.prediction import Output, OutputKind, Prediction, Status
 
 from .answers import Script, reply
-from .conftest import OpenSite
+from .conftest import OpenSite, client_of, listing
 from .crashes import Runner, check_paid, kept_in, log_of
 from .harness import Site
 
@@ -88,3 +93,31 @@ def test_row_59_a_finished_run_is_left_alone(runner: Runner, site: OpenSite, tmp
     assert kept == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "out").iterdir()}
     assert asked == len(here.log.requests)
     assert 2 * at_once == len(kept)
+
+
+@contextmanager
+def files_at_most(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size: to a download that is a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.anyio
+async def test_row_59_a_disk_that_is_full_while_provenance_is_embedded(site: OpenSite, tmp_path: Path) -> None:
+    """A disk that has room for the output alone keeps its text out: an error, no file of the name."""
+    here = site(SERVED)
+    output = Output(url=f"{here.origin}/files/one.png", kind=OutputKind.IMAGE)
+    made = Prediction(provider="gptproto", model="m", id="p-1", key="cat", status=Status.SUCCEEDED, outputs=(output,))
+    async with client_of(here) as client:
+        with files_at_most(len(PICTURE) + 20), pytest.raises(DownloadError, match="cannot be saved"):
+            await client.download(made, tmp_path, provenance="embed")
+        assert not {"cat-0.png", "cat-0.png.json"} & {*listing(tmp_path)}
+        [path] = await client.download(made, tmp_path, provenance="embed")
+    assert inspect_file(path).embedded
+    assert ["cat-0.png", "cat-0.png.json"] == listing(tmp_path)
