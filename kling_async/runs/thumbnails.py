@@ -24,6 +24,8 @@ __all__ = ["Thumbnails"]
 _SIZE: Final = 480
 """Pixels of the longer side: a card of a report is 240 wide, and screens have up to two pixels for one."""
 _QUALITY: Final = 80
+_METHOD: Final = 2
+"""Of WebP, from fast to thorough: a thumbnail is 3 % larger than by 4, and takes half the time."""
 _THREADS: Final = 4
 
 
@@ -91,7 +93,7 @@ class Thumbnails:
         fresh = Path(name)
         try:
             with os.fdopen(number, "wb") as file:
-                small.save(file, "WEBP", quality=_QUALITY, icc_profile=small.info.get("icc_profile"))
+                small.save(file, "WEBP", quality=_QUALITY, method=_METHOD, icc_profile=small.info.get("icc_profile"))
             fresh.chmod(0o644)
             os.utime(fresh, ns=(changed_at, changed_at))
             fresh.replace(thumbnail)
