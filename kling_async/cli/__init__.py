@@ -63,6 +63,7 @@ _COMMANDS = (
     ("resume", "batch:resume", _RESUME),
     ("status", "status:status", "Show the status of a run."),
     ("report", "status:report", "Regenerate the HTML report."),
+    ("contact-sheet", "contact_sheet:contact_sheet", "Draw the pictures of a run on one picture."),
     ("unconfirmed", "status:unconfirmed", _UNCONFIRMED),
     ("explain", "explain:explain", "Explain an error or a sandbox fault."),
     ("models", "models:models", "List models, parameters, prices and sources."),

@@ -20,6 +20,7 @@ from ..runtime.media_reader import read_media
 from ..types.errors import InputError, PredictionFailed
 from ..types.inputs import Input
 from ..types.prediction import Prediction, Status
+from ..types.provenance import ProvenanceMode
 from .console import ExitCode, echo, escape, print_request, run, write_result
 from .local_files import LocalFiles
 from .options import DEFAULT_TEXT
@@ -42,6 +43,7 @@ def generate(
     storage: str | None = None,
     timeout: float = 600.0,
     download: bool = True,
+    provenance: ProvenanceMode | None = None,
     overwrite: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
     dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
@@ -60,6 +62,8 @@ def generate(
         storage: Bucket of yours for local media, such as s3://bucket/prefix, for providers that take none.
         timeout: Maximum seconds to wait. The prediction continues at the provider.
         download: Save the files, or print output URLs instead of saving files.
+        provenance: Save what each file was made from: `sidecar` as a JSON file beside it, `embed` inside PNG and MP4
+            files as well.
         overwrite: Replace existing files of the same name.
         json: Print one JSON object on stdout instead of paths.
         dry_run: Check and price the input, show the request, and send nothing.
@@ -74,13 +78,12 @@ def generate(
         if download:
             await destination_at(output, name="output").check()
         async with Client(chosen, storage=storage) as client:
-            echo(f"[dim]Expected cost: {client.estimate([input])}[/]")
-            prediction = await client.submit(input, key=key, wait_timeout=timeout)
-            echo(f"Accepted by {escape(prediction.provider)} as [bold]{escape(prediction.id)}[/]; waiting.")
-            prediction = await client.wait(prediction, wait_timeout=timeout)
-            if prediction.status is not Status.SUCCEEDED:
-                raise PredictionFailed(prediction)
-            files = await client.download(prediction, output, overwrite=overwrite) if download else []
+            prediction = await _generate(client, input, key=key, wait_timeout=timeout)
+            files: Sequence[Path | str] = ()
+            if download:
+                files = await client.download(
+                    prediction, output, overwrite=overwrite, provenance=provenance, input=input
+                )
         _print(prediction, files, as_json=json)
         return ExitCode.DONE
 
@@ -98,6 +101,17 @@ def _input(prompt: str, model: str, settings: Iterable[str]) -> Input:
     if parsed.input is None:
         raise InputError.of("Invalid input", parsed.faults)
     return read_media(parsed.input, LocalFiles())
+
+
+async def _generate(client: Client, input: Input, *, key: str | None, wait_timeout: float) -> Prediction:
+    """Submit an input, wait for its prediction, and say both. Raises PredictionFailed if it did not succeed."""
+    echo(f"[dim]Expected cost: {client.estimate([input])}[/]")
+    prediction = await client.submit(input, key=key, wait_timeout=wait_timeout)
+    echo(f"Accepted by {escape(prediction.provider)} as [bold]{escape(prediction.id)}[/]; waiting.")
+    prediction = await client.wait(prediction, wait_timeout=wait_timeout)
+    if prediction.status is not Status.SUCCEEDED:
+        raise PredictionFailed(prediction)
+    return prediction
 
 
 def _print(prediction: Prediction, files: Sequence[Path | str], *, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from ..providers import DEFAULT_PROVIDER, PROVIDERS
 from ..providers.selection import Prefer
 from ..runtime.api_keys import ApiKeys, default_provider
 from ..types.errors import InputError, InputFault
+from ..types.provenance import ProvenanceMode
 
 __all__ = ["DEFAULTS", "DEFAULT_TEXT", "Options"]
 
@@ -37,6 +38,9 @@ class Options:
         storage: Bucket of yours for local media, such as s3://bucket/prefix, for providers that take none.
         timeout: Per-job timeout in seconds, including time in the queue. [default: 3600]
         download: Save the files, or print output URLs instead of saving files. [default: --download]
+        provenance: Save what each file was made from: `sidecar` as a JSON file beside it, `embed` inside PNG and MP4
+            files as well. A file with a C2PA credential is never changed.
+        dataset: Write metadata.jsonl beside the files, so that loaders of datasets read prompts and labels with them.
         save_to: URL of the object store that -o has named.
         presign: Sign the report's links to objects, valid for this many seconds, at most 604800. Whoever has the report
             can open them. [default: the URLs of the objects]
@@ -61,6 +65,8 @@ class Options:
     storage: str | None = None
     timeout: float | None = None
     download: bool | None = None
+    provenance: ProvenanceMode | None = None
+    dataset: Annotated[bool | None, Parameter(negative="", show_default=False)] = None
     save_to: Annotated[str | None, Parameter(parse=False)] = None
     presign: float | None = None
     copy_run: bool | None = None
@@ -119,6 +125,8 @@ _SETTINGS: Final = (
     "storage",
     "timeout",
     "download",
+    "provenance",
+    "dataset",
     "save_to",
     "presign",
     "copy_run",

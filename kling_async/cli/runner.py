@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from attrs import define, field, frozen
@@ -18,6 +19,7 @@ from ..runs.display import mode_for, show_progress
 from ..runs.jobfile import json_line
 from ..runs.report.totals import Totals, count_causes
 from ..runs.results import row_from_outcome, to_dict
+from ..runs.thumbnails import Thumbnails
 from ..runtime.batch import Batch
 from ..types.errors import BudgetExceeded, KlingError, NotSent
 from ..types.formatting import format_count, format_money
@@ -25,6 +27,7 @@ from ..types.jobs import Job, Outcome
 from ..types.status import JobStatus
 from .budget import needed
 from .console import ExitCode, echo, escape, exit_code_of, run, stderr, write_result
+from .dataset import save_dataset
 from .learned import LearnedKeeper, read_learned
 from .options import Options
 from .plan import RunPlan
@@ -85,6 +88,10 @@ class Runner:
     done: set[str] = field(factory=set[str])
     over_budget: bool = False
     started: bool = False
+    thumbnails: Thumbnails = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.thumbnails = Thumbnails(self.directory.path)
 
     def run(self) -> ExitCode:
         """Run the jobs, write the results, and return the exit code."""
@@ -111,6 +118,7 @@ class Runner:
                 failover=bool(options.failover),
                 journal=SqliteJournal(self.directory.journal, accept_lost_log=options.accept_lost_log),
                 save_to=None if options.download is False else options.save_to or self.directory.media,
+                provenance=options.provenance,
                 max_open=options.max_open,
                 max_cost=options.max_cost,
                 prices=options.prices,
@@ -123,7 +131,9 @@ class Runner:
         ):
             self.started, learned = True, LearnedKeeper(self.directory, client)
             try:
-                return await self._collect(batch, learned)
+                code = await self._collect(batch, learned)
+                await self.thumbnails.finish()
+                return code
             finally:
                 learned.write()
 
@@ -137,8 +147,10 @@ class Runner:
                 settings=self.options.for_report(),
                 made_at=made_at,
                 links=signed_links(self.options, rows),
+                thumbnails=self.thumbnails.of(file for row in rows for file in row.files),
             )
             self._write_metadata(totals)
+            save_dataset(self.directory, self.options, rows)
         except OSError as error:
             echo(f"[bold red]Cannot write the results[/]: {escape(str(error))}.")
             echo(f"Nothing is lost. Free some space, then: kling-async report {escape(str(self.directory.path))}")
@@ -170,6 +182,9 @@ class Runner:
 
     def _on_outcome(self, outcome: Outcome) -> None:
         self._print_outcome(outcome)
+        for file in outcome.files:
+            if isinstance(file, Path):
+                self.thumbnails.start(file)
         error, key = outcome.error, outcome.job.key or ""
         if isinstance(error, NotSent) and error.reason == "stopped":
             return

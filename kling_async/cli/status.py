@@ -16,11 +16,13 @@ from ..providers.codec.fields import parse_id
 from ..runs.directory import RunDirectory
 from ..runs.jobfile import json_line
 from ..runs.report.totals import count_totals
+from ..runs.thumbnails import Thumbnails
 from ..system.clock import SystemClock
 from ..types.errors import InputError, InputFault
 from ..types.formatting import format_money
 from ..types.status import JobStatus
 from .console import ExitCode, echo, escape, run, stdout, table_of, write_result
+from .dataset import save_dataset
 from .learned import describe_learned, learned_json, read_learned
 from .options import DEFAULTS
 from .runner import format_spending, print_totals, totals_json
@@ -85,7 +87,11 @@ def _report(directory: Path) -> ExitCode:
     settings = DEFAULTS.merged_with(metadata.get("settings"))
     rows, title = here.rows(here.read()), f"Run of {metadata.get('sheet')}"
     made_at, links = datetime.now().astimezone(), signed_links(settings, rows)
-    totals = here.write(rows, title=title, settings=settings.for_report(), made_at=made_at, links=links)
+    thumbnails = Thumbnails(directory).of(file for row in rows for file in row.files)
+    totals = here.write(
+        rows, title=title, settings=settings.for_report(), made_at=made_at, links=links, thumbnails=thumbnails
+    )
+    save_dataset(here, settings, rows)
     print_totals(totals)
     print_comparison(rows)
     write_result(str(here.report))

@@ -42,7 +42,11 @@ def split_output(output: str | None, run_directory: Path | None, options: Option
 
 
 def check_store(options: Options) -> None:
-    """Check the options about an object store. Raises InputError."""
+    """Check the options about files and where they are saved. Raises InputError."""
+    describing = {"provenance": options.provenance, "dataset": options.dataset or None}
+    faults = [InputFault(name, value, "is for files that are saved") for name, value in describing.items() if value]
+    if options.download is False and faults:
+        raise InputError.of("Wrong setting", faults, advice="Leave out --no-download. Nothing was sent.")
     if options.presign is not None and not 0 < options.presign <= MAX_EXPIRY:
         fault = InputFault("presign", options.presign, f"must be above 0 and at most {MAX_EXPIRY:.0f} seconds")
         raise InputError.of("Wrong setting", [fault])

@@ -93,6 +93,11 @@ class BaseClient(NonCopyable):
             return None
         return JournalWriter(SqliteJournal(journal) if isinstance(journal, (str, Path)) else journal, clock=self._clock)
 
+    def _journaled(self, journal: str | Path | Journal | None) -> tuple[Dispatcher, bool]:
+        """Return the dispatcher of a journal, and whether it is its own; without a journal that of the client."""
+        own = self._writer(journal)
+        return (self._dispatcher if own is None else Dispatcher(accounts=self._accounts, journal=own)), own is not None
+
     def _router(
         self,
         providers: Sequence[Provider],
@@ -130,8 +135,12 @@ class BaseClient(NonCopyable):
             yield job.input, chosen
 
     def _downloader_for(self, dispatcher: Dispatcher) -> Downloader:
-        outputs, library = self._outputs_for(dispatcher), self._accounts.library
-        return Downloader(fetcher=self._fetcher, outputs=outputs, library=library)
+        return Downloader(
+            fetcher=self._fetcher,
+            outputs=self._outputs_for(dispatcher),
+            library=self._accounts.library,
+            now=lambda: self._clock.utc().timestamp(),
+        )
 
     def _outputs_for(self, dispatcher: Dispatcher) -> FreshOutputs:
         return FreshOutputs(dispatcher=dispatcher, settings=self._settings)

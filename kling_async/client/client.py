@@ -20,7 +20,6 @@ from ..runtime.admission import AdmissionRules
 from ..runtime.batch import Batch
 from ..runtime.batch_options import BatchOptions, BatchSettings
 from ..runtime.completion import prediction_of
-from ..runtime.dispatcher import Dispatcher
 from ..runtime.job_source import Jobs, iterate_jobs
 from ..runtime.quotes import quote, table_price
 from ..runtime.settings import positive_float, positive_int
@@ -31,6 +30,7 @@ from ..types.errors import InputError, InputFault, PredictionFailed
 from ..types.inputs import Input
 from ..types.jobs import Job, Outcome, unique_key
 from ..types.prediction import Prediction
+from ..types.provenance import ProvenanceMode
 from .outputs import OutputsClient
 
 __all__ = ["Client"]
@@ -217,6 +217,7 @@ class Client(OutputsClient):
         provider: str | Sequence[str] | None = None,
         journal: str | Path | Journal | None = None,
         save_to: str | Path | None = None,
+        provenance: ProvenanceMode | None = None,
         max_open: int | None = None,
         max_cost: Decimal | float | None = None,
         prices: Mapping[str, Decimal | float] | None = None,
@@ -248,6 +249,8 @@ class Client(OutputsClient):
                 never pays twice. By default the client's, if it has one.
             save_to: a directory for the files, named after the jobs' keys, or the URL of an object store, such as
                 "s3://bucket/prefix", as for `download`.
+            provenance: "sidecar" writes a JSON file beside each file, `KEY-0.png.json`, with prompt, model, provider,
+                id, key, labels, times and SHA-256; "embed" puts them into PNG and MP4 files too, as for `download`.
             max_open: maximum number of jobs pulled and not yet delivered; by default twice the slots of each account,
                 and 1,000 where these are learned.
             max_cost: US dollars that are never exceeded, including earlier runs with this `journal`. A job that is
@@ -268,14 +271,14 @@ class Client(OutputsClient):
                 entered, before anything is paid.
         """
         chosen = self._settings.providers(provider)
-        router, own = self._router(chosen, prices, prefer, failover=failover), self._writer(journal)
-        dispatcher = self._dispatcher if own is None else Dispatcher(accounts=self._accounts, journal=own)
+        router, (dispatcher, owns) = self._router(chosen, prices, prefer, failover=failover), self._journaled(journal)
         options = BatchOptions(
             max_open=2 * self._settings.slots(chosen) if max_open is None else positive_int("max_open", max_open),
             ordered=ordered,
             wait_timeout=positive_float("wait_timeout", wait_timeout),
             stop_after=positive_int("stop_after", stop_after),
             save_to=None if save_to is None else self._destination(save_to, name="save_to"),
+            provenance=provenance,
             stop_on_signals=stop_on_signals,
         )
         return Batch(
@@ -285,7 +288,7 @@ class Client(OutputsClient):
             rules=AdmissionRules(router=router, resubmit_changed=resubmit_changed, resubmit_failed=resubmit_failed),
             budget=Budget(None if max_cost is None else Decimal(str(positive_float("max_cost", max_cost)))),
             downloader=self._downloader_for(dispatcher),
-            owns_journal=own is not None,
+            owns_journal=owns,
         )
 
     def estimate(self, jobs: Iterable[Job | Input], *, provider: str | None = None) -> Estimate:

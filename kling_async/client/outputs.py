@@ -8,8 +8,11 @@ from typing import Final, overload
 
 from ..runtime.output_reader import OutputReader
 from ..runtime.settings import positive_int
+from ..runtime.sidecars import ProvenanceRequest, check_mode
 from ..system.interrupts import defer_interrupts
+from ..types.inputs import Input
 from ..types.prediction import Output, Prediction
+from ..types.provenance import ProvenanceMode
 from .base import BaseClient
 
 __all__ = ["OutputsClient"]
@@ -22,14 +25,34 @@ class OutputsClient(BaseClient):
     """Saves and reads outputs; `Client` describes the arguments."""
 
     @overload
-    async def download(self, prediction: Prediction, directory: Path, *, overwrite: bool = False) -> list[Path]: ...
+    async def download(
+        self,
+        prediction: Prediction,
+        directory: Path,
+        *,
+        overwrite: bool = False,
+        provenance: ProvenanceMode | None = None,
+        input: Input | None = None,
+    ) -> list[Path]: ...
     @overload
     async def download(
-        self, prediction: Prediction, directory: str, *, overwrite: bool = False
+        self,
+        prediction: Prediction,
+        directory: str,
+        *,
+        overwrite: bool = False,
+        provenance: ProvenanceMode | None = None,
+        input: Input | None = None,
     ) -> list[Path | str]: ...
     @defer_interrupts
     async def download(
-        self, prediction: Prediction, directory: str | Path, *, overwrite: bool = False
+        self,
+        prediction: Prediction,
+        directory: str | Path,
+        *,
+        overwrite: bool = False,
+        provenance: ProvenanceMode | None = None,
+        input: Input | None = None,
     ) -> Sequence[Path | str]:
         """Save a prediction's outputs as `directory/KEY-0.png` and so on, and return their paths.
 
@@ -45,13 +68,18 @@ class OutputsClient(BaseClient):
             prediction: one that succeeded.
             directory: created if missing; a bucket must exist.
             overwrite: replace other files with these names.
+            provenance: "sidecar" writes `KEY-0.png.json` beside each file. "embed" does that, and puts the same into
+                the file itself if that is a PNG or an MP4 in a directory; one with a C2PA credential is never changed.
+            input: what the prediction was made from, whose prompt is saved; by default the client's journal knows it.
 
         Raises:
             DownloadError: an output could not be saved, or the directory cannot be written; it can be tried again.
-            InputError: the URL of the store is wrong.
+            InputError: the URL of the store is wrong, or `provenance` is none of these words.
         """
+        check_mode(provenance)
+        request = None if provenance is None else ProvenanceRequest(mode=provenance, input=input)
         place = self._destination(directory, name="directory")
-        return await self._downloader.save(prediction, place, overwrite=overwrite)
+        return await self._downloader.save(prediction, place, overwrite=overwrite, provenance=request)
 
     @defer_interrupts
     async def read(self, prediction: Prediction, *, max_bytes: int = _MAX_READ) -> list[bytes]:

@@ -93,7 +93,7 @@ class Submission:
         stored_error: the error of a refusal or of a lost answer.
         client_id: the caller's own id of the submission, where the provider takes one.
         files: names of the saved files; None until all are saved.
-        checksums: SHA-256 of each of these files, where they were saved as objects.
+        checksums: SHA-256 of each of these files, where they were saved as objects or with their provenance.
         decision: the decision about it, if it was unconfirmed.
         planned_at: time of its first entry.
         sent_at: time of its submission.

@@ -242,11 +242,13 @@ class RunDirectory:
         settings: Mapping[str, str],
         made_at: datetime,
         links: Mapping[str, str] = MappingProxyType({}),
+        thumbnails: Mapping[str, str] = MappingProxyType({}),
     ) -> Totals:
         """Write the results, the failed jobs and the report; return the totals of the run.
 
         Args:
             links: the URLs that the report has in place of those of objects; no other file has them.
+            thumbnails: the images that the report shows in place of files, by the path of the file.
         """
         with atomic_write(self.path / "results.jsonl") as file:
             file.writelines(f"{json_line(to_dict(row))}\n" for row in rows)
@@ -256,7 +258,10 @@ class RunDirectory:
         with atomic_write(self.failed, private=True) as file:
             file.writelines(f"{dump_job(job)}\n" for job in self.jobs() if job.key in failed)
         page = render(
-            [evolve(row, objects=tuple(links.get(url, url) for url in row.objects)) for row in rows],
+            [
+                evolve(row, objects=tuple(links.get(url, url) for url in row.objects), thumbnails=thumbnails)
+                for row in rows
+            ],
             title=title,
             made_at=made_at,
             version=version("kling-async"),

@@ -65,8 +65,8 @@ class Batch(NonCopyable):
         self._listeners = EventListeners()
         self._outcomes = OutcomeQueue(max_open=options.max_open, ordered=options.ordered)
         self._feeder = Feeder(jobs, dispatcher=dispatcher, rules=rules, budget=budget, outcomes=self._outcomes)
-        save_to = options.save_to
-        self._downloads = None if save_to is None else BatchDownloads(downloader, save_to, clock=self._clock)
+        saving = partial(BatchDownloads, downloader, clock=self._clock, provenance=options.provenance)
+        self._downloads = None if options.save_to is None else saving(options.save_to)
         self._progress = ProgressTracker(now=self._clock.now(), total=len(jobs) if isinstance(jobs, Sized) else None)
         self._open: dict[int, tuple[AccountTicket, Listener]] = {}
         self._charges = Charges(budget)

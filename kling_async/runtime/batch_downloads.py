@@ -14,10 +14,12 @@ from attrs import evolve
 from ..providers import provider_named
 from ..system.clock import Clock
 from ..types.errors import KlingError
-from ..types.jobs import Outcome
+from ..types.jobs import Job, Outcome
 from ..types.prediction import Prediction
+from ..types.provenance import ProvenanceMode
 from .destinations import Destination
 from .downloader import Downloader
+from .sidecars import ProvenanceRequest
 
 __all__ = ["BatchDownloads"]
 
@@ -32,12 +34,21 @@ class BatchDownloads:
         downloader: saves the files of one prediction.
         place: where to.
         clock: tells the time at which a prediction without a date was created: now.
+        provenance: where the provenance of the files goes; None saves none.
     """
 
-    def __init__(self, downloader: Downloader, place: Destination, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        downloader: Downloader,
+        place: Destination,
+        *,
+        clock: Clock,
+        provenance: ProvenanceMode | None = None,
+    ) -> None:
         self._downloader = downloader
         self._place = place
         self._clock = clock
+        self._provenance = provenance
         self._slots = _Slots(place.width)
 
     async def save(self, outcome: Outcome, *, overwrite: bool) -> Outcome:
@@ -46,10 +57,17 @@ class BatchDownloads:
             return outcome
         try:
             async with self._slots.acquire(self._removed_at(outcome.prediction)):
-                files = await self._downloader.save(outcome.prediction, self._place, overwrite=overwrite)
+                files = await self._downloader.save(
+                    outcome.prediction, self._place, overwrite=overwrite, provenance=self._request(outcome.job)
+                )
         except KlingError as error:
             return evolve(outcome, error=error)
         return evolve(outcome, files=tuple(files))
+
+    def _request(self, job: Job) -> ProvenanceRequest | None:
+        if self._provenance is None:
+            return None
+        return ProvenanceRequest(mode=self._provenance, input=job.input, labels=job.labels)
 
     def _removed_at(self, prediction: Prediction) -> float:
         """Return the time, in seconds since 1970, until which a prediction's outputs are surely kept."""

@@ -11,7 +11,9 @@ from attrs import frozen
 
 from ..journal import Journal
 from ..providers.selection import Prefer
+from ..types.provenance import ProvenanceMode
 from .destinations import Destination
+from .sidecars import check_mode
 
 __all__ = ["BatchOptions", "BatchSettings"]
 
@@ -22,6 +24,7 @@ class BatchSettings(TypedDict, total=False):
     provider: str | Sequence[str] | None
     journal: str | Path | Journal | None
     save_to: str | Path | None
+    provenance: ProvenanceMode | None
     max_open: int | None
     max_cost: Decimal | float | None
     prices: Mapping[str, Decimal | float] | None
@@ -44,7 +47,11 @@ class BatchOptions:
         wait_timeout: seconds that one job may take.
         stop_after: account-wide refusals in a row after which to stop.
         save_to: the place for the files; None saves none.
+        provenance: where the provenance of the files goes; None saves none.
         stop_on_signals: let the first Ctrl-C or SIGTERM stop submitting only.
+
+    Raises:
+        InputError: `provenance` is none of its words, or no files are saved.
     """
 
     max_open: int
@@ -52,4 +59,8 @@ class BatchOptions:
     wait_timeout: float = 3600.0
     stop_after: int = 3
     save_to: Destination | None = None
+    provenance: ProvenanceMode | None = None
     stop_on_signals: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        check_mode(self.provenance, saves=self.save_to is not None)

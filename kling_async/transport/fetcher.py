@@ -18,6 +18,7 @@ from ..system.clock import Clock
 from ..types.errors import DownloadError
 from ..types.prediction import Output
 from ..types.printable import one_line
+from ..types.provenance import Provenance
 from .connections import LazySSLContext
 from .credentials import Credential
 from .failures import strip_context
@@ -64,6 +65,7 @@ class OutputFetcher:
         overwrite: bool,
         loopback: bool,
         credential: Credential | None = None,
+        embedded: Provenance | None = None,
     ) -> Path:
         """Save an output as `stem` with the suffix of its detected type.
 
@@ -71,6 +73,7 @@ class OutputFetcher:
             overwrite: replace an existing file of that name.
             loopback: permit this machine, and http to it, for a provider that runs on it.
             credential: the API key, for a URL on its own origin that asks for it. No redirect is followed with it.
+            embedded: provenance to embed in the file, where that is safe.
 
         Raises:
             DownloadError: it could not be fetched, is no image or video, or its name is taken.
@@ -83,7 +86,7 @@ class OutputFetcher:
             async with aclosing(self._fetch(output, part, loopback=loopback, credential=credential)) as steps:
                 async for _ in steps:
                     pass
-            return await part.finish(overwrite=overwrite)
+            return await part.finish(overwrite=overwrite, embedded=embedded)
         except DownloadError as error:
             error.url = error.url or shown
             raise

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import errno
-import filecmp
 import io
 import json
 import os
@@ -23,6 +22,8 @@ from attrs import evolve, frozen
 from ..system.files import fsync_directory
 from ..types.errors import DownloadError, InputError, InputFault
 from ..types.media import SNIFF_LENGTH, MediaType, is_complete, sniff
+from ..types.provenance import Provenance
+from .embedding import embed, same_content
 
 __all__ = ["DownloadState", "PartialFile", "decode_data_uri", "ensure_writable"]
 
@@ -129,8 +130,12 @@ class PartialFile:
         self._opened.seek(max(0, offset))
         return self._opened.read(size)
 
-    async def finish(self, *, overwrite: bool) -> Path:
+    async def finish(self, *, overwrite: bool, embedded: Provenance | None = None) -> Path:
         """Check the file, flush it to the disk and rename it to its final name, which is returned.
+
+        Args:
+            overwrite: replace an existing file of that name.
+            embedded: provenance to embed in the file, where that is safe.
 
         Raises:
             DownloadError: it is no image or video, it is truncated, or another file has its name.
@@ -140,10 +145,14 @@ class PartialFile:
             raise DownloadError("The output is neither an image nor a video")
         if self.state.length is None and not is_complete(media, self._read, self.state.size):
             raise DownloadError("The output is truncated, or its end cannot be verified")
-        return await anyio.to_thread.run_sync(partial(self._rename, media, overwrite=overwrite))
+        return await anyio.to_thread.run_sync(partial(self._rename, media, overwrite=overwrite, embedded=embedded))
 
-    def _rename(self, media: MediaType, *, overwrite: bool) -> Path:
+    def _rename(self, media: MediaType, *, overwrite: bool, embedded: Provenance | None) -> Path:
         final = self.directory / f"{self.stem}{media.suffix}"
+        if embedded is not None:
+            # Its bytes are no longer those of the server, so that a download could not go on after them.
+            self._state_path.unlink(missing_ok=True)
+            embed(self._opened, embedded)
         os.fsync(self._opened.fileno())
         if overwrite:
             self.path.replace(final)
@@ -154,11 +163,11 @@ class PartialFile:
         return final
 
     def _link(self, final: Path) -> None:
-        """Rename atomically unless the name is taken; an identical file under that name is accepted."""
+        """Rename atomically unless the name is taken; a file of that name with the same content is accepted."""
         try:
             os.link(self.path, final)
         except FileExistsError:
-            if final.is_symlink() or not filecmp.cmp(self.path, final, shallow=False):
+            if final.is_symlink() or not same_content(self.path, final):
                 raise DownloadError(
                     "Another file has the output's name",
                     path=str(final),

@@ -11,6 +11,11 @@ import pytest
 from attrs import evolve
 
 from kling_async.runs.report import ReportRow, gallery
+from kling_async.runs.report.page import render
+from kling_async.runs.thumbnails import Thumbnails
+from kling_async.testing.sandbox.media import draw_png
+
+from .conftest import MADE_AT
 
 pytestmark = pytest.mark.browser
 
@@ -102,6 +107,37 @@ def test_images_are_shown(open_page, report) -> None:
         with opened.page.expect_navigation():
             image.click()
         assert opened.page.url.endswith("media/shot-0001-0.png")
+
+
+def test_thumbnails_are_loaded_in_place_of_images(open_page, tmp_path, sample_run) -> None:
+    """A report of large images loads their thumbnails only; a click leads to the image itself."""
+    rows = [evolve(row, files=row.files[:1]) for row in sample_run.build_run(12) if row.files and row.kind == "image"]
+    for row in rows:
+        image = tmp_path / row.files[0]
+        image.parent.mkdir(exist_ok=True)
+        image.write_bytes(draw_png(row.key, width=1200, height=900))
+    (tmp_path / rows[-1].files[0]).write_bytes(draw_png("small", width=200, height=150))
+    thumbnails = Thumbnails(tmp_path).of(file for row in rows for file in row.files)
+    assert len(rows) - 1 == len(thumbnails)
+    rows = [evolve(row, thumbnails=thumbnails) for row in rows]
+    path = tmp_path / "report.html"
+    path.write_text(render(rows, title="a run", made_at=MADE_AT, version="0.1.0"), encoding="utf-8")
+    with open_page(path) as opened:
+        for image in opened.page.locator("article img").all():
+            image.scroll_into_view_if_needed()
+            image.evaluate("image => image.decode()")
+        assert [] == opened.complaints
+        asked = [url for url in opened.requests if "/media/" in url or "/thumbnails/" in url]
+        assert len(rows) == len(asked)
+        assert [rows[-1].files[0].rpartition("/")[2]] == [
+            url.rpartition("/")[2] for url in asked if "/thumbnails/" not in url
+        ]
+        widths = opened.page.evaluate("[...document.querySelectorAll('article img')].map(image => image.naturalWidth)")
+        assert [480] * (len(rows) - 1) == sorted(widths)[1:]
+        with opened.page.expect_navigation():
+            opened.page.locator("article img").first.click()
+        assert opened.page.url.endswith(f"/{rows[0].files[0]}")
+        assert 1200 == opened.page.evaluate("document.querySelector('img').naturalWidth")
 
 
 def test_a_video_shows_its_first_frame_and_plays(open_page, report, run) -> None:

@@ -22,6 +22,7 @@ def test_every_command_and_option_is_there(tmp_path: Path) -> None:
         "resume",
         "status",
         "report",
+        "contact-sheet",
         "unconfirmed",
         "generate",
         "models",

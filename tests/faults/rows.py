@@ -289,6 +289,12 @@ ROWS = (
         "Nothing but time: one result and one charge; a forged one is answered 401, and ends nothing.",
     ),
     Row(61, "Killed in a webhook, at each step", "No id is lost, nothing is paid twice, no secret is on disk."),
+    Row(
+        62,
+        "Killed between an output and its sidecar, or while provenance is embedded",
+        "No file is partial; the next run writes the sidecar of the file that lies there, and fetches and pays nothing"
+        " for it.",
+    ),
 )
 """Every row of the matrix, in order."""
 

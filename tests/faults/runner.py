@@ -118,6 +118,7 @@ async def run(order: dict[str, Any]) -> None:
     )
     place = order.get("save_to", folder / "out")
     settings: dict[str, Any] = {"save_to": place, "stop_on_signals": order.get("stop_on_signals", False)}
+    settings |= {"provenance": order["provenance"]} if "provenance" in order else {}
     with leaving:
         async with client, client.batch(jobs, journal=None if of_client else journal, **settings) as batch:
             batch.add_listener(heard)

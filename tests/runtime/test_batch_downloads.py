@@ -29,7 +29,9 @@ class SlowDownloader:
         self.asked: list[str] = []
         self.go_on = anyio.Semaphore(0)
 
-    async def save(self, prediction: Prediction, place: DirectoryDestination, *, overwrite: bool) -> list[Path | str]:
+    async def save(
+        self, prediction: Prediction, place: DirectoryDestination, *, overwrite: bool, provenance: object
+    ) -> list[Path | str]:
         self.asked.append(prediction.id)
         await self.go_on.acquire()
         return [place.path / prediction.id]

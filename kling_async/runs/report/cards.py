@@ -22,10 +22,16 @@ _ALT: Final = 40
 
 @frozen
 class Media:
-    """One file of a job: its URL, and whether it is a video."""
+    """One file of a job: its URL, whether it is a video, and the URL of the smaller image that is shown, if any."""
 
     url: str
     is_video: bool
+    thumbnail: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The URL of what is shown."""
+        return self.thumbnail or self.url
 
 
 @frozen
@@ -84,7 +90,7 @@ def build_card(row: ReportRow) -> Card:
         alt=alt.rstrip(" ,.;:") + "…" if more else alt or row.key,
         prompt=prompt,
         rest=rest,
-        media=tuple(Media(relative_url(path), _is_video(path, row)) for path in row.files if path.strip("/")),
+        media=tuple(_media(path, row) for path in row.files if path.strip("/")),
         links=tuple(Link(url, _name_of(url)) for url in row.objects),
         cause=row.cause or "",
         advice=row.advice or "",
@@ -94,6 +100,10 @@ def build_card(row: ReportRow) -> Card:
 
 def _name_of(url: str) -> str:
     return url.partition("?")[0].rpartition("/")[2]
+
+
+def _media(path: str, row: ReportRow) -> Media:
+    return Media(relative_url(path), _is_video(path, row), relative_url(row.thumbnails.get(path, "")))
 
 
 def _is_video(path: str, row: ReportRow) -> bool:

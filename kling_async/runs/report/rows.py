@@ -72,6 +72,7 @@ class ReportRow:
         id: the provider's, once there is one.
         outputs: the known URLs of its outputs; signed ones expire.
         files: its files, as POSIX paths relative to the report's directory.
+        thumbnails: the paths of smaller images that are shown in place of files, by the path of the file.
         objects: the URLs of those of its files that are in an object store; a report links to them.
         sent_at: when its first submission was sent; None if unknown. A time after the year 9999 counts as unknown.
         accepted_at: when the provider accepted it.
@@ -95,6 +96,7 @@ class ReportRow:
     id: str | None = None
     outputs: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    thumbnails: Mapping[str, str] = MappingProxyType({})
     objects: tuple[str, ...] = ()
     sent_at: float | None = field(default=None, converter=_known)
     accepted_at: float | None = field(default=None, converter=_known)

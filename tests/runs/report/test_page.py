@@ -177,6 +177,20 @@ def test_media(read, make_row) -> None:
         assert 2 == skeleton.addresses.count(path)
 
 
+def test_thumbnails_are_shown_in_place_of_images(read, make_row) -> None:
+    """A thumbnail is shown, and leads to the image; what has none is shown itself, and so is a video."""
+    files = ("media/a b-0.png", "media/a b-1.png", "media/a b-2.png")
+    thumbnails = {files[0]: "thumbnails/a b-0.png.webp", files[2]: "thumbnails/a b-2.png.webp", "other": "x.webp"}
+    skeleton = read(page([make_row(files=files, thumbnails=thumbnails)]))
+    assert [
+        *("media/a%20b-0.png", "thumbnails/a%20b-0.png.webp"),
+        *("media/a%20b-1.png", "media/a%20b-1.png"),
+        *("media/a%20b-2.png", "thumbnails/a%20b-2.png.webp"),
+    ] == [address for address in skeleton.addresses if "a%20b" in address]
+    video = read(page([make_row(kind="video", files=("media/a.mp4",), thumbnails={})]))
+    assert {"media/a.mp4"} == {address for address in video.addresses if "media" in address}
+
+
 def test_a_long_prompt_is_folded(read, make_row) -> None:
     """What would push its neighbours away can be opened, and is all there; a picture is described briefly."""
     prompt = "a fox in the snow " * 100
