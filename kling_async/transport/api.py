@@ -130,6 +130,7 @@ class ApiTransport:
         self._tls = tls
         self._fast: AsyncioPolls | None = None
         self._is_fast_known = shared is not None
+        self._is_plain = True
 
     @property
     def origin(self) -> str:
@@ -201,7 +202,7 @@ class ApiTransport:
                     max_bytes=self._max_bytes,
                     idle_seconds=_POLL_IDLE_SECONDS,
                 )
-        return self._fast
+        return self._fast if self._is_plain else None
 
     async def _fetch(self, request: HttpRequest, polls: AsyncioPolls) -> HttpResponse:
         began = anyio.current_time()
@@ -209,7 +210,7 @@ class ApiTransport:
             parsed = await polls.get(request.path, self._current_fields())
         except NotPlain:
             # What one response of an origin looks like, others will.
-            self._fast = None
+            self._is_plain = False
             await polls.aclose()
             with anyio.fail_after(began + self._timeout - anyio.current_time()):
                 return await self._send(request, self._polls, None)

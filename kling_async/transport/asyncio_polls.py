@@ -55,6 +55,7 @@ class AsyncioPolls:
         self._idle_seconds = idle_seconds
         self._permits = anyio.Semaphore(max_connections, fast_acquire=True)
         self._idle: list[_Connection] = []
+        self._closed = False
         self._deadlines: deque[tuple[float, _Connection, int]] = deque()
         """When each exchange on a kept connection must be complete, with its number there; the earliest is first."""
         self._timer: asyncio.TimerHandle | None = None
@@ -105,7 +106,9 @@ class AsyncioPolls:
         except BaseException:
             connection.abort()
             raise
-        if not connection.closed:
+        if self._closed:
+            connection.abort()
+        elif not connection.closed:
             connection.idle_since = loop.time()
             self._idle.append(connection)
         return response
@@ -159,7 +162,8 @@ class AsyncioPolls:
         self._timer = loop.call_at(self._deadlines[0][0], self._end_late, loop) if self._deadlines else None
 
     async def aclose(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections, and each of the others once its poll has ended."""
+        self._closed = True
         while self._idle:
             self._idle.pop().abort()
         if self._timer is not None:

@@ -244,7 +244,7 @@ def test_a_run_is_stopped_and_resumed(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="Windows kills in another way")
 def test_a_chain_is_killed_and_resumed(tmp_path: Path) -> None:
     """Ten images and a video of each, killed in the middle: the next run pays for what is left, a third for nothing."""
-    with SandboxServer(Sandbox(time_scale=0.002)) as server:
+    with SandboxServer(Sandbox(time_scale=0.02)) as server:
         settings = {**os.environ, "GPTPROTO_BASE_URL": server.url, "GPTPROTO_API_KEY": server.sandbox.key}
         command = [sys.executable, str(EXAMPLES / "chain.py")]
         with subprocess.Popen(command, cwd=tmp_path, env=settings, stdout=subprocess.PIPE, text=True) as first:

@@ -44,7 +44,7 @@ def transport(origin: str, *, timeout: float = 5.0, authorizer: Authorizer | Non
 
 def is_fast(sent: ApiTransport) -> bool:
     """Return whether polls go over the protocol of asyncio's."""
-    return sent._fast is not None
+    return sent._fast_polls() is not None
 
 
 class Server:
@@ -131,6 +131,40 @@ async def test_an_origin_that_is_odd_once_goes_over_a_library(serve: Serve, odd:
         assert 2 == len(server.requests)
         assert [b"{}"] * 2 == await bodies(sent, 2)
     assert 4 == len(server.requests)
+
+
+async def test_other_polls_of_an_odd_origin_leave_no_connection(serve: Serve) -> None:
+    """Those in flight as one response is odd get their answers, and their connections are closed then."""
+    odd, ended = anyio.Event(), 0
+
+    async def handle(stream: SocketStream) -> None:
+        nonlocal ended
+        request = await read_request(stream)
+        if b"/odd" in request:
+            await stream.send(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nodd")
+            odd.set()
+            return
+        await odd.wait()
+        await anyio.sleep(0.1)
+        await stream.send(reply(b"own"))
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            await stream.receive()
+        ended += 1
+
+    async def poll(sent: ApiTransport, path: str) -> None:
+        found.append((await sent.poll(HttpRequest(method="GET", path=path))).body)
+
+    found: list[bytes] = []
+    async with serve(handle) as origin:
+        sent = transport(origin)
+        async with anyio.create_task_group() as group:
+            for path in ("/a", "/b", "/odd"):
+                group.start_soon(poll, sent, path)
+        with anyio.fail_after(5):
+            while ended < 2:
+                await anyio.sleep(0.01)
+        await sent.aclose()
+    assert [b"odd", b"own", b"own"] == found
 
 
 async def test_an_odd_response_has_no_more_time_than_any(serve: Serve) -> None:
