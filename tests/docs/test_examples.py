@@ -246,7 +246,7 @@ def test_a_chain_is_killed_and_resumed(tmp_path: Path) -> None:
     """Ten images and a video of each, killed in the middle: the next run pays for what is left, a third for nothing."""
     with SandboxServer(Sandbox(time_scale=0.02)) as server:
         settings = {**os.environ, "GPTPROTO_BASE_URL": server.url, "GPTPROTO_API_KEY": server.sandbox.key}
-        command = [sys.executable, str(EXAMPLES / "chain.py")]
+        command = [sys.executable, "-u", str(EXAMPLES / "chain.py")]  # else a pipe gets no line before the end
         with subprocess.Popen(command, cwd=tmp_path, env=settings, stdout=subprocess.PIPE, text=True) as first:
             assert first.stdout is not None
             assert first.stdout.readline()
