@@ -48,7 +48,7 @@ class BatchDownloads:
         self._downloader = downloader
         self._place = place
         self._clock = clock
-        self._provenance = provenance
+        self._provenance: ProvenanceMode | None = provenance
         self._slots = _Slots(place.width)
 
     async def save(self, outcome: Outcome, *, overwrite: bool) -> Outcome:
