@@ -16,17 +16,23 @@ import anyio.lowlevel
 
 from kling_async.providers import Provider, provider_named
 from kling_async.runtime.account import Account
+from kling_async.runtime.chained_outputs import ChainedOutputs
 from kling_async.runtime.event_listeners import EventListeners
-from kling_async.runtime.provider_api import ProviderAPI
+from kling_async.runtime.media_library import MediaLibrary
+from kling_async.runtime.provider_api import ProviderAPI, SeenBody
+from kling_async.runtime.uploads import Uploads
 from kling_async.scheduling.engine import Engine
 from kling_async.scheduling.polling.durations import DurationModel
 from kling_async.scheduling.polling.policy import PollPolicy
 from kling_async.scheduling.ticket import Subscription
 from kling_async.system.background import Tasks
 from kling_async.system.clock import SystemClock
+from kling_async.transport.connections import LazySSLContext
+from kling_async.transport.credentials import Credential
+from kling_async.transport.uploads import UploadTransport
 from kling_async.types.client_id import ClientId
 from kling_async.types.events import Event, EventKind
-from kling_async.types.inputs import ImageInput
+from kling_async.types.inputs import ImageInput, Input
 from kling_async.types.jobs import Job
 from kling_async.types.limits import Limits
 from kling_async.types.prediction import Prediction, Status
@@ -46,7 +52,10 @@ class InstantAPI(ProviderAPI):
         model = job.input.model or ""
         return Prediction(provider="gptproto", model=model, id=id, key=job.key, status=Status.QUEUED, raw={"id": id})
 
-    async def poll(self, prediction: Prediction) -> Prediction:
+    def sends_callback(self, input: Input) -> bool:
+        return False
+
+    async def poll(self, prediction: Prediction, *, seen: SeenBody | None = None) -> Prediction:
         self.polls += 1
         return prediction
 
@@ -57,6 +66,33 @@ class InstantAPI(ProviderAPI):
 def peak() -> float:
     """Return the peak of resident memory in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def uploads_of(api: InstantAPI) -> Uploads:
+    """Return the uploads of an account whose jobs have no media."""
+    clock = SystemClock()
+    library = MediaLibrary(clock)
+    transport = UploadTransport(
+        provider="gptproto",
+        credential=Credential(key="", origin="http://127.0.0.1:1", authorizer=None),
+        timeout=1.0,
+        tls=LazySSLContext(),
+        clock=clock,
+        loopback=True,
+    )
+
+    async def unchanged(prediction: Prediction) -> Prediction:
+        return prediction
+
+    return Uploads(
+        provider=api.provider,
+        account="gptproto",
+        transport=transport,
+        library=library,
+        outputs=ChainedOutputs(unchanged, library=library, clock=clock),
+        storage=None,
+        clock=clock,
+    )
 
 
 async def grown(number: int) -> dict[str, float]:
@@ -75,7 +111,12 @@ async def grown(number: int) -> dict[str, float]:
     polling = PollPolicy(DurationModel(), random=clock.random)
     engine = Engine(provider="gptproto", limits=limits, polling=polling, random=clock.random)
     account = Account(
-        engine=engine, api=api, clock=clock, listeners=EventListeners(), max_submitting=limits.max_submitting
+        engine=engine,
+        api=api,
+        clock=clock,
+        listeners=EventListeners(),
+        max_submitting=limits.max_submitting,
+        uploads=uploads_of(api),
     )
     async with Tasks() as tasks:
         account.open(tasks)
