@@ -120,7 +120,7 @@ class Fal(Provider):
         return UploadRequest(request=HttpRequest(method="POST", path=path, body=body))
 
     def parse_upload(self, response: HttpResponse, file: MediaFile) -> UploadTicket:
-        ticket = as_object(self._checked(response)[1])
+        ticket = self.read_document(response)
         return parse_ticket(
             url=ticket.get("upload_url"),
             headers={"Content-Type": file.mime},

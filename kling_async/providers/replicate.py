@@ -151,7 +151,7 @@ class Replicate(Provider):
         return multipart_upload("/v1/files", file, field="content")
 
     def parse_upload(self, response: HttpResponse, file: MediaFile) -> str:
-        url = as_object(as_object(self._checked(response)[1]).get("urls")).get("get")
+        url = as_object(self.read_document(response).get("urls")).get("get")
         return parse_address(url, response, provider=self.name, path="$.urls.get")
 
     def build_poll(self, prediction: Prediction) -> HttpRequest:

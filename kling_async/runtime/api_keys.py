@@ -12,7 +12,7 @@ from ..transport.credentials import is_loopback
 from ..types.errors import InputError, InputFault, MissingAPIKey
 from ..types.noncopyable import NonCopyable
 
-__all__ = ["ApiKeys", "default_provider", "read_key", "read_origin"]
+__all__ = ["ApiKeys", "default_provider", "further_origin", "read_key", "read_origin"]
 
 
 class ApiKeys(NonCopyable):
@@ -116,6 +116,17 @@ def _is_key(text: str) -> bool:
 
 
 _MIN_LENGTH: Final = 4
+
+
+def further_origin(provider: Provider, origin: str, *, own: str) -> str:
+    """Return a further origin of a provider, such as its public pages'; a base URL of the user's replaces it as well.
+
+    Args:
+        provider: the provider.
+        origin: its further origin.
+        own: the origin of its API, as `read_origin` returns it.
+    """
+    return origin if own == provider.origin else own
 
 
 def read_origin(provider: Provider, base_urls: Mapping[str, str], *, allow_http: bool) -> str:

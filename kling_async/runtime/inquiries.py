@@ -15,7 +15,7 @@ from ..transport.api import ApiTransport
 from ..transport.connections import LazySSLContext
 from ..transport.credentials import Credential
 from ..types.errors import Unsupported
-from .api_keys import ApiKeys, read_key, read_origin
+from .api_keys import ApiKeys, further_origin, read_key, read_origin
 from .provider_api import ProviderAPI
 
 __all__ = ["compare_models", "read_balance"]
@@ -63,9 +63,8 @@ def _credential(provider: Provider) -> Credential:
 
 
 def _no_credential(provider: Provider) -> Credential:
-    """Return what public pages are asked for with; a base URL of the user's replaces their origin as well."""
-    origin = _origin(provider)
-    public = provider.listing_origin if origin == provider.origin else origin
+    """Return the credential for public pages, which are asked for without a key."""
+    public = further_origin(provider, provider.listing_origin, own=_origin(provider))
     return Credential(key="", origin=public, authorizer=None)
 
 

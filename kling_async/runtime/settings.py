@@ -13,7 +13,7 @@ from ..transport.credentials import Credential, is_loopback
 from ..types.errors import InputError, InputFault
 from ..types.inputs import Input
 from ..types.limits import Limits
-from .api_keys import ApiKeys, read_key, read_origin
+from .api_keys import ApiKeys, further_origin, read_key, read_origin
 
 __all__ = ["Settings", "parse_price", "positive_float", "positive_int"]
 
@@ -93,8 +93,7 @@ class Settings:
 
     def public_origin(self, provider: Provider, origin: str) -> str:
         """Return the origin of a provider's public pages; a base URL of the user's replaces it as well."""
-        own = self.origin(provider)
-        return origin if own == provider.origin else own
+        return further_origin(provider, origin, own=self.origin(provider))
 
     def is_local(self, provider: Provider) -> bool:
         """Return whether a provider is reached on this machine, as a sandbox is."""
