@@ -27,8 +27,8 @@ from kling_async.scheduling.polling.policy import PollPolicy
 from kling_async.scheduling.ticket import Subscription
 from kling_async.system.background import Tasks
 from kling_async.system.clock import SystemClock
-from kling_async.transport.connections import LazySSLContext
 from kling_async.transport.credentials import Credential
+from kling_async.transport.tls import LazySSLContext
 from kling_async.transport.uploads import UploadTransport
 from kling_async.types.client_id import ClientId
 from kling_async.types.events import Event, EventKind

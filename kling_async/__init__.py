@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .client import Client
-    from .journal import Journal, MemoryJournal, SqliteJournal
+    from .journal.base import Journal
+    from .journal.memory import MemoryJournal
+    from .journal.sqlite import SqliteJournal
     from .journal.submission import Decision, StoredError, Submission
     from .providers.pricing import Estimate
     from .runs.display import show_progress
@@ -130,11 +132,9 @@ __all__ = [
 
 _HOMES = {
     ".client": ("Client",),
-    ".journal": (
-        "Journal",
-        "MemoryJournal",
-        "SqliteJournal",
-    ),
+    ".journal.base": ("Journal",),
+    ".journal.memory": ("MemoryJournal",),
+    ".journal.sqlite": ("SqliteJournal",),
     ".journal.submission": (
         "Decision",
         "StoredError",

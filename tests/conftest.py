@@ -20,7 +20,7 @@ from attrs import define, evolve
 from hypothesis import HealthCheck, settings
 
 from kling_async import Client, Limits
-from kling_async.journal import Journal
+from kling_async.journal.base import Journal
 from kling_async.providers import PROVIDERS
 from kling_async.testing import Fixed, Sandbox, SandboxApp, VirtualClock
 

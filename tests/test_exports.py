@@ -152,7 +152,9 @@ def test_modules_are_found() -> None:
     assert {"decode", "excerpt", "json_body", "read_json"} == public_names("kling_async.providers.codec.strict_json")
 
 
-HEAVY = {"aiohttp", "httpx", "attrs", "attr", "cattrs", "anyio", "backoff", "asyncio", "sqlite3", "ssl"}
+HEAVY = frozenset(
+    ("aiohttp", "anyio", "asyncio", "attr", "attrs", "backoff", "cattrs", "httpcore", "httpx", "sqlite3", "ssl", "trio")
+)
 
 
 def loaded_by(code: str) -> set[str]:
@@ -194,6 +196,10 @@ def test_errors_are_light() -> None:
     assert set() == loaded_by("from kling_async import KlingError, RateLimited")
 
 
-def test_using_the_client_loads_what_it_needs() -> None:
-    """The light import is light because of what it leaves out: the client itself does load it."""
-    assert {"httpx", "attrs", "cattrs", "anyio", "backoff"} <= loaded_by("from kling_async import Client")
+def test_a_client_loads_the_http_libraries_when_it_is_opened() -> None:
+    """A client that is never opened needs no HTTP library; once it is open, its first request waits for none."""
+    made = "import asyncio; from kling_async import Client; client = Client(api_key='sk-12345678')"
+    opened = f"{made}\nasync def main():\n    async with client: pass\nasyncio.run(main())"
+    assert {"attrs", "cattrs", "anyio", "backoff"} <= (light := loaded_by(made))
+    assert not light & {"httpx", "httpcore", "sqlite3", "trio"}
+    assert {"httpx", "httpcore"} <= loaded_by(opened)

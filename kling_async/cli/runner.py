@@ -13,7 +13,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 from ..client import Client
-from ..journal import SqliteJournal
+from ..journal.sqlite import SqliteJournal
 from ..runs.directory import RunDirectory
 from ..runs.display import mode_for, show_progress
 from ..runs.jobfile import json_line

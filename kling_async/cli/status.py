@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from cyclopts import Parameter
 
-from ..journal import SqliteJournal
+from ..journal.sqlite import SqliteJournal
 from ..journal.submission import Decision, Submission
 from ..journal.writer import JournalWriter
 from ..providers.codec.fields import parse_id

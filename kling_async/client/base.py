@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Final, Self
 
-from ..journal import Journal, SqliteJournal
+from ..journal.base import Journal
 from ..journal.writer import JournalWriter
 from ..providers import DEFAULT_PROVIDER, Provider
 from ..providers.selection import Prefer
@@ -22,25 +22,29 @@ from ..runtime.fresh_outputs import FreshOutputs
 from ..runtime.routing import Router
 from ..runtime.settings import Settings, parse_price
 from ..runtime.timings import load_timings, save_timings
+from ..runtime.transports import Transports
 from ..runtime.webhook_secrets import WebhookSecrets
 from ..runtime.webhooks import WebhookReceiver
 from ..scheduling.priority import RESUMED
 from ..system.background import Background
 from ..system.clock import Clock, SystemClock
 from ..system.interrupts import apply_protection, defer_interrupts, is_interrupt
-from ..transport.connections import HttpTransport, LazySSLContext
-from ..transport.fetcher import OutputFetcher
 from ..transport.media_bucket import open_media_bucket
 from ..types.errors import InputError
 from ..types.events import Listener
-from ..types.inputs import Input
 from ..types.jobs import Job, as_job
 from ..types.limits import Limits
 from ..types.noncopyable import NonCopyable
 from ..types.prediction import Json
 from ..types.storage import MediaStorage
 
-__all__ = ["BaseClient"]
+if TYPE_CHECKING:  # loads the HTTP libraries
+    from ..transport.connections import HttpTransport
+
+__all__ = ["WAIT_TIMEOUT", "BaseClient"]
+
+WAIT_TIMEOUT: Final = 600.0
+"""Seconds that a call waits by default."""
 
 
 class BaseClient(NonCopyable):
@@ -78,20 +82,23 @@ class BaseClient(NonCopyable):
             request_timeout=request_timeout,
             allow_http=allow_http,
         )
-        self._clock, tls, learned = clock or SystemClock(), LazySSLContext(), load_timings(timings)
-        self._accounts = Accounts(self._settings, clock=self._clock, learned=learned, tls=tls, shared=transport)
-        self._accounts.storage = open_media_bucket(storage) if isinstance(storage, str) else storage
-        self._fetcher = OutputFetcher(clock=self._clock, tls=tls, shared=transport)
+        self._clock = clock or SystemClock()
+        transports = Transports(self._settings, clock=self._clock, shared=transport)
+        bucket, learned = open_media_bucket(storage) if isinstance(storage, str) else storage, load_timings(timings)
+        self._accounts = Accounts(
+            self._settings, clock=self._clock, learned=learned, transports=transports, storage=bucket
+        )
         self._dispatcher = Dispatcher(accounts=self._accounts, journal=self._writer(journal))
         self._outputs, self._destinations = self._outputs_for(self._dispatcher), dict[str | Path, Destination]()
-        self._downloader = self._downloader_for(self._dispatcher)
         self._rules = AdmissionRules(router=self._router([self._settings.provider(None)]))
         apply_protection()
 
     def _writer(self, journal: str | Path | Journal | None) -> JournalWriter | None:
-        if journal is None:
-            return None
-        return JournalWriter(SqliteJournal(journal) if isinstance(journal, (str, Path)) else journal, clock=self._clock)
+        if isinstance(journal, (str, Path)):
+            from ..journal.sqlite import SqliteJournal  # noqa: PLC0415  a client without a journal needs no SQLite
+
+            journal = SqliteJournal(journal)
+        return None if journal is None else JournalWriter(journal, clock=self._clock)
 
     def _journaled(self, journal: str | Path | Journal | None) -> tuple[Dispatcher, bool]:
         """Return the dispatcher of a journal, and whether it is its own; without a journal that of the client."""
@@ -112,31 +119,18 @@ class BaseClient(NonCopyable):
     def _checked(self, item: object, router: Router, *, position: int) -> tuple[Job, Provider]:
         """Return a job, and the first provider that takes it. Raises InputError, which names its position."""
         job = as_job(item, position=position)
-        try:
+        with _named_by(position):
             return job, router.candidates(job)[0]
-        except InputError as error:
-            error.message = f"Job {position}: {error.message}"
-            raise
 
     async def _read(self, item: object, position: int) -> Job:
         """Return a job whose local media are read. Raises InputError, which names its position."""
         job = as_job(item, position=position)
-        try:
+        with _named_by(position):
             return await self._accounts.library.read(job)
-        except InputError as error:
-            error.message = f"Job {position}: {error.message}"
-            raise
-
-    def _with_providers(self, jobs: Iterable[Job | Input], provider: str | None) -> Iterator[tuple[Input, Provider]]:
-        """Yield the input of each job with the provider that takes it. Raises InputError, which names the position."""
-        router = self._router([self._settings.provider(provider)])
-        for position, item in enumerate(jobs):
-            job, chosen = self._checked(item, router, position=position)
-            yield job.input, chosen
 
     def _downloader_for(self, dispatcher: Dispatcher) -> Downloader:
         return Downloader(
-            fetcher=self._fetcher,
+            transports=self._accounts.transports,
             outputs=self._outputs_for(dispatcher),
             library=self._accounts.library,
             now=lambda: self._clock.utc().timestamp(),
@@ -237,6 +231,16 @@ class BaseClient(NonCopyable):
         Jobs of batches are included. A job that several calls have joined has one last event for each of them.
         """
         self._accounts.listeners.add(listener)
+
+
+@contextmanager
+def _named_by(position: int) -> Generator[None]:
+    """Put a job's position before the message of an InputError about it."""
+    try:
+        yield
+    except InputError as error:
+        error.message = f"Job {position}: {error.message}"
+        raise
 
 
 def _default(keys: ApiKeys, base_url: str | None) -> str:

@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, Unpack
+from typing import Unpack
 
 from attrs import evolve
 
-from ..journal import Journal
-from ..journal.submission import Decision, Submission
-from ..journal.writer import JournalWriter
-from ..providers.codec.fields import parse_id
-from ..providers.pricing import Estimate, estimate
+from ..journal.base import Journal
 from ..providers.selection import Prefer
 from ..runtime.admission import AdmissionRules
 from ..runtime.batch import Batch
 from ..runtime.batch_options import BatchOptions, BatchSettings
 from ..runtime.completion import prediction_of
 from ..runtime.job_source import Jobs, iterate_jobs
-from ..runtime.quotes import quote, table_price
 from ..runtime.settings import positive_float, positive_int
 from ..scheduling.budget import Budget
 from ..scheduling.priority import INTERACTIVE
 from ..system.interrupts import defer_interrupts
-from ..types.errors import InputError, InputFault, PredictionFailed
+from ..types.errors import PredictionFailed
 from ..types.inputs import Input
 from ..types.jobs import Job, Outcome, unique_key
 from ..types.prediction import Prediction
 from ..types.provenance import ProvenanceMode
-from .outputs import OutputsClient
+from .base import WAIT_TIMEOUT
+from .unconfirmed import UnconfirmedClient
 
 __all__ = ["Client"]
 
-_WAIT_TIMEOUT: Final = 600.0
 
-
-class Client(OutputsClient):
+class Client(UnconfirmedClient):
     """Generate images and videos, through one or several providers.
 
     Use it inside `async with`, once; one per event loop is enough for any number of concurrent calls. It holds keys and
@@ -78,7 +72,7 @@ class Client(OutputsClient):
 
     @defer_interrupts
     async def submit(
-        self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = _WAIT_TIMEOUT
+        self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = WAIT_TIMEOUT
     ) -> Prediction:
         """Submit an input and return once the provider has accepted it.
 
@@ -111,7 +105,7 @@ class Client(OutputsClient):
         return await self._dispatcher.refresh(prediction, wait_for=self._settings.request_timeout)
 
     @defer_interrupts
-    async def wait(self, prediction: Prediction, *, wait_timeout: float = _WAIT_TIMEOUT) -> Prediction:
+    async def wait(self, prediction: Prediction, *, wait_timeout: float = WAIT_TIMEOUT) -> Prediction:
         """Wait until a prediction is finished, whatever its status, and return it.
 
         Transient polling errors are retried. Calls that wait for one prediction share its polls.
@@ -146,7 +140,7 @@ class Client(OutputsClient):
 
     @defer_interrupts
     async def generate(
-        self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = _WAIT_TIMEOUT
+        self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = WAIT_TIMEOUT
     ) -> Prediction:
         """Submit an input, wait, and return the prediction once it has succeeded.
 
@@ -290,83 +284,3 @@ class Client(OutputsClient):
             downloader=self._downloader_for(dispatcher),
             owns_journal=owns,
         )
-
-    def estimate(self, jobs: Iterable[Job | Input], *, provider: str | None = None) -> Estimate:
-        """Return what jobs or inputs will cost, before anything is sent; it needs no key.
-
-        Raises:
-            InputError: a job is wrong. Its text names the position.
-        """
-        return estimate(table_price(input, at) for input, at in self._with_providers(jobs, provider))
-
-    @defer_interrupts
-    async def quote(self, jobs: Iterable[Job | Input], *, provider: str | None = None) -> Estimate:
-        """Return what jobs or inputs will cost: by the provider's live price, or the table's where it tells none.
-
-        It charges nothing. Inputs with equal requests are asked about once, a few at a time; `live` counts the live
-        prices in the result.
-
-        Raises:
-            InputError: a job is wrong, or there is no API key. Its text names the position of a job.
-            AuthenticationError: the provider refuses the API key.
-        """
-        return await quote(self._with_providers(jobs, provider), accounts=self._accounts, settings=self._settings)
-
-    # Unconfirmed submissions.
-
-    @defer_interrupts
-    async def unconfirmed(self) -> list[Submission]:
-        """Return submissions in the journal whose arrival at the provider is unknown.
-
-        `attach`, `resubmit` and `abandon` resolve them.
-
-        Raises:
-            InputError: the client has no journal.
-        """
-        return await self._require_journal.unconfirmed()
-
-    @defer_interrupts
-    async def attach(self, key: str, id: str) -> Prediction:
-        """Record the provider's id of an unconfirmed submission, and return its prediction.
-
-        Raises:
-            InputError: nothing under this key is unconfirmed, or the id is malformed.
-        """
-        if parse_id(id) is None:
-            raise InputError.of("Nothing to attach", [InputFault("id", id, "must be the provider's id")], key=key)
-        resolved = await self._require_journal.resolve(key, Decision.ATTACHED, id=id)
-        return resolved.prediction or Prediction(provider=resolved.provider, model=resolved.model, id=id, key=key)
-
-    @defer_interrupts
-    async def resubmit(
-        self, key: str, *, input: Input | None = None, wait_timeout: float = _WAIT_TIMEOUT
-    ) -> Prediction:
-        """Submit an unconfirmed job again, which may pay for it twice, and return once that is accepted.
-
-        Args:
-            key: the job's key.
-            input: the job's input; needed where it holds local media or signed URLs, which a journal does not keep.
-            wait_timeout: as for `submit`.
-
-        Raises:
-            InputError: nothing under this key is unconfirmed, or the journal does not hold all of its input.
-            NotSent, Refused, AnswerLost: as `submit` does.
-        """
-        wait_for, journal = positive_float("wait_timeout", wait_timeout), self._require_journal
-        return prediction_of(await self._dispatcher.resubmit(key, input, self._rules, journal, wait_for=wait_for))
-
-    @defer_interrupts
-    async def abandon(self, key: str) -> None:
-        """Give up an unconfirmed submission: it is not listed any more, and never submitted again.
-
-        Raises:
-            InputError: nothing under this key is unconfirmed.
-        """
-        await self._require_journal.resolve(key, Decision.ABANDONED)
-
-    @property
-    def _require_journal(self) -> JournalWriter:
-        if self._dispatcher.journal is None:
-            fault = InputFault("journal", None, "must be the file that the submissions were written to")
-            raise InputError.of("The client has no journal", [fault])
-        return self._dispatcher.journal

@@ -79,7 +79,8 @@ class OutputsClient(BaseClient):
         check_mode(provenance)
         request = None if provenance is None else ProvenanceRequest(mode=provenance, input=input)
         place = self._destination(directory, name="directory")
-        return await self._downloader.save(prediction, place, overwrite=overwrite, provenance=request)
+        downloader = self._downloader_for(self._dispatcher)
+        return await downloader.save(prediction, place, overwrite=overwrite, provenance=request)
 
     @defer_interrupts
     async def read(self, prediction: Prediction, *, max_bytes: int = _MAX_READ) -> list[bytes]:
@@ -93,7 +94,7 @@ class OutputsClient(BaseClient):
             DownloadError: an output could not be fetched, is no image or video or is not complete, or they are longer.
         """
         limit = positive_int("max_bytes", max_bytes)
-        return await OutputReader(fetcher=self._fetcher, outputs=self._outputs).read(prediction, max_bytes=limit)
+        return await self._reader.read(prediction, max_bytes=limit)
 
     def stream(self, output: Output) -> AsyncGenerator[bytes]:
         """Iterate over the bytes of one output of a prediction as they are received, such as 64 KiB at a time.
@@ -107,4 +108,8 @@ class OutputsClient(BaseClient):
             InputError: the output belongs to no prediction.
             DownloadError: it could not be fetched or resumed, is no image or video, or is not complete.
         """
-        return OutputReader(fetcher=self._fetcher, outputs=self._outputs).stream(output)
+        return self._reader.stream(output)
+
+    @property
+    def _reader(self) -> OutputReader:
+        return OutputReader(transports=self._accounts.transports, outputs=self._outputs)

@@ -25,7 +25,7 @@ from ..types.jobs import Job
 from ..types.prediction import Prediction
 from ..types.printable import one_line
 from ..types.status import TO_RESUME, JobStatus
-from . import Journal
+from .base import Journal
 from .submission import Decision, Submission, new_submission
 
 __all__ = ["JournalEntry", "JournalWriter"]

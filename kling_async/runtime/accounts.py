@@ -20,10 +20,6 @@ from ..scheduling.priority import INTERACTIVE
 from ..scheduling.ticket import Subscription
 from ..system.background import Tasks
 from ..system.clock import Clock
-from ..transport.api import ApiTransport
-from ..transport.connections import HttpTransport, LazySSLContext
-from ..transport.credentials import Credential
-from ..transport.uploads import UploadTransport
 from ..types.inputs import Input
 from ..types.limits import SpeedLimit
 from ..types.prediction import Prediction
@@ -36,6 +32,7 @@ from .media_library import MediaLibrary
 from .provider_api import ProviderAPI
 from .settings import Settings
 from .timings import account_name
+from .transports import Transports
 from .uploads import Uploads
 
 __all__ = ["Accounts"]
@@ -51,8 +48,8 @@ class Accounts:
         settings: keys, origins and limits by provider.
         clock: time and randomness.
         learned: how long each kind of work takes, which is learned further, and the known limits of each account.
-        tls: the context for https.
-        shared: a transport of the user's that carries everything, and is closed here.
+        transports: makes transports, and is closed here.
+        storage: a bucket of the user's for local media, if there is one.
     """
 
     def __init__(
@@ -61,19 +58,17 @@ class Accounts:
         *,
         clock: Clock,
         learned: tuple[DurationModel, Mapping[str, AccountLimits]],
-        tls: LazySSLContext,
-        shared: HttpTransport | None,
+        transports: Transports,
+        storage: MediaStorage | None = None,
     ) -> None:
         self.clock = clock
         self.durations, self._known_limits = learned
         self.listeners = EventListeners()
         self.hurried = False
         """Whether Ctrl-C was pressed twice: closing then waits for requests in flight no longer than a moment."""
+        self.transports = transports
         self._settings = settings
-        self._tls = tls
-        self._shared = shared
-        self.storage: MediaStorage | None = None
-        """A bucket of the user's for local media, if there is one."""
+        self.storage = storage
         self.library = MediaLibrary(clock)
         self._outputs = ChainedOutputs(self._refresh, library=self.library, clock=clock)
         self._accounts: dict[str, Account] = {}
@@ -89,6 +84,7 @@ class Accounts:
         is closed.
         """
         self._loop = anyio.lowlevel.current_token()
+        self.transports.load()
         try:
             # Requests are shielded: only a worker that is idle, or between two requests, is cancelled at the end.
             async with Tasks() as tasks:
@@ -106,8 +102,7 @@ class Accounts:
                     for account in self._accounts.values():
                         await account.api.aclose()
                 finally:
-                    if self._shared is not None:
-                        await self._shared.aclose()
+                    await self.transports.aclose()
 
     def _open(self, tasks: Tasks) -> None:
         self._tasks = tasks
@@ -175,29 +170,9 @@ class Accounts:
         """Whether the accounts are at work, in this event loop."""
         return self._tasks is not None and self._loop == anyio.lowlevel.current_token()
 
-    def public_transport(self, provider: Provider, origin: str) -> ApiTransport:
-        """Return a transport for requests to an origin without an API key."""
-        return ApiTransport(
-            provider=provider.name,
-            credential=Credential(key="", origin=self._settings.public_origin(provider, origin), authorizer=None),
-            timeout=self._settings.request_timeout,
-            tls=self._tls,
-            submit_connections=1,
-            shared=self._shared,
-            clock=self.clock,
-        )
-
     def _connect(self, provider: Provider) -> Account:
         limits = self._settings.limits(provider)
-        transport = ApiTransport(
-            provider=provider.name,
-            credential=self._settings.credential(provider),
-            timeout=self._settings.request_timeout,
-            tls=self._tls,
-            submit_connections=limits.max_submitting,
-            shared=self._shared,
-            clock=self.clock,
-        )
+        transport = self.transports.api(provider, submit_connections=limits.max_submitting)
         polling = PollPolicy(self.durations, random=self.clock.random)
         api = ProviderAPI(provider=provider, transport=transport)
         known = self._known_limits.get(account_name(api.provider.name, api.key_hash), AccountLimits())
@@ -222,19 +197,10 @@ class Accounts:
         )
 
     def _uploads(self, provider: Provider, api: ProviderAPI) -> Uploads:
-        credential = self._settings.upload_credential(provider)
-        transport = UploadTransport(
-            provider=provider.name,
-            credential=credential,
-            timeout=self._settings.request_timeout,
-            tls=self._tls,
-            clock=self.clock,
-            loopback=self._settings.is_local(provider),
-            shared=self._shared,
-        )
+        transport = self.transports.uploads(provider)
         return Uploads(
             provider=provider,
-            account=f"{provider.name} {credential.origin} {api.key_hash}",
+            account=f"{provider.name} {transport.origin} {api.key_hash}",
             transport=transport,
             library=self.library,
             outputs=self._outputs,

@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from attrs import frozen
 
-from ..journal import Journal
+from ..journal.base import Journal
 from ..providers.selection import Prefer
 from ..types.provenance import ProvenanceMode
 from .destinations import Destination

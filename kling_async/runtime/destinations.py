@@ -6,7 +6,7 @@ import os.path
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import anyio.to_thread
 from attrs import field, frozen
@@ -15,7 +15,6 @@ from ..system.files import atomic_write
 from ..system.threads import ThreadPool
 from ..transport.credentials import Credential
 from ..transport.embedding import StreamInspector, facts_of, inspect_file
-from ..transport.fetcher import OutputFetcher
 from ..transport.object_errors import StorageError
 from ..transport.object_saver import PIECE, save_object
 from ..transport.object_store import ObjectStore, open_store
@@ -26,6 +25,9 @@ from ..types.errors import DownloadError, InputError, InputFault
 from ..types.prediction import Output
 from ..types.provenance import FileFacts
 from .saved_files import SavedFile, Saving
+
+if TYPE_CHECKING:  # loads the HTTP libraries
+    from ..transport.fetcher import OutputFetcher
 
 __all__ = [
     "Destination",

@@ -9,7 +9,6 @@ from typing import Final
 from anyio.lowlevel import RunVar
 
 from ..journal.submission import Submission
-from ..transport.fetcher import OutputFetcher
 from ..transport.host_limits import HostLimiter
 from ..types.errors import DownloadError
 from ..types.media import file_stem
@@ -19,6 +18,7 @@ from .fresh_outputs import FreshOutputs
 from .media_library import MediaLibrary
 from .saved_files import SavedFile, Saving
 from .sidecars import ProvenanceRequest, complete_sidecars, write_sidecars
+from .transports import Transports
 
 __all__ = ["Downloader", "check_succeeded"]
 
@@ -30,16 +30,16 @@ class Downloader:
     """Saves the outputs of predictions.
 
     Args:
-        fetcher: fetches one URL.
+        transports: fetch one URL.
         outputs: finds the URLs, and new ones once they have expired.
         library: is told of the files, which may be media of other jobs.
         now: tells seconds since 1970.
     """
 
     def __init__(
-        self, *, fetcher: OutputFetcher, outputs: FreshOutputs, library: MediaLibrary, now: Callable[[], float]
+        self, *, transports: Transports, outputs: FreshOutputs, library: MediaLibrary, now: Callable[[], float]
     ) -> None:
-        self._fetcher = fetcher
+        self._transports = transports
         self._outputs = outputs
         self._library = library
         self._now = now
@@ -100,7 +100,7 @@ class Downloader:
             request = self._outputs.request_for(prediction, output)
             try:
                 one = await place.save(
-                    self._fetcher, request, f"{stem}-{index}", overwrite=overwrite, provenance=provenance
+                    self._transports.fetcher, request, f"{stem}-{index}", overwrite=overwrite, provenance=provenance
                 )
                 saved.append(one)
             except DownloadError as error:

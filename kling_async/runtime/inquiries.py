@@ -12,8 +12,8 @@ import anyio
 from ..providers import Provider
 from ..providers.listing import Difference
 from ..transport.api import ApiTransport
-from ..transport.connections import LazySSLContext
 from ..transport.credentials import Credential
+from ..transport.tls import LazySSLContext
 from ..types.errors import Unsupported
 from .api_keys import ApiKeys, further_origin, read_key, read_origin
 from .provider_api import ProviderAPI

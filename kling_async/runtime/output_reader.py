@@ -7,12 +7,12 @@ from contextlib import aclosing
 
 from attrs import evolve
 
-from ..transport.fetcher import OutputFetcher
 from ..transport.stream_part import StreamPart
 from ..types.errors import DownloadError, InputError, InputFault
 from ..types.prediction import Output, OutputSource, Prediction, Status
 from .downloader import check_succeeded
 from .fresh_outputs import FreshOutputs, has_expired, has_redacted_urls, removed_error
+from .transports import Transports
 
 __all__ = ["OutputReader"]
 
@@ -21,12 +21,12 @@ class OutputReader:
     """Reads the outputs of predictions.
 
     Args:
-        fetcher: fetches one URL.
+        transports: fetch one URL.
         outputs: finds the URLs, and new ones once they have expired.
     """
 
-    def __init__(self, *, fetcher: OutputFetcher, outputs: FreshOutputs) -> None:
-        self._fetcher = fetcher
+    def __init__(self, *, transports: Transports, outputs: FreshOutputs) -> None:
+        self._transports = transports
         self._outputs = outputs
 
     async def read(self, prediction: Prediction, *, max_bytes: int) -> list[bytes]:
@@ -113,7 +113,9 @@ class OutputReader:
 
     def _chunks(self, prediction: Prediction, output: Output, part: StreamPart) -> AsyncGenerator[bytes]:
         request = self._outputs.request_for(prediction, output)
-        return self._fetcher.stream(request.output, part, loopback=request.loopback, credential=request.credential)
+        return self._transports.fetcher.stream(
+            request.output, part, loopback=request.loopback, credential=request.credential
+        )
 
 
 def _source_of(output: Output) -> OutputSource:

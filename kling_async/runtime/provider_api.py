@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from uuid import uuid4
 
 from attrs import evolve
@@ -15,7 +15,6 @@ from ..providers.listing import Difference
 from ..scheduling.lookups import is_in_window
 from ..scheduling.notifications import copy_error
 from ..scheduling.retry import may_have_started
-from ..transport.api import ApiTransport
 from ..types.client_id import ClientId
 from ..types.errors import AnswerLost, BadRequest, ContentRejected, KlingError, UnexpectedReply, Unsupported
 from ..types.http import HttpRequest, HttpResponse
@@ -23,6 +22,9 @@ from ..types.inputs import Input
 from ..types.jobs import Job
 from ..types.prediction import Prediction, Status
 from ..types.webhooks import WebhookEvent
+
+if TYPE_CHECKING:  # loads the HTTP libraries
+    from ..transport.api import ApiTransport
 
 __all__ = ["ProviderAPI", "SeenBody"]
 

@@ -91,8 +91,8 @@ class Settings:
         """Return a provider's origin."""
         return read_origin(provider, self._base_urls, allow_http=self._allow_http)
 
-    def public_origin(self, provider: Provider, origin: str) -> str:
-        """Return the origin of a provider's public pages; a base URL of the user's replaces it as well."""
+    def further_origin(self, provider: Provider, origin: str) -> str:
+        """Return a further origin of a provider, such as its public pages'; a base URL of the user's replaces it."""
         return further_origin(provider, origin, own=self.origin(provider))
 
     def is_local(self, provider: Provider) -> bool:
@@ -101,18 +101,17 @@ class Settings:
 
     def credential(self, provider: Provider) -> Credential:
         """Return a provider's key, tied to its origin. Raises InputError if there is none."""
-        key = read_key(provider, self._api_keys)
-        authorizer = provider.authorizer(key, scheme=self._schemes.get(provider.name))
-        return Credential(key=key, origin=self.origin(provider), authorizer=authorizer)
+        return self._credential(provider, self.origin(provider))
 
     def upload_credential(self, provider: Provider) -> Credential:
         """Return a provider's key, tied to the origin of its uploads; an origin of the user's stands for both."""
-        credential = self.credential(provider)
-        if provider.upload_origin is None or credential.origin != provider.origin:
-            return credential
+        return self._credential(provider, self.further_origin(provider, provider.upload_origin or provider.origin))
+
+    def _credential(self, provider: Provider, origin: str) -> Credential:
         key = read_key(provider, self._api_keys)
-        authorizer = provider.authorizer(key, scheme=self._schemes.get(provider.name))
-        return Credential(key=key, origin=provider.upload_origin, authorizer=authorizer)
+        return Credential(
+            key=key, origin=origin, authorizer=provider.authorizer(key, scheme=self._schemes.get(provider.name))
+        )
 
     def check_key(self, provider: Provider, input: Input) -> None:
         """Check that a provider's key is of a kind that an input's model takes. Raises InputError if it is not."""

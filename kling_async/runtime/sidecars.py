@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Final, cast, get_args
 
 from attrs import field, frozen
@@ -49,6 +48,8 @@ class ProvenanceRequest:
             prediction: the prediction.
             known: its submission in the journal, or None.
         """
+        from importlib.metadata import version  # noqa: PLC0415  slow to load, and few clients need it
+
         created_at = None if prediction.created_at is None else prediction.created_at.timestamp()
         kinds = [output.kind for output in prediction.outputs]
         return Provenance(

@@ -9,7 +9,7 @@ in the place of its media. The job itself keeps what it was given.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 from attrs import frozen
@@ -19,7 +19,6 @@ from ..scheduling.notifications import copy_error
 from ..scheduling.retry import backoff_delay
 from ..system.clock import Clock, hold_clock
 from ..transport.host_limits import HostLimiter
-from ..transport.uploads import UploadTransport
 from ..types.errors import (
     InputError,
     InputFault,
@@ -39,6 +38,9 @@ from ..types.uploads import UploadTicket
 from .chained_outputs import ChainedOutputs
 from .media_library import MediaLibrary
 from .media_reader import content_of, pieces_of
+
+if TYPE_CHECKING:  # loads the HTTP libraries
+    from ..transport.uploads import UploadTransport
 
 __all__ = ["Report", "Uploads"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -12,11 +12,13 @@ from ..providers import PROVIDERS, Provider, provider_named
 from ..providers.codec.ed25519 import can_verify
 from ..providers.codec.webhook_signatures import is_secret
 from ..system.clock import Clock
-from ..transport.api import ApiTransport
 from ..types.errors import InputError, InputFault
 from ..types.http import HttpRequest
 from ..types.noncopyable import NonCopyable
 from .accounts import Accounts
+
+if TYPE_CHECKING:  # loads the HTTP libraries
+    from ..transport.api import ApiTransport
 
 __all__ = ["PublicKeys", "WebhookSecrets"]
 
@@ -101,7 +103,7 @@ class PublicKeys:
         async with self._lock:
             age = self._clock.now() - self._read_at
             if age > (_MIN_AGE if renew else _MAX_AGE):
-                keys = await self._read(self._accounts.public_transport(self._provider, origin), path)
+                keys = await self._read(self._accounts.transports.public(self._provider, origin), path)
                 self._keys, self._read_at = keys, self._clock.now()
             return self._keys
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import anyio
 from attrs import evolve
 
-from ..journal import Journal
+from ..journal.base import Journal
 from ..journal.submission import Submission, new_submission
 from ..types.client_id import ClientId
 from ..types.errors import AnswerLost, JournalError

@@ -28,10 +28,11 @@ from ..system.interrupts import interrupts_resent
 from ..types.errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, UnexpectedReply
 from ..types.http import MAX_BODY_BYTES, HeaderLines, HttpRequest, HttpResponse, join_fields
 from .asyncio_polls import AsyncioPolls
-from .connections import ConnectionPool, HttpTransport, LazySSLContext, read_body
+from .connections import ConnectionPool, HttpTransport, read_body
 from .credentials import Credential
 from .failures import describe, reason_of, strip_context
 from .http_parser import BodyTooLarge, NotPlain
+from .tls import LazySSLContext
 
 __all__ = ["ApiTransport"]
 
@@ -130,7 +131,6 @@ class ApiTransport:
         self._tls = tls
         self._fast: AsyncioPolls | None = None
         self._is_fast_known = shared is not None
-        self._is_plain = True
 
     @property
     def origin(self) -> str:
@@ -202,7 +202,7 @@ class ApiTransport:
                     max_bytes=self._max_bytes,
                     idle_seconds=_POLL_IDLE_SECONDS,
                 )
-        return self._fast if self._is_plain else None
+        return None if self._fast is None or self._fast.closed else self._fast
 
     async def _fetch(self, request: HttpRequest, polls: AsyncioPolls) -> HttpResponse:
         began = anyio.current_time()
@@ -210,7 +210,6 @@ class ApiTransport:
             parsed = await polls.get(request.path, self._current_fields())
         except NotPlain:
             # What one response of an origin looks like, others will.
-            self._is_plain = False
             await polls.aclose()
             with anyio.fail_after(began + self._timeout - anyio.current_time()):
                 return await self._send(request, self._polls, None)

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import anyio
 
 from ..system.interrupts import interrupts_resent
-from .connections import LazySSLContext
 from .happy_eyeballs import connect_first
 from .http_parser import ParsedResponse, ResponseParser
+from .tls import LazySSLContext
 
 __all__ = ["AsyncioPolls"]
 
@@ -55,7 +55,8 @@ class AsyncioPolls:
         self._idle_seconds = idle_seconds
         self._permits = anyio.Semaphore(max_connections, fast_acquire=True)
         self._idle: list[_Connection] = []
-        self._closed = False
+        self.closed = False
+        """Whether no more polls may be begun."""
         self._deadlines: deque[tuple[float, _Connection, int]] = deque()
         """When each exchange on a kept connection must be complete, with its number there; the earliest is first."""
         self._timer: asyncio.TimerHandle | None = None
@@ -106,7 +107,7 @@ class AsyncioPolls:
         except BaseException:
             connection.abort()
             raise
-        if self._closed:
+        if self.closed:
             connection.abort()
         elif not connection.closed:
             connection.idle_since = loop.time()
@@ -163,7 +164,7 @@ class AsyncioPolls:
 
     async def aclose(self) -> None:
         """Close the idle connections, and each of the others once its poll has ended."""
-        self._closed = True
+        self.closed = True
         while self._idle:
             self._idle.pop().abort()
         if self._timer is not None:

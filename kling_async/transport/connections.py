@@ -7,46 +7,25 @@ cost of a connection here is constant.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import asynccontextmanager
 from operator import attrgetter
 from typing import Final, Protocol, TypeAlias, cast
 
 import anyio
-import anyio.to_thread
 import httpcore
 import httpx
 
 from .happy_eyeballs import Connector
+from .tls import LazySSLContext
 
-__all__ = ["Connection", "ConnectionPool", "HttpTransport", "LazySSLContext", "read_body"]
+__all__ = ["Connection", "ConnectionPool", "HttpTransport", "read_body"]
 
 HttpTransport: TypeAlias = httpx.AsyncBaseTransport
 """The interface of a transport that a user passes in."""
 
 _NO_TIMEOUTS: Final = dict.fromkeys(("connect", "read", "write", "pool"))
 """An exchange has one deadline, so no transport needs a timer for each of its steps."""
-
-
-class LazySSLContext:
-    """One TLS context for all connections, made on first use and in a thread: it reads a long file of certificates."""
-
-    def __init__(self) -> None:
-        self._lock = anyio.Lock()
-        self._context: ssl.SSLContext | None = None
-        self._plain: ssl.SSLContext | None = None
-
-    async def get(self, origin: str) -> ssl.SSLContext:
-        """Return the context for an origin. That for plain http trusts no certificate, and is cheap to make."""
-        if origin.startswith("http://"):
-            if self._plain is None:
-                self._plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            return self._plain
-        async with self._lock:
-            if self._context is None:
-                self._context = await anyio.to_thread.run_sync(httpx.create_ssl_context)
-            return self._context
 
 
 class Connection(Protocol):

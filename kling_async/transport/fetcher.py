@@ -19,7 +19,6 @@ from ..types.errors import DownloadError
 from ..types.prediction import Output
 from ..types.printable import one_line
 from ..types.provenance import Provenance
-from .connections import LazySSLContext
 from .credentials import Credential
 from .failures import strip_context
 from .host_limits import TimeBudget
@@ -27,6 +26,7 @@ from .output_requests import OutputRequests, read_pieces, redacted
 from .partial_file import PartialFile, decode_data_uri
 from .ranges import Part, TransientError, append_piece, headers_for, start_body, verify_length
 from .stream_part import StreamPart
+from .tls import LazySSLContext
 
 __all__ = ["OutputFetcher"]
 

@@ -13,7 +13,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from attrs import field, frozen
 
@@ -212,6 +211,8 @@ def _handle(url: str, timeout: timedelta, retry: timedelta) -> Handle:
     from obstore.store import LocalStore, from_url  # noqa: PLC0415 - an extra
 
     if url.startswith("file:"):
+        from urllib.request import url2pathname  # noqa: PLC0415 - loads an HTTP library of its own
+
         return call(lambda: LocalStore(Path(url2pathname(urlsplit(url).path)), mkdir=True))
     client: ClientConfig = {
         "timeout": timeout,

@@ -11,11 +11,11 @@ import httpx
 
 from ..system.interrupts import interrupts_resent
 from ..types.errors import DownloadError
-from .connections import LazySSLContext
 from .credentials import Credential
 from .foreign import UnsafeUrl, checked_url, parsed_url, pinned_request, resolve, send_to_any
 from .host_limits import HostLimiter, TimeBudget
 from .ranges import TransientError
+from .tls import LazySSLContext
 
 __all__ = ["OutputRequests", "read_pieces", "redacted"]
 

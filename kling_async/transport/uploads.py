@@ -20,10 +20,11 @@ from ..system.interrupts import interrupts_resent
 from ..types.errors import KlingError, ProviderUnavailable
 from ..types.http import MAX_BODY_BYTES, HttpResponse
 from ..types.uploads import UploadRequest, UploadTicket
-from .connections import HttpTransport, LazySSLContext, read_body
+from .connections import HttpTransport, read_body
 from .credentials import Credential
 from .failures import describe
 from .foreign import UnsafeUrl, checked_url, pinned_request, resolve, send_to_any
+from .tls import LazySSLContext
 
 __all__ = ["Content", "UploadTransport"]
 
@@ -100,6 +101,11 @@ class UploadTransport:
         self._clock = clock
         self._loopback = loopback
         self._shared = shared
+
+    @property
+    def origin(self) -> str:
+        """The origin that the key is sent to."""
+        return self._credential.origin
 
     async def begin(self, upload: UploadRequest, content: Content) -> HttpResponse:
         """Send the request that begins an upload, with the API key; also the content, if that is part of it.

@@ -13,8 +13,8 @@ import re
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from html import escape
 from typing import Final, Literal, TypeAlias
-from xml.sax.saxutils import escape
 
 from attrs import field, frozen
 
@@ -152,7 +152,7 @@ def _xmp(record: Provenance) -> str:
 
 
 def _xml(text: str) -> str:
-    return escape(_XML_UNFIT.sub("\ufffd", text), {"\r": "&#13;", '"': "&quot;"})
+    return escape(_XML_UNFIT.sub("\ufffd", text)).replace("\r", "&#13;")
 
 
 def _dump(fields: Mapping[str, object], *, indent: int | None = None) -> str:

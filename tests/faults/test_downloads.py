@@ -11,8 +11,8 @@ import pytest
 
 from kling_async import ImageInput, Job
 from kling_async.errors import AnswerLost, DownloadError, KlingError
-from kling_async.transport.connections import LazySSLContext
 from kling_async.transport.fetcher import OutputFetcher
+from kling_async.transport.tls import LazySSLContext
 from kling_async.types.prediction import Output, OutputKind, Prediction, Status
 
 from .answers import CLOSE, HEALTHY_FILE, Answer, Script, accepted, poll_reply, repeat, reply, send, sleep

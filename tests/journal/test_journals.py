@@ -18,8 +18,9 @@ import pytest
 from attrs import evolve
 
 from kling_async import AnswerLost, ImageInput, InputError, Job, JournalError, Prediction, Status, VideoInput
-from kling_async.journal import MemoryJournal, SqliteJournal
+from kling_async.journal.memory import MemoryJournal
 from kling_async.journal.serialization import dump_submission
+from kling_async.journal.sqlite import SqliteJournal
 from kling_async.journal.submission import Submission, new_submission
 from kling_async.testing import JournalSuite
 from kling_async.testing.journals import MakeJournal
@@ -224,7 +225,7 @@ async def listed(path: Path) -> list[Submission]:
 
 OWNER = """
 import anyio, sys
-from kling_async.journal import SqliteJournal
+from kling_async.journal.sqlite import SqliteJournal
 
 async def main():
     journal = SqliteJournal(sys.argv[1])
@@ -271,7 +272,7 @@ async def test_an_incomplete_line_of_the_emergency_file_is_skipped(
 CRAMPED = """
 import anyio, resource, signal, sys
 from kling_async import JournalError
-from kling_async.journal import SqliteJournal
+from kling_async.journal.sqlite import SqliteJournal
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))

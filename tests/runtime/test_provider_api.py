@@ -13,8 +13,8 @@ from kling_async.errors import AnswerLost, BadRequest, ContentRejected, KlingErr
 from kling_async.providers import provider_named
 from kling_async.runtime.provider_api import ProviderAPI
 from kling_async.transport.api import ApiTransport
-from kling_async.transport.connections import LazySSLContext
 from kling_async.transport.credentials import Credential
+from kling_async.transport.tls import LazySSLContext
 from kling_async.types.http import HttpResponse
 from kling_async.types.prediction import Prediction
 

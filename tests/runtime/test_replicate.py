@@ -19,7 +19,7 @@ from kling_async.errors import (
     KlingError,
     PredictionFailed,
 )
-from kling_async.journal import MemoryJournal
+from kling_async.journal.memory import MemoryJournal
 from kling_async.testing import Fixed
 from kling_async.types.prediction import FailureKind, Status
 

@@ -33,7 +33,8 @@ from kling_async import (
     Status,
     WaitTimeout,
 )
-from kling_async.journal import MemoryJournal, SqliteJournal
+from kling_async.journal.memory import MemoryJournal
+from kling_async.journal.sqlite import SqliteJournal
 from kling_async.testing import Fixed, Sandbox, SandboxApp, SandboxServer, Uniform, VirtualClock
 from kling_async.types.status import JobStatus
 

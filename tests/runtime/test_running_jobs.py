@@ -35,7 +35,7 @@ from kling_async import (
     Status,
     WaitTimeout,
 )
-from kling_async.journal import MemoryJournal
+from kling_async.journal.memory import MemoryJournal
 from kling_async.journal.submission import Submission
 from kling_async.runtime.running_jobs import RunningJobs
 from kling_async.scheduling.ticket import Ticket

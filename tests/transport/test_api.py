@@ -25,8 +25,9 @@ from kling_async.errors import AnswerLost, KlingError, NotSent, ProviderUnavaila
 from kling_async.providers.authorizers import KeyAuthorizer
 from kling_async.system.clock import Clock, SystemClock
 from kling_async.transport.api import ApiTransport
-from kling_async.transport.connections import Connection, ConnectionPool, LazySSLContext, read_body
+from kling_async.transport.connections import Connection, ConnectionPool, read_body
 from kling_async.transport.credentials import Credential
+from kling_async.transport.tls import LazySSLContext
 from kling_async.types.authorizer import Authorizer
 from kling_async.types.http import MAX_BODY_BYTES, HttpRequest
 

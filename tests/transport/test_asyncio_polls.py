@@ -20,8 +20,8 @@ from anyio.abc import SocketStream
 from kling_async.errors import ProviderUnavailable
 from kling_async.providers.authorizers import KeyAuthorizer
 from kling_async.transport.api import ApiTransport
-from kling_async.transport.connections import LazySSLContext
 from kling_async.transport.credentials import Credential
+from kling_async.transport.tls import LazySSLContext
 from kling_async.types.authorizer import Authorizer
 from kling_async.types.http import HttpRequest
 

@@ -17,9 +17,9 @@ from kling_async.providers.authorizers import KeyAuthorizer
 from kling_async.system.clock import SystemClock
 from kling_async.testing import VirtualClock
 from kling_async.transport.addresses import resolve_public
-from kling_async.transport.connections import LazySSLContext
 from kling_async.transport.credentials import Credential
 from kling_async.transport.fetcher import OutputFetcher
+from kling_async.transport.tls import LazySSLContext
 from kling_async.types.prediction import Output, OutputKind
 
 from ..conftest import Serve, read_request, reply
