@@ -102,22 +102,29 @@ def install_wheel(session: nox.Session) -> str:
     return found
 
 
-def run_tests(session: nox.Session, package: str) -> None:
-    """Run the tests against the installed package; coverage wants its folder, as the name means the checkout here."""
-    coverage = ("python", "-m", "coverage")
-    session.run(*coverage, "erase")
-    pytest = ("-m", "pytest", "-n2", "--dist=worksteal")
-    session.run(*coverage, "run", f"--source={package}", *pytest, *session.posargs, env=INSTALLED)
-    session.run(*coverage, "combine", "--quiet")
-    session.run(*coverage, "report")
+TESTS = ("-m", "pytest", "-n2", "--dist=worksteal")
 
 
 @nox.session
 @bounded(minutes=40)
 def tests(session: nox.Session) -> None:
-    """Run the tests against the built wheel, with branch coverage; what follows `--` goes to pytest."""
+    """Run the tests against the built wheel; what follows `--` goes to pytest."""
     session.install(*PINS, *RUNTIME, *group("test"))
-    run_tests(session, install_wheel(session))
+    install_wheel(session)
+    session.run("python", *TESTS, *session.posargs, env=INSTALLED)
+
+
+@nox.session
+@bounded(minutes=60)
+def coverage(session: nox.Session) -> None:
+    """Run the tests with branch coverage, which triples their CPU time."""
+    session.install(*PINS, *RUNTIME, *group("test"))
+    package = install_wheel(session)  # its folder, as the name means the checkout here
+    measure = ("python", "-m", "coverage")
+    session.run(*measure, "erase")
+    session.run(*measure, "run", f"--source={package}", *TESTS, *session.posargs, env=INSTALLED)
+    session.run(*measure, "combine", "--quiet")
+    session.run(*measure, "report")
 
 
 @nox.session(venv_backend="uv", reuse_venv=False)
@@ -126,7 +133,8 @@ def lowest(session: nox.Session) -> None:
     """Run the tests with the oldest dependencies that the project file allows."""
     session.install("--resolution=lowest-direct", *RUNTIME)
     session.install(*group("test"))
-    run_tests(session, install_wheel(session))
+    install_wheel(session)
+    session.run("python", *TESTS, *session.posargs, env=INSTALLED)
 
 
 def pythons_here() -> tuple[list[str], str]:

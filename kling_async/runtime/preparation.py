@@ -10,7 +10,6 @@ from ..scheduling.notifications import Delivery
 from ..scheduling.ticket import Ticket
 from ..types.errors import KlingError
 from ..types.events import UploadProgress
-from ..types.inputs import Input
 from .uploads import Uploads
 
 __all__ = ["Preparation"]
@@ -50,12 +49,9 @@ class Preparation:
         """
         if ticket.job is None:
             return True
-        return await self._run(ticket, ticket.job.input)
-
-    async def _run(self, ticket: Ticket, input: Input) -> bool:
         self._engine.hold(ticket)
         try:
-            await self.uploads.prepare(input, partial(self._report, ticket))
+            await self.uploads.prepare(ticket.job.input, partial(self._report, ticket))
         except KlingError as error:
             error.key = ticket.key
             self._publish(self._engine.not_uploaded(ticket, error, now=self._now()))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC
 from decimal import Decimal
 
 import pytest
 from attrs import evolve
-from hypothesis import example, given, settings
+from hypothesis import example, given, note, settings
 from hypothesis import strategies as st
 
 from kling_async.errors import AnswerLost, KlingError, Refused, UnexpectedReply
@@ -157,7 +157,13 @@ ASKED = Prediction(
 )
 
 many = settings(max_examples=400)
-everywhere = pytest.mark.parametrize("provider", list(PROVIDERS.values()), ids=list(PROVIDERS))
+
+
+def everywhere() -> Iterator[Provider]:
+    """Yield each provider: making up a reply takes longer than reading it by all of them."""
+    for name, provider in PROVIDERS.items():
+        note(name)
+        yield provider
 
 
 def read(parse: Callable[[], Prediction]) -> Prediction | KlingError:
@@ -192,15 +198,20 @@ def ids_in(provider: str, document: object) -> list[object]:
     return [record[name] for name in NAMES[provider] if name in record] if isinstance(record, dict) else []
 
 
-@everywhere
 @many
 @given(reply=REPLIES, number=st.integers(0, 1))
 @example(reply=HttpResponse(status=200, body=b'{"data": {"id": null, "task_id": null, "status": "created"}}'), number=0)
 @example(
     reply=HttpResponse(status=500, body=b'{"data": {"id": "abc", "task_id": "abc", "status": "created"}}'), number=0
 )
-def test_any_reply_to_a_submission(provider: Provider, reply: HttpResponse, number: int) -> None:
+def test_any_reply_to_a_submission(reply: HttpResponse, number: int) -> None:
     """Any reply is an accepted prediction, with an id that stands in it as text, or one of our errors."""
+    for provider in everywhere():
+        hold_submission(provider, reply, number)
+
+
+def hold_submission(provider: Provider, reply: HttpResponse, number: int) -> None:
+    """Hold what a provider makes of a reply to a submission against what is true of all of them."""
     seen = read(lambda: provider.parse_submit(reply, input=INPUTS[provider.name][number], key="cat"))
     if isinstance(seen, KlingError):
         assert isinstance(seen, (Refused, UnexpectedReply, AnswerLost))
@@ -217,13 +228,18 @@ def test_any_reply_to_a_submission(provider: Provider, reply: HttpResponse, numb
     hold(seen)
 
 
-@everywhere
 @many
 @given(reply=REPLIES)
 @example(reply=HttpResponse(status=200, body=b'{"code": 500, "data": {"status": "failed", "error": {}}}'))
 @example(reply=HttpResponse(status=200, body=b'{"data": {"status": "completed", "outputs": ["https://x"], "id": 5}}'))
-def test_any_reply_to_a_poll(provider: Provider, reply: HttpResponse) -> None:
+def test_any_reply_to_a_poll(reply: HttpResponse) -> None:
     """Any reply is the prediction that was asked for, as it stands now, or one of our errors."""
+    for provider in everywhere():
+        hold_poll(provider, reply)
+
+
+def hold_poll(provider: Provider, reply: HttpResponse) -> None:
+    """Hold what a provider makes of a reply to a poll against what is true of all of them."""
     asked = evolve(ASKED, provider=provider.name)
     seen = read(lambda: provider.parse_poll(reply, prediction=asked))
     if isinstance(seen, KlingError):
@@ -236,7 +252,6 @@ def test_any_reply_to_a_poll(provider: Provider, reply: HttpResponse) -> None:
     hold(seen)
 
 
-@everywhere
 @many
 @given(polled=REPLIES, reply=REPLIES)
 @example(
@@ -247,8 +262,14 @@ def test_any_reply_to_a_poll(provider: Provider, reply: HttpResponse) -> None:
     polled=HttpResponse(status=200, body=b'{"status": "COMPLETED", "error": {}, "error_type": []}'),
     reply=HttpResponse(status=200, body=b'{"video": {"url": 5}, "images": [{"url": "https://x.test/a.png"}, 1]}'),
 )
-def test_any_reply_to_a_request_for_a_result(provider: Provider, polled: HttpResponse, reply: HttpResponse) -> None:
+def test_any_reply_to_a_request_for_a_result(polled: HttpResponse, reply: HttpResponse) -> None:
     """Where the result takes a request of its own, any two replies are a prediction, or one of our errors."""
+    for provider in everywhere():
+        hold_result(provider, polled, reply)
+
+
+def hold_result(provider: Provider, polled: HttpResponse, reply: HttpResponse) -> None:
+    """Hold what a provider makes of a poll and a result against what is true of all of them."""
     asked = evolve(ASKED, provider=provider.name)
     provider.build_result(asked, polled)
     seen = read(lambda: provider.parse_result(reply, prediction=asked, polled=polled))
@@ -266,28 +287,28 @@ def accepting(provider: Provider, record: dict[str, object]) -> HttpResponse:
     return HttpResponse(status=200, body=json.dumps(body).encode())
 
 
-@everywhere
 @many
 @given(id=ANYTHING.filter(lambda value: not (isinstance(value, str) and ID.fullmatch(value) and value.strip("."))))
-def test_nothing_becomes_an_id(provider: Provider, id: object) -> None:
+def test_nothing_becomes_an_id(id: object) -> None:
     """Whatever is no id where an id should be leaves the submission without one: it is never called accepted."""
-    record = dict.fromkeys(NAMES[provider.name], id) | {"status": "created"}
-    reply = accepting(provider, record)
-    with pytest.raises(UnexpectedReply):
-        provider.parse_submit(reply, input=INPUTS[provider.name][0], key=None)
+    for provider in everywhere():
+        record = dict.fromkeys(NAMES[provider.name], id) | {"status": "created"}
+        reply = accepting(provider, record)
+        with pytest.raises(UnexpectedReply):
+            provider.parse_submit(reply, input=INPUTS[provider.name][0], key=None)
 
 
-@everywhere
 @many
 @given(id=st.from_regex(ID, fullmatch=True).filter(lambda text: text.strip(".")))
-def test_every_id_is_kept_as_it_is(provider: Provider, id: str) -> None:
+def test_every_id_is_kept_as_it_is(id: str) -> None:
     """An id is taken as it stands, and the poll goes to an address that ends in it and nothing more."""
-    name = NAMES[provider.name][0]
-    reply = accepting(provider, {name: id, "status": "x"})
-    seen = provider.parse_submit(reply, input=INPUTS[provider.name][0], key=None)
-    assert id == seen.id
-    path = provider.build_poll(seen).path
-    assert path.removesuffix("/status" if provider.name in FLAT else "/result").endswith(f"/{id}")
+    for provider in everywhere():
+        name = NAMES[provider.name][0]
+        reply = accepting(provider, {name: id, "status": "x"})
+        seen = provider.parse_submit(reply, input=INPUTS[provider.name][0], key=None)
+        assert id == seen.id
+        path = provider.build_poll(seen).path
+        assert path.removesuffix("/status" if provider.name in FLAT else "/result").endswith(f"/{id}")
 
 
 AMOUNTS = ("price", "discounted_price", "unit_price", "amount", "balance")
@@ -314,12 +335,18 @@ LISTED = st.dictionaries(
 )
 
 
-@pytest.mark.parametrize("name", ["wavespeed", "comfy", "openrouter"])
-@many
+@settings(max_examples=100)  # a comparison with a whole table takes long
 @given(body=LISTED | DOCUMENTS, status=st.sampled_from([200, 200, 200, 403, 500]))
-def test_any_list_of_models(name: str, body: object, status: int) -> None:
+def test_any_list_of_models(body: object, status: int) -> None:
     """Any reply is compared, leads to one more request to the same path, or is one of our errors."""
-    provider, reply = PROVIDERS[name], HttpResponse(status=status, body=json.dumps(body).encode())
+    reply = HttpResponse(status=status, body=json.dumps(body).encode())
+    for name in ("wavespeed", "comfy", "openrouter"):
+        note(name)
+        hold_list(PROVIDERS[name], reply)
+
+
+def hold_list(provider: Provider, reply: HttpResponse) -> None:
+    """Hold what a provider makes of a list of models against what is true of all of them."""
     first = provider.build_listing([])
     assert first is not None
     try:
@@ -327,7 +354,7 @@ def test_any_list_of_models(name: str, body: object, status: int) -> None:
         found = provider.compare_listing([reply])
     except (Refused, UnexpectedReply):
         return
-    assert status == 200
+    assert reply.status == 200
     assert more is None or more.path.startswith(f"{first.path}&cursor=")
     assert all(one.what for one in found)
 
