@@ -117,11 +117,17 @@ def media_faults(
         if file.kind != kind:
             yield InputFault(name, _shown(media), f"is {file.mime}, and must be {_ARTICLES[kind]}")
             continue
+        if file.mime in _UNDOCUMENTED and kind not in rules:
+            yield InputFault(
+                name, _shown(media), f"is {file.mime}, which no provider documents: make it a JPEG or a PNG"
+            )
+            continue
         limits = [rules.get(kind), upload if ways[kind] == "upload" else None]
         for problem in (problem for one in limits if one is not None for problem in one.problems(file)):
             yield InputFault(name, _shown(media), problem)
 
 
+_UNDOCUMENTED: Final = ("image/heic",)
 _ARTICLES: Final = {"image": "an image", "video": "a video", "audio": "audio"}
 
 
@@ -131,7 +137,7 @@ def _no_way(title: str, kind: MediaKind, *, has_inline: bool) -> str:
     return (
         f"is on this machine, and none of three ways leads to {title}: an upload, which {title} does not document; "
         f"base64 inside the request, which {inline}; and a bucket of yours, which is not given "
-        f"(storage='s3://bucket/prefix'). Or put the {kind} where it can be fetched, and give its URL"
+        f"(storage='s3://bucket/prefix', or --storage). Or put the {kind} where it can be fetched, and give its URL"
     )
 
 

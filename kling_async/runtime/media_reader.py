@@ -81,7 +81,7 @@ def read_file(name: str, given: Path, known: KnownFiles) -> MediaFile:
     try:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):
-            raise _fault(name, given, "is a directory, and no file" if path.is_dir() else "is no file")
+            raise _fault(name, given, "is a directory, not a file" if path.is_dir() else "is not a regular file")
         if (found := known.find(path, facts.st_size, facts.st_mtime_ns)) is not None:
             os.close(os.open(path, os.O_RDONLY))  # it may have become unreadable, which its times do not tell
             return found
@@ -125,7 +125,7 @@ def _type_of(name: str, head: bytes, shown: object) -> InputType:
         raise _fault(name, shown, "is empty")
     kind = detect_type(head)
     if kind is None:
-        raise _fault(name, shown, f"is no image, video or audio that is known: it begins with {head[:8]!r}")
+        raise _fault(name, shown, f"is no image, video or audio of a known type: it begins with {head[:8]!r}")
     return kind
 
 

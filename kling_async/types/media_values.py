@@ -226,7 +226,7 @@ def _file_of_bytes(content: bytes) -> MediaFile:
         raise ValueError("is empty")
     kind, digest = detect_type(content), hashlib.sha256(content).hexdigest()
     if kind is None:
-        raise ValueError(f"is no image, video or audio that is known: it begins with {content[:8]!r}")
+        raise ValueError(f"is no image, video or audio of a known type: it begins with {content[:8]!r}")
     width, height = image_size(content[:HEADER_LENGTH]) or (None, None)
     return MediaFile(
         name=f"{digest[:12]}{kind.suffix}",

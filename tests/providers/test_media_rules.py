@@ -12,6 +12,7 @@ from kling_async.providers import PROVIDERS
 
 SMALL = MediaFile(name="a.png", sha256="ab" * 32, size=9, mime="image/png", width=640, height=480, source=b"9")
 CLIP = evolve(SMALL, name="a.mp4", mime="video/mp4", width=None, height=None)
+HEIC = evolve(SMALL, name="IMG_1.HEIC", mime="image/heic", width=None, height=None)
 SONG = evolve(CLIP, name="a.mp3", mime="audio/mpeg")
 
 
@@ -78,6 +79,7 @@ LIMITS: dict[str, tuple[str, Input, str]] = {
     "too large for an upload": ("replicate", VideoInput("a", image=evolve(SMALL, size=100_000_001)), "at most 100 MB"),
     "a video as an image": ("fal", VideoInput("a", image=CLIP), "is video/mp4, and must be an image"),
     "a song as a video": ("fal", VideoInput("a", video=SONG, scene="video-edit"), "is audio/mpeg, and must be a video"),
+    "a picture of a telephone": ("fal", VideoInput("a", image=HEIC), "is image/heic, which no provider documents"),
     "an empty file": ("fal", VideoInput("a", image=b""), "is empty"),
     "a document": ("fal", VideoInput("a", image="data:;base64,JVBERi0xLjc="), "is no image, video or audio"),
 }

@@ -72,9 +72,9 @@ def test_all_faults_are_found_at_once(tmp_path: Path, picture: Path) -> None:
     assert [
         ("last_image", "does not exist"),
         ("images[0]", "does not exist"),
-        ("images[1]", "is a directory, and no file"),
+        ("images[1]", "is a directory, not a file"),
         ("images[2]", "is empty"),
-        ("images[3]", "is no image, video or audio that is known: it begins with b'hello wo'"),
+        ("images[3]", "is no image, video or audio of a known type: it begins with b'hello wo'"),
         ("images[4]", "is no possible path"),
     ] == [(fault.field, fault.allowed) for fault in caught.value.faults]
     assert "k" == caught.value.key
@@ -94,7 +94,7 @@ def test_an_unreadable_file_is_named(picture: Path) -> None:
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     """A pipe would block for ever, and can be read once only."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="is not a regular file"):
         read_media(VideoInput("a", image=tmp_path / "pipe"), Memory())
 
 
