@@ -11,9 +11,11 @@ from attrs import define, evolve, field
 
 from kling_async import ImageInput, InputError, MediaFile, VideoInput
 from kling_async.runtime.media_reader import PIECE, content_of, needs_reading, pieces_of, read_media
+from kling_async.testing import sandbox
 from kling_async.testing.sandbox.media import draw_png
 
 PNG = draw_png("a cat", width=320, height=200)
+CLIP = Path(sandbox.__file__).with_name("clip.mp4")
 
 
 @define
@@ -52,6 +54,15 @@ def test_a_file_is_read(picture: Path) -> None:
     assert VideoInput("a", image=expected, images=["https://x.test/a.png"]) == read
     assert not needs_reading(read)
     assert PNG == content_of(read.image) if isinstance(read.image, MediaFile) else False
+
+
+def test_a_video_is_measured() -> None:
+    """What is read of a video has its pixels and its seconds, wherever in the file they are."""
+    read = read_media(VideoInput("a", video=CLIP), Memory()).video
+    assert isinstance(read, MediaFile)
+    assert (320, 180, "video/mp4") == (read.width, read.height, read.mime)
+    assert read.seconds is not None
+    assert CLIP.read_bytes() == content_of(read)
 
 
 def test_a_data_uri_stays_as_it_is() -> None:
