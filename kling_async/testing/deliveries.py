@@ -16,6 +16,7 @@ from unittest import SkipTest
 from attrs import frozen
 
 from ..types.capabilities import WebhookSignature
+from ..types.prediction import Json
 
 __all__ = ["WebhookDelivery", "delivery_bodies", "signed_delivery"]
 
@@ -40,15 +41,16 @@ def delivery_bodies(id: str, word: str) -> Iterator[bytes]:
         id: that of the prediction.
         word: the provider's word for its status.
     """
-    record = {"id": id, "status": word}
-    for document in (
+    record: dict[str, Json] = {"id": id, "status": word}
+    documents: tuple[Json, ...] = (
         record,
         {"task_id": id, "task_status": word},
         {"code": 0, "message": "", "data": {**record, "task_id": id, "task_status": word}},
         {"request_id": id, "gateway_request_id": id, "status": "OK", "payload": {}},
         {"session_id": id, "event_type": "terminal", "status": "OK", "payload": {"status": word}},
         {"type": f"generation.{word}", "data": record},
-    ):
+    )
+    for document in documents:
         yield json.dumps(document).encode()
 
 

@@ -93,7 +93,7 @@ def filmed(provider: str, scene: str, model: str, **changes: Any) -> tuple[str, 
     return provider, VideoInput("a", model=model, video=evolve(made, **changes), image=image, scene=scene)
 
 
-LIMITS |= {
+FILMED: dict[str, tuple[str, Input, str]] = {
     f"{name}, {provider}": (*filmed(provider, scene, model, **changes), reason)
     for name, provider, scene, model, changes, reason in (
         ("too long", "kling", "video-edit", "kling-o1", {"seconds": 10.06}, "lasts 10.06 s, and must last from 3 to"),
@@ -117,7 +117,7 @@ LIMITS |= {
 }
 
 
-@pytest.mark.parametrize(("provider", "input", "reason"), LIMITS.values(), ids=list(LIMITS))
+@pytest.mark.parametrize(("provider", "input", "reason"), [*LIMITS.values(), *FILMED.values()], ids=[*LIMITS, *FILMED])
 def test_limits_are_checked_here(provider: str, input: Input, reason: str) -> None:
     """Type, size, sides, ratio and seconds are checked before a byte leaves, and the field is named."""
     found = faults(provider, input, storage=True)
