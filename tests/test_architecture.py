@@ -68,7 +68,7 @@ HOMES: Mapping[str, frozenset[str]] = {
     "sqlite3": frozenset({"journal.file", "journal.migration", "journal.reader", "journal.schema", "journal.sqlite"}),
     "psycopg": frozenset({"journal"}),
     "backoff": frozenset({"scheduling.retry"}),
-    "cryptography": frozenset({"providers.codec.ed25519", "testing.sandbox.callbacks"}),
+    "cryptography": frozenset({"providers.codec.ed25519", "testing.deliveries", "testing.sandbox.callbacks"}),
     **dict.fromkeys(("dbos", "mcp", "opentelemetry", "starlette"), frozenset({"integrations"})),
     "jinja2": frozenset({"runs.report.page"}),
     **dict.fromkeys(("PIL", "python_calamine"), frozenset({"runs"})),

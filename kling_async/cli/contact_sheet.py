@@ -82,7 +82,7 @@ def _entries(directory: Path) -> Iterator[SheetEntry]:
     here = RunDirectory(directory)
     if not here.holds_run:
         if not directory.is_dir():
-            raise InputError(f'"{directory}" is no directory')
+            raise InputError(f'"{directory}" is not a directory on this machine')
         for path in sorted(directory.iterdir()):
             if path.suffix.lower() in MEDIA and path.name != _NAME and path.is_file():
                 yield SheetEntry(path, _printable(path.stem))

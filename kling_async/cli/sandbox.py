@@ -72,6 +72,10 @@ def _print_usage(url: str, app: Sandbox) -> None:
     for provider in PROVIDERS.values():
         echo(f"  export {provider.base_url_env}={url} {provider.api_key_env}={escape(app.key_for(provider.name))}")
     echo("  kling-async generate 'a fox in the snow'")
+    echo("To receive its webhooks also:")
+    for provider in PROVIDERS.values():
+        if provider.webhook_env:
+            echo(f"  export {provider.webhook_env}={escape(app.webhook_secret(provider.name))}")
     echo(f"All charges: {url}/sandbox/ledger. Press Ctrl-C to stop.")
 
 

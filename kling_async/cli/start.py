@@ -172,7 +172,7 @@ def _store_jobs(
         job_file=earlier.job_file or file.path, jobs=len(rows), left_out=[key for key in left_out if key not in rows]
     )
     if earlier.jobs:
-        echo(f"They belong to the run of {escape(metadata.job_file)}, which has {format_count(len(rows), 'job')}.")
+        echo(f"The jobs belong to the run of {escape(metadata.job_file)}, which has {format_count(len(rows), 'job')}.")
     return metadata
 
 

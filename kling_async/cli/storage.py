@@ -13,7 +13,7 @@ from ..runs.directory import RunDirectory
 from ..runs.report import ReportRow
 from ..transport.object_errors import StorageError
 from ..transport.object_store import MAX_EXPIRY, open_store
-from ..transport.object_urls import is_store_url
+from ..transport.object_urls import is_url
 from ..types.errors import InputError, InputFault
 from .console import ExitCode, echo, escape
 from .options import Options
@@ -33,7 +33,7 @@ def split_output(output: str | None, run_directory: Path | None, options: Option
     Raises:
         InputError: a run directory was named twice, or the URL is wrong.
     """
-    if not is_store_url(output):
+    if not is_url(output):
         if output is not None and run_directory is not None:
             fault = InputFault("run-directory", str(run_directory), "is for -o URL; -o DIRECTORY names it already")
             raise InputError.of("Wrong setting", [fault])

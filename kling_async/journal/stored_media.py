@@ -18,7 +18,8 @@ def stored_media(value: object) -> object:
     if isinstance(value, MediaFile):
         facts = {"name": value.name, "sha256": value.sha256, "size": value.size, "mime": value.mime}
         size = {} if value.width is None else {"width": value.width, "height": value.height}
-        return {"media": facts | size}
+        seconds = {} if value.seconds is None else {"seconds": value.seconds}
+        return {"media": facts | size | seconds}
     if isinstance(value, Output):
         kept: dict[str, Json] = {"url": value.url, "kind": value.kind.value}
         if (source := value.source) is not None:

@@ -17,7 +17,7 @@ from ..types.prediction import OutputKind
 from .media_rules import MediaLimits, Way, media_faults, way_of
 from .parameter_rules import suggestion
 from .spec import ModelSpec
-from .validation import validate
+from .validation import infer_scene, validate
 
 __all__ = ["Catalogue"]
 
@@ -96,8 +96,9 @@ class Catalogue:
         """
         spec = self.spec(input)
         faults = list(validate(spec, input))
+        rules = spec.media_in(infer_scene(spec, input))
         faults += media_faults(
-            input, title=self.title, ways=self.ways(storage=storage), rules=spec.media, upload=self.upload_limits
+            input, title=self.title, ways=self.ways(storage=storage), rules=rules, upload=self.upload_limits
         )
         if faults:
             raise InputError.of(f"{self.title} cannot take this input", faults, provider=self.name, key=key)

@@ -9,13 +9,16 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from attrs import evolve
+
 from ..types.inputs import Input, Scene, VideoInput
 from ..types.prediction import Json, OutputKind
 from ..types.sources import Certainty, Source
 from .comfy_facts import model_page
 from .comfy_v4 import IMAGE_RATIOS, V4_MODELS, own_fields_rule, own_model
-from .kling_media import kling_images
+from .kling_media import O1_VIDEO, OMNI_VIDEO, kling_images
 from .kling_rules import O1_PAGE, OMNI_PAGE, PARTS_RULE, TURBO_RULES, V26_PAGE
+from .media_rules import MediaLimits, MediaRules
 from .parameter_rules import Boolean, OneOf, Range, Shots, Text, Unchecked, Url, UrlList
 from .spec import CrossFieldRule, ModelSpec, Parameter, Price, PriceUnit, value_of
 
@@ -112,6 +115,7 @@ def _tier(
     scenes: tuple[Scene, ...] = (_T2V,),
     prices: tuple[Price, ...] = (),
     rules: tuple[CrossFieldRule, ...] = (),
+    media: MediaRules | None = None,
 ) -> ModelSpec:
     """Return a model by Kling's name with the tier, which Comfy selects by a field."""
     fixed: dict[str, Json] = {"resolution": _TIERS[tier]} if name == "kling-3.0-turbo" else {"mode": tier}
@@ -125,7 +129,14 @@ def _tier(
         prices=prices,
         wire_name=wire_name,
         fixed=fixed,
+        media=media or {},
     )
+
+
+def _media(source: Source, video: MediaLimits) -> MediaRules:
+    """Return the limits of media: those of images are on Router's pages, those of videos are Kling's own."""
+    at_kling = Source(Certainty.ANALOGY, f"Kling's own limits of the same model: {video.source.where}")
+    return {"image": kling_images(10_000_000, source), "video": evolve(video, source=at_kling)}
 
 
 def _o1(tier: str, price: str, with_video: str) -> ModelSpec:
@@ -141,6 +152,7 @@ def _o1(tier: str, price: str, with_video: str) -> ModelSpec:
         scenes=_OMNI_SCENES,
         prices=(_edit_price(with_video), _price(price, video=None), _price(with_video)),
         rules=_omni_rules(O1_PAGE),
+        media=_media(_O1, O1_VIDEO),
     )
 
 
@@ -163,6 +175,7 @@ def _omni(tier: str, silent: str, loud: str, with_video: str) -> ModelSpec:
             # No table has the price of a reference video that is not edited.
         ),
         rules=(*_omni_rules(OMNI_PAGE), _shots_rule(_OMNI)),
+        media=_media(_OMNI, OMNI_VIDEO),
     )
 
 

@@ -42,6 +42,7 @@ from .fal_facts import (
     text,
 )
 from .fal_images import IMAGE_MODELS
+from .fal_media import with_media_limits
 from .parameter_rules import OneOf, Range, Text, Unchecked, UrlList
 from .spec import CrossFieldRule, ModelSpec, Parameter, Price
 
@@ -290,6 +291,6 @@ _NEWER_MODELS = (
 )
 
 FAL_MODELS: Final[Mapping[str, ModelSpec]] = {
-    spec.name: spec for spec in (*IMAGE_MODELS, *_VIDEO_MODELS, *_NEWER_MODELS)
+    spec.name: with_media_limits(spec) for spec in (*IMAGE_MODELS, *_VIDEO_MODELS, *_NEWER_MODELS)
 }
 """Every model by its name: the part of the path that its endpoints have in common."""

@@ -15,7 +15,7 @@ from ..types.inputs import Scene
 from ..types.prediction import Json, OutputKind
 from ..types.sources import Certainty, Source
 from .kling_legacy_models import LEGACY_MODELS
-from .kling_media import NEW_MEDIA
+from .kling_media import NEW_MEDIA, SCENE_MEDIA, orientation_rule
 from .kling_rules import (
     MAX_PROMPT,
     O1_PAGE,
@@ -89,6 +89,8 @@ def _tiers(
         per_scene={_MOTION: motion} if _MOTION in scenes and "4k" in tiers else {},
         default="720p",
     )
+    if _MOTION in scenes:
+        rules = (*rules, orientation_rule(V30_MOTION_PAGE))
     for tier in (None, *tiers):
         fixed: dict[str, Json] = {} if tier is None else {"resolution": _RESOLUTIONS[tier]}
         yield ModelSpec(
@@ -102,6 +104,7 @@ def _tiers(
             wire_name=name,
             fixed=fixed,
             media=NEW_MEDIA,
+            scene_media=SCENE_MEDIA.get(name, {}),
         )
 
 

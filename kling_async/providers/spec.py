@@ -125,6 +125,7 @@ class ModelSpec:
         cross_field_rules: rules about several fields at once.
         prices: the published prices; the first whose conditions an input meets is its price.
         media: limits of the media that it takes, by kind, where they are documented.
+        scene_media: other limits for some scenes.
     """
 
     name: str
@@ -138,6 +139,7 @@ class ModelSpec:
     wire_name: str = field(default=Factory(lambda self: self.name, takes_self=True), kw_only=True)
     fixed: Mapping[str, Json] = field(factory=dict[str, Json], kw_only=True)
     media: MediaRules = field(factory=dict[MediaKind, MediaLimits], kw_only=True)
+    scene_media: Mapping[Scene, MediaRules] = field(factory=dict[Scene, MediaRules], kw_only=True)
     _by_name: Mapping[str, Parameter] = field(
         default=Factory(lambda self: {one.name: one for one in self.parameters}, takes_self=True),
         init=False,
@@ -148,6 +150,10 @@ class ModelSpec:
     def parameter(self, name: str) -> Parameter | None:
         """Return the parameter with that name, if the model has it."""
         return self._by_name.get(name)
+
+    def media_in(self, scene: Scene | None) -> MediaRules:
+        """Return the limits of media in a scene."""
+        return self.media if scene is None else {**self.media, **self.scene_media.get(scene, {})}
 
     @property
     def max_outputs(self) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from ..types.inputs import Scene
 from ..types.prediction import OutputKind
 from ..types.sources import Certainty, Source
+from .media_rules import MediaLimits
 from .parameter_rules import Boolean, OneOf, Range, Text, Url, UrlList
 from .spec import ModelSpec, Parameter
 from .wavespeed_rules import per_second, prompt_rule, video_rule
@@ -99,5 +101,10 @@ V4: Final = ModelSpec(
         per_second("0.235", _TEXT, video=None, resolution="1080p", dynamic_range=None),
     ),
     canonical="kling-4.0",
+    # An edit cuts a longer video to 30 s.
+    scene_media={
+        _R2V: {"audio": MediaLimits(seconds=(5, 30), source=_FIVE)},
+        _EDIT: {"video": MediaLimits(seconds=(3, math.inf), source=_FIVE)},
+    },
 )
 """Kling 4.0. Its resolution is a field, where earlier models have tiers."""

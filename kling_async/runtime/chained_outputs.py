@@ -1,4 +1,4 @@
-"""Outputs of predictions as media of other jobs: an address that the provider can still fetch, or the saved file."""
+"""Outputs of predictions as media of other jobs: an address that the provider can still fetch, or what was saved."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from ..types.prediction import Output, Prediction
 from .media_library import MediaLibrary
 from .media_reader import read_file
 from .output_expiry import is_kept, removal_reason
+from .saved_files import SavedObject
+from .stored_outputs import StoredOutputs
 
 __all__ = ["ChainedOutputs", "Refresh"]
 
@@ -31,7 +33,7 @@ class ChainedOutputs:
 
     Args:
         refresh: polls a prediction once.
-        library: knows the files that outputs were saved as.
+        library: knows the files and the objects that outputs were saved as.
         clock: tells the time.
     """
 
@@ -39,6 +41,7 @@ class ChainedOutputs:
         self._refresh = refresh
         self._library = library
         self._clock = clock
+        self._stored = StoredOutputs(clock)
         self._one_each = HostLimiter(1)
         self._asked: dict[tuple[str, str, int], tuple[float, Media]] = {}
 
@@ -63,10 +66,10 @@ class ChainedOutputs:
         return is_kept(source, now=self._clock.utc())
 
     async def fresh(self, output: Output) -> Media:
-        """Return an address of an output, or the file that it was saved as.
+        """Return an address of an output: the provider's, or that of an object it was saved as; or the saved file.
 
         Raises:
-            InputError: the provider has removed it, or sends it for its key only, and it was not saved.
+            InputError: the provider has removed it, or sends it for its key only, and what was saved is not there.
         """
         if self.is_fresh(output) or output.source is None:
             return output.url
@@ -88,14 +91,16 @@ class ChainedOutputs:
                 return await self._asked_for(output)
             except KlingError as error:
                 problem = f"has no fresh address ({error.message})"
-        path = self._library.saved(output)
-        if path is None:
+        saved = self._library.saved(output)
+        if saved is None:
             shown = "" if output.source is None else f"{output.source.provider} {output.source.id}"
             advice = "Nothing was sent. Give the file that it was saved as, a pathlib.Path, in its place."
-            fault = InputFault("media", shown, f"{problem}, and was not saved as a file in this run")
+            fault = InputFault("media", shown, f"{problem}, and was not saved in this run")
             raise InputError.of("The output of another prediction cannot be used", [fault], advice=advice)
+        if isinstance(saved, SavedObject):
+            return await self._stored.media_of(saved)
         with hold_clock(self._clock):
-            return await anyio.to_thread.run_sync(read_file, "media", path, self._library)
+            return await anyio.to_thread.run_sync(read_file, "media", saved, self._library)
 
     async def _asked_for(self, output: Output) -> str:
         source = output.source

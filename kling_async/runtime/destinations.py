@@ -18,7 +18,7 @@ from ..transport.embedding import StreamInspector, facts_of, inspect_file
 from ..transport.object_errors import StorageError
 from ..transport.object_saver import PIECE, save_object
 from ..transport.object_store import ObjectStore, open_store
-from ..transport.object_urls import is_store_url
+from ..transport.object_urls import is_store_url, is_url
 from ..transport.partial_file import ensure_writable
 from ..transport.stream_part import StreamPart
 from ..types.errors import DownloadError, InputError, InputFault
@@ -271,7 +271,7 @@ def destination_at(place: str | Path, *, name: str) -> Destination:
     Raises:
         InputError: the URL is wrong, or the extra `storage` is not installed.
     """
-    if is_store_url(place):
+    if is_url(place):  # of another scheme it is refused, and no directory is made by that name
         return StoreDestination(open_store(place))
     if isinstance(place, Path) and place.parts[:1] and is_store_url(f"{place.parts[0]}//"):
         # A path has lost a slash of the URL, and would be a directory of that name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from ..transport.host_limits import HostLimiter
 from ..types.errors import DownloadError
 from ..types.media import file_stem
 from ..types.prediction import Prediction, Status
-from .destinations import Destination
+from .destinations import Destination, StoreDestination
 from .fresh_outputs import FreshOutputs
 from .media_library import MediaLibrary
 from .saved_files import SavedFile, Saving
@@ -69,7 +69,7 @@ class Downloader:
         names = known.files if known is not None else None
         record = None if provenance is None else provenance.record(prediction, known)
         if names and not overwrite and (found := await place.find(names)) is not None:
-            self._library.remember_saved(prediction, found)
+            self._remember(prediction, found, place)
             if record is not None:
                 await complete_sidecars(place, names, record, saved_at=self._saved_at(known))
             return found
@@ -79,7 +79,7 @@ class Downloader:
             prediction, known, lambda newest: self._save_all(newest, place, overwrite=overwrite, provenance=beside)
         )
         locations = [file.location for file in saved]
-        self._library.remember_saved(prediction, locations)
+        self._remember(prediction, locations, place)
         if entry is not None:
             sums = [file.sha256 for file in saved if file.sha256 is not None]
             await entry.saved([file.name for file in saved], checksums=sums or None)
@@ -87,6 +87,10 @@ class Downloader:
             saved_at = self._saved_at(None if entry is None else entry.submission)
             await write_sidecars(place, saved, record, saved_at=saved_at, overwrite=overwrite)
         return locations
+
+    def _remember(self, prediction: Prediction, locations: Sequence[Path | str], place: Destination) -> None:
+        store = place.store if isinstance(place, StoreDestination) else None
+        self._library.remember_saved(prediction, locations, store)
 
     def _saved_at(self, known: Submission | None) -> float:
         return self._now() if known is None or known.saved_at is None else known.saved_at

@@ -13,11 +13,13 @@ from attrs import evolve
 
 from ..journal.media_file import KnownFile, MediaRecordFile, Uploaded
 from ..system.clock import Clock, hold_clock
+from ..transport.object_store import ObjectStore
 from ..types.inputs import Input
 from ..types.jobs import Job
 from ..types.media_values import MediaFile
 from ..types.prediction import Output, Prediction
 from .media_reader import needs_reading, read_media
+from .saved_files import SavedObject
 
 __all__ = ["MediaLibrary"]
 
@@ -43,7 +45,7 @@ class MediaLibrary:
         self._clock = clock
         self._files: dict[str, KnownFile] = {}
         self._uploads: dict[tuple[str, str], Uploaded] = {}
-        self._saved: dict[tuple[str, str, int], Path] = {}
+        self._saved: dict[tuple[str, str, int], Path | SavedObject] = {}
         self._records: list[MediaRecordFile] = []
 
     @asynccontextmanager
@@ -127,15 +129,18 @@ class MediaLibrary:
 
     # Outputs of other predictions.
 
-    def saved(self, output: Output) -> Path | None:
-        """Return the file that an output was saved as in this run; None if it was not."""
+    def saved(self, output: Output) -> Path | SavedObject | None:
+        """Return the file or the object that an output was saved as in this run; None if it was not."""
         source = output.source
         return None if source is None else self._saved.get((source.provider, source.id, source.index))
 
-    def remember_saved(self, prediction: Prediction, files: Sequence[Path | str]) -> None:
-        """Remember the files that a prediction's outputs were saved as; objects in a store are none."""
-        for index, path in enumerate(files):
-            if isinstance(path, Path):
-                self._saved[prediction.provider, prediction.id, index] = path
+    def remember_saved(self, prediction: Prediction, files: Sequence[Path | str], store: ObjectStore | None) -> None:
+        """Remember what a prediction's outputs were saved as: files, or the URLs of objects in a store."""
+        for index, file in enumerate(files):
+            if isinstance(file, Path):
+                self._saved[prediction.provider, prediction.id, index] = file
+            elif store is not None:
+                saved = SavedObject(store, file.removeprefix(f"{store.url}/"))
+                self._saved[prediction.provider, prediction.id, index] = saved
         while len(self._saved) > _MAX_SAVED:
             del self._saved[next(iter(self._saved))]

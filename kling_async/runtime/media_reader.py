@@ -14,7 +14,8 @@ from typing import BinaryIO, Final, Protocol
 
 from ..types.errors import InputError, InputFault
 from ..types.inputs import Input
-from ..types.media_headers import HEADER_LENGTH, InputType, detect_type, image_size
+from ..types.media_headers import HEADER_LENGTH, InputType, detect_type
+from ..types.media_measures import measure
 from ..types.media_values import Media, MediaFile, file_of, is_local, media_in, show_media, with_media
 
 __all__ = ["PIECE", "KnownFiles", "content_of", "needs_reading", "pieces_of", "read_file", "read_media"]
@@ -81,7 +82,7 @@ def read_file(name: str, given: Path, known: KnownFiles) -> MediaFile:
     try:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):
-            raise _fault(name, given, "is a directory, and no file" if path.is_dir() else "is no file")
+            raise _fault(name, given, "is a directory, not a file" if path.is_dir() else "is not a regular file")
         if (found := known.find(path, facts.st_size, facts.st_mtime_ns)) is not None:
             os.close(os.open(path, os.O_RDONLY))  # it may have become unreadable, which its times do not tell
             return found
@@ -104,20 +105,26 @@ def read_file(name: str, given: Path, known: KnownFiles) -> MediaFile:
 def _inspect(name: str, path: Path, file: BinaryIO) -> MediaFile:
     head = file.read(HEADER_LENGTH)
     kind = _type_of(name, head, path)
-    width, height = image_size(head) or (None, None)
     digest, size = hashlib.sha256(head), len(head)
     while piece := file.read(PIECE):
         digest.update(piece)
         size += len(piece)
+    measures = measure(lambda at, length: _read_at(file, at, length), size)
     return MediaFile(
         name=path.name,
         sha256=digest.hexdigest(),
         size=size,
         mime=kind.mime,
-        width=width,
-        height=height,
+        width=measures.width,
+        height=measures.height,
+        seconds=measures.seconds,
         source=path,
     )
+
+
+def _read_at(file: BinaryIO, at: int, length: int) -> bytes:
+    file.seek(at)
+    return file.read(length)
 
 
 def _type_of(name: str, head: bytes, shown: object) -> InputType:
@@ -125,7 +132,7 @@ def _type_of(name: str, head: bytes, shown: object) -> InputType:
         raise _fault(name, shown, "is empty")
     kind = detect_type(head)
     if kind is None:
-        raise _fault(name, shown, f"is no image, video or audio that is known: it begins with {head[:8]!r}")
+        raise _fault(name, shown, f"is no image, video or audio of a known type: it begins with {head[:8]!r}")
     return kind
 
 

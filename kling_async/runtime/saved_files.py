@@ -6,9 +6,10 @@ from pathlib import Path
 
 from attrs import frozen
 
+from ..transport.object_store import ObjectStore
 from ..types.provenance import FileFacts, Provenance
 
-__all__ = ["SavedFile", "Saving"]
+__all__ = ["SavedFile", "SavedObject", "Saving"]
 
 
 @frozen
@@ -26,6 +27,14 @@ class SavedFile:
     name: str
     sha256: str | None = None
     facts: FileFacts | None = None
+
+
+@frozen
+class SavedObject:
+    """An output in an object store, by its name there."""
+
+    store: ObjectStore
+    name: str
 
 
 @frozen(kw_only=True)

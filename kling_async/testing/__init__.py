@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .clock import VirtualClock
+from .deliveries import WebhookDelivery
 from .journals import JournalSuite
 from .providers import ProviderSuite
 from .sandbox import (
@@ -39,5 +40,6 @@ __all__ = [
     "SandboxServer",
     "Uniform",
     "VirtualClock",
+    "WebhookDelivery",
     "serve_forever",
 ]

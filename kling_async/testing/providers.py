@@ -15,7 +15,6 @@ from typing import Final
 from attrs import evolve
 
 from ..providers import Provider
-from ..providers.parameter_rules import OneOf
 from ..providers.spec import ModelSpec
 from ..providers.validation import infer_scene
 from ..types.errors import (
@@ -28,49 +27,35 @@ from ..types.errors import (
     UnexpectedReply,
 )
 from ..types.http import HttpRequest, HttpResponse
-from ..types.inputs import ImageInput, Input, Scene, Shot, VideoInput
+from ..types.inputs import ImageInput, Input, Shot, VideoInput
 from ..types.prediction import OutputKind, Prediction, Status
+from .least_inputs import AUDIO, IMAGE, OTHER_IMAGE, VIDEO, least_input, scenes_of
 from .random_responses import random_responses
+from .webhook_suite import WebhookSuite
 
 __all__ = ["ProviderSuite"]
 
-_IMAGE, _OTHER, _VIDEO, _AUDIO = (f"https://media.example/{name}" for name in ("a.png", "b.png", "c.mp4", "d.mp3"))
 _KEY: Final = "secret-api-key"
 _DOCUMENTS: Final = 300
 """Random responses that each test of responses reads."""
-
-_LEAST: Final[dict[Scene, Input]] = {
-    Scene.TEXT_TO_IMAGE: ImageInput("a cat"),
-    Scene.IMAGE_TO_IMAGE: ImageInput("a cat", images=(_IMAGE,)),
-    Scene.MULTI_SHOT: ImageInput("a cat", images=(_IMAGE,), multi_shot=True),
-    Scene.TEXT_TO_VIDEO: VideoInput("a dog"),
-    Scene.IMAGE_TO_VIDEO: VideoInput("a dog", image=_IMAGE),
-    Scene.START_END_FRAME: VideoInput("a dog", image=_IMAGE, last_image=_OTHER),
-    Scene.REFERENCE_TO_VIDEO: VideoInput("a dog", images=(_IMAGE,), scene="reference-to-video"),
-    Scene.VIDEO_TO_VIDEO: VideoInput("a dog", video=_VIDEO, scene="video-to-video"),
-    Scene.VIDEO_EDIT: VideoInput("a dog", video=_VIDEO, scene="video-edit"),
-    Scene.VIDEO_EXTEND: VideoInput("a dog", video=_VIDEO, scene="video-extend"),
-    Scene.MOTION_CONTROL: VideoInput("a dog", image=_IMAGE, video=_VIDEO, scene="motion-control"),
-}
-"""The least that a scene needs."""
 
 _CHANGES: Final[tuple[dict[str, object], ...]] = (
     {"prompt": "another prompt"},
     {"aspect_ratio": "9:16"},
     {"aspect_ratio": "1:1"},
-    {"images": (_OTHER,)},
-    {"images": (_IMAGE, _OTHER)},
+    {"images": (OTHER_IMAGE,)},
+    {"images": (IMAGE, OTHER_IMAGE)},
     {"extra": {"field_of_the_user": 1}},
     {"n": 2},
     *(dict[str, object](resolution=one) for one in ("2k", "4k", "1080p")),
     {"multi_shot": True},
-    {"image": _OTHER},
-    {"last_image": _OTHER},
-    {"keyframes": (_OTHER,)},
-    {"keyframes": (_OTHER, _IMAGE)},
-    {"video": f"{_VIDEO}?other"},
-    {"videos": (_VIDEO, f"{_VIDEO}?other"), "video": None},
-    {"audios": (_AUDIO,)},
+    {"image": OTHER_IMAGE},
+    {"last_image": OTHER_IMAGE},
+    {"keyframes": (OTHER_IMAGE,)},
+    {"keyframes": (OTHER_IMAGE, IMAGE)},
+    {"video": f"{VIDEO}?other"},
+    {"videos": (VIDEO, f"{VIDEO}?other"), "video": None},
+    {"audios": (AUDIO,)},
     *(dict[str, object](duration=one) for one in (10, 7)),
     {"shots": (Shot("one", 2), Shot("two", 3))},
     {"shots": (Shot("two", 3), Shot("one", 2))},
@@ -82,13 +67,13 @@ _CHANGES: Final[tuple[dict[str, object], ...]] = (
 """Changes to an input. A provider takes one of them, and then its request differs, or refuses it."""
 
 
-class ProviderSuite:
+class ProviderSuite(WebhookSuite):
     """Tests of an adapter. Subclass it under a name that pytest finds, with a fixture `provider` that returns it."""
 
     def test_the_least_of_each_scene_is_built(self, provider: Provider) -> None:
         """The least that a scene needs passes the check, leads to that scene, and makes a request of JSON."""
-        for spec, scene in _scenes(provider):
-            input = _least(spec, scene)
+        for spec, scene in scenes_of(provider):
+            input = least_input(spec, scene)
             provider.check(input)
             assert scene is infer_scene(spec, input)
             request = provider.build_submit(input)
@@ -106,8 +91,8 @@ class ProviderSuite:
 
     def test_nothing_is_dropped(self, provider: Provider) -> None:
         """A field that passes the check changes the request; one that would be lost is an InputError."""
-        for spec, scene in _scenes(provider):
-            least = _least(spec, scene)
+        for spec, scene in scenes_of(provider):
+            least = least_input(spec, scene)
             before = provider.build_submit(least)
             for change in _changes(least):
                 changed = evolve(least, **change)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -137,8 +122,8 @@ class ProviderSuite:
 
     def test_a_client_id_is_sent_where_it_has_an_effect(self, provider: Provider) -> None:
         """Where a repeat is not billed again, a submission has the caller's id; where it is rejected, a look-up too."""
-        for spec, scene in _scenes(provider):
-            input = _least(spec, scene)
+        for spec, scene in scenes_of(provider):
+            input = least_input(spec, scene)
             request, effect = provider.build_submit(input), provider.repeat(input).value
             with_id, lookup = provider.add_client_id(request, "id-1"), provider.build_lookup(input, "id-1")
             assert ("id-1" in f"{with_id}") is (effect in ("rejected", "replayed"))
@@ -147,7 +132,7 @@ class ProviderSuite:
     def test_any_response_to_a_submission(self, provider: Provider) -> None:
         """Any response is a prediction with a safe id, or an error; one that may have started is never a plain one."""
         spec = next(iter(provider.models.values()))
-        input = _least(spec, spec.scenes[0])
+        input = least_input(spec, spec.scenes[0])
         for response in random_responses(provider, seed=1, number=_DOCUMENTS):
             found = _parsed(lambda: provider.parse_submit(response, input=input, key="cat"))  # noqa: B023
             if isinstance(found, Prediction):
@@ -188,7 +173,7 @@ class ProviderSuite:
     def test_the_statuses_of_http_keep_their_meaning(self, provider: Provider) -> None:
         """401 is the key's fault and 429 asks to wait, whatever the body; neither has an id."""
         spec = next(iter(provider.models.values()))
-        input = _least(spec, spec.scenes[0])
+        input = least_input(spec, spec.scenes[0])
         for status, kind in ((401, AuthenticationError), (429, RateLimited)):
             for body in (b"", b"{}", b"<html>"):
                 response = HttpResponse(status=status, headers={"Retry-After": "7"}, body=body)
@@ -214,22 +199,6 @@ class ProviderSuite:
             sources += [price.source for price in spec.prices]
             sources += [rule.source for rule in spec.cross_field_rules]
         assert [source for source in sources if not source.where.strip()] == []
-
-
-def _scenes(provider: Provider) -> Iterator[tuple[ModelSpec, Scene]]:
-    for spec in provider.models.values():
-        for scene in spec.scenes:
-            yield spec, scene
-
-
-def _least(spec: ModelSpec, scene: Scene) -> Input:
-    least = evolve(_LEAST[scene], model=spec.name)
-    rule = size.rule if (size := spec.parameter("resolution")) is not None else None
-    if isinstance(least, ImageInput) and isinstance(rule, OneOf) and not rule.allows(least.resolution):
-        least = evolve(least, resolution=str(rule.values[0]))
-    images = spec.parameter("images")
-    needs_images = images is not None and images.required and not least.images
-    return evolve(least, images=(_IMAGE,)) if needs_images else least
 
 
 def _changes(input: Input) -> Iterator[dict[str, object]]:

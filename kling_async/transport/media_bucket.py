@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from ..system.threads import ThreadPool
 from ..types.errors import InputError, InputFault, ProviderUnavailable
-from .object_errors import StorageError
+from .object_errors import ObjectMissing, StorageError
 from .object_store import ObjectStore, open_store
 
 __all__ = ["MediaBucket", "open_media_bucket"]
@@ -38,6 +38,7 @@ class MediaBucket:
         """Store a content under a key, in place of any other; it has its key once all of it is there.
 
         Raises:
+            InputError: there is no such bucket.
             ProviderUnavailable: it cannot be stored.
             KlingError: it cannot be read.
         """
@@ -49,7 +50,7 @@ class MediaBucket:
                 write(piece)
 
     async def presign(self, key: str, seconds: float) -> str:
-        """Return a URL by which whoever has it may fetch a key for so many seconds.
+        """Return a URL by which anyone with the link may fetch a key for so many seconds.
 
         Raises:
             ProviderUnavailable: there are no credentials to sign with.
@@ -62,6 +63,9 @@ class MediaBucket:
         try:
             with self._threads.acquire() as thread:
                 return await thread.run(function)
+        except ObjectMissing as error:  # the bucket: what is put need not exist
+            fault = InputFault("storage", self.store.url, str(error))
+            raise InputError.of("The bucket for local media cannot be used", [fault]) from error
         except StorageError as error:
             raise ProviderUnavailable(f"{problem}: {error}", provider="storage") from error
 

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..types.errors import InputError, InputFault
 
-__all__ = ["check_url", "invalid_url", "is_store_url"]
+__all__ = ["check_url", "invalid_url", "is_store_url", "is_url"]
 
 _SCHEMES: Final = ("s3", "gs", "az", "file", "memory")
 
@@ -16,6 +16,11 @@ _SCHEMES: Final = ("s3", "gs", "az", "file", "memory")
 def is_store_url(text: object) -> TypeGuard[str]:
     """Return whether a text is the URL of an object store, and no path."""
     return isinstance(text, str) and "://" in text and text.partition("://")[0].lower() in _SCHEMES
+
+
+def is_url(text: object) -> TypeGuard[str]:
+    """Return whether a text is a URL, of an object store or of anything else, and no path."""
+    return isinstance(text, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) is not None
 
 
 def check_url(url: str) -> str:

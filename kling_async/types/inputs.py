@@ -59,7 +59,9 @@ def _are_shots(value: object) -> bool:
     return is_tuple(value) and all(isinstance(item, Shot) for item in value)
 
 
-_MEDIA = "must be a URL, a Path, bytes, an output, or a prediction with exactly one output"
+_MEDIA = (
+    "must be a URL, a Path, bytes, an output such as prediction.outputs[0], or a prediction with exactly one output"
+)
 _MEDIA_LIST = f"must be a list, and each {_MEDIA}"
 _SHARED: FieldChecks = {
     "prompt": (is_text, "must be text"),

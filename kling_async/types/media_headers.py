@@ -31,10 +31,13 @@ _OGG = InputType("audio/ogg", ".ogg", "audio")
 _FLAC = InputType("audio/flac", ".flac", "audio")
 _AAC = InputType("audio/aac", ".aac", "audio")
 _M4A = InputType("audio/mp4", ".m4a", "audio")
+_HEIC = InputType("image/heic", ".heic", "image")
+_HEIC_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+"""Brands of pictures in HEIF, as telephones take them (ISO/IEC 23008-12, annex B; `mif1` and `msf1`: its clause 10)."""
 
 
 _SUFFIXES: Final = {
-    **{one.mime: one.suffix for one in (_MP3, _WAV, _OGG, _FLAC, _AAC, _M4A)},
+    **{one.mime: one.suffix for one in (_MP3, _WAV, _OGG, _FLAC, _AAC, _M4A, _HEIC)},
     "image/png": ".png",
     "image/jpeg": ".jpg",
     "image/gif": ".gif",
@@ -57,6 +60,8 @@ def detect_type(head: bytes) -> InputType | None:
         return _WAV
     if head[4:8] == b"ftyp" and head[8:12] == b"M4A ":
         return _M4A
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS:
+        return _HEIC
     found = sniff(head[:SNIFF_LENGTH])
     if found is not None:
         return InputType(found.mime, found.suffix, found.kind.value)

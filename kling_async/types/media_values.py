@@ -18,7 +18,8 @@ from urllib.parse import unquote_to_bytes
 from attrs import AttrsInstance, evolve, field, frozen
 
 from .errors import InputError, InputFault
-from .media_headers import HEADER_LENGTH, MediaKind, detect_type, image_size, suffix_of
+from .media_headers import MediaKind, detect_type, suffix_of
+from .media_measures import measure
 from .prediction import Output, Prediction
 
 __all__ = [
@@ -50,8 +51,9 @@ class MediaFile:
         sha256: the hash of the content, in hexadecimal.
         size: bytes.
         mime: the MIME type, by the content.
-        width: pixels of an image; None where its header does not tell.
+        width: pixels of an image or a video; None where its header does not tell.
         height: as `width`.
+        seconds: the duration of a video or of audio; None where its header does not tell.
         source: where the content is; None for media that are known from a journal only.
     """
 
@@ -61,6 +63,7 @@ class MediaFile:
     mime: str
     width: int | None = None
     height: int | None = None
+    seconds: float | None = None
     source: Path | bytes | None = field(default=None, repr=False, eq=False)
 
     @property
@@ -226,14 +229,15 @@ def _file_of_bytes(content: bytes) -> MediaFile:
         raise ValueError("is empty")
     kind, digest = detect_type(content), hashlib.sha256(content).hexdigest()
     if kind is None:
-        raise ValueError(f"is no image, video or audio that is known: it begins with {content[:8]!r}")
-    width, height = image_size(content[:HEADER_LENGTH]) or (None, None)
+        raise ValueError(f"is no image, video or audio of a known type: it begins with {content[:8]!r}")
+    measures = measure(lambda at, length: content[at : at + length], len(content))
     return MediaFile(
         name=f"{digest[:12]}{kind.suffix}",
         sha256=digest,
         size=len(content),
         mime=kind.mime,
-        width=width,
-        height=height,
+        width=measures.width,
+        height=measures.height,
+        seconds=measures.seconds,
         source=content,
     )

@@ -20,5 +20,5 @@ class MediaStorage(Protocol):
         ...
 
     async def presign(self, key: str, seconds: float) -> str:
-        """Return a URL by which whoever has it may fetch a key for so many seconds. Raises KlingError."""
+        """Return a URL by which anyone with the link may fetch a key for so many seconds. Raises KlingError."""
         ...

@@ -287,6 +287,7 @@ def test_sandbox_tells_its_address_and_serves(folder: Path, run: Run) -> None:
         _, talk = process.communicate(timeout=200)
     assert 130 == process.returncode
     assert "export GPTPROTO_BASE_URL=" in talk
+    assert f"export WAVESPEED_WEBHOOK_SECRET={Sandbox(key='sk-mine').webhook_secret('wavespeed')}" in talk
     assert "Traceback" not in talk
 
 

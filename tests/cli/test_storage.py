@@ -149,6 +149,8 @@ def test_a_comparison_goes_into_a_bucket(folder: Path, run: Run, served: Served,
 
 WRONG = {
     "no bucket": (("-o", "s3:///x"), "must be s3://bucket/prefix"),
+    "no store": (("-o", "s4://bucket/x"), "must be s3://bucket/prefix"),
+    "a web page": (("-o", "https://example.com/x"), "must be s3://bucket/prefix"),
     "a password": (("-o", f"s3://me:{SECRET}@bucket/x"), "credentials come from the environment"),
     "two directories": (("-o", "out", "--run-directory", "runs"), "is for -o URL"),
     "nothing to sign": (("-o", "out", "--presign", "60"), "is for outputs in an object store"),

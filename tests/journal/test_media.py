@@ -8,6 +8,7 @@ from attrs import evolve
 
 from kling_async import Job, MediaFile, Output, OutputKind, Prediction, Status, VideoInput
 from kling_async.journal.serialization import dump_submission, load_submission
+from kling_async.journal.stored_media import media_from, stored_media
 from kling_async.journal.submission import new_submission
 from kling_async.types.jobs import fingerprint
 
@@ -47,3 +48,11 @@ def test_a_stored_input_without_its_media_is_not_whole() -> None:
     stored = load_submission(dump_submission(new_submission(chained, provider="fal", price=None, at=0.0)))
     assert stored.input_is_whole
     assert chained.input == stored.job().input
+
+
+def test_a_video_keeps_its_seconds() -> None:
+    """What is known of a video comes back from a journal; a line of an earlier version, without it, is read too."""
+    clip = MediaFile(name="a.mp4", sha256="cd" * 32, size=9, mime="video/mp4", width=640, height=480, seconds=5.04)
+    assert clip == media_from(stored_media(clip))
+    earlier = {"media": {"name": "a.mp4", "sha256": "cd" * 32, "size": 9, "mime": "video/mp4"}}
+    assert evolve(clip, width=None, height=None, seconds=None) == media_from(earlier)

@@ -21,7 +21,7 @@ PNG = "data:image/png;base64,iVBORw0KGgo="
 NO_WAY = (
     "is on this machine, and none of three ways leads to GPTProto: an upload, which GPTProto does not document; base64 "
     "inside the request, which GPTProto does not document; and a bucket of yours, which is not given "
-    "(storage='s3://bucket/prefix'). Or put the image where it can be fetched, and give its URL"
+    "(storage='s3://bucket/prefix', or --storage). Or put the image where it can be fetched, and give its URL"
 )
 ADDRESSES = "takes at most 10, and each must be an http or https URL"
 NO_UPLOAD = ADDRESS.removeprefix("must be an http or https URL")

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
+import httpx
 import pytest
 from attrs import evolve
 
-from kling_async import Client, ImageInput, InputError, Job, Limits, Prediction, VideoInput
+from kling_async import (
+    Client,
+    ImageInput,
+    InputError,
+    Job,
+    Limits,
+    MediaFile,
+    Output,
+    OutputKind,
+    Prediction,
+    VideoInput,
+)
+from kling_async.runtime.media_library import MediaLibrary
+from kling_async.runtime.saved_files import SavedObject
+from kling_async.runtime.stored_outputs import StoredOutputs
+from kling_async.system.clock import SystemClock
 from kling_async.testing import Fixed, Sandbox, SandboxServer
+from kling_async.testing.sandbox.media import draw_png
+from kling_async.transport.object_store import open_store
 from kling_async.types.jobs import fingerprint
 
 from ..conftest import OpenClient
+from ..s3 import Bucket
 
 pytestmark = pytest.mark.anyio
 
@@ -109,9 +129,78 @@ async def test_the_saved_file_is_the_last_resort(tmp_path: Path) -> None:
             unsaved = Prediction(
                 provider="fal", model="kling-image-o3", id="unknown", outputs=(evolve(stale, source=None),)
             )
-            with pytest.raises(InputError, match="has no fresh address .* and was not saved as a file in this run"):
+            with pytest.raises(InputError, match="has no fresh address .* and was not saved in this run"):
                 await client.generate(VideoInput("wake", image=unsaved, model="kling-o1-std"))
         assert 2 == sandbox.billed()
+
+
+async def submitted_after_removal(place: str, *, provider: str = "fal") -> tuple[str, bytes, Sandbox]:
+    """Save an image at a place, let the provider forget it, and make a video of it.
+
+    Returns:
+        the address of the first frame that was submitted, the image's bytes, and the sandbox.
+    """
+    cat = Job(ImageInput("a cat", model="kling-image-o3"), key="cat")
+    with SandboxServer(Sandbox(image_latency=Fixed(0.01), video_latency=Fixed(0.01))) as server:
+        key, sandbox = server.sandbox.key_for("fal"), server.sandbox
+        async with Client("fal", api_key=key, base_url=server.url, limits=OPEN) as client:
+            async with client.batch([cat], save_to=place) as batch:
+                [made] = [outcome.result() async for outcome in batch]
+            [content] = await client.read(made)
+            del sandbox.tasks[made.id]
+            stale = evolve(made.outputs[0], is_fetchable=False)
+            video = VideoInput("wake", image=stale, model="kling-o1-std")
+            assert (await client.generate(video)).succeeded
+        assert 2 == sandbox.billed()
+        [sent] = [one.sent for one in sandbox.log if one.kind == "submit" and one.prompt == "wake"]
+    assert isinstance(sent, dict)
+    return str(sent["start_image_url"]), content, sandbox
+
+
+async def test_an_object_is_given_by_a_signed_address(bucket: Bucket) -> None:
+    """What was saved into a bucket in this run reaches the next job by a signed URL, without another copy of it."""
+    address, content, sandbox = await submitted_after_removal(bucket.url)
+    assert f"/{bucket.name}/runs/one/cat-0.png?" in address
+    assert "X-Amz-Expires=86400" in address
+    assert 0 == sandbox.count("upload")
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert content == (await http.get(address)).content
+
+
+async def test_an_object_that_cannot_be_signed_is_uploaded(tmp_path: Path) -> None:
+    """Where a store signs no URL, its object is read back, and uploaded to the provider."""
+    for place in ("memory:///chained", f"file://{tmp_path}/out"):
+        address, content, sandbox = await submitted_after_removal(place)
+        [uploaded] = sandbox.uploads.contents.values()
+        assert content == uploaded.content
+        assert address.startswith("http")
+
+
+async def test_a_copy_is_removed_with_its_client() -> None:
+    """What was read back from a store is in a directory of its own, which does not stay behind."""
+    store = open_store("memory:///copies")
+    store.put("cat-0.png", draw_png("a cat", width=320, height=300))
+    stored = StoredOutputs(SystemClock())
+    found = await stored.media_of(SavedObject(store, "cat-0.png"))
+    assert isinstance(found, MediaFile)
+    assert isinstance(found.source, Path)
+    directory = found.source.parent
+    assert ["cat-0.png"] == [path.name for path in directory.iterdir()]
+    del stored
+    gc.collect()
+    assert not directory.exists()
+
+
+async def test_an_object_that_is_gone_costs_nothing(bucket: Bucket) -> None:
+    """An object that was deleted since is an error that names it, and nothing is submitted."""
+    library = MediaLibrary(SystemClock())
+    made = Prediction(provider="fal", model="m", id="p", outputs=(Output(url="data:,", kind=OutputKind.IMAGE),))
+    store = open_store(bucket.url)
+    library.remember_saved(made, [f"{bucket.url}/gone-0.png"], store)
+    saved = library.saved(made.outputs[0])
+    assert isinstance(saved, SavedObject)
+    with pytest.raises(InputError, match="gone-0.png': is not there any more"):
+        await StoredOutputs(SystemClock()).media_of(saved)
 
 
 async def test_chains_cross_providers(open_client: OpenClient) -> None:

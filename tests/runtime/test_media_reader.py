@@ -11,9 +11,11 @@ from attrs import define, evolve, field
 
 from kling_async import ImageInput, InputError, MediaFile, VideoInput
 from kling_async.runtime.media_reader import PIECE, content_of, needs_reading, pieces_of, read_media
+from kling_async.testing import sandbox
 from kling_async.testing.sandbox.media import draw_png
 
 PNG = draw_png("a cat", width=320, height=200)
+CLIP = Path(sandbox.__file__).with_name("clip.mp4")
 
 
 @define
@@ -54,6 +56,15 @@ def test_a_file_is_read(picture: Path) -> None:
     assert PNG == content_of(read.image) if isinstance(read.image, MediaFile) else False
 
 
+def test_a_video_is_measured() -> None:
+    """What is read of a video has its pixels and its seconds, wherever in the file they are."""
+    read = read_media(VideoInput("a", video=CLIP), Memory()).video
+    assert isinstance(read, MediaFile)
+    assert (320, 180, "video/mp4") == (read.width, read.height, read.mime)
+    assert read.seconds is not None
+    assert CLIP.read_bytes() == content_of(read)
+
+
 def test_a_data_uri_stays_as_it_is() -> None:
     """The text of a `data:` URI is what counts, so that it is checked and kept."""
     input = ImageInput("a", images=["data:image/png;base64,iVBORw0KGgo="])
@@ -72,9 +83,9 @@ def test_all_faults_are_found_at_once(tmp_path: Path, picture: Path) -> None:
     assert [
         ("last_image", "does not exist"),
         ("images[0]", "does not exist"),
-        ("images[1]", "is a directory, and no file"),
+        ("images[1]", "is a directory, not a file"),
         ("images[2]", "is empty"),
-        ("images[3]", "is no image, video or audio that is known: it begins with b'hello wo'"),
+        ("images[3]", "is no image, video or audio of a known type: it begins with b'hello wo'"),
         ("images[4]", "is no possible path"),
     ] == [(fault.field, fault.allowed) for fault in caught.value.faults]
     assert "k" == caught.value.key
@@ -94,7 +105,7 @@ def test_an_unreadable_file_is_named(picture: Path) -> None:
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     """A pipe would block for ever, and can be read once only."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="is not a regular file"):
         read_media(VideoInput("a", image=tmp_path / "pipe"), Memory())
 
 

@@ -478,6 +478,14 @@ def test_a_path_that_was_a_url(tmp_path: Path) -> None:
             client.batch([CAT], save_to=Path(place))
 
 
+def test_a_url_of_no_store() -> None:
+    """A URL of another scheme is refused, and no directory of that name is made."""
+    client = Client(api_key="sk-1")
+    for place in ("s4://bucket/runs", "https://example.com/runs"):
+        with pytest.raises(InputError, match="must be s3://bucket/prefix"):
+            client.batch([CAT], save_to=place)
+
+
 async def test_secrets_show_nowhere(bucket: Bucket, tmp_path: Path) -> None:
     """The secret key of the bucket is in no repr of a client, an outcome or an event, and in no journal."""
     shown: list[str] = []

@@ -90,7 +90,7 @@ def test_extra_may_be_any_mapping() -> None:
 
 TEXT = "must be text"
 MODEL = "must be the name of a model, or None"
-MEDIA = "must be a URL, a Path, bytes, an output, or a prediction with exactly one output"
+MEDIA = "must be a URL, a Path, bytes, an output such as prediction.outputs[0], or a prediction with exactly one output"
 ADDRESSES = f"must be a list, and each {MEDIA}"
 RATIO = "must be text such as '16:9', or None"
 EXTRA = "must be a JSON-serializable mapping with str keys"

@@ -88,6 +88,7 @@ HEADS: dict[str, tuple[bytes, str]] = {
     "FLAC": (b"fLaC", "audio/flac"),
     "OGG": (b"OggS", "audio/ogg"),
     "M4A": (b"\0\0\0\x20ftypM4A ", "audio/mp4"),
+    "HEIC": (b"\0\0\0\x24ftypheic", "image/heic"),
 }
 
 
