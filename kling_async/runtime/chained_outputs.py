@@ -12,7 +12,7 @@ from ..system.clock import Clock, hold_clock
 from ..transport.host_limits import HostLimiter
 from ..types.errors import InputError, InputFault, KlingError
 from ..types.media_values import Media
-from ..types.prediction import Output, Prediction
+from ..types.prediction import Output, OutputSource, Prediction
 from .media_library import MediaLibrary
 from .media_reader import read_file
 from .output_expiry import is_kept, removal_reason
@@ -47,23 +47,24 @@ class ChainedOutputs:
 
     def is_ready(self, output: Output) -> bool:
         """Return whether an output needs no question to its provider now."""
-        return self.is_fresh(output) or isinstance(self._known(output), str)
+        if self.is_fresh(output):
+            return True
+        return output.source is not None and isinstance(self._known(output.source), str)
 
-    def _known(self, output: Output) -> Media | None:
+    def _known(self, source: OutputSource) -> Media | None:
         """Return what was found for an output a short while ago."""
-        source = output.source
-        place = None if source is None else (source.provider, source.id, source.index)
-        at, known = self._asked.get(place, (-_ASKED_SECONDS, None)) if place is not None else (0.0, None)
+        at, known = self._asked.get(source.place, (-_ASKED_SECONDS, None))
         return known if self._clock.now() < at + _ASKED_SECONDS else None
 
     def is_fresh(self, output: Output) -> bool:
         """Return whether an output can be used as it is."""
-        source = output.source
-        if output.url.startswith("data:") or source is None:
-            return not output.url.startswith("data:")
-        if not output.is_fetchable or self._needs_key(output):
+        if output.url.startswith("data:"):
             return False
-        return is_kept(source, now=self._clock.utc())
+        if output.source is None:
+            return True
+        if not output.is_fetchable or _needs_key(output, output.source):
+            return False
+        return is_kept(output.source, now=self._clock.utc())
 
     async def fresh(self, output: Output) -> Media:
         """Return an address of an output: the provider's, or that of an object it was saved as; or the saved file.
@@ -71,41 +72,34 @@ class ChainedOutputs:
         Raises:
             InputError: the provider has removed it, or sends it for its key only, and what was saved is not there.
         """
-        if self.is_fresh(output) or output.source is None:
-            return output.url
         source = output.source
-        place = (source.provider, source.id, source.index)
-        async with self._one_each.acquire(str(place)):
-            if (known := self._known(output)) is not None:
+        if source is None or output.url.startswith("data:") or self.is_fresh(output):
+            return output.url
+        async with self._one_each.acquire(str(source.place)):
+            if (known := self._known(source)) is not None:
                 return known
-            found = await self._find(output)
-            self._asked[place] = (self._clock.now(), found)
+            found = await self._find(output, source)
+            self._asked[source.place] = (self._clock.now(), found)
             return found
 
-    async def _find(self, output: Output) -> Media:
-        if output.url.startswith("data:"):
-            return output.url
+    async def _find(self, output: Output, source: OutputSource) -> Media:
         problem = "is sent by the provider for its API key only"
-        if not self._needs_key(output):
+        if not _needs_key(output, source):
             try:
-                return await self._asked_for(output)
+                return await self._asked_for(source)
             except KlingError as error:
                 problem = f"has no fresh address ({error.message})"
         saved = self._library.saved(output)
         if saved is None:
-            shown = "" if output.source is None else f"{output.source.provider} {output.source.id}"
             advice = "Nothing was sent. Give the file that it was saved as, a pathlib.Path, in its place."
-            fault = InputFault("media", shown, f"{problem}, and was not saved in this run")
+            fault = InputFault("media", f"{source.provider} {source.id}", f"{problem}, and was not saved in this run")
             raise InputError.of("The output of another prediction cannot be used", [fault], advice=advice)
         if isinstance(saved, SavedObject):
             return await self._stored.media_of(saved)
         with hold_clock(self._clock):
             return await anyio.to_thread.run_sync(read_file, "media", saved, self._library)
 
-    async def _asked_for(self, output: Output) -> str:
-        source = output.source
-        if source is None:
-            return output.url
+    async def _asked_for(self, source: OutputSource) -> str:
         seen = await self._refresh(source.prediction)
         if (reason := removal_reason(seen)) is not None:
             raise InputError(reason)
@@ -113,9 +107,7 @@ class ChainedOutputs:
             raise InputError(f"the prediction has {len(seen.outputs)} outputs now, and this was number {source.index}")
         return seen.outputs[source.index].url
 
-    def _needs_key(self, output: Output) -> bool:
-        """Return whether the provider's API sends an output itself, for the key."""
-        source = output.source
-        return (
-            source is not None and provider_named(source.provider).build_download(source.prediction, output) is not None
-        )
+
+def _needs_key(output: Output, source: OutputSource) -> bool:
+    """Return whether the provider's API sends an output itself, for the key."""
+    return provider_named(source.provider).build_download(source.prediction, output) is not None

@@ -132,7 +132,7 @@ class MediaLibrary:
     def saved(self, output: Output) -> Path | SavedObject | None:
         """Return the file or the object that an output was saved as in this run; None if it was not."""
         source = output.source
-        return None if source is None else self._saved.get((source.provider, source.id, source.index))
+        return None if source is None else self._saved.get(source.place)
 
     def remember_saved(self, prediction: Prediction, files: Sequence[Path | str], store: ObjectStore | None) -> None:
         """Remember what a prediction's outputs were saved as: files, or the URLs of objects in a store."""

@@ -69,6 +69,11 @@ class OutputSource:
     created_at: datetime | None = None
 
     @property
+    def place(self) -> tuple[str, str, int]:
+        """What stays the same however often the prediction is read: provider, id and index."""
+        return (self.provider, self.id, self.index)
+
+    @property
     def prediction(self) -> Prediction:
         """The prediction as far as it is known by this: enough to poll it again."""
         return Prediction(provider=self.provider, model=self.model, id=self.id, key=self.key)
