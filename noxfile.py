@@ -247,7 +247,7 @@ def demo(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure all there is, and write docs/reference/benchmarks; `-- --quick` asserts counts only.
 
-    The SDKs that polls are compared with are not installed for that: they are many, and their counts prove little.
+    The SDKs that polls are compared with are not installed for that: they are many, and it would only count polls.
     """
     quick = "--quick" in session.posargs
     session.install(*PINS, *RUNTIME, *group("bench", "browser", "test", *([] if quick else ["peers"])))
