@@ -10,13 +10,23 @@ import datetime as dt
 import json
 import os
 import platform
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("kling-async", "httpx", "httpcore", "anyio", "aiohttp", "wavespeed", "requests")
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from peers_page import comparison, sentence
+
+PACKAGES = (
+    *("kling-async", "httpx", "httpcore", "anyio", "aiohttp", "wavespeed", "requests"),
+    *("comfy-sdk", "fal-client", "google-genai", "httpx2", "openai", "replicate", "runwayml"),
+)
+BENCHMARKS = ("scheduler", "journal", "report", "storage", "polling")
 TITLES = {
+    "peers": "CPU per poll beside other SDKs",
     "makespan": "How close to the earliest possible end",
     "cpu": "CPU per request",
     "flat": "Many in flight against few",
@@ -45,13 +55,16 @@ BASES = {
 }
 INTRO = """# Benchmarks
 
+{winner}
+
 Measurements of the scheduler and its polling, against targets that were set before it was written. Smaller is better in
 every figure. The result is *stretch* if it is within the stretch target, *met* if it is within the target, and else
 **missed**.
 
 A ratio compares programs that ran side by side, or in turns, in one run: absolute times depend on the machine, and this
 one was shared with other work. CPU is user and system time of the client's own process. The top of
-`benchmarks/scheduler.py` and of `benchmarks/polling.py` has the definition of each figure, and the proof of each bound.
+`benchmarks/scheduler.py`, of `benchmarks/polling.py` and of `benchmarks/peers.py` has the definition of each figure,
+and the proof of each bound.
 
 ```console
 $ python3 noxfile.py -s bench
@@ -184,14 +197,27 @@ def section(figure: str, rows: Sequence[dict[str, Any]], target: Path) -> str:
     return text
 
 
+def shortfalls(results: dict[str, Any]) -> Iterator[str]:
+    """Return the section of the figures that miss their targets; nothing if none does."""
+    rows = [row for name in ("peers", *BENCHMARKS) for row in results[name]["figures"] if verdict(row) == "**missed**"]
+    if not rows:
+        return
+    yield "\n## What misses its target\n\n| where | figure | target | measured |\n|---|---|--:|--:|\n"
+    for row in rows:
+        cells = [TITLES[row["figure"]], row["what"], number(row["target"]), number(row["got"])]
+        yield f"| {' | '.join(cells)} |\n"
+
+
 def page(results: dict[str, Any], target: Path) -> str:
     """Return the page."""
     on = results["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in on["versions"].items())
-    text = INTRO + f"\nMeasured on {on['date']}: {on['cpu']}, {on['cores']} cores, {on['python']}, {on['system']}; "
+    text = INTRO.format(winner=sentence(results["peers"]["figures"]))
+    text += f"\nMeasured on {on['date']}: {on['cpu']}, {on['cores']} cores, {on['python']}, {on['system']}; "
     repeats, seeds = results["scheduler"]["repeats"], results["polling"]["seeds"]
-    text += f"{versions}. Medians of {repeats} repeats for the scheduler, of {seeds} seeds for polling.\n{SETTINGS}"
-    for name in ("scheduler", "journal", "report", "storage", "polling"):
+    text += f"{versions}. Medians of {repeats} repeats for the scheduler, of {seeds} seeds for polling.\n"
+    text += "".join(shortfalls(results)) + comparison(results["peers"]) + SETTINGS
+    for name in BENCHMARKS:
         rows = results[name]["figures"]
         for figure in dict.fromkeys(row["figure"] for row in rows):
             text += section(figure, [row for row in rows if row["figure"] == figure], target)
@@ -206,7 +232,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.target.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"machine": machine()}
-    for name in ("scheduler", "journal", "report", "storage", "polling"):
+    for name in ("peers", *BENCHMARKS):
         results[name] = json.loads((arguments.results / f"{name}.json").read_text(encoding="utf-8"))
     (arguments.target / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (arguments.target / "index.md").write_text(page(results, arguments.target), encoding="utf-8")

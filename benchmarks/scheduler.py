@@ -132,10 +132,15 @@ class Case:
     core: int | None = None
 
 
+def pinned(core: int | None) -> list[str]:
+    """Return what makes a command run on one core; nothing if none is named."""
+    return [] if core is None else ["taskset", "-c", str(core)]
+
+
 @contextmanager
-def provider() -> Iterator[str]:
-    """Start a server, yield its origin, and stop it."""
-    command = [sys.executable, str(HERE / "server.py")]
+def provider(core: int | None = None) -> Iterator[str]:
+    """Start a server, on a core of its own if one is named, yield its origin, and stop it."""
+    command = [*pinned(core), sys.executable, str(HERE / "server.py")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603  our own program
         try:
             assert server.stdout is not None
@@ -169,9 +174,7 @@ def run(case: Case, seed: int) -> Run:
         command = [sys.executable, str(HERE / "contender.py"), case.name, origin]
         command += ["--jobs", str(case.jobs), "--open", str(case.open), "--how", case.how, "--mean", str(case.mean)]
         command += ["--polls", str(case.polls)] if case.polls else []
-        if case.core is not None:
-            command[:0] = ["taskset", "-c", str(case.core)]
-        return Run(told(command), ask(f"{origin}/bench/end"), case.jobs)
+        return Run(told([*pinned(case.core), *command]), ask(f"{origin}/bench/end"), case.jobs)
 
 
 def lower_bound(work: Sequence[float], slots: int, rtt: float) -> float:
@@ -290,7 +293,7 @@ def failures(repeats: int, *, quick: bool) -> Iterator[Figure]:
     jobs = 200 if quick else 2000
     cores = sorted(os.sched_getaffinity(0))
     spin = [sys.executable, "-c", "while True: pass"]
-    busy = [subprocess.Popen(["taskset", "-c", str(cores[0]), *spin]) for _ in range(2)]  # noqa: S603, S607
+    busy = [subprocess.Popen([*pinned(cores[0]), *spin]) for _ in range(2)]  # noqa: S603  our own
     try:
         case = Case("kling", jobs, 500, 1.0, "gather", core=cores[0])
         runs = [run(case, seed) for seed in range(1 if quick else max(1, repeats // 2))]

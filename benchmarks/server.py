@@ -1,10 +1,12 @@
 """A provider for benchmarks, in a process of its own: `python benchmarks/server.py [--port N]` prints its port.
 
 It speaks the v3 wire that GPTProto and WaveSpeedAI share, and costs about a tenth of the leanest client measured here,
-so it is never what is measured. Everything that it needs to know of a prediction stands in the id.
+so it is never what is measured. Everything that it needs to know of a prediction stands in the id. To a poll in one of
+the other providers' dialects (`dialects.py`) it says that the prediction is running.
 
     POST /api/v3/{anything}                   submit: the n-th gets the n-th latency of the seed
     GET  /api/v3/predictions/{id}/result      poll
+    GET  {a dialect's prefix}{id}...          poll of a prediction that never ends
     GET  /bench/begin?seed=&mean=&spread=&rtt=   forget everything, and begin a run
     GET  /bench/end                           what was seen, as JSON
 
@@ -19,14 +21,20 @@ import argparse
 import asyncio
 import json
 import random
+import sys
 from collections import deque
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from time import monotonic
 from urllib.parse import parse_qsl
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from dialects import dialect_of
+
 __all__ = ["Counts", "latency", "made_up_id"]
 
-_HEAD = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nserver: bench\r\nx-request-id: 0f1e2d3c4b5a\r\n"
+_HEAD = "content-type: application/json\r\nserver: bench\r\nx-request-id: 0f1e2d3c4b5a\r\n"
 _RECORD = (
     '{{"code":200,"message":"success","data":{{"id":"{id}","model":"kwaivgi/kling-image-o1/text-to-image",'
     '"outputs":{outputs},"urls":{{"get":"/api/v3/predictions/{id}/result"}},"has_nsfw_contents":[],'
@@ -171,14 +179,19 @@ class _Link(asyncio.Protocol):
         now, desk, link = monotonic(), self._desk, self._link
         assert link is not None
         run = desk.run
-        at, reply_at = now + run.rtt / 2, now + run.rtt
+        at, reply_at, status = now + run.rtt / 2, now + run.rtt, "200 OK"
         if method == "POST":
             body = run.submit(at)
         elif path.startswith("/api/v3/predictions/"):
             body = run.poll(path.split("/")[4], at)
-        else:
+        elif dialect := dialect_of(path):
+            run.counts.polls += 1
+            body, status = dialect.answer(path), dialect.status
+        elif path.startswith("/bench/"):
             body, reply_at = self._control(path), now
-        reply = f"{_HEAD}content-length: {len(body)}\r\n\r\n{body}".encode()
+        else:
+            body, status = "{}", "404 Not Found"
+        reply = f"HTTP/1.1 {status}\r\n{_HEAD}content-length: {len(body)}\r\n\r\n{body}".encode()
         desk.say(reply_at, link, reply)
 
     def _control(self, path: str) -> str:
