@@ -59,10 +59,15 @@ FILES = frozenset(
 """Methods of a `Path` that ask the disk."""
 
 HOMES: Mapping[str, frozenset[str]] = {
-    "httpcore": frozenset({"transport.api", "transport.failures", "transport.connections", "transport.happy_eyeballs"}),
+    "httpcore": frozenset(
+        f"transport.{name}" for name in ("api", "failures", "connections", "happy_eyeballs", "output_connections")
+    ),
     "httpx": frozenset(
         f"transport.{name}"
-        for name in ("api", "failures", "connections", "fetcher", "foreign", "output_requests", "uploads")
+        for name in (
+            *("api", "failures", "connections", "fetcher", "foreign", "output_connections", "output_requests"),
+            "uploads",
+        )
     ),
     "obstore": frozenset({"transport"}),
     "sqlite3": frozenset({"journal.file", "journal.migration", "journal.reader", "journal.schema", "journal.sqlite"}),

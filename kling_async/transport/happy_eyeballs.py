@@ -16,7 +16,7 @@ import sniffio
 from ..system.interrupts import defer_interrupts
 from .dns import resolve_host
 
-__all__ = ["Connector", "connect_first"]
+__all__ = ["Connector", "connect_first", "network_backend"]
 
 T = TypeVar("T")
 
@@ -44,13 +44,18 @@ async def connect_first(
     return await _Attempts(connect, close).first_of(addresses)
 
 
+def network_backend() -> httpcore.AsyncNetworkBackend:
+    """Return httpcore's own backend, for asyncio or trio."""
+    on_trio = sniffio.current_async_library() == "trio"
+    network = httpcore.TrioBackend() if on_trio else httpcore.AnyIOBackend()
+    return cast("httpcore.AsyncNetworkBackend", network)
+
+
 class Connector(httpcore.AsyncNetworkBackend):
     """The network backend for httpcore, on asyncio or trio."""
 
     def __init__(self) -> None:
-        on_trio = sniffio.current_async_library() == "trio"
-        network = httpcore.TrioBackend() if on_trio else httpcore.AnyIOBackend()
-        self._network = cast("httpcore.AsyncNetworkBackend", network)
+        self._network = network_backend()
 
     async def connect_tcp(
         self,
