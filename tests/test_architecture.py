@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -59,10 +60,15 @@ FILES = frozenset(
 """Methods of a `Path` that ask the disk."""
 
 HOMES: Mapping[str, frozenset[str]] = {
-    "httpcore": frozenset({"transport.api", "transport.failures", "transport.connections", "transport.happy_eyeballs"}),
+    "httpcore": frozenset(
+        f"transport.{name}" for name in ("api", "failures", "connections", "happy_eyeballs", "output_connections")
+    ),
     "httpx": frozenset(
         f"transport.{name}"
-        for name in ("api", "failures", "connections", "fetcher", "foreign", "output_requests", "tls", "uploads")
+        for name in (
+            *("api", "failures", "connections", "fetcher", "foreign", "output_connections", "output_requests"),
+            *("tls", "uploads"),
+        )
     ),
     "obstore": frozenset({"transport"}),
     "sqlite3": frozenset({"journal.file", "journal.migration", "journal.reader", "journal.schema", "journal.sqlite"}),
@@ -78,6 +84,12 @@ HOMES: Mapping[str, frozenset[str]] = {
 MAX_LINES, MAX_FUNCTION_LINES = 300, 40
 """About 200 and 20 are the habit."""
 DESIGN = Path(__file__).parents[1] / "docs" / "explanation" / "design.md"
+
+
+@cache
+def nodes(source: str) -> tuple[ast.AST, ...]:
+    """Parse a module, once for all rules, and return each of its nodes."""
+    return tuple(ast.walk(ast.parse(source)))
 
 
 def name_of(path: str) -> str:
@@ -98,7 +110,7 @@ def is_in(module: str, names: frozenset[str] | tuple[str, ...]) -> bool:
 def imports(path: str, source: str, names: frozenset[str]) -> Iterator[str]:
     """Yield what a module imports, wherever in it: `.name` for a module of ours, the full name for any other."""
     package = path.rpartition("/")[0].replace("/", ".")
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield _ours(alias.name) or alias.name
@@ -185,7 +197,7 @@ def imports_by_full_name(sources: Sources) -> list[str]:
     return [
         path
         for path, source in sources.items()
-        for node in ast.walk(ast.parse(source))
+        for node in nodes(source)
         if path != "__main__.py"
         and (
             (isinstance(node, ast.Import) and any(_ours(alias.name) for alias in node.names))
@@ -199,7 +211,7 @@ def imports_by_text(sources: Sources) -> list[str]:
     return [
         path
         for path, source in sources.items()
-        for node in ast.walk(ast.parse(source))
+        for node in nodes(source)
         if path != "__init__.py" and isinstance(node, ast.Name | ast.Attribute) and _word(node) in _BY_TEXT
     ]
 
@@ -238,7 +250,7 @@ def clocks_read(sources: Sources) -> list[str]:
         f"{name_of(path)} line {node.lineno}"
         for path, source in sources.items()
         if is_pure(name_of(path))
-        for node in ast.walk(ast.parse(source))
+        for node in nodes(source)
         if isinstance(node, ast.Attribute) and node.attr in CLOCKS
     ]
 
@@ -249,7 +261,7 @@ def files_asked_for(sources: Sources) -> list[str]:
         f"{name_of(path)} line {node.lineno}"
         for path, source in sources.items()
         if is_pure(name_of(path))
-        for node in ast.walk(ast.parse(source))
+        for node in nodes(source)
         if (isinstance(node, ast.Attribute) and node.attr in FILES and not _is_ours(node.value))
         or (isinstance(node, ast.Name) and node.id == "open")
     ]
@@ -287,7 +299,7 @@ def long_functions(sources: Sources) -> list[str]:
     return [
         f"{path}: {node.name} has {length} lines"
         for path, source in sources.items()
-        for node in ast.walk(ast.parse(source))
+        for node in nodes(source)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (length := _lines(node) - (_lines(node.body[0]) if ast.get_docstring(node) else 0)) > MAX_FUNCTION_LINES
     ]

@@ -175,6 +175,7 @@ class BaseClient(NonCopyable):
             journal = self._dispatcher.journal
             opened = None if journal is None else self._dispatcher.open_journal(journal)
             accepted = [] if opened is None else await stack.enter_async_context(opened)
+            await stack.enter_async_context(self._accounts.transports.fetcher.keeping())
             await stack.enter_async_context(self._accounts.running())
             self._dispatcher.resume(accepted, priority=RESUMED)
             yield

@@ -19,7 +19,7 @@ import httpx
 from .happy_eyeballs import Connector
 from .tls import LazySSLContext
 
-__all__ = ["Connection", "ConnectionPool", "HttpTransport", "read_body"]
+__all__ = ["Connection", "ConnectionPool", "HttpTransport", "has_leftover", "read_body"]
 
 HttpTransport: TypeAlias = httpx.AsyncBaseTransport
 """The interface of a transport that a user passes in."""
@@ -71,7 +71,7 @@ class ConnectionPool:
                 with anyio.CancelScope(shield=True):
                     await connection.aclose()
                 raise
-            if _has_leftover(connection):
+            if has_leftover(connection):
                 await connection.aclose()
             else:
                 self._idle.append(connection)
@@ -119,7 +119,7 @@ class _HttpxAdapter:
         return httpcore.Response(response.status_code, headers=response.headers.raw, content=stream)
 
 
-def _has_leftover(connection: httpcore.AsyncHTTPConnection) -> bool:
+def has_leftover(connection: httpcore.AsyncHTTPConnection) -> bool:
     """Return whether a connection holds bytes after the end of its response, and so must not be reused.
 
     h11 keeps such bytes, and takes them for the response to the next request, which would then get the id of another

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -55,6 +55,10 @@ class OutputFetcher:
         self._clock = clock
         self._requests = OutputRequests(tls=tls, shared=shared)
         self._deadline = deadline
+
+    def keeping(self) -> AbstractAsyncContextManager[None]:
+        """Keep connections for further outputs of their hosts, as long as this is entered."""
+        return self._requests.connections.keeping()
 
     async def save(
         self,

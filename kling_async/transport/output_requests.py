@@ -14,6 +14,7 @@ from ..types.errors import DownloadError
 from .credentials import Credential
 from .foreign import UnsafeUrl, checked_url, parsed_url, pinned_request, resolve, send_to_any
 from .host_limits import HostLimiter, TimeBudget
+from .output_connections import OutputConnections
 from .ranges import TransientError
 from .tls import LazySSLContext
 
@@ -38,6 +39,7 @@ class OutputRequests:
         self._tls = tls
         self._shared = shared
         self._hosts = HostLimiter(_PER_HOST)
+        self.connections = OutputConnections()
 
     @asynccontextmanager
     async def open(
@@ -90,7 +92,7 @@ class OutputRequests:
             return
         addresses = await _resolve(url, loopback=loopback)
         context = await self._tls.get(f"{url.scheme}://")
-        async with httpx.AsyncHTTPTransport(verify=context, trust_env=False) as transport:
+        async with self.connections.exchange(context) as transport:
             with interrupts_resent():
                 response = await send_to_any(
                     transport,

@@ -153,7 +153,7 @@ def test_a_contact_sheet_of_a_folder(folder: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["nowhere"], "is no directory"),
+        (["nowhere"], "is not a directory on this machine"),
         (["empty"], "No pictures found"),
         (["empty", "--columns", "0"], "columns=0"),
         (["empty", "--size", "9"], "size=9"),

@@ -74,11 +74,14 @@ def client_of(
     provider: str = "gptproto",
     limits: Limits = NO_LIMITS,
     pace: float = PACE,
-    request_timeout: float = LONG_ENOUGH,
+    request_timeout: float = PACE * LONG_ENOUGH,
     origin: str | None = None,
     **settings: Any,
 ) -> Client:
-    """Make a client of a site, in a hurry."""
+    """Make a client of a site, in a hurry.
+
+    `request_timeout` limits an exchange by the real time, and a call that waits for one by the client's clock.
+    """
     return Client(
         provider,
         api_keys={provider: CANARY},

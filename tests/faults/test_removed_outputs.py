@@ -15,7 +15,7 @@ from kling_async.types.prediction import FailureKind
 from ..conftest import NO_LIMITS
 from .answers import CLOSE, HEALTHY_FILE, HEALTHY_POLL, Answer, Script, reply, said, sleep
 from .cases import CASES, Case
-from .conftest import LONG_ENOUGH, OpenSite, PacedClock, client_of, listing, named
+from .conftest import OpenSite, PacedClock, client_of, listing, named
 from .harness import Site
 from .promises import CANARY, check_paid_once, check_whole_files, timed
 
@@ -27,8 +27,7 @@ HALF_A_FILE = reply(b"\x89PNG\r\n\x1a\n" + bytes(4000), headers=[("ETag", '"one"
 
 async def run(here: Site, case: Case, journal: MemoryJournal, folder: Path, **settings: bool) -> Outcome:
     """Run one job of a provider with a journal, and save its files."""
-    # A poll for a fresh address has one request timeout, which a busy machine must not use up.
-    async with client_of(here, provider=case.provider, journal=journal, request_timeout=100.0 * LONG_ENOUGH) as client:
+    async with client_of(here, provider=case.provider, journal=journal) as client:
         job = Job(case.input, key="cat")
         [outcome] = (await timed(partial(client.map, [job], save_to=folder, **settings), by=3.0)).well()
     return outcome
