@@ -18,6 +18,9 @@ import pytest
 from kling_async.testing import Fixed, Sandbox, SandboxServer
 from kling_async.testing.sandbox.media import draw_png
 
+# Some of these libraries leave their connections to the garbage collector, which may close one in any of the tests.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
 FAILING = "a dog [[failed:no luck]]"
 
 
