@@ -86,7 +86,7 @@ class World:
             for work, path in zip(self.works, self.paths, strict=True)
         ]
         self.floors = [self.floor or floor_for(plan.curve.mean) for plan in self.plans]
-        self.market = ShadowPrice(floor=min(self.floors))
+        self.market = ShadowPrice(floor=min(self.floors), token_seconds=1 / self.rate if self.rate else 0.01)
         self.agenda = PollQueue(self.market, self.due)
         self.serial = 0
         self.arrivals = Arrivals()
@@ -193,7 +193,7 @@ class World:
                     heappush(coming, (now, told.kind))
             item = self.agenda.take(now)
             if item is None:
-                times = [at for at in (self.agenda.wake_at(now, token_seconds=token_seconds),) if at is not None]
+                times = [at for at in (self.agenda.wake_at(now),) if at is not None]
                 times += [coming[0][0]] if coming else []
                 times += [self.hooks[0][0]] if self.hooks else []
                 if not times:

@@ -33,8 +33,8 @@ __all__ = ["NOT_SHARED", "PollSharing", "Polls", "without_raw"]
 
 _BURST: Final = 4
 """Polls that may leave at once after a silence, so that those due together need not wait for each other."""
-_MIN_PRICE_INTERVAL: Final = 0.01
-"""Seconds between two changes of the shadow price where polls have no rate limit to set the pace."""
+_TOKEN_SECONDS: Final = 0.01
+"""Seconds in which a poll is earned, as far as the shadow price goes, where polls have no rate limit."""
 
 
 @frozen(kw_only=True)
@@ -79,8 +79,8 @@ class Polls:
         random: Callable[[], float],
     ) -> None:
         self._limiter = RateLimiter(per_second=limits.poll_per_second, burst=_BURST)
-        self._price_interval = max(self._limiter.interval, _MIN_PRICE_INTERVAL)
         self._policy = policy
+        policy.set_token_seconds(self._limiter.interval or _TOKEN_SECONDS)
         self._max_shared = sharing.max_predictions
         self._may_share = partial(_may_share, sharing.admits)
         self._notifier = notifier
@@ -119,7 +119,7 @@ class Polls:
 
     def ready_at(self, now: float) -> float:
         """Return the time at which to `take` again; infinity if only a result or a new job changes that."""
-        planned = self._policy.wake_at(now, token_seconds=self._price_interval)
+        planned = self._policy.wake_at(now)
         at = min(self.hints.ready_at(), math.inf if planned is None else planned)
         return at if at == math.inf else max(at, self._limiter.ready_at(now))
 

@@ -27,13 +27,16 @@ Shares: TypeAlias = tuple[float, ...]
 
 _MIN_WINDOW: Final = 500
 """Completions in the window at least: a changed provider shows after so many, and fewer blur the distribution."""
-_MAX_WINDOW: Final = 8192
-"""Completions in the window at most: bounds memory and the time of a fit."""
+_MAX_WINDOW: Final = 1 << 19
+"""Completions in the window at most: bounds memory, to eight bytes for each. What a fit takes goes with the distinct
+intervals, of which there are some thousands at most."""
 SAVED: Final = _MIN_WINDOW
 """Completions per kind of work that are saved for later runs."""
 _WINDOW_PER_RUNNING: Final = 4
 """Completions in the window per running prediction; polls come in bursts, and a smaller one would see a single burst.
-"""
+With 10,000 in flight, and fewer than one to a prediction, results are found a tenth later."""
+_MAX_DROPPED: Final = 4
+"""Completions dropped from the window at each new one at most, so that none takes long when fewer are running."""
 _REFIT: Final = 50
 """Completions between two fits at most; with more than a thousand in flight, a twentieth of them."""
 _GROWTH: Final = 1.25
@@ -69,6 +72,8 @@ class History:
         self.window = deque[tuple[int, int]]()
         self.reported = False
         self._intervals = Counter[tuple[int, int]]()
+        self._same: dict[tuple[int, int], tuple[int, int]] = {}
+        """Each distinct interval once, for the window to share."""
         self._running = [0] * BINS
         self._in_flight = 0
         self._seen = self._fresh = self._fit_at = 0
@@ -116,13 +121,15 @@ class History:
     def append(self, low: int, high: int) -> None:
         """Add an interval to the window, and drop the oldest beyond its size."""
         self._seen += 1
-        self.window.append((low, high))
-        self._intervals[low, high] += 1
-        while len(self.window) > min(max(_MIN_WINDOW, _WINDOW_PER_RUNNING * self._in_flight), _MAX_WINDOW):
+        interval = self._same.setdefault((low, high), (low, high))
+        self.window.append(interval)
+        self._intervals[interval] += 1
+        size = min(max(_MIN_WINDOW, _WINDOW_PER_RUNNING * self._in_flight), _MAX_WINDOW)
+        for _ in range(min(len(self.window) - size, _MAX_DROPPED)):
             oldest = self.window.popleft()
             self._intervals[oldest] -= 1
             if not self._intervals[oldest]:
-                del self._intervals[oldest]
+                del self._intervals[oldest], self._same[oldest]
 
     def fit(self) -> None:
         """Fit the distribution to the observations."""

@@ -2,10 +2,11 @@
 
 Theory of operation. Many predictions, R polls a second: by Lagrange's rule the budget has a shadow price, in seconds of
 delay per poll, at which each prediction follows its own `PollPlan` and all of them together just spend the budget.
-Neither R nor their number is needed to find it: at each token of the budget the price rises 1 % if the head of the
-queue is overdue and falls 1 % if not, never below the floor that the user sets. Each survival curve is indexable (its
-next check rises with the price), so this is Whittle's index policy ordered by due time; in overload that is first in,
-first out, so no prediction starves.
+Their number is not needed to find it: for each token that the budget has earned since the price last moved, it rises
+1 % if the head of the queue is overdue and falls 1 % if not, never below the floor that the user sets. Tokens are
+counted by the time that they take, not by polls or questions, which come in groups, late, or not at all. Each survival
+curve is indexable (its next check rises with the price), so this is Whittle's index policy ordered by due time; in
+overload that is first in, first out, so no prediction starves.
 
 Three rules keep it at the optimum; in simulations without them, delays grew up to 3.8 times:
 
@@ -17,7 +18,7 @@ Three rules keep it at the optimum; in simulations without them, delays grew up 
 An engine has one `ShadowPrice` and one `PollQueue` per poll budget. At each poll token::
 
     queue.take(now)  ->  an item: spend the token, poll it, and add it again if it still runs
-                     ->  None: leave the token unused, come back at queue.wake_at(now, token_seconds=1 / rate)
+                     ->  None: leave the token unused, come back at queue.wake_at(now)
 
 `due(item, price)` is `submitted_at + plan.next_check(age, max(price, floor of its curve) / priority)`, with the age of
 the last poll that said "not yet"; None drops an item that is not to be polled any more. After a curve has changed:
@@ -52,6 +53,10 @@ _STEP: Final = 1.01
 _LATE: Final = 0.02
 """Seconds by which a poll is overdue before it counts as late: timers and a busy event loop are late by some of it, and
 a price that rose with each of them would never be back at its floor."""
+_MAX_RISE: Final = 16.0
+"""Tokens by which the price rises at once at most: after a busy event loop, or a pause, all heads are overdue."""
+_MAX_FALL: Final = 2000.0
+"""Tokens by which the price falls at once at most, which is from any price to any."""
 _CEILING: Final = 400.0
 """The highest price, in seconds; there each prediction is polled once, late, in the order of finishing."""
 _MAX_HEADS: Final = 4
@@ -71,15 +76,18 @@ class ShadowPrice:
     Attributes:
         floor: the lowest price; may be changed when the curves change.
         price: the present price.
+        token_seconds: seconds in which the budget earns a token, above 0.
 
     Raises:
         InputError: the floor is not a positive number.
     """
 
-    def __init__(self, *, floor: float) -> None:
+    def __init__(self, *, floor: float, token_seconds: float = 0.01) -> None:
         if not 0.0 < floor < math.inf:
             raise InputError(f"The price of a poll must be seconds above 0, not {floor!r}.")
         self._floor = self.price = self._highest = min(floor, _CEILING)
+        self.token_seconds = token_seconds
+        self._moved_at = -math.inf
 
     @property
     def floor(self) -> float:
@@ -106,10 +114,18 @@ class ShadowPrice:
         """Whether the price has halved since all keys were made."""
         return self.price < self._highest / 2.0
 
-    def step(self, *, late: bool) -> None:
-        """Move the price by one token: up if the head of the queue was overdue, else down."""
-        self.price = min(self.price * _STEP, _CEILING) if late else max(self.price / _STEP, self._floor)
-        self._highest = max(self._highest, self.price)
+    def move(self, now: float, *, late: bool) -> None:
+        """Move the price by the tokens earned since the last call: up if the head of the queue is overdue, else down.
+
+        It stays where it is at a second call at the same time, so that polls that leave together move it once.
+        """
+        tokens = max(0.0, (now - self._moved_at) / self.token_seconds)
+        self._moved_at = now
+        if late:
+            self.price = min(self.price * _STEP ** min(tokens, _MAX_RISE), _CEILING)
+            self._highest = max(self._highest, self.price)
+        elif self.price > self._floor:
+            self.price = max(self.price / _STEP ** min(tokens, _MAX_FALL), self._floor)
 
     def mark_rekeyed(self) -> None:
         """Record that all keys were made at the present price."""
@@ -147,11 +163,10 @@ class PollQueue(Generic[T]):
         if price.stale:
             self.rekey_all()
         if price.at_floor and self._heap and self._heap[0][0] > now:
+            price.move(now, late=False)
             return None  # the usual case while polls are plenty
         head = self._head()
-        if head is None:
-            return None
-        price.step(late=head[0] < now - _LATE)
+        price.move(now, late=head is not None and head[0] < now - _LATE)
         skipped = list[tuple[float, T]]()
         while head is not None and not self._is_due(head, now):
             # An item with a fixed time, or with a high floor, must not keep the token from those behind it.
@@ -182,19 +197,14 @@ class PollQueue(Generic[T]):
         at_floor = self._due(head[1], self._price.floor)
         return at_floor is not None and at_floor <= now
 
-    def wake_at(self, now: float, *, token_seconds: float) -> float | None:
-        """Return the time at which to `take` again after None; None if the queue is empty.
-
-        Args:
-            now: the present time.
-            token_seconds: the interval between two tokens, at which the price moves while it is above its floor.
-        """
+    def wake_at(self, now: float) -> float | None:
+        """Return the time at which to `take` again after None; None if the queue is empty."""
         if not self._heap:
             return None
         due = self._heap[0][0]
         if not self._price.at_floor:
             # Counted from the last token, not from now: asking again at that time would be put off forever.
-            due = min(due, self._taken_at + token_seconds)
+            due = min(due, self._taken_at + self._price.token_seconds)
         return max(due, now)
 
     def rekey_all(self) -> None:

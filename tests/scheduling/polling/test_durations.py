@@ -220,14 +220,29 @@ def test_a_provider_that_changes_its_speed_is_believed_once_the_window_has_turne
 
 
 def test_the_window_grows_with_what_is_in_flight() -> None:
-    """Four times what is in flight, 500 at least, 8192 at most."""
-    for running, kept in ((0, 500), (300, 1200), (10_000, 8192)):
+    """Four times what is in flight, 500 at least, however many that is."""
+    for running, kept in ((0, 500), (300, 1200), (10_000, 40_000)):
         history = History(GUESS, alpha=1.0)
         for _ in range(running):
             history.observe_start()
-        for _ in range(9000):
+        for _ in range(41_000):
             history.append(100, 101)
         assert len(history.window) == kept
+        assert len({id(interval) for interval in history.window}) == 1
+
+
+def test_the_window_shrinks_by_a_few_completions_at_a_time() -> None:
+    """When predictions are polled no more, the oldest completions leave with the next ones: no call takes long."""
+    history = History(GUESS, alpha=1.0)
+    for _ in range(1000):
+        history.observe_start()
+    for _ in range(4000):
+        history.append(100, 101)
+    for _ in range(1000):
+        history.censor(0.0)
+    for number in range(1, 1400):
+        history.append(100, 101)
+        assert len(history.window) == max(500, 4000 - 3 * number)
 
 
 def test_the_curve_is_fitted_often_at_first_and_then_every_fifty() -> None:

@@ -27,9 +27,15 @@ def due(item: Item, price: float) -> float | None:
     return None if item.gone else item.since + item.gap * math.sqrt(price)
 
 
+def move(price: ShadowPrice, tokens: int, *, late: bool) -> None:
+    """Move a price by so many tokens, one after the other, up to time 0."""
+    for token in range(tokens + 1):
+        price.move((token - tokens) * price.token_seconds, late=late if token else False)
+
+
 def queue_of(*gaps: float, floor: float = 1.0) -> tuple[PollQueue[Item], ShadowPrice]:
     """Make a queue of items with these gaps."""
-    price = ShadowPrice(floor=floor)
+    price = ShadowPrice(floor=floor, token_seconds=0.1)
     queue = PollQueue[Item](price, due)
     for gap in gaps:
         queue.add(Item(gap))
@@ -39,17 +45,45 @@ def queue_of(*gaps: float, floor: float = 1.0) -> tuple[PollQueue[Item], ShadowP
 def test_the_price_rises_while_polls_are_late_and_falls_to_its_floor() -> None:
     """One per cent a token, never below the floor, never above the ceiling."""
     price = ShadowPrice(floor=2.0)
-    price.step(late=True)
+    price.move(0.0, late=False)
+    price.move(0.01, late=True)
     assert price.price == pytest.approx(2.02)
     assert not price.at_floor
-    for _ in range(5):
-        price.step(late=False)
+    price.move(0.02, late=False)
+    assert price.price == pytest.approx(2.0)
+    price.move(0.05, late=False)
     assert price.price == 2.0
     assert price.at_floor
-    for _ in range(2000):
-        price.step(late=True)
+    move(price, 2000, late=True)
     assert price.at_ceiling
     assert price.price == 400.0
+
+
+@given(st.lists(st.floats(0.0, 40.0), max_size=20), st.booleans())
+def test_the_price_goes_by_the_time_of_tokens_and_not_by_the_questions(times: list[float], late: bool) -> None:
+    """However often and unevenly it is asked to move, it moves by what was earned meanwhile."""
+    often, once = (ShadowPrice(floor=1e-3, token_seconds=5.0) for _ in range(2))
+    for price in (often, once):
+        price.price = 1.0
+        price.move(0.0, late=False)
+        price.price = 1.0
+    for now in sorted(times):
+        often.move(now, late=late)
+    for price in (often, once):
+        price.move(40.0, late=late)
+        price.move(40.0, late=late)
+    assert often.price == pytest.approx(once.price)
+    assert once.price == pytest.approx(1.01 ** (8.0 if late else -8.0))
+
+
+def test_a_pause_does_not_make_polls_dear() -> None:
+    """After a silence in which nothing could be asked the price rises by a sixth at most, and may fall to its floor."""
+    price = ShadowPrice(floor=1.0)
+    price.move(0.0, late=False)
+    price.move(1000.0, late=True)
+    assert 1.01 < price.price < 1.2
+    price.move(1e9, late=False)
+    assert price.at_floor
 
 
 def test_a_price_at_its_floor_follows_it() -> None:
@@ -57,8 +91,7 @@ def test_a_price_at_its_floor_follows_it() -> None:
     price = ShadowPrice(floor=1.0)
     price.floor = 0.5
     assert (price.price, price.floor) == (0.5, 0.5)
-    for _ in range(100):
-        price.step(late=True)
+    move(price, 100, late=True)
     busy = price.price
     price.floor = 0.1
     assert price.price == busy
@@ -69,11 +102,9 @@ def test_a_price_at_its_floor_follows_it() -> None:
 def test_keys_are_stale_once_the_price_has_halved() -> None:
     """Keys made at twice the price are too late to be found."""
     price = ShadowPrice(floor=1.0)
-    for _ in range(200):
-        price.step(late=True)
+    move(price, 200, late=True)
     assert not price.stale
-    for _ in range(71):
-        price.step(late=False)
+    move(price, 71, late=False)
     assert price.stale
     price.mark_rekeyed()
     assert not price.stale
@@ -107,7 +138,7 @@ def test_an_empty_queue_needs_no_token() -> None:
     """An empty queue returns no item and no time."""
     queue, _ = queue_of()
     assert queue.take(0.0) is None
-    assert queue.wake_at(0.0, token_seconds=0.1) is None
+    assert queue.wake_at(0.0) is None
 
 
 def test_an_item_that_is_gone_is_dropped() -> None:
@@ -132,22 +163,21 @@ def test_a_token_is_left_unused_when_no_poll_is_due_at_the_floor() -> None:
     queue, price = queue_of(5.0)
     assert queue.take(4.9) is None
     assert price.at_floor
-    assert queue.wake_at(4.9, token_seconds=0.1) == 5.0
-    assert queue.wake_at(6.0, token_seconds=0.1) == 6.0
+    assert queue.wake_at(4.9) == 5.0
+    assert queue.wake_at(6.0) == 6.0
     assert queue.take(5.0) is not None
 
 
 def test_above_the_floor_every_token_is_acted_on() -> None:
     """Who is due at the floor is taken though the price says later, and the price falls meanwhile."""
     queue, price = queue_of(4.0, 8.0)
-    for _ in range(60):
-        price.step(late=True)
+    move(price, 60, late=True)
     high = price.price
     queue.rekey_all()
     assert queue.take(1.0) is None
     assert price.price < high
     for now in (1.0, 1.05, 1.1):
-        assert queue.wake_at(now, token_seconds=0.1) == 1.1
+        assert queue.wake_at(now) == 1.1
     taken = queue.take(4.5)
     assert taken is not None
     assert taken.gap == 4.0
@@ -166,8 +196,7 @@ def test_an_item_with_a_fixed_time_does_not_keep_others_from_a_token() -> None:
     """A head that no price moves is passed over for one behind it that is due at the floor."""
     queue, price = queue_of()
     fixed, eager = Item(0.0, since=5.0), Item(4.0)
-    for _ in range(60):
-        price.step(late=True)
+    move(price, 60, late=True)
     queue.add(fixed)
     queue.add(eager)
     assert queue.take(4.5) is eager
@@ -181,8 +210,7 @@ def test_the_head_is_keyed_anew_at_the_price_of_now() -> None:
     early, steady = Item(4.0), Item(0.0, since=5.0)
     queue.add(early)
     queue.add(steady)
-    for _ in range(200):
-        price.step(late=True)
+    move(price, 200, late=True)
     assert queue.take(20.0) is steady
     assert queue.take(20.0) is early
 
@@ -193,24 +221,22 @@ def test_in_overload_the_queue_is_first_come() -> None:
     first, second = Item(4.0), Item(0.0, since=5.0)
     queue.add(first)
     queue.add(second)
-    for _ in range(2000):
-        price.step(late=True)
+    move(price, 2000, late=True)
     assert queue.take(1e6) is first
 
 
 def test_stale_keys_are_made_anew_before_a_token_is_given() -> None:
     """Keys from a time of high prices do not keep polls late once the price has halved."""
     queue, price = queue_of()
-    for _ in range(300):
-        price.step(late=True)
+    price.token_seconds = 1e9
+    move(price, 300, late=True)
     queue.add(Item(1.0))
     assert queue.take(0.0) is None
-    late = queue.wake_at(0.0, token_seconds=1e9)
-    for _ in range(300):
-        price.step(late=False)
+    late = queue.wake_at(0.0)
+    move(price, 300, late=False)
     assert price.stale
     queue.take(0.0)
-    fresh = queue.wake_at(0.0, token_seconds=1e9)
+    fresh = queue.wake_at(0.0)
     assert late is not None
     assert fresh is not None
     assert fresh < late / 2
