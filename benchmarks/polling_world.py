@@ -13,7 +13,8 @@ from kling_async.scheduling.polling.arrivals import Arrivals
 from kling_async.scheduling.polling.durations import DurationModel, WorkKind
 from kling_async.scheduling.polling.plan import PollPlan, SurvivalCurve
 from kling_async.scheduling.polling.policy import _TOLD_AFTER, SHARED_HORIZON
-from kling_async.scheduling.polling.poll_queue import PollQueue, ShadowPrice, floor_for
+from kling_async.scheduling.polling.poll_queue import PollQueue
+from kling_async.scheduling.polling.shadow_price import ShadowPrice, floor_for
 
 
 @dataclass(slots=True, eq=False)

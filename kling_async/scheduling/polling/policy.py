@@ -14,7 +14,8 @@ from ..ticket import Ticket
 from .arrivals import Arrivals
 from .durations import DurationModel, WorkKind
 from .plan import PollPlan, SurvivalCurve
-from .poll_queue import PollQueue, ShadowPrice, floor_for
+from .poll_queue import PollQueue
+from .shadow_price import ShadowPrice, floor_for
 
 __all__ = ["SHARED_HORIZON", "PollPolicy"]
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kling_async.errors import InputError
-from kling_async.scheduling.polling.poll_queue import PollQueue, ShadowPrice, floor_for
+from kling_async.scheduling.polling.poll_queue import PollQueue
+from kling_async.scheduling.polling.shadow_price import ShadowPrice, floor_for
 
 
 @dataclass(eq=False)
@@ -74,6 +75,17 @@ def test_the_price_goes_by_the_time_of_tokens_and_not_by_the_questions(times: li
         price.move(40.0, late=late)
     assert often.price == pytest.approx(once.price)
     assert once.price == pytest.approx(1.01 ** (8.0 if late else -8.0))
+
+
+@given(st.integers(1, 10**6), st.booleans())
+def test_the_price_of_a_long_queue_moves_less(items: int, late: bool) -> None:
+    """Above 1000 items a token moves the price in proportion less, since each is polled once in more tokens."""
+    price = ShadowPrice(floor=1e-3, token_seconds=1.0)
+    price.move(0.0, late=False)
+    price.price = 1.0
+    price.move(10.0, late=late, items=items)
+    tokens = 10.0 * min(1.0, 1000.0 / items)
+    assert price.price == pytest.approx(1.01 ** (tokens if late else -tokens))
 
 
 def test_a_pause_does_not_make_polls_dear() -> None:
@@ -213,6 +225,59 @@ def test_the_head_is_keyed_anew_at_the_price_of_now() -> None:
     move(price, 200, late=True)
     assert queue.take(20.0) is steady
     assert queue.take(20.0) is early
+
+
+@pytest.mark.parametrize("change", ["the price has risen", "the price has halved", "a curve has changed", "all gone"])
+def test_no_call_rekeys_more_than_a_few_items(change: str) -> None:
+    """Whatever happens to 5000 items, a call computes 600 due times at most, and those due first are taken first."""
+    price, calls, speed = ShadowPrice(floor=1.0, token_seconds=0.1), 0, 1.0
+
+    def counted(item: Item, at: float) -> float | None:
+        nonlocal calls
+        calls += 1
+        at = due(item, at * speed) or 0.0
+        return None if item.gone else at
+
+    if change == "the price has halved":
+        move(price, 2000, late=True)
+    queue = PollQueue[Item](price, counted)
+    items = [Item(100.0 + number / 1000.0) for number in range(5000)]
+    for item in items:
+        queue.add(item)
+    move(price, 100, late=change == "the price has risen")
+    if change == "a curve has changed":
+        speed, calls = 0.01, 0
+        queue.rekey_all()
+        assert calls <= 600
+    for item in items if change == "all gone" else ():
+        item.gone = True
+    taken, now = list[Item](), 90.0
+    for _ in range(1000):
+        calls = 0
+        item = queue.take(now)
+        taken += [] if item is None else [item]
+        assert calls <= 600
+        now += 0.1
+        if len(taken) == 100:
+            break
+    assert len(queue) == (0 if change == "all gone" else 4900)
+    if change != "all gone":
+        assert max(item.gap for item in taken) < 103.0
+
+
+def test_a_rekeyed_item_is_found_while_others_wait_for_it() -> None:
+    """A queue that is rekeyed bit by bit gives out each item once, and asks for tokens until it is done."""
+    queue, price = queue_of(*(1000.0 + number for number in range(2000)))
+    queue.rekey_all()
+    assert queue.wake_at(0.0) == 0.0
+    queue.rekey_all()
+    for number in range(100):
+        assert queue.take(number * 0.1) is None
+    assert queue.wake_at(10.0) == 1000.0
+    assert price.at_floor
+    taken = [queue.take(1e6) for _ in range(2000)]
+    assert len({id(item) for item in taken if item is not None}) == 2000
+    assert queue.take(1e6) is None
 
 
 def test_in_overload_the_queue_is_first_come() -> None:
