@@ -48,6 +48,9 @@ _LATE: Final = 0.02
 a price that rose with each of them would never be back at its floor."""
 _MAX_HEADS: Final = 4
 """Items tried before a token is left unused: with one, as many would be unused as there are early polls."""
+_MIN_UNUSED_SECONDS: Final = 0.02
+"""Seconds after which to ask again at the earliest while the price falls and nothing is due: waking up costs as much as
+a poll, and the price falls by the time that has passed."""
 _MAX_REKEYS: Final = 32
 """Heads that a token rekeys at most. With half as many, delays after a burst are 2 % longer, with twice as many the
 same."""
@@ -74,7 +77,8 @@ class PollQueue(Generic[T]):
         self._keyed = BucketQueue[T]()
         self._stale = BucketQueue[T]()
         self._rekey_again = False
-        self._taken_at = -math.inf
+        self._ask_at = -math.inf
+        """When to ask again while the price falls, or items are to be rekeyed: at once after a poll."""
 
     def __len__(self) -> int:
         return len(self._keyed) + len(self._stale)
@@ -87,7 +91,7 @@ class PollQueue(Generic[T]):
 
     def take(self, now: float) -> T | None:
         """Remove and return the item to poll with a token that is ready now; None leaves the token unused."""
-        price, self._taken_at = self._price, now
+        price = self._price
         if price.stale:
             self.rekey_all()
         if price.at_floor and self._next_at() > now:
@@ -95,7 +99,12 @@ class PollQueue(Generic[T]):
             taken = None
         else:
             taken = self._take(now)
-        self._rekey(_REKEYED_PER_UNUSED if taken is None else _REKEYED_PER_TOKEN)
+        if taken is None:
+            self._ask_at = now + max(price.token_seconds, _MIN_UNUSED_SECONDS)
+            self._rekey(_REKEYED_PER_UNUSED)
+        else:
+            self._ask_at = now
+            self._rekey(_REKEYED_PER_TOKEN)
         return taken
 
     def take_until(self, until: float, admits: Callable[[T], bool], *, max_items: int) -> list[T]:
@@ -114,8 +123,7 @@ class PollQueue(Generic[T]):
             return None
         due = self._next_at()
         if not self._price.at_floor or self._stale:
-            # Counted from the last token, not from now: asking again at that time would be put off forever.
-            due = min(due, self._taken_at + self._price.token_seconds)
+            due = min(due, self._ask_at)
         return max(due, now)
 
     def rekey_all(self) -> None:
