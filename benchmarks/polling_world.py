@@ -9,13 +9,13 @@ from heapq import heapify, heappop, heappush
 
 from polling_laws import Work
 
+from kling_async.scheduling.poll_tokens import PollTokens
 from kling_async.scheduling.polling.arrivals import Arrivals
 from kling_async.scheduling.polling.durations import DurationModel, WorkKind
 from kling_async.scheduling.polling.plan import PollPlan, SurvivalCurve
 from kling_async.scheduling.polling.policy import _TOLD_AFTER, SHARED_HORIZON
 from kling_async.scheduling.polling.poll_queue import PollQueue
 from kling_async.scheduling.polling.shadow_price import ShadowPrice, floor_for
-from kling_async.scheduling.poll_tokens import PollTokens
 
 
 @dataclass(slots=True, eq=False)

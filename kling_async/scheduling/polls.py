@@ -142,7 +142,7 @@ class Polls:
             yield from self.completed(ticket, result, now, told=extra if extra or not announced else None)
             return
         transition(ticket, Trigger.STILL_RUNNING)
-        changed = ticket.prediction is None or result.native_status != ticket.prediction.native_status
+        changed = result.native_status != ticket.native_status
         self._policy.still_running(ticket, asked_at=asked_at, requeue=not extra)
         if extra:
             self.hints.again(ticket, now)
