@@ -18,7 +18,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from .survival import AGES, BINS, WIDTH, edge_near, estimate, quantile
+from .survival import AGES, BINS, WIDTH, edge_near, estimate, shortest_half
 
 __all__ = ["SAVED", "History", "Shares", "fit"]
 
@@ -43,14 +43,15 @@ _GROWTH: Final = 1.25
 """Early on, completions at the next fit per completion at this one: each fit costs the CPU of some ten polls."""
 _ROUNDS: Final = 5
 """Rounds of EMS in a fit; each starts where the last one ended."""
-_QUARTILES: Final = 1.349
-"""Standard deviations between the quartiles of a normal distribution."""
+_NORMAL_HALF: Final = 1.349
+"""Standard deviations in the shortest half of a normal distribution."""
 _GAIN: Final = 0.2
 """The share of a report's error that the shift of reports takes over, so that a few odd ones do not move it far."""
 _MIN_BLUR, _MAX_BLUR = 0.01, 0.35
 """Standard deviations of the smoothing, in log age: half a bin, and a third of the width of the guesses. Between them
 it is the spread of the distribution / n^0.3; smoothing that ignores the spread costs 5 % where that is as narrow as
-+-20 %."""
++-20 %. The spread is that of the shortest half: with two narrow humps far apart the quartiles would take the distance
+for the spread, which costs 9 % of the predictions 50 to 200, and 4 % of later ones."""
 
 
 class History:
@@ -158,6 +159,6 @@ def fit(histories: Iterable[History], prior: Shares, *, alpha: float, start: Sha
     intervals, censored = Counter[tuple[int, int]](), dict[int, float]()
     for history in histories:
         history.accumulate(intervals, censored)
-    spread = (quantile(start, 0.75) - quantile(start, 0.25)) * WIDTH / _QUARTILES
+    spread = shortest_half(start) * WIDTH / _NORMAL_HALF
     blur = min(max(min(spread, 1.0) * intervals.total() ** -0.3, _MIN_BLUR), _MAX_BLUR)
     return estimate(start, prior, intervals, censored, alpha=alpha, blur=blur, rounds=_ROUNDS)
