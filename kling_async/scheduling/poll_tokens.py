@@ -22,8 +22,9 @@ _MAX_PERIOD: Final = 0.05
 """Seconds; in a longer one a caller that awaits one prediction would notice it."""
 _MIN_PERIOD, _MIN_GROUP = 0.015, 8
 """Seconds, and polls, that suffice: a shorter period saves less, and a larger group nothing that shows."""
-_TOKEN_SECONDS: Final = 0.01
-"""Seconds in which a poll is earned, as far as the shadow price goes, where polls have no rate limit."""
+_TOKEN_SECONDS: Final = 0.1
+"""Seconds in which a poll is earned, as far as the shadow price goes, where polls have no rate limit. What makes polls
+late then is a busy event loop, mostly for a moment: a price that rose faster would still be too high afterwards."""
 
 
 def _group(per_second: float | None) -> int:
