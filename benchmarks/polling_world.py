@@ -9,11 +9,13 @@ from heapq import heapify, heappop, heappush
 
 from polling_laws import Work
 
+from kling_async.scheduling.poll_tokens import PollTokens
 from kling_async.scheduling.polling.arrivals import Arrivals
 from kling_async.scheduling.polling.durations import DurationModel, WorkKind
 from kling_async.scheduling.polling.plan import PollPlan, SurvivalCurve
 from kling_async.scheduling.polling.policy import _TOLD_AFTER, SHARED_HORIZON
-from kling_async.scheduling.polling.poll_queue import PollQueue, ShadowPrice, floor_for
+from kling_async.scheduling.polling.poll_queue import PollQueue
+from kling_async.scheduling.polling.shadow_price import ShadowPrice, floor_for
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +88,8 @@ class World:
             for work, path in zip(self.works, self.paths, strict=True)
         ]
         self.floors = [self.floor or floor_for(plan.curve.mean) for plan in self.plans]
-        self.market = ShadowPrice(floor=min(self.floors))
+        self.tokens = PollTokens(self.rate)
+        self.market = ShadowPrice(floor=min(self.floors), token_seconds=self.tokens.token_seconds)
         self.agenda = PollQueue(self.market, self.due)
         self.serial = 0
         self.arrivals = Arrivals()
@@ -173,14 +176,14 @@ class World:
         self.agenda.rekey_all()
 
     def run(self, arrivals: Sequence[tuple[float, int]], *, until: float, refill: int = 0) -> list[Found]:
-        """Run until that time, or until all is found.
+        """Run until that time, or until all is found, and ask as an account does: after each look, and when told to.
 
         Args:
             arrivals: when predictions start, and of which kind.
             until: when to stop.
             refill: how many more start, each as soon as one of its kind is found finished.
         """
-        coming, now, token_seconds = list(arrivals), 0.0, 1 / self.rate if self.rate else 0.0
+        coming, now = list(arrivals), 0.0
         heapify(coming)
         while now < until:
             while coming and coming[0][0] <= now:
@@ -191,19 +194,20 @@ class World:
                 if self.hear(told, now) and refill:
                     refill -= 1
                     heappush(coming, (now, told.kind))
-            item = self.agenda.take(now)
+            item = self.agenda.take(now) if self.tokens.ready_at(now) <= now else None
             if item is None:
-                times = [at for at in (self.agenda.wake_at(now, token_seconds=token_seconds),) if at is not None]
+                wake = self.agenda.wake_at(now)
+                times = [] if wake is None else [max(wake, self.tokens.ready_at(now))]
                 times += [coming[0][0]] if coming else []
                 times += [self.hooks[0][0]] if self.hooks else []
                 if not times:
                     break
                 now = max(min(times), now + 1e-9)
                 continue
+            self.tokens.consume(now)
             self.requests += 1
             for one in [item, *self.others(item, now)]:
                 if self.look(one, now) and refill:
                     refill -= 1
                     heappush(coming, (now, one.kind))
-            now += token_seconds
         return self.found

@@ -1,9 +1,9 @@
 """The polls of one provider account: which accepted job is polled next, and what follows from each result.
 
-Theory of operation. `PollPolicy` says when each prediction is to be polled, and a rate limiter how many polls may
-leave. Where the provider reports on several predictions at once, one request serves the one that is due and those that
-would be due soon. An error in a shared poll ends no job: it may be the fault of another prediction in the same request,
-so unless it says that polls have to wait, the next poll of each is its own.
+Theory of operation. `PollPolicy` says when each prediction is to be polled, and `PollTokens` how many polls may leave.
+Where the provider reports on several predictions at once, one request serves the one that is due and those that would
+be due soon. An error in a shared poll ends no job: it may be the fault of another prediction in the same request, so
+unless it says that polls have to wait, the next poll of each is its own.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ..types.limits import LimitKind, Limits, SpeedLimit
 from ..types.prediction import Prediction, Status
 from .hints import Hints
 from .notifications import Delivery, Notifier
+from .poll_tokens import PollTokens
 from .polling.policy import PollPolicy
-from .rate_limit import RateLimiter
 from .retry import backoff_delay, may_retry_poll
 from .speed_limits import LimitOrigins
 from .submissions import Submissions
@@ -30,11 +30,6 @@ from .ticket import Ticket
 from .transitions import Trigger, transition
 
 __all__ = ["NOT_SHARED", "PollSharing", "Polls", "without_raw"]
-
-_BURST: Final = 4
-"""Polls that may leave at once after a silence, so that those due together need not wait for each other."""
-_MIN_PRICE_INTERVAL: Final = 0.01
-"""Seconds between two changes of the shadow price where polls have no rate limit to set the pace."""
 
 
 @frozen(kw_only=True)
@@ -78,9 +73,9 @@ class Polls:
         submissions: Submissions,
         random: Callable[[], float],
     ) -> None:
-        self._limiter = RateLimiter(per_second=limits.poll_per_second, burst=_BURST)
-        self._price_interval = max(self._limiter.interval, _MIN_PRICE_INTERVAL)
+        self._tokens = PollTokens(limits.poll_per_second)
         self._policy = policy
+        policy.set_token_seconds(self._tokens.token_seconds)
         self._max_shared = sharing.max_predictions
         self._may_share = partial(_may_share, sharing.admits)
         self._notifier = notifier
@@ -102,11 +97,11 @@ class Polls:
 
     def take(self, now: float) -> Ticket | None:
         """Return a job to poll now, or None."""
-        if self._limiter.ready_at(now) > now:
+        if self._tokens.ready_at(now) > now:
             return None
         ticket = self.hints.take(now) or self._policy.take(now)
         if ticket is not None:
-            self._limiter.consume(now)
+            self._tokens.consume(now)
         return ticket
 
     def take_others(self, ticket: Ticket, now: float) -> list[Ticket]:
@@ -119,13 +114,13 @@ class Polls:
 
     def ready_at(self, now: float) -> float:
         """Return the time at which to `take` again; infinity if only a result or a new job changes that."""
-        planned = self._policy.wake_at(now, token_seconds=self._price_interval)
+        planned = self._policy.wake_at(now)
         at = min(self.hints.ready_at(), math.inf if planned is None else planned)
-        return at if at == math.inf else max(at, self._limiter.ready_at(now))
+        return at if at == math.inf else max(at, self._tokens.ready_at(now))
 
     def speed_limit(self, origins: LimitOrigins) -> SpeedLimit | None:
         """Return the budget of polls if it is what delays results now, else None."""
-        interval = self._limiter.interval
+        interval = self._tokens.interval
         return origins.limit(LimitKind.POLLS, 1.0 / interval) if interval and self._policy.is_short else None
 
     # Results.
@@ -147,7 +142,7 @@ class Polls:
             yield from self.completed(ticket, result, now, told=extra if extra or not announced else None)
             return
         transition(ticket, Trigger.STILL_RUNNING)
-        changed = ticket.prediction is None or result.native_status != ticket.prediction.native_status
+        changed = result.native_status != ticket.native_status
         self._policy.still_running(ticket, asked_at=asked_at, requeue=not extra)
         if extra:
             self.hints.again(ticket, now)
@@ -175,7 +170,7 @@ class Polls:
         if isinstance(error, RateLimited):
             # A 429 to a poll means too many requests of any kind, so submissions pause, too. After a 429 to a
             # submission polls continue, since they free slots.
-            self._limiter.pause_until(now + delay, now=now, sent_at=sent_at)
+            self._tokens.pause_until(now + delay, now=now, sent_at=sent_at)
             self._submissions.pause_until(now + delay, error, now=now, sent_at=sent_at)
             at = now + delay if ticket.single_poll else None
             yield from self._notifier.to_all(EventKind.THROTTLED, ticket, now, error=error, retry_in=delay)

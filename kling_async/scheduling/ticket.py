@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from datetime import datetime
+from functools import lru_cache
+from typing import Final, Protocol
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ..types.client_id import ClientId
 from ..types.errors import KlingError
@@ -18,6 +20,9 @@ from ..types.status import JobStatus
 from .priority import BATCH
 
 __all__ = ["Entry", "Subscription", "Ticket"]
+
+_MAX_SHARED: Final = 1024
+"""Records that are kept to be shared: a provider has a few words for each model, or a percentage."""
 
 
 @define(weakref_slot=False)
@@ -91,7 +96,6 @@ class Ticket:
         status: its status; a job that this run drops or defers keeps the status it has.
         previous: the status before, as far as its listeners were notified; SUBMITTING while it is, once they were.
         closed: whether the engine does nothing more for it, whatever its status.
-        prediction: the provider's last record of it.
         accepted_at: the time at which the provider accepted it, or at which its answer was lost.
         last_poll_age: its age, in seconds, at the last poll that found it running.
         poll_at: the time of the next poll, where it is not for the poll plan to say.
@@ -114,13 +118,35 @@ class Ticket:
     status: JobStatus = JobStatus.PLANNED
     previous: JobStatus = JobStatus.PLANNED
     closed: bool = False
-    prediction: Prediction | None = field(default=None, repr=False)
     accepted_at: float = 0.0
     last_poll_age: float = 0.0
     poll_at: float | None = None
     last_body: int = 0
     failures: int = 0
     last_error: KlingError | None = field(default=None, repr=False)
+    _known: Prediction | None = field(default=None, init=False, repr=False)
+    """The last record: all of it, or what many of them share, beside the id and the time of this one."""
+    _id: str | None = field(default=None, init=False, repr=False)
+    _created_at: datetime | None = field(default=None, init=False, repr=False)
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """The provider's last record of the job; made when asked for, while it says little."""
+        if self._id is None or self._known is None:
+            return self._known
+        return evolve(self._known, id=self._id, key=self.key, created_at=self._created_at)
+
+    @prediction.setter
+    def prediction(self, prediction: Prediction | None) -> None:
+        shared = None if prediction is None else _shared_record(prediction, self.key)
+        self._known = shared or prediction
+        self._id = prediction.id if shared and prediction is not None else None
+        self._created_at = prediction.created_at if shared and prediction is not None else None
+
+    @property
+    def native_status(self) -> str | None:
+        """The provider's word in its last record; None without one."""
+        return None if self._known is None else self._known.native_status
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -162,3 +188,18 @@ class Ticket:
     def __lt__(self, other: object, /) -> bool:
         """Let heaps hold tickets beside times; the order of two at the same time does not matter."""
         return False
+
+
+def _shared_record(prediction: Prediction, key: str | None) -> Prediction | None:
+    """Return a record without what is the job's own; None if there is more in it than that."""
+    own = prediction.raw is None and prediction.key == key and not prediction.outputs and prediction.failure is None
+    if not own or prediction.status.is_terminal:
+        return None
+    record = evolve(prediction, id="", key=None, created_at=None)
+    return _same(record, str(record.cost))  # equal amounts may be written differently
+
+
+@lru_cache(maxsize=_MAX_SHARED)
+def _same(record: Prediction, _cost: str) -> Prediction:
+    """Return the first record that was equal to this one."""
+    return record

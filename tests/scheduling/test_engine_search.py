@@ -35,9 +35,10 @@ from kling_async.scheduling.engine import _GRACE, Engine
 from kling_async.scheduling.hints import Hints
 from kling_async.scheduling.listeners import Listeners
 from kling_async.scheduling.notifications import Delivery
+from kling_async.scheduling.poll_tokens import poll_burst
 from kling_async.scheduling.polling.durations import DurationModel
 from kling_async.scheduling.polling.policy import PollPolicy
-from kling_async.scheduling.polls import _BURST, Polls, PollSharing
+from kling_async.scheduling.polls import Polls, PollSharing
 from kling_async.scheduling.rate_limit import RateLimiter
 from kling_async.scheduling.slots import Slots
 from kling_async.scheduling.submissions import Submissions
@@ -236,7 +237,7 @@ class ServerLog:
             claim(answer != "accepted" or ticket.status in AFTER_ACCEPTANCE, "an accepted job stays so until it ends")
         claim(not self.open and not in_use, "a finished job gives its slots back")
         paced(self.posts, self._limits.submit_per_second, self._limits.submit_burst, "G13 of submissions")
-        paced(self.polls, self._limits.poll_per_second, _BURST, "G13 of polls")
+        paced(self.polls, self._limits.poll_per_second, poll_burst(self._limits.poll_per_second), "G13 of polls")
 
 
 def paced(times: list[float], rate: float | None, burst: int, promise: str) -> None:

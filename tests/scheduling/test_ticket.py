@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from attrs import evolve
 
 from kling_async.scheduling.ticket import Ticket
 from kling_async.types.events import EventKind
+from kling_async.types.prediction import Failure, FailureKind, Output, OutputKind, Status
 from kling_async.types.status import JobStatus
 
 from .conftest import IMAGE, harness, prediction
@@ -59,3 +63,37 @@ def test_two_tickets_of_one_kind_are_two() -> None:
     assert 2 == len({one, two})
     assert not hasattr(one, "__dict__")
     assert sys.getsizeof(one) < 256
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"cost": Decimal("0.010")},
+        {"created_at": datetime(2026, 1, 2, tzinfo=UTC), "nsfw": False},
+        {"native_status": "starting", "status": Status.QUEUED},
+        {"key": "another", "raw": {"id": 1}},
+        {"status": Status.SUCCEEDED, "outputs": (Output(url="https://x/y.png", kind=OutputKind.IMAGE),)},
+        {"status": Status.FAILED, "failure": Failure(kind=FailureKind.FAILED, message="no")},
+    ],
+)
+def test_a_ticket_returns_the_record_that_it_was_given(changes: dict[str, Any]) -> None:
+    """Whatever a ticket keeps of a provider's record, it returns all of it, to the last digit of its cost."""
+    tickets = [Ticket(key="a", job=None, work_kind=IMAGE) for _ in range(2)]
+    for number, ticket in enumerate(tickets):
+        record = evolve(prediction("a"), **({"id": f"id {number}", "raw": None} | changes))
+        ticket.prediction = None
+        assert (None, None) == (ticket.prediction, ticket.native_status)
+        ticket.prediction = record
+        kept = ticket.prediction
+        assert (record, str(record.cost), record.raw) == (kept, str(kept.cost), kept.raw)
+        assert record.native_status == ticket.native_status
+
+
+def test_running_predictions_of_one_kind_share_what_is_the_same() -> None:
+    """A hundred thousand running predictions differ by their id only, and keep no record each."""
+    tickets = [Ticket(key=str(number), job=None, work_kind=IMAGE) for number in range(3)]
+    for ticket in tickets:
+        ticket.prediction = evolve(prediction(ticket.key), raw=None)
+    assert len({id(ticket._known) for ticket in tickets}) == 1
+    assert sys.getsizeof(tickets[0]) <= 216

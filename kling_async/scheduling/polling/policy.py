@@ -14,7 +14,8 @@ from ..ticket import Ticket
 from .arrivals import Arrivals
 from .durations import DurationModel, WorkKind
 from .plan import PollPlan, SurvivalCurve
-from .poll_queue import PollQueue, ShadowPrice, floor_for
+from .poll_queue import PollQueue
+from .shadow_price import ShadowPrice, floor_for
 
 __all__ = ["SHARED_HORIZON", "PollPolicy"]
 
@@ -64,6 +65,10 @@ class PollPolicy:
         self._probing = set[Ticket]()
         self._controls = set[Ticket]()
         """Predictions that are polled as if no webhook were to come."""
+
+    def set_token_seconds(self, seconds: float) -> None:
+        """Set in how many seconds the budget earns one poll, above 0."""
+        self._price.token_seconds = seconds
 
     def add(self, ticket: Ticket) -> None:
         """Add a prediction that was just accepted."""
@@ -144,9 +149,9 @@ class PollPolicy:
         horizon = SHARED_HORIZON * self._profile(ticket.work_kind).floor
         return self._queue.take_until(now + horizon, admits, max_items=max_items)
 
-    def wake_at(self, now: float, *, token_seconds: float) -> float | None:
+    def wake_at(self, now: float) -> float | None:
         """Return the time at which to `take` again after None; None if no prediction is queued."""
-        at = self._queue.wake_at(now, token_seconds=token_seconds)
+        at = self._queue.wake_at(now)
         return None if at is None else min(at, max(now, self.arrivals.due_at()))
 
     @property

@@ -1,11 +1,8 @@
 """Allocate a poll budget by one shadow price for all predictions that share it.
 
-Theory of operation. Many predictions, R polls a second: by Lagrange's rule the budget has a shadow price, in seconds of
-delay per poll, at which each prediction follows its own `PollPlan` and all of them together just spend the budget.
-Neither R nor their number is needed to find it: at each token of the budget the price rises 1 % if the head of the
-queue is overdue and falls 1 % if not, never below the floor that the user sets. Each survival curve is indexable (its
-next check rises with the price), so this is Whittle's index policy ordered by due time; in overload that is first in,
-first out, so no prediction starves.
+Theory of operation. Predictions wait in the order in which their own plans let them be polled, at the `ShadowPrice` of
+the budget. Each survival curve is indexable (its next check rises with the price), so this is Whittle's index policy
+ordered by due time; in overload that is first in, first out, so no prediction starves.
 
 Three rules keep it at the optimum; in simulations without them, delays grew up to 3.8 times:
 
@@ -14,10 +11,16 @@ Three rules keep it at the optimum; in simulations without them, delays grew up 
   does not reach the head.
 - A token is left unused when the head is not due even at the floor.
 
+No call takes long, whatever the length of the queue. A token rekeys a few heads at most; while the price rises, the
+head of a long queue is never quite right, and the best of a few is as good. To rekey all, the queue becomes the
+`_stale` one, and each token moves some of its items, the first ones first, to the one that takes its place. Meanwhile
+the head is that of the two which is due first. As an item gets one poll in as many tokens as there are items, its key
+is old for a small part of the time between two of its polls.
+
 An engine has one `ShadowPrice` and one `PollQueue` per poll budget. At each poll token::
 
     queue.take(now)  ->  an item: spend the token, poll it, and add it again if it still runs
-                     ->  None: leave the token unused, come back at queue.wake_at(now, token_seconds=1 / rate)
+                     ->  None: leave the token unused, come back at queue.wake_at(now)
 
 `due(item, price)` is `submitted_at + plan.next_check(age, max(price, floor of its curve) / priority)`, with the age of
 the last poll that said "not yet"; None drops an item that is not to be polled any more. After a curve has changed:
@@ -31,96 +34,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from heapq import heapify, heappop, heappush, heapreplace
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
-from ...types.errors import InputError
+from .bucket_queue import BucketQueue
+from .shadow_price import ShadowPrice
 
-__all__ = ["PollQueue", "ShadowPrice", "SupportsLessThan", "floor_for"]
+__all__ = ["PollQueue"]
 
+T = TypeVar("T")
 
-class SupportsLessThan(Protocol):
-    """An item that can be ordered in a heap."""
-
-    def __lt__(self, other: object, /) -> bool: ...
-
-
-T = TypeVar("T", bound=SupportsLessThan)
-
-_STEP: Final = 1.01
-"""Factor by which a token moves the price. Anything from 0.3 to 3 % gives the same delays within 2 %."""
 _LATE: Final = 0.02
 """Seconds by which a poll is overdue before it counts as late: timers and a busy event loop are late by some of it, and
 a price that rose with each of them would never be back at its floor."""
-_CEILING: Final = 400.0
-"""The highest price, in seconds; there each prediction is polled once, late, in the order of finishing."""
 _MAX_HEADS: Final = 4
 """Items tried before a token is left unused: with one, as many would be unused as there are early polls."""
-_FLOOR_DIVISOR: Final = 500.0
-"""The default floor is a 500th of the mean: 11 to 16 polls per prediction, found finished 2 to 3 % late."""
-
-
-def floor_for(mean: float) -> float:
-    """Return the default floor price of a poll, in seconds of delay, for predictions of this mean duration."""
-    return min(mean / _FLOOR_DIVISOR, _CEILING)
-
-
-class ShadowPrice:
-    """The price of a poll in one budget, in seconds of delay.
-
-    Attributes:
-        floor: the lowest price; may be changed when the curves change.
-        price: the present price.
-
-    Raises:
-        InputError: the floor is not a positive number.
-    """
-
-    def __init__(self, *, floor: float) -> None:
-        if not 0.0 < floor < math.inf:
-            raise InputError(f"The price of a poll must be seconds above 0, not {floor!r}.")
-        self._floor = self.price = self._highest = min(floor, _CEILING)
-
-    @property
-    def floor(self) -> float:
-        return self._floor
-
-    @floor.setter
-    def floor(self, floor: float) -> None:
-        at_floor = self.at_floor
-        self._floor = min(floor, _CEILING)
-        self.price = self._floor if at_floor else max(self.price, self._floor)
-
-    @property
-    def at_floor(self) -> bool:
-        """Whether polls are plenty, so that nothing is to be done until the head of the queue is due."""
-        return self.price <= self._floor
-
-    @property
-    def at_ceiling(self) -> bool:
-        """Whether the budget is so short that the price has no meaning any more."""
-        return self.price >= _CEILING
-
-    @property
-    def stale(self) -> bool:
-        """Whether the price has halved since all keys were made."""
-        return self.price < self._highest / 2.0
-
-    def step(self, *, late: bool) -> None:
-        """Move the price by one token: up if the head of the queue was overdue, else down."""
-        self.price = min(self.price * _STEP, _CEILING) if late else max(self.price / _STEP, self._floor)
-        self._highest = max(self._highest, self.price)
-
-    def mark_rekeyed(self) -> None:
-        """Record that all keys were made at the present price."""
-        self._highest = self.price
+_MIN_UNUSED_SECONDS: Final = 0.02
+"""Seconds after which to ask again at the earliest while the price falls and nothing is due: waking up costs as much as
+a poll, and the price falls by the time that has passed."""
+_MAX_REKEYS: Final = 32
+"""Heads that a token rekeys at most. With half as many, delays after a burst are 2 % longer, with twice as many the
+same."""
+_MAX_DROPPED: Final = 256
+"""Items that are not to be polled any more and that a token drops at most: jobs may be given up all at once."""
+_REKEYED_AT_ONCE: Final = 256
+"""Items that are rekeyed by the call that asks for it, which takes half a millisecond: a short queue is done then."""
+_REKEYED_PER_TOKEN: Final = 32
+"""Items of the others that a used token rekeys: all of them in a 32nd of the time until each is polled once."""
+_REKEYED_PER_UNUSED: Final = 256
+"""Items of the others that an unused token rekeys, when there is nothing else to do."""
 
 
 class PollQueue(Generic[T]):
     """Items that wait for a poll, ordered by due time at the shadow price.
-
-    Items share a heap with their times, so they need an order among themselves; which of two comes first does not
-    matter.
 
     Args:
         price: the shadow price of the budget.
@@ -129,50 +74,94 @@ class PollQueue(Generic[T]):
 
     def __init__(self, price: ShadowPrice, due: Callable[[T, float], float | None]) -> None:
         self._price, self._due = price, due
-        self._heap: list[tuple[float, T]] = []
-        self._taken_at = -math.inf
+        self._keyed = BucketQueue[T]()
+        self._stale = BucketQueue[T]()
+        self._rekey_again = False
+        self._ask_at = -math.inf
+        """When to ask again while the price falls, or items are to be rekeyed: at once after a poll."""
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._keyed) + len(self._stale)
 
     def add(self, item: T) -> None:
         """Queue an item."""
         due = self._due(item, self._price.price)
         if due is not None:
-            heappush(self._heap, (due, item))
+            self._keyed.add(due, item)
 
     def take(self, now: float) -> T | None:
         """Remove and return the item to poll with a token that is ready now; None leaves the token unused."""
-        price, self._taken_at = self._price, now
+        price = self._price
         if price.stale:
             self.rekey_all()
-        if price.at_floor and self._heap and self._heap[0][0] > now:
-            return None  # the usual case while polls are plenty
-        head = self._head()
-        if head is None:
-            return None
-        price.step(late=head[0] < now - _LATE)
-        skipped = list[tuple[float, T]]()
-        while head is not None and not self._is_due(head, now):
-            # An item with a fixed time, or with a high floor, must not keep the token from those behind it.
-            skipped.append(heappop(self._heap))
-            head = None if price.at_floor or len(skipped) == _MAX_HEADS else self._head()
-        taken = None if head is None else heappop(self._heap)[1]
-        for entry in skipped:
-            heappush(self._heap, entry)
+        if price.at_floor and self._next_at() > now:
+            price.move(now, late=False)  # the usual case while polls are plenty
+            taken = None
+        else:
+            taken = self._take(now)
+        if taken is None:
+            self._ask_at = now + max(price.token_seconds, _MIN_UNUSED_SECONDS)
+            self._rekey(_REKEYED_PER_UNUSED)
+        else:
+            self._ask_at = now
+            self._rekey(_REKEYED_PER_TOKEN)
         return taken
 
     def take_until(self, until: float, admits: Callable[[T], bool], *, max_items: int) -> list[T]:
         """Remove and return items that `admits` and that are due by a time, in the order in which they are due."""
-        taken, skipped = list[T](), list[tuple[float, T]]()
-        while self._heap and self._heap[0][0] <= until and len(taken) < max_items > len(skipped):
-            entry = heappop(self._heap)
-            if admits(entry[1]):
-                taken.append(entry[1])
-            else:
-                skipped.append(entry)
-        for entry in skipped:
-            heappush(self._heap, entry)
+        taken, skipped = list[T](), list[T]()
+        while self._next_at() <= until and len(taken) < max_items > len(skipped):
+            _, item = self._pop()
+            (taken if admits(item) else skipped).append(item)
+        for item in skipped:
+            self.add(item)
+        return taken
+
+    def wake_at(self, now: float) -> float | None:
+        """Return the time at which to `take` again after None; None if the queue is empty."""
+        if not len(self):
+            return None
+        due = self._next_at()
+        if not self._price.at_floor or self._stale:
+            due = min(due, self._ask_at)
+        return max(due, now)
+
+    def rekey_all(self) -> None:
+        """Rekey all items, now or bit by bit; needed after a curve or a priority has changed."""
+        self._price.mark_rekeyed()
+        self._rekey_again = True
+        self._rekey(_REKEYED_AT_ONCE)
+
+    def _rekey(self, number: int) -> None:
+        """Rekey so many of the items that are to be."""
+        if not self._stale and self._rekey_again:
+            self._keyed, self._stale, self._rekey_again = self._stale, self._keyed, False
+        price, due = self._price.price, self._due
+        for _ in range(min(number, len(self._stale))):
+            _, item = self._stale.pop()
+            at = due(item, price)
+            if at is not None:
+                self._keyed.add(at, item)
+
+    def _take(self, now: float) -> T | None:
+        """Remove and return the first item that is due at the present price, or at the floor."""
+        price, rekeys, taken = self._price, _MAX_REKEYS, None
+        skipped = list[tuple[float, T]]()
+        while len(skipped) < _MAX_HEADS:
+            head, rekeys = self._pop_head(rekeys)
+            if not skipped:
+                price.move(now, late=head is not None and head[0] < now - _LATE, items=len(self))
+            if head is None:
+                break
+            if self._is_due(head, now):
+                taken = head[1]
+                break
+            # An item with a fixed time, or with a high floor, must not keep the token from those behind it.
+            skipped.append(head)
+            if price.at_floor:
+                break
+        for at, item in skipped:
+            self._keyed.add(at, item)
         return taken
 
     def _is_due(self, head: tuple[float, T], now: float) -> bool:
@@ -182,43 +171,25 @@ class PollQueue(Generic[T]):
         at_floor = self._due(head[1], self._price.floor)
         return at_floor is not None and at_floor <= now
 
-    def wake_at(self, now: float, *, token_seconds: float) -> float | None:
-        """Return the time at which to `take` again after None; None if the queue is empty.
-
-        Args:
-            now: the present time.
-            token_seconds: the interval between two tokens, at which the price moves while it is above its floor.
-        """
-        if not self._heap:
-            return None
-        due = self._heap[0][0]
-        if not self._price.at_floor:
-            # Counted from the last token, not from now: asking again at that time would be put off forever.
-            due = min(due, self._taken_at + token_seconds)
-        return max(due, now)
-
-    def rekey_all(self) -> None:
-        """Rekey all items at the present price; needed after a curve or a priority has changed."""
-        price, due = self._price.price, self._due
-        keyed = ((due(item, price), item) for _, item in self._heap)
-        self._heap = [(at, item) for at, item in keyed if at is not None]
-        heapify(self._heap)
-        self._price.mark_rekeyed()
-
-    def _head(self) -> tuple[float, T] | None:
-        """Return the head of the queue, rekeyed at the present price, without removing it."""
-        heap, price = self._heap, self._price.price
-        while heap:
-            _, item = heap[0]
+    def _pop_head(self, rekeys: int) -> tuple[tuple[float, T] | None, int]:
+        """Remove and return the head of the queue, rekeyed at the present price, and the rekeys that are left."""
+        price, dropped = self._price.price, 0
+        while len(self) and dropped < _MAX_DROPPED:
+            at, item = self._pop()
             due = self._due(item, price)
             if due is None:
-                heappop(heap)
-                continue
-            if self._price.at_ceiling:
-                return heap[0]
-            if any(due > other for other, _ in heap[1:3]):
-                heapreplace(heap, (due, item))
-                continue
-            heap[0] = (due, item)
-            return heap[0]
-        return None
+                dropped += 1
+            elif self._price.at_ceiling:
+                return (at, item), rekeys
+            elif due <= self._next_at() or not rekeys:
+                return (due, item), rekeys
+            else:
+                rekeys -= 1
+                self._keyed.add(due, item)
+        return None, rekeys
+
+    def _next_at(self) -> float:
+        return min(self._keyed.next_at(), self._stale.next_at())
+
+    def _pop(self) -> tuple[float, T]:
+        return (self._keyed if self._keyed.next_at() <= self._stale.next_at() else self._stale).pop()

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from kling_async.errors import InputError
 from kling_async.scheduling.polling.durations import DurationModel, WorkKind
 from kling_async.scheduling.polling.history import SAVED, History
-from kling_async.scheduling.polling.survival import AGES, BINS, edge_near, estimate, lognormal, quantile, survival
+from kling_async.scheduling.polling.survival import (
+    AGES,
+    BINS,
+    WIDTH,
+    edge_near,
+    estimate,
+    lognormal,
+    quantiles,
+    shortest_half,
+    survival,
+)
 from kling_async.types.prediction import Json
 
 VIDEO: WorkKind = ("video", "gptproto", "kling-video-o1-std", "text-to-video", "5s")
@@ -80,7 +90,32 @@ def test_a_guess_is_a_curve_that_rules_nothing_out(middle: float, sigma: float) 
     assert math.fsum(shares) == pytest.approx(1.0)
     assert min(shares) > 0.0
     assert survival(shares)[bisect_right(AGES, middle) - 1] == pytest.approx(0.5, abs=0.09)
-    assert AGES[round(quantile(shares, 0.5))] == pytest.approx(middle, rel=0.03)
+    [median] = quantiles(shares, [0.5])
+    assert AGES[round(median)] == pytest.approx(middle, rel=0.03)
+
+
+@given(st.floats(5.0, 500.0), st.floats(0.1, 0.8), st.floats(0.05, 0.3))
+def test_a_second_hump_does_not_widen_the_shortest_half(middle: float, sigma: float, share: float) -> None:
+    """It is 1.35 standard deviations wide, and with up to 30 % of a distant hump at most twice that."""
+    first, second = lognormal(middle, sigma), lognormal(middle / 20.0, sigma)
+    width = 1.349 * sigma / WIDTH
+    assert shortest_half(first) == pytest.approx(width, rel=0.05, abs=1.0)
+    both = [(1.0 - share) * one + share * other for one, other in zip(first, second, strict=True)]
+    assert shortest_half(both) <= 2.0 * width + 1.0
+
+
+def test_two_narrow_humps_are_told_apart_early() -> None:
+    """70 % of 8 s and 30 % of 40 s, a fifth apart: of 100 completions none is believed to fall far between them."""
+    draw, history = Random(1), History(lognormal(30.0, 1.5), alpha=1.0)
+    for _ in range(100):
+        fast = draw.random() < 0.7
+        took = (8.0 if fast else 40.0) * math.exp(0.15 * draw.gauss(0.0, 1.0))
+        history.observe_start()
+        if history.observe_completion(0.95 * took, 1.05 * took, None):
+            history.fit()
+    history.fit()
+    between = math.fsum(history.shares[edge_near(14.0) : edge_near(24.0)])
+    assert between <= 0.02
 
 
 INTERVALS = st.dictionaries(
@@ -220,14 +255,29 @@ def test_a_provider_that_changes_its_speed_is_believed_once_the_window_has_turne
 
 
 def test_the_window_grows_with_what_is_in_flight() -> None:
-    """Four times what is in flight, 500 at least, 8192 at most."""
-    for running, kept in ((0, 500), (300, 1200), (10_000, 8192)):
+    """Four times what is in flight, 500 at least, however many that is."""
+    for running, kept in ((0, 500), (300, 1200), (10_000, 40_000)):
         history = History(GUESS, alpha=1.0)
         for _ in range(running):
             history.observe_start()
-        for _ in range(9000):
+        for _ in range(41_000):
             history.append(100, 101)
         assert len(history.window) == kept
+        assert len({id(interval) for interval in history.window}) == 1
+
+
+def test_the_window_shrinks_by_a_few_completions_at_a_time() -> None:
+    """When predictions are polled no more, the oldest completions leave with the next ones: no call takes long."""
+    history = History(GUESS, alpha=1.0)
+    for _ in range(1000):
+        history.observe_start()
+    for _ in range(4000):
+        history.append(100, 101)
+    for _ in range(1000):
+        history.censor(0.0)
+    for number in range(1, 1400):
+        history.append(100, 101)
+        assert len(history.window) == max(500, 4000 - 3 * number)
 
 
 def test_the_curve_is_fitted_often_at_first_and_then_every_fifty() -> None:
