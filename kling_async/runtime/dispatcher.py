@@ -275,19 +275,14 @@ class Dispatcher:
         for known in accepted:
             self._resume(known.job(), known, priority)
 
-    async def unfinished(self, keys: set[str], *, saving: bool) -> list[Admission]:
-        """Return what an earlier run has paid for and not finished, or not saved, beside the jobs of these keys."""
+    async def unfinished(self, keys: set[str], *, saving: bool) -> AsyncGenerator[Admission]:
+        """Yield what an earlier run has paid for and not finished, or not saved, beside the jobs of these keys."""
         if self.journal is None:
-            return []
-        left = [known for known in await self.journal.unfinished(saving=saving) if known.key not in keys]
-        return [
-            Admission(
-                job=known.job(),
-                action=ResumeAction.REPLAY if known.status.is_terminal else ResumeAction.ATTACH,
-                known=known,
-            )
-            for known in left
-        ]
+            return
+        async for known in self.journal.unfinished(saving=saving):
+            if known.key not in keys:
+                action = ResumeAction.REPLAY if known.status.is_terminal else ResumeAction.ATTACH
+                yield Admission(job=known.job(), action=action, known=known)
 
     def release(self, ticket: AccountTicket | None) -> None:
         """Keep no job that has ended: its input, and its reply, may be large."""

@@ -69,9 +69,10 @@ class Feeder:
 
     async def unfinished(self, *, saving: bool) -> AsyncGenerator[Admission]:
         """Yield what an earlier run has paid for and not finished, or not saved, and this batch was not asked for."""
-        for admission in await self._dispatcher.unfinished(self._keys, saving=saving):
-            await self._outcomes.slot()
-            yield admission
+        async with aclosing(self._dispatcher.unfinished(self._keys, saving=saving)) as left:
+            async for admission in left:
+                await self._outcomes.slot()
+                yield admission
 
     def _named(self, given: Job) -> tuple[Job, bool]:
         """Return a job with a key, and whether the key names it for other calls as well."""

@@ -19,6 +19,7 @@ from attrs import evolve
 
 from kling_async import AnswerLost, ImageInput, InputError, Job, JournalError, Prediction, Status, VideoInput
 from kling_async.journal import MemoryJournal, SqliteJournal
+from kling_async.journal.schema import VERSION
 from kling_async.journal.serialization import dump_submission
 from kling_async.journal.submission import Submission, new_submission
 from kling_async.testing import JournalSuite
@@ -175,7 +176,7 @@ async def test_a_later_version_is_refused(tmp_path: Path) -> None:
     """What a later kling_async has written is not guessed at."""
     path = await filled(tmp_path)
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 3")
+    connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     connection.close()
     await refused(path, "later kling_async")
 
