@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from tempfile import TemporaryFile
 from typing import Final
 
 from attrs import evolve, frozen
@@ -47,9 +48,13 @@ class JobFile:
 
     def read(self, plan: RunPlan) -> list[Job]:
         """Return the jobs of a plan; none after a fault."""
+        return list(self.stream(plan))
+
+    def stream(self, plan: RunPlan) -> Iterator[Job]:
+        """Yield the jobs of a plan one by one; none after a fault."""
         files = LocalFiles.of(plan.earlier.jobs.values())
         with open_jobfile(self.path, self.settings, targets=self.targets, read=files.read) as rows:
-            return list(plan.jobs(rows))
+            yield from plan.jobs(rows)
 
     def options(self, given: Options, stored: object = None) -> Options:
         """Return the options of a run: those given, those stored, and the providers of the targets if all name one.
@@ -116,23 +121,37 @@ def run_file(
 
 
 def plan_file(file: JobFile, options: Options, *, limit: int | None) -> ExitCode:
-    """Check and price the jobs of a job file, and show the first requests; nothing is sent."""
-    plan = RunPlan(file.options(options), limit=limit)
-    jobs = file.read(plan)
-    raise_for_faults(plan, file.path)
-    _print_plan(plan, file, jobs)
-    if options.json:
-        for job in jobs:
-            write_result(dump_job(job))
-        return ExitCode.DONE
-    for job in jobs[:_SHOWN]:
-        echo(f"[bold]{escape(job.key or '')}[/]")
-        providers, storage = map(provider_named, plan.options.providers), plan.options.storage is not None
-        print_request(accepting(job, providers, storage=storage)[0], job.input)
-    if len(jobs) > _SHOWN:
-        echo(f"[dim]and {len(jobs) - _SHOWN:,} more; --json prints all jobs on stdout[/]")
+    """Check and price the jobs of a job file, and show the first requests; nothing is sent.
+
+    No job is kept but those that are shown, and those of targets, which are counted at the end. With `--json` all wait
+    in a temporary file until the last one is found to be without a fault.
+    """
+    plan, kept = RunPlan(file.options(options), limit=limit), list[Job]()
+    with TemporaryFile("w+", encoding="utf-8", errors="surrogatepass", newline="\n") as lines:
+        for job in file.stream(plan):
+            if options.json:
+                lines.write(f"{dump_job(job)}\n")
+            if file.targets or len(kept) < _SHOWN:
+                kept.append(job)
+        raise_for_faults(plan, file.path)
+        _print_plan(plan, file, kept)
+        if options.json:
+            lines.seek(0)
+            for line in lines:
+                write_result(line.rstrip("\n"))
+            return ExitCode.DONE
+    _print_requests(plan, kept)
     echo("Nothing was sent.")
     return ExitCode.DONE
+
+
+def _print_requests(plan: RunPlan, jobs: Sequence[Job]) -> None:
+    storage = plan.options.storage is not None
+    for job in jobs[:_SHOWN]:
+        echo(f"[bold]{escape(job.key or '')}[/]")
+        print_request(accepting(job, map(provider_named, plan.options.providers), storage=storage)[0], job.input)
+    if plan.summary.jobs > _SHOWN:
+        echo(f"[dim]and {plan.summary.jobs - _SHOWN:,} more; --json prints all jobs on stdout[/]")
 
 
 def read_earlier(directory: RunDirectory, options: Options) -> EarlierRun:

@@ -20,7 +20,7 @@ __all__ = ["CommitQueue"]
 
 
 class _Group:
-    """Writes that share a commit."""
+    """Writes that share a commit. The first of them makes it: a callback cannot tell which event loop is running."""
 
     def __init__(self) -> None:
         self.submissions: list[Submission] = []
@@ -40,7 +40,7 @@ class CommitQueue:
         self._thread = thread
         self._commit = commit
         self._schedule = call_soon()
-        self._next = _Group()
+        self._next: _Group | None = None
         self._busy = False
 
     async def write(self, submissions: Sequence[Submission]) -> None:
@@ -50,9 +50,11 @@ class CommitQueue:
             JournalError: they could not be written.
         """
         group = self._next
-        if not group.submissions and not self._busy:
+        if group is None:
+            group = self._next = _Group()
             # Writers that are ready now join this group: a turn of the event loop is cheaper than a flush.
-            self._schedule(self._start_if_idle)
+            if not self._busy:
+                self._schedule(self._start_if_idle)
         group.submissions.extend(submissions)
         await group.done.wait()
         if group.error is not None:
@@ -60,8 +62,8 @@ class CommitQueue:
 
     def flush(self) -> None:
         """Post the commit of what was given so far to the thread."""
-        if self._next.submissions:
-            group, self._next, self._busy = self._next, _Group(), True
+        if self._next is not None:
+            group, self._next, self._busy = self._next, None, True
             self._thread.post(partial(self._run, group))
 
     def _start_if_idle(self) -> None:

@@ -56,7 +56,7 @@ class _AsyncioEvent:
 
 
 def shared_event() -> SharedEvent:
-    """Return an event of the running event loop."""
+    """Return an event of the running event loop. It is called in a task: asyncio's callbacks do not name their loop."""
     return anyio.Event() if sniffio.current_async_library() == "trio" else _AsyncioEvent()
 
 

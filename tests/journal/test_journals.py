@@ -328,6 +328,23 @@ async def test_cancelled_at_any_turn_it_is_let_go_of(tmp_path: Path) -> None:
         await listed(journal.path)
 
 
+def test_it_writes_under_a_plain_event_loop(tmp_path: Path) -> None:
+    """Groups follow one another where nothing but a task tells the event loop, as under asyncio.run."""
+    journal = SqliteJournal(tmp_path / "journal.db", durability="normal")
+
+    async def write(writer: int) -> None:
+        for number in range(20):
+            await journal.write(submission(f"cat-{writer}-{number}"))
+
+    async def use() -> None:
+        await journal.open()
+        await asyncio.gather(*map(write, range(5)))
+        await journal.aclose()
+
+    asyncio.run(asyncio.wait_for(use(), timeout=60))
+    assert 100 == len(asyncio.run(listed(journal.path)))
+
+
 async def test_a_circle_of_links_is_refused(tmp_path: Path) -> None:
     """Broken links are an error that names them when the journal is opened, like any other unusable path."""
     for one, other in (("a.db", "b.db"), ("b.db", "a.db")):

@@ -31,7 +31,8 @@ Fields: TypeAlias = Mapping[str, object]
 """Values by name, as they were read."""
 
 _KINDS: Final[Mapping[OutputKind, type[Input]]] = {OutputKind.IMAGE: ImageInput, OutputKind.VIDEO: VideoInput}
-_NAMES: Final = {kind: tuple(field.name for field in fields(made)) for kind, made in _KINDS.items()}
+_NAMES: Final = {kind: dict.fromkeys(field.name for field in fields(made)) for kind, made in _KINDS.items()}
+"""In their order, as keys, since each row asks for several."""
 COLUMNS: Final = tuple(
     dict.fromkeys(("key", "provider", "kind", *(name for names in _NAMES.values() for name in names)))
 )
@@ -170,7 +171,9 @@ def _kind(kind: object, model: object) -> OutputKind:
 
 
 def _misplaced(name: str, value: object, kind: OutputKind) -> InputFault | None:
-    if name in COLUMNS and name not in _NAMES[kind]:
+    if name in _NAMES[kind]:
+        return None
+    if name in COLUMNS:
         other = next(one for one in OutputKind if one is not kind)
         return InputFault(name, value, f"is for {other.value}s only, but the model makes {kind.value}s")
     return column_fault(name)

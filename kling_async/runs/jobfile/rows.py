@@ -1,7 +1,7 @@
 """Rows of job files: convert a line of JSONL or a row of CSV into jobs, or into the list of its faults.
 
-Theory of operation. Lines are read one by one and not kept; only keys are kept, to find duplicates. Reading goes on
-after a fault, so one pass finds all of them. Every fault has its line.
+Theory of operation. Lines are read one by one and not kept; only hashes of keys are, to find duplicates. Reading goes
+on after a fault, so one pass finds all of them. Every fault has its line.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from attrs import asdict, evolve, field, fields, frozen
 
 from ...providers import provider_named
 from ...types.errors import InputError, InputFault
+from ...types.hash_table import IntTable, hash_of
 from ...types.inputs import ImageInput
 from ...types.jobs import Job, JobKeyGenerator
 from ...types.media_values import MEDIA_FIELDS
@@ -137,7 +138,7 @@ def json_line(value: object, *, default: Callable[[object], object] | None = Non
 
 
 def _rows(records: Iterable[RawRow], name: str, parser: _RowParser) -> Iterator[Row]:
-    seen: dict[str, int] = {}
+    seen = IntTable()
     for record in records:
         parsed = _ParsedRow() if record.fields is None else parser.parse(record.fields)
         faults = [*record.faults, *parsed.faults]
@@ -145,7 +146,7 @@ def _rows(records: Iterable[RawRow], name: str, parser: _RowParser) -> Iterator[
         faults += [
             NameFault("key", key, f'duplicate key "{key}" (first used on line {first})')
             for key in keys
-            if (first := seen.setdefault(key, record.line)) != record.line
+            if (first := seen.setdefault(hash_of(key), record.line)) != record.line
         ]
         row = Row(name, record.line, parsed.jobs)
         yield row.with_faults(faults) if faults else row
@@ -188,7 +189,9 @@ class _RowParser:
 
     def parse(self, fields: Fields) -> _ParsedRow:
         """Convert the fields of a row into its jobs and its faults."""
-        parsed = self._parse({**fields, **self.overrides})
+        parsed = self._parse({**fields, **self.overrides} if self.overrides else fields)
+        if not parsed.faults:
+            return parsed
         return evolve(parsed, faults=tuple(_marked(fault, self.overrides) for fault in parsed.faults))
 
     def _parse(self, given: Fields) -> _ParsedRow:
@@ -205,7 +208,7 @@ class _RowParser:
             filled = cast("Fields", substitute(document, one.values)) if one.values else document
             made, more = self._jobs(filled, one.key if one.values else key)
             faults += more
-            jobs += [evolve(job, labels={**labels, **one.labels, **job.labels}) for job in made]
+            jobs += [_labelled(job, {**labels, **one.labels, **job.labels}) for job in made]
         if any(AXIS_FIELDS & one.values.keys() for one in combined[:1]):
             faults += alias_faults(jobs)
         return _ParsedRow(tuple(jobs), tuple(faults))
@@ -232,6 +235,8 @@ class _RowParser:
     def _check_axes(self, given: Fields, labels: Mapping[str, str]) -> None:
         """Raise InputError if a row has a label or an axis that a comparison needs, or a field that is also an axis."""
         vars = given.get("vars")
+        if vars is None and not self.targets:
+            return
         axes: Fields = vars if is_fields(vars) else {}
         faults = [
             InputFault(f"vars.{name}", axes[name], "is an axis of the row")
@@ -250,10 +255,14 @@ class _RowParser:
             raise InputError.of("Invalid matrix", faults)
 
 
+def _labelled(job: Job, labels: Mapping[str, str]) -> Job:
+    return evolve(job, labels=labels) if labels else job
+
+
 def _combinations(given: Fields, prefix: str | None) -> tuple[Fields, list[Combination]]:
     """Return the fields that make the input of a row, and the combinations of values for them."""
-    document: Fields = {name: value for name, value in given.items() if name not in _OF_THE_ROW}
     axes, zipped = given.get("vars"), given.get("zip")
+    document: Fields = {name: value for name, value in given.items() if name not in _OF_THE_ROW}
     if not isinstance(zipped, (bool, type(None))):
         raise InputError.of("Invalid matrix", [InputFault("zip", zipped, "must be true or false")])
     if axes is None:
