@@ -108,6 +108,10 @@ class RunPlan:
                     self.providers.add(job.provider)
                 yield job
 
+    def has_key(self, key: str) -> bool:
+        """Return whether a row so far had a job with this key."""
+        return key in self._seen
+
     def _checked(self, row: Row) -> Row:
         """Return a row with the edited versions of its jobs, or with its faults."""
         jobs: list[Job] = []

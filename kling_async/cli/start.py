@@ -95,7 +95,7 @@ def run_file(
     *,
     limit: int | None,
     merge: bool,
-    check: Callable[[Sequence[Job], EarlierRun], None],
+    check: Callable[[Sequence[Job], RunPlan], None],
 ) -> ExitCode:
     """Run the jobs of a job file in a directory.
 
@@ -105,19 +105,40 @@ def run_file(
         options: those given, which override the stored ones.
         limit: maximum number of jobs.
         merge: whether new rows belong to the run in the directory.
-        check: raises InputError if the jobs do not belong to the earlier run.
+        check: raises InputError if the jobs do not belong to the earlier run. It gets none where there is no such run:
+            then each is written down as it is read, and none is kept.
     """
     with directory.owned():
         earlier = read_earlier(directory, options)
         stored = earlier.metadata.get("settings", {}) if earlier.metadata else None
         plan = RunPlan(file.options(options, stored), earlier=earlier, limit=limit)
+        if not earlier.keys():
+            directory.write_jobs(_first_jobs(file, plan, check))
+            _print_plan(plan, file, directory.jobs())
+            metadata = RunMetadata(
+                job_file=earlier.job_file or file.path, jobs=plan.summary.jobs, left_out=plan.left_out
+            )
+            return Runner(directory, plan.options, plan, metadata, directory.jobs()).run()
         jobs = file.read(plan)
-        check(jobs, earlier)
-        raise_for_faults(plan, file.path)
-        check_store(plan.options)
-        check_api_keys(plan.providers)
+        _check_plan(file, plan, jobs, check)
         metadata = _store_jobs(file, jobs, plan, directory, merge=merge)
         return Runner(directory, plan.options, plan, metadata, jobs).run()
+
+
+def _first_jobs(file: JobFile, plan: RunPlan, check: Callable[[Sequence[Job], RunPlan], None]) -> Iterator[Job]:
+    """Yield the jobs of a plan. Raises at the end what is wrong with it, so that they are not stored."""
+    yield from file.stream(plan)
+    _check_plan(file, plan, (), check)
+
+
+def _check_plan(
+    file: JobFile, plan: RunPlan, jobs: Sequence[Job], check: Callable[[Sequence[Job], RunPlan], None]
+) -> None:
+    """Raise KlingError if the jobs of a plan cannot be run."""
+    check(jobs, plan)
+    raise_for_faults(plan, file.path)
+    check_store(plan.options)
+    check_api_keys(plan.providers)
 
 
 def plan_file(file: JobFile, options: Options, *, limit: int | None) -> ExitCode:

@@ -7,7 +7,7 @@ polled at the provider that has it, the result of a finished one is replayed, an
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Container, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from attrs import evolve
@@ -275,7 +275,7 @@ class Dispatcher:
         for known in accepted:
             self._resume(known.job(), known, priority)
 
-    async def unfinished(self, keys: set[str], *, saving: bool) -> AsyncGenerator[Admission]:
+    async def unfinished(self, keys: Container[str], *, saving: bool) -> AsyncGenerator[Admission]:
         """Yield what an earlier run has paid for and not finished, or not saved, beside the jobs of these keys."""
         if self.journal is None:
             return

@@ -21,7 +21,9 @@ __all__ = [
     "ParsedInput",
     "column_fault",
     "is_fields",
+    "key_of",
     "kind_of",
+    "labels_of",
     "parse_input",
     "read_settings",
     "read_texts",
@@ -198,6 +200,24 @@ def _shots_of(value: object) -> tuple[tuple[Shot, ...], list[InputFault]]:
                     for wrong in error.faults
                 ]
     return tuple(shots), faults
+
+
+def key_of(key: object) -> tuple[str | None, list[InputFault]]:
+    """Return the key of a row, with its faults; a number is one as text."""
+    if isinstance(key, int) and not isinstance(key, bool):
+        return str(key), []
+    if key is None or isinstance(key, str):
+        return key, []
+    return None, [InputFault("key", key, "must be text")]
+
+
+def labels_of(labels: object) -> tuple[Mapping[str, str], list[InputFault]]:
+    """Return the labels of a row, with their faults."""
+    if labels is None:
+        return {}, []
+    if is_fields(labels) and all(isinstance(text, str) for text in labels.values()):
+        return cast("Mapping[str, str]", labels), []
+    return {}, [InputFault("labels", labels, 'must be an object of strings: {"NAME": "text"}')]
 
 
 def _is_int(value: object) -> object:

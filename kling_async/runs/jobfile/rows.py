@@ -22,7 +22,7 @@ from ...types.media_values import MEDIA_FIELDS
 from ...types.printable import escaped
 from ..matrix import AXIS_FIELDS, Combination, Value, combinations, substitute, with_axis_fields
 from ..targets import Target, alias_faults
-from .columns import Fields, NameFault, is_fields, parse_input, read_settings
+from .columns import Fields, NameFault, is_fields, key_of, labels_of, parse_input, read_settings
 from .comparison import ROW, compared
 from .formats import Format, RawRow, read_records
 from .media import dumped_media, with_paths
@@ -195,8 +195,8 @@ class _RowParser:
         return evolve(parsed, faults=tuple(_marked(fault, self.overrides) for fault in parsed.faults))
 
     def _parse(self, given: Fields) -> _ParsedRow:
-        key, faults = _key(given.get("key"))
-        labels, more = _labels(given.get("labels"))
+        key, faults = key_of(given.get("key"))
+        labels, more = labels_of(given.get("labels"))
         faults += more
         try:
             self._check_axes(given, labels)
@@ -276,22 +276,6 @@ def _combinations(given: Fields, prefix: str | None) -> tuple[Fields, list[Combi
     document = with_axis_fields(document, axes)
     listed = cast("Mapping[str, Iterable[Value]]", axes)
     return document, combinations(document, listed, zipped=bool(zipped), prefix=prefix)
-
-
-def _key(key: object) -> tuple[str | None, list[InputFault]]:
-    if isinstance(key, int) and not isinstance(key, bool):
-        return str(key), []
-    if key is None or isinstance(key, str):
-        return key, []
-    return None, [InputFault("key", key, "must be text")]
-
-
-def _labels(labels: object) -> tuple[Mapping[str, str], list[InputFault]]:
-    if labels is None:
-        return {}, []
-    if is_fields(labels) and all(isinstance(text, str) for text in labels.values()):
-        return cast("Mapping[str, str]", labels), []
-    return {}, [InputFault("labels", labels, 'must be an object of strings: {"NAME": "text"}')]
 
 
 def _job(given: Fields, key: str | None) -> tuple[Job | None, list[InputFault]]:
