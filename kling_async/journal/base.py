@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 from typing import Protocol
 
@@ -35,7 +35,7 @@ class Journal(Protocol):
         """Return all submissions, or those with one of these statuses, in the order of their first writing."""
         ...
 
-    def unfinished(self, *, saving: bool) -> AsyncIterator[Submission]:
+    def unfinished(self, *, saving: bool) -> AsyncGenerator[Submission]:
         """Yield the submissions that are accepted or looked up and, if `saving`, those whose files are missing.
 
         They are those of the moment when the iteration begins, in the order of their first writing, each in its newest

@@ -10,7 +10,7 @@ client id are looked up first.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -124,7 +124,7 @@ class JournalWriter:
         """Return the maximum cost of all submissions, in US dollars."""
         return await self._journal.spent()
 
-    def unfinished(self, *, saving: bool) -> AsyncIterator[Submission]:
+    def unfinished(self, *, saving: bool) -> AsyncGenerator[Submission]:
         """Yield the accepted submissions and, if `saving`, those whose files are not saved."""
         return self._journal.unfinished(saving=saving)
 
