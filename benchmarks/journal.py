@@ -6,7 +6,8 @@ Both write the same submissions to the same disk, from a thread, each waiting un
 each by itself, as a script would; the other is `SqliteJournal`, which flushes together what comes while it flushes. A
 round of both makes one ratio; the median of five counts. The cost per job is the difference in CPU time, and in
 seconds, between the same batch of 2,000 jobs with a journal and without, before a provider in the process. A job is
-written three times: when it leaves, when it is accepted, and when it is finished.
+written three times: when it leaves, when it is accepted, and when it is finished. Last, what a batch asks of a journal
+that an earlier one has closed: to open it, with all of it verified, to find a job, the sum spent, and what is left.
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ import sqlite3
 import statistics
 import tempfile
 import time
+from collections.abc import Awaitable
+from decimal import Decimal
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 import httpx
+from attrs import evolve
 
-from kling_async import Client, ImageInput, Job, Limits, Prediction, SqliteJournal
+from kling_async import Client, ImageInput, Job, Limits, Prediction, SqliteJournal, Status
 from kling_async.journal.serialization import dump_submission
 from kling_async.journal.submission import Submission, new_submission
 
@@ -32,7 +37,10 @@ AT_ONCE = 200
 """Writers who wait for their own: about what a busy batch has."""
 ROUNDS = 5
 JOBS = 2000
+UNSAVED = 100
 SERIAL = itertools.count(1)
+
+T = TypeVar("T")
 
 
 def submissions(count: int) -> list[Submission]:
@@ -45,8 +53,8 @@ def submissions(count: int) -> list[Submission]:
     return made
 
 
-async def grouped(path: Path, durability: str, count: int) -> float:
-    """Return how many writes a second a journal acknowledges."""
+async def grouped(path: Path, durability: str, count: int) -> tuple[float, float]:
+    """Return how many writes a second a journal acknowledges, and the CPU microseconds of each."""
     journal = SqliteJournal(path, durability=durability)
     await journal.open()
     todo = iter(submissions(count))
@@ -55,13 +63,14 @@ async def grouped(path: Path, durability: str, count: int) -> float:
         for one in todo:
             await journal.write(one)
 
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     async with anyio.create_task_group() as group:
         for _ in range(AT_ONCE):
             group.start_soon(write)
-    took = time.perf_counter() - began
+    took, cpu = time.perf_counter() - began, time.process_time() - cpu
+    assert len(await journal.submissions()) == count
     await journal.aclose()
-    return count / took
+    return count / took, cpu / count * 1e6
 
 
 async def one_by_one(path: Path, durability: str, count: int) -> float:
@@ -93,21 +102,28 @@ async def one_by_one(path: Path, durability: str, count: int) -> float:
 def ratio(durability: str, target: float, count: int, rounds: int) -> dict[str, object]:
     """Measure both in turn, and return the median of how long a write takes against the other."""
     fast: list[float] = []
+    cpu: list[float] = []
     slow: list[float] = []
     for number in range(rounds):
         with tempfile.TemporaryDirectory(dir=".") as folder:
-            fast.append(anyio.run(grouped, Path(folder) / "grouped.db", durability, count))
+            speed, each = anyio.run(grouped, Path(folder) / "grouped.db", durability, count)
+            fast.append(speed)
+            cpu.append(each)
             slow.append(anyio.run(one_by_one, Path(folder) / "single.db", durability, max(count // 10, 100)))
         print(f"{durability} round {number + 1}: {fast[-1]:,.0f} against {slow[-1]:,.0f} a second")
-    each = [other / one for one, other in zip(fast, slow, strict=True)]
+    ratios = [other / one for one, other in zip(fast, slow, strict=True)]
     return {
         "figure": "journal",
         "what": f'durability="{durability}"',
         "basis": "time per acknowledged write / that of one commit for each write, in a thread",
         "target": target,
-        "got": statistics.median(each),
-        "spread": [min(each), max(each)],
-        "detail": {"writes a second": statistics.median(fast), "one by one": statistics.median(slow)},
+        "got": statistics.median(ratios),
+        "spread": [min(ratios), max(ratios)],
+        "detail": {
+            "writes a second": statistics.median(fast),
+            "one by one": statistics.median(slow),
+            "CPU microseconds a write": statistics.median(cpu),
+        },
     }
 
 
@@ -158,6 +174,68 @@ def costs(rounds: int) -> list[dict[str, object]]:
     return [row(name) for name in runs]
 
 
+async def filled(path: Path, count: int) -> None:
+    """Write a journal of ended jobs, the first of them without their files, and close it."""
+    journal = SqliteJournal(path, durability="normal")
+    await journal.open()
+    ended: list[Submission] = []
+    for number, one in enumerate(submissions(count)):
+        assert one.prediction is not None
+        found = evolve(one.prediction, status=Status.SUCCEEDED)
+        last = evolve(one, price=Decimal("0.03")).finished(found, 4.0)
+        ended.append(last if number < UNSAVED else last.saved((f"{one.key}.png",), 5.0))
+    for at in range(0, count, AT_ONCE):
+        await journal.write(*ended[at : at + AT_ONCE])
+    await journal.aclose()
+
+
+async def asked(path: Path, count: int) -> dict[str, float]:
+    """Return the CPU milliseconds of what a batch asks of a journal."""
+    spent: dict[str, float] = {}
+
+    async def measured(what: str, call: Awaitable[T]) -> T:
+        cpu = time.process_time()
+        found = await call
+        spent[what] = (time.process_time() - cpu) * 1000
+        return found
+
+    async def left() -> int:
+        return len([one async for one in journal.unfinished(saving=True)])
+
+    journal = SqliteJournal(path)
+    await measured("open", journal.open())
+    first = await measured("find, the first time", journal.find("cat-0"))
+    last = await measured("find", journal.find(f"cat-{count - 1}"))
+    assert first is not None
+    assert last is not None
+    assert await measured("find no such job", journal.find("dog")) is None
+    assert await measured("spent", journal.spent()) == Decimal("0.03") * count
+    assert await measured(f"{UNSAVED} unfinished ones", left()) == UNSAVED
+    await measured("close", journal.aclose())
+    return spent
+
+
+def questions(rounds: int, count: int) -> list[dict[str, object]]:
+    """Return what a closed journal costs that is opened again."""
+    runs: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        path = Path(folder) / "journal.db"
+        anyio.run(filled, path, count)
+        for _ in range(rounds):
+            for what, took in anyio.run(asked, path, count).items():
+                runs.setdefault(what, []).append(took)
+    return [
+        {
+            "figure": "journal_open",
+            "what": what,
+            "basis": f"CPU milliseconds, a journal of {count:,} jobs",
+            "got": statistics.median(each),
+            "spread": [min(each), max(each)],
+        }
+        for what, each in runs.items()
+    ]
+
+
 def main() -> None:
     """Measure, print, and write the figures."""
     parser = argparse.ArgumentParser()
@@ -166,7 +244,8 @@ def main() -> None:
     given = parser.parse_args()
     rounds, count = (1, 2000) if given.quick else (ROUNDS, 20_000)
     goals = {"normal": 1 / 10, "full": 1 / 30}
-    found = {"figures": [ratio(name, goal, count, rounds) for name, goal in goals.items()] + costs(rounds)}
+    written = [ratio(name, goal, count, rounds) for name, goal in goals.items()]
+    found = {"figures": written + costs(rounds) + questions(rounds, count * 5)}
     print(json.dumps(found, indent=2))
     if given.json is not None:
         given.json.write_text(json.dumps(found, indent=2), encoding="utf-8")

@@ -34,6 +34,7 @@ TITLES = {
     "failures": "Failures on a busy core",
     "journal": "The journal: flushing together against one commit each",
     "journal_cost": "What a journal adds to a job",
+    "journal_open": "A closed journal that is opened again",
     "report": "The report of a large run",
     "storage": "Saving into a bucket",
     "a": "Polls x delay against a fixed interval",

@@ -39,7 +39,14 @@ ABOVE = ("", "__main__", "errors")
 
 PURE = (
     *("types", "scheduling", "providers"),
-    *("journal.redaction", "journal.resume", "journal.serialization", "journal.stored_media", "journal.submission"),
+    *(
+        "journal.encoding",
+        "journal.redaction",
+        "journal.resume",
+        "journal.serialization",
+        "journal.stored_media",
+        "journal.submission",
+    ),
     *("runs.jobfile", "runs.matrix", "runs.report", "runs.results", "runs.targets"),
     *("runs.display.render", "runs.display.snapshot", "runs.display.text"),
 )
@@ -71,7 +78,9 @@ HOMES: Mapping[str, frozenset[str]] = {
         )
     ),
     "obstore": frozenset({"transport"}),
-    "sqlite3": frozenset({"journal.file", "journal.migration", "journal.reader", "journal.schema", "journal.sqlite"}),
+    "sqlite3": frozenset(
+        {"journal.file", "journal.migration", "journal.reader", "journal.schema", "journal.seal", "journal.sqlite"}
+    ),
     "psycopg": frozenset({"journal"}),
     "backoff": frozenset({"scheduling.retry"}),
     "cryptography": frozenset({"providers.codec.ed25519", "testing.deliveries", "testing.sandbox.callbacks"}),

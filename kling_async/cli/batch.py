@@ -12,7 +12,6 @@ from ..runs.directory import RunDirectory
 from ..types.jobs import Job
 from .console import ExitCode, run
 from .default_directory import check_rows, check_second_run, directory_for
-from .earlier_run import EarlierRun
 from .options import DEFAULTS, Options
 from .plan import RunPlan, raise_for_faults
 from .quote import quote_file
@@ -59,11 +58,11 @@ def batch(
         chosen, given = split_output(output, run_directory, options)
         directory = RunDirectory(directory_for(file) if chosen is None else chosen)
 
-        def check(jobs: Sequence[Job], earlier: EarlierRun) -> None:
+        def check(jobs: Sequence[Job], plan: RunPlan) -> None:
             if chosen is None:
-                check_second_run(file, jobs, earlier, directory)
+                check_second_run(file, plan, directory)
             if not merge:
-                check_rows(file, jobs, earlier, directory)
+                check_rows(file, jobs, plan.earlier, directory)
 
         return run_file(JobFile(file, settings), directory, given, limit=limit, merge=merge, check=check)
 

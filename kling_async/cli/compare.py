@@ -17,6 +17,7 @@ from .console import ExitCode, run
 from .default_directory import check_rows
 from .earlier_run import EarlierRun
 from .options import DEFAULTS, Options
+from .plan import RunPlan
 from .start import JobFile, plan_file, run_file
 from .storage import Output, RunDirectoryOption, split_output
 
@@ -61,9 +62,9 @@ def compare(
         chosen, given = split_output(output, run_directory, options)
         directory = RunDirectory(_directory_for(file) if chosen is None else chosen)
 
-        def check(found: Sequence[Job], earlier: EarlierRun) -> None:
+        def check(found: Sequence[Job], plan: RunPlan) -> None:
             if not merge:
-                check_rows(file, _in_other_rows(found, earlier), earlier, directory)
+                check_rows(file, _in_other_rows(found, plan.earlier), plan.earlier, directory)
 
         return run_file(source, directory, given, limit=jobs, merge=merge, check=check)
 

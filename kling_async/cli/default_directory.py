@@ -11,6 +11,7 @@ from ..runs.directory import RunDirectory
 from ..types.errors import InputError, InputFault
 from ..types.jobs import Job, fingerprint
 from .earlier_run import EarlierRun
+from .plan import RunPlan
 
 __all__ = ["check_rows", "check_second_run", "directory_for"]
 
@@ -29,17 +30,17 @@ def directory_for(file: str) -> Path:
     return path.parent if RunDirectory(path.parent).holds_run else Path(path.stem)
 
 
-def check_second_run(file: str, jobs: Sequence[Job], earlier: EarlierRun, directory: RunDirectory) -> None:
+def check_second_run(file: str, plan: RunPlan, directory: RunDirectory) -> None:
     """Refuse to start a run in its default directory if `out` already has a run of the same job file.
 
     Raises:
         InputError: it has; a second run would pay for all jobs again.
     """
-    if earlier.keys() or directory.path == _FALLBACK or not _FALLBACK.is_dir():
+    if plan.earlier.keys() or directory.path == _FALLBACK or not _FALLBACK.is_dir():
         return
     existing = EarlierRun.of(RunDirectory(_FALLBACK))
     keys = existing.keys()
-    if Path(existing.job_file or "").name == Path(file).name or any(job.key in keys for job in jobs):
+    if Path(existing.job_file or "").name == Path(file).name or any(map(plan.has_key, keys)):
         advice = (
             f"Nothing was sent. Use -o {_FALLBACK} to continue that run, which pays for nothing twice, "
             f"or -o {directory.path} to start another one, which pays for all jobs again."

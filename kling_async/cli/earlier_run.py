@@ -67,8 +67,8 @@ class EarlierRun:
 
     def edited(self, job: Job) -> Job | None:
         """Return the stored job that replaced this one, whose input did not succeed; None if there is none."""
-        stored, newest, digest = self.jobs.get(job.key or ""), self.newest(job.key), fingerprint(job.input)
-        if stored is None or newest is None or fingerprint(stored.input) == digest:
+        stored, newest = self.jobs.get(job.key or ""), self.newest(job.key)
+        if stored is None or newest is None or fingerprint(stored.input) == (digest := fingerprint(job.input)):
             return None
         attempts = [one for one in self.attempts[newest.key] if one.fingerprint == digest]
         # If the newest attempt may have been paid for, its input stays, whatever the job file has.

@@ -18,6 +18,7 @@ from ..runs.jobfile.columns import NameFault
 from ..runs.targets import Target
 from ..types.errors import InputError, InputFault
 from ..types.formatting import format_count
+from ..types.hash_table import KeySet
 from ..types.jobs import Job, JobKeyGenerator
 from .console import echo, escape
 from .earlier_run import EarlierRun
@@ -84,7 +85,7 @@ class RunPlan:
     edited: int = 0
     providers: set[str] = field(factory=set[str])
     _keys: JobKeyGenerator = field(factory=JobKeyGenerator)
-    _seen: set[str] = field(factory=set[str])
+    _seen: KeySet = field(factory=KeySet)
 
     def __attrs_post_init__(self) -> None:
         storage = self.options.storage is not None
@@ -95,15 +96,21 @@ class RunPlan:
     def jobs(self, rows: Iterable[Row]) -> Iterator[Job]:
         """Yield the jobs of rows up to the limit, until a fault was found."""
         for row in rows:
-            keyed = self._checked(evolve(row, jobs=tuple(map(self._keys.with_key, row.jobs))))
+            keyed = self._checked(Row(row.name, row.line, tuple(map(self._keys.with_key, row.jobs)), row.faults))
             room = len(keyed.jobs) if self.limit is None else self.limit - self.summary.jobs
-            planned = self.summary.add(evolve(keyed, jobs=keyed.jobs[:room])) if room or not keyed.jobs else None
+            first = keyed if len(keyed.jobs) <= room else evolve(keyed, jobs=keyed.jobs[:room])
+            planned = self.summary.add(first) if room or not keyed.jobs else None
             if len(keyed.jobs) > room:
                 self.rest.add(evolve(keyed, jobs=keyed.jobs[room:]))
                 self.left_out += [job.key or "" for job in keyed.jobs[room:]]
             for job in planned.jobs if planned is not None else ():
-                self.providers.update([job.provider] if job.provider else [])
+                if job.provider:
+                    self.providers.add(job.provider)
                 yield job
+
+    def has_key(self, key: str) -> bool:
+        """Return whether a row so far had a job with this key."""
+        return key in self._seen
 
     def _checked(self, row: Row) -> Row:
         """Return a row with the edited versions of its jobs, or with its faults."""
@@ -123,11 +130,10 @@ class RunPlan:
             else:
                 if known is not None and action is ResumeAction.REPLAY and not known.succeeded:
                     self.already_failed.add(known.key)
-            if job.key in self._seen:
+            if not self._seen.add(job.key or ""):
                 faults.append(NameFault("key", job.key, f'duplicate key "{job.key}" (first used in an earlier row)'))
-            self._seen.add(job.key or "")
             jobs.append(job)
-        return row.with_faults(faults) if faults else evolve(row, jobs=tuple(jobs))
+        return row.with_faults(faults) if faults else Row(row.name, row.line, tuple(jobs), row.faults)
 
 
 def raise_for_faults(plan: RunPlan, file: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from tempfile import TemporaryFile
 from typing import Final
 
 from attrs import evolve, frozen
@@ -47,9 +48,13 @@ class JobFile:
 
     def read(self, plan: RunPlan) -> list[Job]:
         """Return the jobs of a plan; none after a fault."""
+        return list(self.stream(plan))
+
+    def stream(self, plan: RunPlan) -> Iterator[Job]:
+        """Yield the jobs of a plan one by one; none after a fault."""
         files = LocalFiles.of(plan.earlier.jobs.values())
         with open_jobfile(self.path, self.settings, targets=self.targets, read=files.read) as rows:
-            return list(plan.jobs(rows))
+            yield from plan.jobs(rows)
 
     def options(self, given: Options, stored: object = None) -> Options:
         """Return the options of a run: those given, those stored, and the providers of the targets if all name one.
@@ -90,7 +95,7 @@ def run_file(
     *,
     limit: int | None,
     merge: bool,
-    check: Callable[[Sequence[Job], EarlierRun], None],
+    check: Callable[[Sequence[Job], RunPlan], None],
 ) -> ExitCode:
     """Run the jobs of a job file in a directory.
 
@@ -100,39 +105,74 @@ def run_file(
         options: those given, which override the stored ones.
         limit: maximum number of jobs.
         merge: whether new rows belong to the run in the directory.
-        check: raises InputError if the jobs do not belong to the earlier run.
+        check: raises InputError if the jobs do not belong to the earlier run. It gets none where there is no such run:
+            then each is written down as it is read, and none is kept.
     """
     with directory.owned():
         earlier = read_earlier(directory, options)
         stored = earlier.metadata.get("settings", {}) if earlier.metadata else None
         plan = RunPlan(file.options(options, stored), earlier=earlier, limit=limit)
+        if not earlier.keys():
+            directory.write_jobs(_first_jobs(file, plan, check))
+            _print_plan(plan, file, directory.jobs())
+            metadata = RunMetadata(
+                job_file=earlier.job_file or file.path, jobs=plan.summary.jobs, left_out=plan.left_out
+            )
+            return Runner(directory, plan.options, plan, metadata, directory.jobs()).run()
         jobs = file.read(plan)
-        check(jobs, earlier)
-        raise_for_faults(plan, file.path)
-        check_store(plan.options)
-        check_api_keys(plan.providers)
+        _check_plan(file, plan, jobs, check)
         metadata = _store_jobs(file, jobs, plan, directory, merge=merge)
         return Runner(directory, plan.options, plan, metadata, jobs).run()
 
 
-def plan_file(file: JobFile, options: Options, *, limit: int | None) -> ExitCode:
-    """Check and price the jobs of a job file, and show the first requests; nothing is sent."""
-    plan = RunPlan(file.options(options), limit=limit)
-    jobs = file.read(plan)
+def _first_jobs(file: JobFile, plan: RunPlan, check: Callable[[Sequence[Job], RunPlan], None]) -> Iterator[Job]:
+    """Yield the jobs of a plan. Raises at the end what is wrong with it, so that they are not stored."""
+    yield from file.stream(plan)
+    _check_plan(file, plan, (), check)
+
+
+def _check_plan(
+    file: JobFile, plan: RunPlan, jobs: Sequence[Job], check: Callable[[Sequence[Job], RunPlan], None]
+) -> None:
+    """Raise KlingError if the jobs of a plan cannot be run."""
+    check(jobs, plan)
     raise_for_faults(plan, file.path)
-    _print_plan(plan, file, jobs)
-    if options.json:
-        for job in jobs:
-            write_result(dump_job(job))
-        return ExitCode.DONE
-    for job in jobs[:_SHOWN]:
-        echo(f"[bold]{escape(job.key or '')}[/]")
-        providers, storage = map(provider_named, plan.options.providers), plan.options.storage is not None
-        print_request(accepting(job, providers, storage=storage)[0], job.input)
-    if len(jobs) > _SHOWN:
-        echo(f"[dim]and {len(jobs) - _SHOWN:,} more; --json prints all jobs on stdout[/]")
+    check_store(plan.options)
+    check_api_keys(plan.providers)
+
+
+def plan_file(file: JobFile, options: Options, *, limit: int | None) -> ExitCode:
+    """Check and price the jobs of a job file, and show the first requests; nothing is sent.
+
+    No job is kept but those that are shown, and those of targets, which are counted at the end. With `--json` all wait
+    in a temporary file until the last one is found to be without a fault.
+    """
+    plan, kept = RunPlan(file.options(options), limit=limit), list[Job]()
+    with TemporaryFile("w+", encoding="utf-8", errors="surrogatepass", newline="\n") as lines:
+        for job in file.stream(plan):
+            if options.json:
+                lines.write(f"{dump_job(job)}\n")
+            if file.targets or len(kept) < _SHOWN:
+                kept.append(job)
+        raise_for_faults(plan, file.path)
+        _print_plan(plan, file, kept)
+        if options.json:
+            lines.seek(0)
+            for line in lines:
+                write_result(line.rstrip("\n"))
+            return ExitCode.DONE
+    _print_requests(plan, kept)
     echo("Nothing was sent.")
     return ExitCode.DONE
+
+
+def _print_requests(plan: RunPlan, jobs: Sequence[Job]) -> None:
+    storage = plan.options.storage is not None
+    for job in jobs[:_SHOWN]:
+        echo(f"[bold]{escape(job.key or '')}[/]")
+        print_request(accepting(job, map(provider_named, plan.options.providers), storage=storage)[0], job.input)
+    if plan.summary.jobs > _SHOWN:
+        echo(f"[dim]and {plan.summary.jobs - _SHOWN:,} more; --json prints all jobs on stdout[/]")
 
 
 def read_earlier(directory: RunDirectory, options: Options) -> EarlierRun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 from typing import Protocol
 
@@ -34,8 +35,12 @@ class Journal(Protocol):
         """Return all submissions, or those with one of these statuses, in the order of their first writing."""
         ...
 
-    async def unfinished(self, *, saving: bool) -> list[Submission]:
-        """Return the submissions that are accepted or looked up and, if `saving`, those whose files are missing."""
+    def unfinished(self, *, saving: bool) -> AsyncGenerator[Submission]:
+        """Yield the submissions that are accepted or looked up and, if `saving`, those whose files are missing.
+
+        They are those of the moment when the iteration begins, in the order of their first writing, each in its newest
+        form.
+        """
         ...
 
     async def spent(self) -> Decimal:

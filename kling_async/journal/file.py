@@ -1,6 +1,7 @@
-"""The file of a journal: opened, verified against its marks and checksums, migrated, written and closed.
+"""The file of a journal: opened, verified against its marks and checksums, migrated, written, sealed and closed.
 
-Everything here blocks. A file that is not a journal, is of a later version, is damaged or lacks its newest entries is
+Everything here blocks. A journal that was closed is as it was left if its seal says so; all others are read row by row.
+ A file that is not a journal, is of a later version, is damaged or lacks its newest entries is
 refused, and never replaced by a new one: it may be the only record of paid jobs.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from decimal import Decimal
@@ -19,10 +21,26 @@ from ..types.errors import JournalError
 from .emergency import EmergencyFile
 from .lock import FileLock
 from .migration import migrate
-from .schema import MARKS, OPEN, SCHEMA, VERSION, WRITE, check_header, check_index, check_rows, row_of, submissions_in
+from .schema import (
+    MARKS,
+    OPEN,
+    SCHEMA,
+    VERSION,
+    WRITE,
+    check_header,
+    check_index,
+    check_rows,
+    has_rows,
+    keys_in,
+    mark_of,
+    numbers_of,
+    row_of,
+    submissions_in,
+)
+from .seal import SEAL_TABLE, Seal, digest_of, read_seal, write_seal
 from .serialization import dump_submission, load_submission
 from .submission import Submission
-from .wal_check import check_commits, check_log
+from .wal_check import check_commits, check_log, log_beside
 
 __all__ = ["DURABILITY", "JournalFile"]
 
@@ -36,18 +54,18 @@ class JournalFile:
 
     Attributes:
         path: the file, with links resolved.
-        keys: the keys of all jobs in it, once it is open.
     """
 
     def __init__(self, path: str | Path, *, durability: str, accept_lost_log: bool) -> None:
         self.path = real_path(path)
-        self.keys: set[str] = set()
         self._durability = durability
         self._accept_lost_log = accept_lost_log
         self._lock = FileLock(self.path)
         self._emergency = EmergencyFile(self.path)
         self._connection: sqlite3.Connection | None = None
         self._serial = 0
+        self._seal: Seal | None = None
+        self._hashes: set[int] | None = None
 
     def open(self) -> None:
         """Acquire its lock, and create it if it is missing.
@@ -63,9 +81,9 @@ class JournalFile:
             self._check_path()
             if not self.path.exists():
                 self._create()
-            self._migrate()
             self._check_contents()
             self._connection = _connect(self.path, self._durability)
+            self._hashes = None if has_rows(self._connection) else set()
             _mark(self._connection, OPEN)
             self._lock.count(self._serial)
             self.write(list(_from_emergency(self._emergency.read())))
@@ -89,28 +107,44 @@ class JournalFile:
             version = check_header(connection)
         if version < VERSION:
             with closing(_connection(self.path, "mode=rw")) as connection:
-                migrate(connection)
+                migrate(connection, version=version)
 
     def _check_contents(self) -> None:
         """Read everything once, over a connection that can change neither the file nor its log."""
-        self.keys, self._serial = set(), 0
-        with closing(_connection(self.path, "mode=ro")) as connection:
-            check_index(connection)
-            for key, serial in check_rows(connection):
-                self.keys.add(key)
-                self._serial = max(self._serial, serial)
+        self._seal = self._valid_seal()
+        if self._seal is not None:
+            self._serial = self._seal.commits
+        else:
+            self._migrate()
+            with closing(_connection(self.path, "mode=ro")) as connection:
+                check_index(connection)
+                self._serial = check_rows(connection)
         if not self._accept_lost_log:
             check_commits(self.path, self._serial, self._lock.left_by)
+
+    def _valid_seal(self) -> Seal | None:
+        """Return the seal of a journal that was closed and not changed since, or None."""
+        if mark_of(self.path) != VERSION or log_beside(self.path).exists():
+            return None
+        try:
+            with closing(_connection(self.path, "immutable=1")) as connection, self.path.open("rb") as file:
+                seal = read_seal(connection)
+                return seal if seal is not None and seal.is_of(file, connection) else None
+        except sqlite3.Error:
+            return None  # damage, which is found and told when the rows are read
 
     def _create(self) -> None:
         """Create an empty journal atomically."""
         fresh = self.path.with_name(f"{self.path.name}.new")
-        for left in (fresh, fresh.with_name(f"{fresh.name}-journal")):
-            left.unlink(missing_ok=True)
+        for left in ("", "-journal", "-wal", "-shm"):
+            fresh.with_name(f"{fresh.name}{left}").unlink(missing_ok=True)
         connection = sqlite3.connect(fresh, isolation_level=None)
         try:
             fresh.chmod(0o600)  # prompts are private
-            connection.executescript(f"BEGIN; {SCHEMA} {MARKS} COMMIT;")
+            connection.executescript(f"BEGIN; {SCHEMA} {SEAL_TABLE} {MARKS} COMMIT;")
+            # Under its final name, this change would leave a rollback journal if the process is killed meanwhile, and
+            # a connection that cannot write could not read the file.
+            connection.execute("PRAGMA journal_mode = WAL")
         finally:
             connection.close()
         fresh.replace(self.path)
@@ -123,14 +157,15 @@ class JournalFile:
         serial = self._serial + 1
         self._opened.execute("BEGIN IMMEDIATE")
         try:
-            self._opened.executemany(WRITE, (row_of(one, serial) for one in submissions))
+            self._opened.executemany(WRITE, [row_of(one, serial) for one in submissions])
             self._opened.execute("COMMIT")
         except BaseException:
             if self._opened.in_transaction:
                 self._opened.execute("ROLLBACK")
             raise
         self._serial = serial
-        self.keys.update(one.key for one in submissions)
+        if self._hashes is not None:
+            self._hashes.update([hash(one.key) for one in submissions])
         with suppress(OSError):  # the count only detects a lost log; the commit is durable without it
             self._lock.count(serial)
 
@@ -138,9 +173,28 @@ class JournalFile:
         """Write a submission to the emergency file, and return its path. Raises JournalError if that fails."""
         return self._emergency.append(dump_submission(submission))
 
+    def may_have(self, key: str) -> bool:
+        """Return whether it may have a job, without reading; False is certain."""
+        return self._hashes is None or hash(key) in self._hashes
+
+    def find(self, key: str) -> Submission | None:
+        """Return the newest submission of a job. The first call notes a hash of each key, for `may_have`."""
+        if self._hashes is None:
+            self._hashes = set(map(hash, keys_in(self._opened)))
+        return next(submissions_in(self._opened, "WHERE key = ? ORDER BY attempt DESC LIMIT 1", key), None)
+
     def read(self, rest: str, *values: str) -> list[Submission]:
         """Return the submissions that a query selects, given from its WHERE clause on."""
         return list(submissions_in(self._opened, rest, *values))
+
+    def numbers(self, rest: str, *values: str) -> array[int]:
+        """Return the numbers of the submissions that a query selects, for `read_numbers`."""
+        return numbers_of(self._opened, rest, *values)
+
+    def read_numbers(self, numbers: Sequence[int]) -> list[Submission]:
+        """Return the submissions with these numbers, at most some hundred, in their order."""
+        marks = ", ".join("?" * len(numbers))
+        return list(submissions_in(self._opened, f"WHERE number IN ({marks}) ORDER BY number", *numbers))
 
     def spent(self) -> Decimal:
         """Return the maximum cost of all submissions, in US dollars."""
@@ -158,13 +212,26 @@ class JournalFile:
         with ExitStack() as stack:
             if self._connection is not None:
                 try:
-                    _mark(self._connection, 0)
-                except sqlite3.Error:
+                    self._close_sealed(self._connection, stack)
+                except (sqlite3.Error, OSError):
                     # On a full disk the file cannot be marked as closed. Then its log must stay: a read-only
                     # connection keeps SQLite from removing it, and the next owner continues with both.
                     reader = stack.enter_context(closing(_connection(self.path, "mode=ro")))
                     check_header(reader)
             self._release()
+
+    def _close_sealed(self, connection: sqlite3.Connection, stack: ExitStack) -> None:
+        """Write the log into the file, and mark it as closed, with a seal over all of it."""
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        # On POSIX, closing a file drops SQLite's own locks on it: it stays open until the connection is closed.
+        file = stack.enter_context(self.path.open("rb"))
+        if self._seal is None or self._seal.commits != self._serial:
+            self._seal = Seal(digest_of(file, connection, commits=self._serial), self._serial)
+        connection.execute("BEGIN IMMEDIATE")
+        write_seal(connection, self._seal)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _release(self, *, keep: bool = False) -> None:
         if not self._lock.is_held:

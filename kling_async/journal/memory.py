@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 
 import anyio.lowlevel
@@ -39,8 +40,12 @@ class MemoryJournal:
     async def submissions(self, *statuses: JobStatus) -> list[Submission]:
         return [one for one in self._submissions.values() if not statuses or one.status in statuses]
 
-    async def unfinished(self, *, saving: bool) -> list[Submission]:
-        return [one for one in self._submissions.values() if one.status in TO_RESUME or (saving and one.is_unsaved)]
+    async def unfinished(self, *, saving: bool) -> AsyncGenerator[Submission]:
+        await anyio.lowlevel.checkpoint()
+        stored = self._submissions
+        chosen = [at for at, one in stored.items() if one.status in TO_RESUME or (saving and one.is_unsaved)]
+        for at in chosen:
+            yield stored[at]
 
     async def spent(self) -> Decimal:
         return sum((one.max_cost for one in self._submissions.values()), Decimal(0))

@@ -17,7 +17,7 @@ from ..system.files import real_path
 from ..types.errors import JournalError
 from ..types.status import JobStatus
 from .lock import LockRecord, left_by_owner, lock_holder
-from .schema import VERSION, check_header, newest_commit, submissions_in, submissions_of_version_1
+from .schema import check_header, newest_commit, submissions_in, submissions_of_version_1
 from .submission import Submission
 from .wal_check import check_commits, check_log, log_beside
 
@@ -67,7 +67,7 @@ def read_journal(path: Path, *, accept_lost_log: bool = False) -> JournalSnapsho
 
 
 def _read_all(connection: sqlite3.Connection, path: Path, left_by: LockRecord | None) -> Iterator[Submission]:
-    if check_header(connection) < VERSION:
+    if check_header(connection) == 1:
         return submissions_of_version_1(connection)
     check_commits(path, newest_commit(connection), left_by)
     return submissions_in(connection)

@@ -11,12 +11,13 @@ from typing import Any, Final, TypeVar
 
 from attrs import evolve
 from cattrs import BaseValidationError, Converter
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.gen import make_dict_structure_fn, override
 
 from ..types.client_id import ClientId
 from ..types.converter import strict_converter
 from ..types.prediction import Failure, FailureKind, Json, Output, OutputKind, Prediction, Status, Timings
 from ..types.status import JobStatus
+from .encoding import encode_submission
 from .submission import Decision, StoredError, Submission
 
 __all__ = ["dump_submission", "load_submission", "state_of", "states_of"]
@@ -30,14 +31,12 @@ def _as_is(value: T, _: object = None) -> T:
 
 def _converter() -> Converter:
     converter = strict_converter()
-    converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
-    converter.register_unstructure_hook(Decimal, str)
     converter.register_structure_hook(Decimal, lambda text, _: Decimal(_require_str(text)))
     enums: tuple[type[Enum], ...] = (Decision, FailureKind, JobStatus, OutputKind, Status)
     for enum in enums:
         converter.register_structure_hook(enum, lambda text, kind: kind(_require_str(text)))
-    as_is = override(struct_hook=_as_is, unstruct_hook=_as_is)
+    as_is = override(struct_hook=_as_is)
     # Names on disk are those of 0.1, so that journals of every version can be read.
     fields: dict[type, dict[str, Any]] = {
         Submission: {
@@ -61,9 +60,6 @@ def _converter() -> Converter:
     }
     for kind in (Output, Failure, Timings, StoredError, ClientId, Prediction, Submission):
         own = fields.get(kind, {})
-        converter.register_unstructure_hook(
-            kind, make_dict_unstructure_fn(kind, converter, _cattrs_omit_if_default=True, **own)
-        )
         converter.register_structure_hook(kind, make_dict_structure_fn(kind, converter, **own))
     return converter
 
@@ -75,8 +71,6 @@ def _require_str(text: object) -> str:
 
 
 _CONVERTER: Final = _converter()
-# ASCII only, so that a lone surrogate in a prompt cannot prevent its id from being written.
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 
 _STATES: Final = {
@@ -126,10 +120,7 @@ def _require_object(value: Json) -> Mapping[str, Json]:
 
 def dump_submission(submission: Submission) -> str:
     """Return a submission as one line of JSON."""
-    fields = _CONVERTER.unstructure(submission, Submission)
-    if "state" in fields:
-        fields["state"] = state_of(submission)
-    return _ENCODER.encode(fields)
+    return encode_submission(submission, state_of(submission))
 
 
 def _marked(submission: Submission) -> Submission:

@@ -1,25 +1,27 @@
 """A journal in one file, in SQLite's format.
 
 Theory of operation. `write` returns once its submissions are durable. Writes that arrive during a commit form a group,
-which is committed at once: the first of them leads, the others wait for it. So a thousand jobs cost few flushes, and
-one job waits for one. One thread at a time uses the file.
+which is committed at once, so a thousand jobs cost few flushes, and one job waits for one. One thread uses the file, as
+long as it is open.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 
+from ..system.threads import DaemonThread
 from ..types.errors import InputError, InputFault, JournalError
 from ..types.status import TO_RESUME, JobStatus
+from .commits import CommitQueue
 from .file import DURABILITY, JournalFile
 from .serialization import states_of
 from .submission import Submission
@@ -28,14 +30,8 @@ __all__ = ["SqliteJournal"]
 
 T = TypeVar("T")
 
-
-class _CommitGroup:
-    """Writers that share one commit."""
-
-    def __init__(self) -> None:
-        self.submissions: list[Submission] = []
-        self.done = anyio.Event()
-        self.error: JournalError | None = JournalError("The journal was interrupted while writing")
+_AT_ONCE: Final = 500
+"""Submissions that are read at once."""
 
 
 class SqliteJournal:
@@ -57,10 +53,9 @@ class SqliteJournal:
             allowed = f"must be one of {', '.join(DURABILITY)}"
             raise InputError.of("Invalid setting", [InputFault("durability", durability, allowed)])
         self._file = JournalFile(path, durability=durability, accept_lost_log=accept_lost_log)
-        self._thread = anyio.CapacityLimiter(1)
         self._file_lock = threading.Lock()
-        self._lock = anyio.Lock()
-        self._next = _CommitGroup()
+        self._thread: DaemonThread | None = None
+        self._commits: CommitQueue | None = None
 
     @property
     def path(self) -> Path:
@@ -68,7 +63,7 @@ class SqliteJournal:
         return self._file.path
 
     async def open(self) -> None:
-        cancelled = opened = False
+        thread, cancelled, opened = DaemonThread(name="kling-async journal"), False, False
 
         def open_file() -> None:
             nonlocal opened
@@ -77,84 +72,84 @@ class SqliteJournal:
                 opened = True
 
         try:
-            await self._in_thread("opened", open_file)
+            await self._run(thread, "opened", open_file)
         except BaseException:
             # asyncio's own cancellation does not stop the thread: a file that it has opened is closed again.
             cancelled = True
+            thread.stop()
             self._locked(lambda: self._file.close() if opened else None)
             raise
+        self._thread, self._commits = thread, CommitQueue(thread, self._commit)
 
     async def write(self, *submissions: Submission) -> None:
-        group = self._next
-        leads = not group.submissions
-        group.submissions.extend(submissions)
-        if leads:
-            # A cancelled commit would leave the other writers of its group without an answer.
-            with anyio.CancelScope(shield=True):
-                await self._commit(group)
+        if self._commits is None:
+            raise self._not_open("written")
+        if submissions:
+            await self._commits.write(submissions)
         else:
-            await group.done.wait()  # the submissions of a writer cancelled here are written nevertheless
-        if group.error is not None:
-            raise JournalError(group.error.message) from group.error
-
-    async def _commit(self, group: _CommitGroup) -> None:
-        try:
-            # Writers that are ready now join this group: a turn of the event loop is cheaper than a flush.
             await anyio.lowlevel.checkpoint()
-            async with self._lock:
-                self._next = _CommitGroup()
-                await self._in_thread("written", lambda: self._file.write(group.submissions))
-            group.error = None
-        except JournalError as error:
-            group.error = error
-        finally:
-            # asyncio's own cancellation ignores the shield: then the other writers must not wait for ever.
-            if self._next is group:
-                self._next = _CommitGroup()
-            group.done.set()
+
+    def _commit(self, submissions: Sequence[Submission]) -> None:
+        self._attempt("written", lambda: self._file.write(submissions))
 
     async def find(self, key: str) -> Submission | None:
-        if key not in self._file.keys:  # as most are not: a thread would cost more than all other steps of a job
+        if not self._file.may_have(key):  # as most are not: a thread would cost more than all other steps of a job
             await anyio.lowlevel.checkpoint()
             return None
-        found = await self._in_thread(
-            "read", lambda: self._file.read("WHERE key = ? ORDER BY attempt DESC LIMIT 1", key)
-        )
-        return found[0] if found else None
+        return await self._read(lambda: self._file.find(key))
 
     async def submissions(self, *statuses: JobStatus) -> list[Submission]:
         states = states_of(statuses)
         chosen = f"WHERE state IN ({', '.join('?' * len(states))})" if states else ""
-        found = await self._in_thread("read", lambda: self._file.read(f"{chosen} ORDER BY number", *states))
+        found = await self._read(lambda: self._file.read(f"{chosen} ORDER BY number", *states))
         return [one for one in found if one.status in statuses] if statuses else found
 
-    async def unfinished(self, *, saving: bool) -> list[Submission]:
+    async def unfinished(self, *, saving: bool) -> AsyncGenerator[Submission]:
+        states = sorted(states_of(TO_RESUME))
         chosen = f"WHERE state IN (?, ?) {'OR unsaved' if saving else ''} ORDER BY number"
-        return await self._in_thread("read", lambda: self._file.read(chosen, *sorted(states_of(TO_RESUME))))
+        numbers = await self._read(lambda: self._file.numbers(chosen, *states))
+        for at in range(0, len(numbers), _AT_ONCE):
+            for one in await self._read(partial(self._file.read_numbers, numbers[at : at + _AT_ONCE])):
+                yield one
 
     async def spent(self) -> Decimal:
-        return await self._in_thread("read", self._file.spent)
+        return await self._read(self._file.spent)
 
     async def write_emergency(self, submission: Submission) -> str:
-        return await self._in_thread("saved", lambda: self._file.write_emergency(submission))
+        if self._thread is None:
+            raise self._not_open("saved")
+        return await self._run(self._thread, "saved", lambda: self._file.write_emergency(submission))
 
     async def aclose(self) -> None:
+        thread, commits, self._thread, self._commits = self._thread, self._commits, None, None
         try:
-            with anyio.CancelScope(shield=True):
-                async with self._lock:
-                    await self._in_thread("closed", self._file.close)
+            if thread is not None and commits is not None:
+                commits.flush()
+                await self._run(thread, "closed", self._file.close)
         finally:
             # asyncio's own cancellation ignores the shield: the file is closed nevertheless.
             self._locked(self._file.close)
+            if thread is not None:
+                thread.stop()
 
-    async def _in_thread(self, done: str, work: Callable[[], T]) -> T:
-        def call() -> T:
-            try:
-                return self._locked(work)
-            except (sqlite3.Error, OSError, ValueError) as error:
-                raise JournalError(f"The journal {self.path} cannot be {done}: {error}") from error
+    async def _read(self, work: Callable[[], T]) -> T:
+        if self._thread is None:
+            raise self._not_open("read")
+        return await self._run(self._thread, "read", work)
 
-        return await anyio.to_thread.run_sync(call, limiter=self._thread)
+    async def _run(self, thread: DaemonThread, done: str, work: Callable[[], T]) -> T:
+        with anyio.CancelScope(shield=True):
+            result = await thread.run(lambda: self._attempt(done, work))
+        return result  # noqa: RET504 - type checkers take it that a scope may hide an error
+
+    def _attempt(self, done: str, work: Callable[[], T]) -> T:
+        try:
+            return self._locked(work)
+        except (sqlite3.Error, OSError, ValueError) as error:
+            raise JournalError(f"The journal {self.path} cannot be {done}: {error}") from error
+
+    def _not_open(self, done: str) -> JournalError:
+        return JournalError(f"The journal {self.path} cannot be {done}: it is not open")
 
     def _locked(self, work: Callable[[], T]) -> T:
         # A thread whose task was cancelled continues: no other may use the connection until it has ended.

@@ -150,9 +150,10 @@ class Submission:
     def max_cost(self) -> Decimal:
         """Its maximum cost in US dollars: the provider's figure, else the price; 0 where neither is known."""
         if self.is_unpaid:
-            return Decimal(0)
-        known = self.prediction.cost if self.prediction is not None else None
-        return (self.price if known is None else known) or Decimal(0)
+            return _NOTHING
+        if self.prediction is not None and self.prediction.cost is not None:
+            return self.prediction.cost
+        return _NOTHING if self.price is None else self.price
 
     def sent(self, at: float, client_id: ClientId | None = None) -> Submission:
         """Return it as submitting: from now on it may cost."""
@@ -226,6 +227,7 @@ class Submission:
         return error
 
 
+_NOTHING: Final = Decimal(0)
 _WITHOUT_ANSWER: Final = (
     JobStatus.SUBMITTING,
     JobStatus.RESOLVING,

@@ -124,9 +124,9 @@ class JournalWriter:
         """Return the maximum cost of all submissions, in US dollars."""
         return await self._journal.spent()
 
-    async def unfinished(self, *, saving: bool) -> list[Submission]:
-        """Return the accepted submissions and, if `saving`, those whose files are not saved."""
-        return await self._journal.unfinished(saving=saving)
+    def unfinished(self, *, saving: bool) -> AsyncGenerator[Submission]:
+        """Yield the accepted submissions and, if `saving`, those whose files are not saved."""
+        return self._journal.unfinished(saving=saving)
 
     async def unconfirmed(self) -> list[Submission]:
         """Return submissions whose arrival at the provider is unknown."""

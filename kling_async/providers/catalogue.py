@@ -13,6 +13,7 @@ from ..types.capabilities import Capabilities
 from ..types.errors import InputError, InputFault
 from ..types.inputs import Input
 from ..types.media_headers import MediaKind
+from ..types.media_values import is_local, media_in
 from ..types.prediction import OutputKind
 from .media_rules import MediaLimits, Way, media_faults, way_of
 from .parameter_rules import suggestion
@@ -22,6 +23,7 @@ from .validation import infer_scene, validate
 __all__ = ["Catalogue"]
 
 _KINDS: Final[tuple[MediaKind, ...]] = ("image", "video", "audio")
+_KIND_NAMED: Final = {kind.value: kind for kind in OutputKind}
 
 
 class Catalogue:
@@ -68,11 +70,11 @@ class Catalogue:
 
     def resolve(self, input: Input) -> Input:
         """Return an input with its model: the one that it names, or the default of its kind."""
-        return input if input.model is not None else evolve(input, model=self.default_model(OutputKind(input.kind)))
+        return input if input.model is not None else evolve(input, model=self.default_model(_KIND_NAMED[input.kind]))
 
     def spec(self, input: Input) -> ModelSpec:
         """Return the model of an input. Raises InputError if this provider has none of that name."""
-        name = input.model or self.default_model(OutputKind(input.kind))
+        name = input.model or self.default_model(_KIND_NAMED[input.kind])
         spec = self._models_by_name.get(name)
         if spec is None:
             allowed = f"{self.title} has {', '.join(self.models)}{suggestion(name, self.model_names)}"
@@ -96,10 +98,9 @@ class Catalogue:
         """
         spec = self.spec(input)
         faults = list(validate(spec, input))
-        rules = spec.media_in(infer_scene(spec, input))
-        faults += media_faults(
-            input, title=self.title, ways=self.ways(storage=storage), rules=rules, upload=self.upload_limits
-        )
+        if any(is_local(media) for _, media in media_in(input)):
+            rules, ways = spec.media_in(infer_scene(spec, input)), self.ways(storage=storage)
+            faults += media_faults(input, title=self.title, ways=ways, rules=rules, upload=self.upload_limits)
         if faults:
             raise InputError.of(f"{self.title} cannot take this input", faults, provider=self.name, key=key)
 

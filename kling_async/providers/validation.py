@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Final, cast
 
 from attrs import fields
 
 from ..types.errors import InputFault
 from ..types.field_checks import is_tuple
-from ..types.inputs import Input, Scene, VideoInput, validate_common
+from ..types.inputs import ImageInput, Input, Scene, VideoInput, validate_common
 from ..types.prediction import Json, OutputKind
 from .parameter_rules import suggestion
 from .spec import ModelSpec, Parameter, value_of
@@ -117,17 +117,22 @@ def _cross_field_faults(spec: ModelSpec, input: Input, scene: Scene) -> Iterator
 
 
 def _field_faults(spec: ModelSpec, input: Input, scene: Scene | None) -> Iterator[InputFault]:
-    for attribute in fields(type(input)):
-        name, value, parameter = attribute.name, getattr(input, attribute.name), spec.parameter(attribute.name)
-        if name in _NOT_PARAMETERS:
-            continue
+    for name, default in _FIELDS[type(input)]:
+        value, parameter = getattr(input, name), spec.parameter(name)
         if name in _VIDEOS:
             yield from _video_faults(spec, input, name, scene)
         elif parameter is None or parameter.extra:
-            if value != attribute.default:
+            if value != default:
                 yield _unknown_field(spec, name, value)
-        else:
-            yield from _parameter_faults(parameter, value, scene, is_default=value == attribute.default)
+        elif value != default or parameter.required or _is_given(value):
+            yield from _parameter_faults(parameter, value, scene, is_default=value == default)
+
+
+_FIELDS: Final = {
+    kind: tuple((one.name, one.default) for one in fields(kind) if one.name not in _NOT_PARAMETERS)
+    for kind in (ImageInput, VideoInput)
+}
+"""The fields of each input that may be parameters, with their defaults."""
 
 
 def _video_faults(spec: ModelSpec, input: Input, name: str, scene: Scene | None) -> Iterator[InputFault]:
@@ -165,6 +170,8 @@ def _is_given(value: object) -> bool:
 
 
 def _extra_faults(spec: ModelSpec, input: Input, scene: Scene | None) -> Iterator[InputFault]:
+    if not input.extra:
+        return
     # The model is in the path or in the body, and has its price: `extra` must not replace the one validated here.
     wire_names = dict.fromkeys(("model", *spec.fixed), "model")
     wire_names |= {one.wire_name: one.name for one in spec.parameters if not one.extra}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import platform
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
@@ -250,22 +250,28 @@ class RunDirectory:
             links: the URLs that the report has in place of those of objects; no other file has them.
             thumbnails: the images that the report shows in place of files, by the path of the file.
         """
+        names = dict[str, None]()
         with atomic_write(self.path / "results.jsonl") as file:
-            file.writelines(f"{json_line(to_dict(row))}\n" for row in rows)
+            for row in rows:
+                record = to_dict(row)
+                names.update(dict.fromkeys(record))
+                file.write(f"{json_line(record)}\n")
         with atomic_write(self.path / "results.csv", encoding="utf-8-sig") as file:
-            _write_csv(file, rows)
+            _write_csv(file, list(names), map(to_dict, rows))
         failed = {row.key for row in rows if row.status in _FAILED}
         with atomic_write(self.failed, private=True) as file:
             file.writelines(f"{dump_job(job)}\n" for job in self.jobs() if job.key in failed)
+
+        def as_shown(row: ReportRow) -> ReportRow:
+            return evolve(row, objects=tuple(links.get(url, url) for url in row.objects), thumbnails=thumbnails)
+
         page = render(
-            [
-                evolve(row, objects=tuple(links.get(url, url) for url in row.objects), thumbnails=thumbnails)
-                for row in rows
-            ],
+            rows,
             title=title,
             made_at=made_at,
             version=version("kling-async"),
             settings=settings,
+            as_shown=as_shown,
         )
         with atomic_write(self.report) as file:
             file.write(page)
@@ -278,9 +284,7 @@ def in_use_error(path: Path, owner: str) -> JournalError:
     return JournalError(f"A run is already using {path}: {owner}", advice=advice)
 
 
-def _write_csv(file: TextIO, rows: Iterable[ReportRow]) -> None:
-    records = [to_dict(row) for row in rows]
-    names = list(dict.fromkeys(name for record in records for name in record))
+def _write_csv(file: TextIO, names: Sequence[str], records: Iterable[Mapping[str, object]]) -> None:
     # csv quotes a text for its line ends only if they are part of the table's own line end (RFC 4180, 2.6).
     table = csv.DictWriter(file, names, lineterminator="\r\n")
     table.writeheader()

@@ -7,8 +7,8 @@ polled at the provider that has it, the result of a finished one is replayed, an
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Container, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
 from attrs import evolve
 
@@ -275,19 +275,15 @@ class Dispatcher:
         for known in accepted:
             self._resume(known.job(), known, priority)
 
-    async def unfinished(self, keys: set[str], *, saving: bool) -> list[Admission]:
-        """Return what an earlier run has paid for and not finished, or not saved, beside the jobs of these keys."""
+    async def unfinished(self, keys: Container[str], *, saving: bool) -> AsyncGenerator[Admission]:
+        """Yield what an earlier run has paid for and not finished, or not saved, beside the jobs of these keys."""
         if self.journal is None:
-            return []
-        left = [known for known in await self.journal.unfinished(saving=saving) if known.key not in keys]
-        return [
-            Admission(
-                job=known.job(),
-                action=ResumeAction.REPLAY if known.status.is_terminal else ResumeAction.ATTACH,
-                known=known,
-            )
-            for known in left
-        ]
+            return
+        async with aclosing(self.journal.unfinished(saving=saving)) as left:
+            async for known in left:
+                if known.key not in keys:
+                    action = ResumeAction.REPLAY if known.status.is_terminal else ResumeAction.ATTACH
+                    yield Admission(job=known.job(), action=action, known=known)
 
     def release(self, ticket: AccountTicket | None) -> None:
         """Keep no job that has ended: its input, and its reply, may be large."""

@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 from ..scheduling.budget import Budget
 from ..types.errors import InputError
+from ..types.hash_table import KeySet
 from ..types.jobs import Job, JobKeyGenerator, Outcome, as_job
 from .admission import Admission, AdmissionRules
 from .dispatcher import Dispatcher
@@ -36,7 +37,7 @@ class Feeder:
         self._budget = budget
         self._outcomes = outcomes
         self._names = JobKeyGenerator()
-        self._keys: set[str] = set()
+        self._keys = KeySet()
 
     async def pull(self) -> AsyncGenerator[Admission | Outcome]:
         """Yield an admission for each job, to be started at once, or the outcome of a job that was not admitted.
@@ -69,16 +70,16 @@ class Feeder:
 
     async def unfinished(self, *, saving: bool) -> AsyncGenerator[Admission]:
         """Yield what an earlier run has paid for and not finished, or not saved, and this batch was not asked for."""
-        for admission in await self._dispatcher.unfinished(self._keys, saving=saving):
-            await self._outcomes.slot()
-            yield admission
+        async with aclosing(self._dispatcher.unfinished(self._keys, saving=saving)) as left:
+            async for admission in left:
+                await self._outcomes.slot()
+                yield admission
 
     def _named(self, given: Job) -> tuple[Job, bool]:
         """Return a job with a key, and whether the key names it for other calls as well."""
         job = self._names.with_key(given)
-        if job.key in self._keys:
+        if not self._keys.add(job.key or ""):
             raise InputError("A second job has the same key; it was not sent", key=job.key)
-        self._keys.add(job.key or "")
         # A generated key means something to a journal only.
         return job, self._dispatcher.journal is not None or given.key is not None
 

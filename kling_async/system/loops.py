@@ -3,19 +3,61 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+import anyio
 import sniffio
 
-__all__ = ["CallSoon", "call_soon", "start_detached"]
+__all__ = ["CallSoon", "SharedEvent", "call_soon", "shared_event", "start_detached"]
 
 CallSoon: TypeAlias = Callable[[Callable[[], object]], object]
 """Schedules a function in the event loop, from any thread or signal handler; RuntimeError once the loop is closed."""
 
 _running: set[asyncio.Task[None]] = set()
 """Strong references: asyncio itself holds tasks weakly."""
+
+
+class SharedEvent(Protocol):
+    """An event that is set once, and for which many tasks wait."""
+
+    def wait(self) -> Awaitable[None]:
+        """Wait until it is set."""
+        ...
+
+    def set(self) -> None:
+        """Wake all tasks that wait for it."""
+        ...
+
+
+class _AsyncioEvent:
+    """What `asyncio.Event` does, at half its cost: it has no list of waiters to keep in order."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiters: list[asyncio.Future[None]] = []
+        self._is_set = False
+
+    def wait(self) -> Awaitable[None]:
+        waiter = self._loop.create_future()
+        if self._is_set:
+            waiter.set_result(None)
+        else:
+            self._waiters.append(waiter)
+        return waiter
+
+    def set(self) -> None:
+        self._is_set = True
+        for waiter in self._waiters:
+            if not waiter.done():  # a cancelled task has cancelled its own
+                waiter.set_result(None)
+        self._waiters.clear()
+
+
+def shared_event() -> SharedEvent:
+    """Return an event of the running event loop. It is called in a task: asyncio's callbacks do not name their loop."""
+    return anyio.Event() if sniffio.current_async_library() == "trio" else _AsyncioEvent()
 
 
 def call_soon() -> CallSoon:

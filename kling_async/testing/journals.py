@@ -5,7 +5,7 @@ Each test is a method that pytest finds in a subclass. They run under asyncio an
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import TypeAlias
@@ -75,10 +75,22 @@ class JournalSuite:
         saved = _accepted("c", id="id-3").finished(_done("c"), 4.0).saved(("c-0.png",), 5.0)
         async with _opened(make) as journal:
             await journal.write(_accepted("a"), ended, saved, _new("d"), _new("e").sent(2.0))
-            assert [_accepted("a")] == await journal.unfinished(saving=False)
-            assert [_accepted("a"), ended] == await journal.unfinished(saving=True)
+            assert [_accepted("a")] == await _listed(journal.unfinished(saving=False))
+            assert [_accepted("a"), ended] == await _listed(journal.unfinished(saving=True))
             await journal.write(ended.saved(("b-0.png",), 6.0))
-            assert [_accepted("a")] == await journal.unfinished(saving=True)
+            assert [_accepted("a")] == await _listed(journal.unfinished(saving=True))
+
+    async def test_unfinished_submissions_are_those_of_one_moment(self, make: MakeJournal) -> None:
+        """However many there are, each that is unfinished at the beginning is read once, in its newest form."""
+        async with _opened(make) as journal:
+            await journal.write(*(_accepted(f"cat-{number}", id=f"id-{number}") for number in range(1100)))
+            left = journal.unfinished(saving=False)
+            found = [await anext(left)]
+            ended = _accepted("cat-1099", id="id-1099").finished(_done("cat-1099"), 4.0)
+            await journal.write(_accepted("late", id="id-late"), ended)
+            found += await _listed(left)
+        assert [f"cat-{number}" for number in range(1100)] == [one.key for one in found]
+        assert ended == found[-1]
 
     async def test_a_submission_that_is_looked_up(self, make: MakeJournal) -> None:
         """One whose answer is lost keeps its client id and is unfinished; it may cost."""
@@ -87,7 +99,7 @@ class JournalSuite:
         async with _opened(make) as journal:
             await journal.write(resolving)
         async with _opened(make) as journal:
-            assert [resolving] == await journal.unfinished(saving=False)
+            assert [resolving] == await _listed(journal.unfinished(saving=False))
             assert [resolving] == await journal.submissions(JobStatus.RESOLVING)
             assert [] == await journal.submissions(JobStatus.ACCEPTED, JobStatus.UNCONFIRMED)
             assert Decimal("0.03") == await journal.spent()
@@ -174,6 +186,10 @@ async def _opened(make: MakeJournal) -> AsyncGenerator[Journal]:
         yield journal
     finally:
         await journal.aclose()
+
+
+async def _listed(submissions: AsyncIterator[Submission]) -> list[Submission]:
+    return [one async for one in submissions]
 
 
 def _new(key: str = "cat", *, attempt: int = 1) -> Submission:

@@ -81,6 +81,8 @@ def is_json_object(value: object) -> bool:
     """Return whether a value is a mapping with str keys that can be written as JSON."""
     if not _is_mapping(value) or not all(isinstance(name, str) for name in value):
         return False
+    if not value:
+        return True
     try:
         json.dumps(dict(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError):

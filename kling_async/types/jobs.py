@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping
 from html import escape
 from pathlib import PurePath
 from typing import Final, Self, TypeGuard
 
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, field, frozen
 
 from .errors import InputError, InputFault, KlingError, PredictionFailed
 from .field_checks import is_str_map
+from .hash_table import IntTable
 from .inputs import ImageInput, Input, VideoInput
 from .media_values import MEDIA_FIELDS, Media, media_identity
 from .prediction import Prediction
@@ -124,15 +124,15 @@ class JobKeyGenerator:
     """Default keys of jobs: from the input's fingerprint and the number of equal inputs before it."""
 
     def __init__(self) -> None:
-        self._seen: Counter[str] = Counter()
+        self._counts = IntTable()
 
     def with_key(self, job: Job) -> Job:
         """Return a job with a key: its own, or a generated one."""
         if job.key is not None:
             return job
         digest = fingerprint(job.input)[:12]
-        self._seen[digest] += 1
-        return evolve(job, key=f"{digest}-{self._seen[digest] - 1}")
+        earlier = self._counts.increment(int(digest, 16) + 1)
+        return Job(job.input, key=f"{digest}-{earlier}", provider=job.provider, labels=job.labels)
 
 
 def unique_key(input: Input, *, random: float) -> str:

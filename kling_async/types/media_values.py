@@ -11,11 +11,12 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
-from attrs import AttrsInstance, evolve, field, frozen
+from attrs import AttrsInstance, evolve, field, fields, frozen
 
 from .errors import InputError, InputFault
 from .media_headers import MediaKind, detect_type, suffix_of
@@ -127,10 +128,16 @@ def show_media(value: object) -> str:
 _SHOWN: Final = 200
 
 
+@cache
+def _media_fields(kind: type[AttrsInstance]) -> tuple[str, ...]:
+    names = {one.name for one in fields(kind)}
+    return tuple(name for name in MEDIA_FIELDS if name in names)
+
+
 def media_in(input: AttrsInstance) -> Iterator[tuple[str, Media]]:
     """Yield the media of an input, each with the name of its field; one of several has its index, as in `images[1]`."""
-    for name in MEDIA_FIELDS:
-        value: object = getattr(input, name, None)
+    for name in _media_fields(type(input)):
+        value: object = getattr(input, name)
         if isinstance(value, tuple):
             for index, one in enumerate(cast("tuple[Media, ...]", value)):
                 yield f"{name}[{index}]", one
@@ -141,8 +148,8 @@ def media_in(input: AttrsInstance) -> Iterator[tuple[str, Media]]:
 def with_media(input: T, replaced: Callable[[str, Media], Media]) -> T:
     """Return an input with other media: what a function returns for the name of a field, as `media_in` has it."""
     changes: dict[str, Media | tuple[Media, ...]] = {}
-    for name in MEDIA_FIELDS:
-        value: object = getattr(input, name, None)
+    for name in _media_fields(type(input)):
+        value: object = getattr(input, name)
         if isinstance(value, tuple):
             given = cast("tuple[Media, ...]", value)
             changed = tuple(replaced(f"{name}[{index}]", one) for index, one in enumerate(given))

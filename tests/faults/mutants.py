@@ -65,11 +65,21 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "cancelled is bought again": (("journal/resume.py", "(failed and resubmit_failed)", "failed"),),
     "columns without a checksum": (
+        ("journal/schema.py", "zlib.crc32(columns.encode())", "zlib.crc32(body.encode())"),
         (
             "journal/schema.py",
             'return zlib.crc32("\\0".join(map(str, columns)).encode())',
-            "return zlib.crc32(str(columns[-1]).encode())",
+            "return zlib.crc32(str([*columns][-1]).encode())",
         ),
+        (
+            "journal/schema.py",
+            """CAST(key || char(0) || attempt || char(0) || state || char(0) || paid || char(0) || unsaved || char(0) ||
+    serial || char(0) || body AS BLOB)""",
+            "CAST(body AS BLOB)",
+        ),
+    ),
+    "seal not compared": (
+        ("journal/seal.py", "return self.digest == digest_of(file, connection, commits=self.commits)", "return True"),
     ),
     "index not compared": (("journal/schema.py", "PRAGMA integrity_check(1)", "PRAGMA quick_check(1)"),),
     "commits not counted": (("journal/wal_check.py", "if missing > 0:", "if missing > 1 << 60:"),),

@@ -112,10 +112,15 @@ def counts(came: dict[str, list[str]]) -> dict[str, int]:
 
 @pytest.mark.parametrize(
     ("mutant", "where"),
-    [("columns without a checksum", "db"), ("index not compared", "db"), ("commits not counted", "db-wal")],
+    [
+        ("columns without a checksum", "db"),
+        ("index not compared", "db"),
+        ("seal not compared", "db"),
+        ("commits not counted", "db-wal"),
+    ],
 )
 def test_row_26_flips_are_caught_by_this(tmp_path: Path, mutant: str, where: str) -> None:
-    """Without the checksum, the comparison or the count, the same flips let jobs be bought again."""
+    """Without the checksum, the comparison, the seal or the count, the same flips let jobs be bought again."""
     (tmp_path / "runs").mkdir()
     flipping = [sys.executable, str(Path(__file__).with_name("flipping.py")), str(tmp_path / "runs")]
     env = {**os.environ, "PYTHONPATH": str(build(mutant, tmp_path / "build"))}

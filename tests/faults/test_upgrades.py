@@ -153,17 +153,18 @@ DAMAGES = {
 }
 
 
+@pytest.mark.parametrize("samples", VERSIONS)
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_row_50_a_damaged_one_stays_as_it_is(tmp_path: Path, damage: str) -> None:
+async def test_row_50_a_damaged_one_stays_as_it_is(tmp_path: Path, damage: str, samples: str) -> None:
     """A column that says other than the text is damage; the journal is refused, and is of its own version still."""
-    path = taken("0.1/closed.db", tmp_path)
+    path = taken(f"{samples}/closed.db", tmp_path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(DAMAGES[damage])
         connection.commit()
     before = written(path)
     with pytest.raises(JournalError, match="damaged"):
         await everything(path)
-    assert (1, before) == (mark_of(path), written(path))
+    assert (VERSIONS[samples], before) == (mark_of(path), written(path))
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +183,7 @@ from kling_async import SqliteJournal
 async def main():
     journal = SqliteJournal(sys.argv[1])
     await journal.open()
-    counts = [len(await journal.unfinished(saving=saving)) for saving in (False, True)]
+    counts = [len([one async for one in journal.unfinished(saving=saving)]) for saving in (False, True)]
     print(*counts, await journal.spent())
     await journal.aclose()
 

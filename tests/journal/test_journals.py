@@ -19,6 +19,7 @@ from attrs import evolve
 
 from kling_async import AnswerLost, ImageInput, InputError, Job, JournalError, Prediction, Status, VideoInput
 from kling_async.journal.memory import MemoryJournal
+from kling_async.journal.schema import VERSION
 from kling_async.journal.serialization import dump_submission
 from kling_async.journal.sqlite import SqliteJournal
 from kling_async.journal.submission import Submission, new_submission
@@ -176,7 +177,7 @@ async def test_a_later_version_is_refused(tmp_path: Path) -> None:
     """What a later kling_async has written is not guessed at."""
     path = await filled(tmp_path)
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 3")
+    connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     connection.close()
     await refused(path, "later kling_async")
 
@@ -326,6 +327,23 @@ async def test_cancelled_at_any_turn_it_is_let_go_of(tmp_path: Path) -> None:
         await asyncio.wait([using], timeout=60)
         assert using.done()
         await listed(journal.path)
+
+
+def test_it_writes_under_a_plain_event_loop(tmp_path: Path) -> None:
+    """Groups follow one another where nothing but a task tells the event loop, as under asyncio.run."""
+    journal = SqliteJournal(tmp_path / "journal.db", durability="normal")
+
+    async def write(writer: int) -> None:
+        for number in range(20):
+            await journal.write(submission(f"cat-{writer}-{number}"))
+
+    async def use() -> None:
+        await journal.open()
+        await asyncio.gather(*map(write, range(5)))
+        await journal.aclose()
+
+    asyncio.run(asyncio.wait_for(use(), timeout=60))
+    assert 100 == len(asyncio.run(listed(journal.path)))
 
 
 async def test_a_circle_of_links_is_refused(tmp_path: Path) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import product
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -35,13 +40,15 @@ from kling_async import (
 from kling_async.journal.redaction import redact
 from kling_async.journal.resume import ResumeAction, resume_action
 from kling_async.journal.serialization import dump_submission, load_submission
-from kling_async.journal.submission import input_from, new_submission
+from kling_async.journal.submission import StoredError, input_from, new_submission
 from kling_async.types.client_id import ClientId
 from kling_async.types.jobs import fingerprint
 from kling_async.types.prediction import Failure, FailureKind, Output, OutputKind, Timings
 
 JOB = Job(ImageInput("a cat"), key="cat")
 WHEN = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+DISK = Path(__file__).parents[1] / "samples" / "disk"
 
 words = st.text(min_size=1, max_size=30)
 plain = st.from_regex(re.compile(r"https://[a-z]{1,8}\.example/[a-z]{0,8}\.png", re.ASCII), fullmatch=True)
@@ -98,6 +105,53 @@ def test_a_submission_is_read_as_it_was_written(input: Input, prediction: Predic
     assert submission == load_submission(text)
     assert text.isascii()
     assert "\n" not in text
+
+
+stored_errors = st.builds(
+    StoredError,
+    kind=words,
+    message=words,
+    http_status=st.none() | st.integers(400, 599),
+    code=st.none() | words,
+    may_be_billed=st.booleans(),
+)
+moments = st.none() | st.floats(allow_nan=False)
+rare = st.fixed_dictionaries(
+    {
+        "attempt": st.integers(1, 3),
+        "labels": st.dictionaries(words, words, max_size=2),
+        "input_complete": st.booleans(),
+        "price": st.none() | st.decimals(allow_nan=False),
+        "stored_error": st.none() | stored_errors,
+        "client_id": st.none() | st.builds(ClientId, value=words, origin=words, key_hash=words),
+        "files": st.none() | st.lists(words, max_size=2).map(tuple),
+        "checksums": st.none() | st.lists(words, max_size=2).map(tuple),
+        "decision": st.none() | st.sampled_from([Decision.ATTACHED, Decision.RESUBMITTED]),
+        "planned_at": st.floats(allow_nan=False),
+        **dict.fromkeys(("sent_at", "accepted_at", "finished_at", "saved_at"), moments),
+    }
+)
+
+
+@given(inputs, predictions, rare)
+def test_every_field_is_read_as_it_was_written(
+    input: Input, prediction: Prediction, facts: Mapping[str, object]
+) -> None:
+    """So is what few submissions have, a time without end as well; and what is written is JSON."""
+    submission = evolve(new(Job(input, key="k")).accepted(prediction, 3.0), **facts)
+    text = dump_submission(submission)
+    assert submission == load_submission(text)
+    assert text == json.dumps(json.loads(text), separators=(",", ":"))
+
+
+@pytest.mark.parametrize("version", ["0.1", "journal-2"])
+@pytest.mark.parametrize("name", ["closed.db", "unconfirmed.db", "run-ended/journal.db"])
+def test_the_text_is_that_of_earlier_versions(version: str, name: str) -> None:
+    """What they wrote is written again byte by byte: names, order and what is left out are a contract."""
+    with closing(sqlite3.connect(f"file:{DISK / version / name}?immutable=1", uri=True)) as connection:
+        written = [text for [text] in connection.execute("SELECT body FROM submissions")]
+    assert written == [dump_submission(load_submission(text)) for text in written]
+    assert written
 
 
 @given(st.text())

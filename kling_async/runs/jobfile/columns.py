@@ -21,7 +21,9 @@ __all__ = [
     "ParsedInput",
     "column_fault",
     "is_fields",
+    "key_of",
     "kind_of",
+    "labels_of",
     "parse_input",
     "read_settings",
     "read_texts",
@@ -31,7 +33,8 @@ Fields: TypeAlias = Mapping[str, object]
 """Values by name, as they were read."""
 
 _KINDS: Final[Mapping[OutputKind, type[Input]]] = {OutputKind.IMAGE: ImageInput, OutputKind.VIDEO: VideoInput}
-_NAMES: Final = {kind: tuple(field.name for field in fields(made)) for kind, made in _KINDS.items()}
+_NAMES: Final = {kind: dict.fromkeys(field.name for field in fields(made)) for kind, made in _KINDS.items()}
+"""In their order, as keys, since each row asks for several."""
 COLUMNS: Final = tuple(
     dict.fromkeys(("key", "provider", "kind", *(name for names in _NAMES.values() for name in names)))
 )
@@ -170,7 +173,9 @@ def _kind(kind: object, model: object) -> OutputKind:
 
 
 def _misplaced(name: str, value: object, kind: OutputKind) -> InputFault | None:
-    if name in COLUMNS and name not in _NAMES[kind]:
+    if name in _NAMES[kind]:
+        return None
+    if name in COLUMNS:
         other = next(one for one in OutputKind if one is not kind)
         return InputFault(name, value, f"is for {other.value}s only, but the model makes {kind.value}s")
     return column_fault(name)
@@ -195,6 +200,24 @@ def _shots_of(value: object) -> tuple[tuple[Shot, ...], list[InputFault]]:
                     for wrong in error.faults
                 ]
     return tuple(shots), faults
+
+
+def key_of(key: object) -> tuple[str | None, list[InputFault]]:
+    """Return the key of a row, with its faults; a number is one as text."""
+    if isinstance(key, int) and not isinstance(key, bool):
+        return str(key), []
+    if key is None or isinstance(key, str):
+        return key, []
+    return None, [InputFault("key", key, "must be text")]
+
+
+def labels_of(labels: object) -> tuple[Mapping[str, str], list[InputFault]]:
+    """Return the labels of a row, with their faults."""
+    if labels is None:
+        return {}, []
+    if is_fields(labels) and all(isinstance(text, str) for text in labels.values()):
+        return cast("Mapping[str, str]", labels), []
+    return {}, [InputFault("labels", labels, 'must be an object of strings: {"NAME": "text"}')]
 
 
 def _is_int(value: object) -> object:

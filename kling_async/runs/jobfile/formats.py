@@ -121,7 +121,7 @@ def _json_records(texts: _LineReader) -> Iterator[RawRow]:
 
 def _object(text: str) -> Fields:
     try:
-        value: object = json.loads(text.rstrip(), object_pairs_hook=_reject_duplicates, parse_constant=_reject_number)
+        value: object = _DECODER.decode(text.rstrip())
     except InputError:
         raise
     except json.JSONDecodeError as error:
@@ -148,6 +148,9 @@ def _reject_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _reject_number(name: str) -> object:
     raise InputError.of("Invalid row", [InputFault("line", name, "is not a JSON number")])
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_reject_duplicates, parse_constant=_reject_number)
 
 
 def _csv_records(texts: _LineReader) -> Iterator[RawRow]:

@@ -1,7 +1,7 @@
 """Rows of job files: convert a line of JSONL or a row of CSV into jobs, or into the list of its faults.
 
-Theory of operation. Lines are read one by one and not kept; only keys are kept, to find duplicates. Reading goes on
-after a fault, so one pass finds all of them. Every fault has its line.
+Theory of operation. Lines are read one by one and not kept; only hashes of keys are, to find duplicates. Reading goes
+on after a fault, so one pass finds all of them. Every fault has its line.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from attrs import asdict, evolve, field, fields, frozen
 
 from ...providers import provider_named
 from ...types.errors import InputError, InputFault
+from ...types.hash_table import IntTable, hash_of
 from ...types.inputs import ImageInput
 from ...types.jobs import Job, JobKeyGenerator
 from ...types.media_values import MEDIA_FIELDS
 from ...types.printable import escaped
 from ..matrix import AXIS_FIELDS, Combination, Value, combinations, substitute, with_axis_fields
 from ..targets import Target, alias_faults
-from .columns import Fields, NameFault, is_fields, parse_input, read_settings
+from .columns import Fields, NameFault, is_fields, key_of, labels_of, parse_input, read_settings
 from .comparison import ROW, compared
 from .formats import Format, RawRow, read_records
 from .media import dumped_media, with_paths
@@ -137,7 +138,7 @@ def json_line(value: object, *, default: Callable[[object], object] | None = Non
 
 
 def _rows(records: Iterable[RawRow], name: str, parser: _RowParser) -> Iterator[Row]:
-    seen: dict[str, int] = {}
+    seen = IntTable()
     for record in records:
         parsed = _ParsedRow() if record.fields is None else parser.parse(record.fields)
         faults = [*record.faults, *parsed.faults]
@@ -145,7 +146,7 @@ def _rows(records: Iterable[RawRow], name: str, parser: _RowParser) -> Iterator[
         faults += [
             NameFault("key", key, f'duplicate key "{key}" (first used on line {first})')
             for key in keys
-            if (first := seen.setdefault(key, record.line)) != record.line
+            if (first := seen.setdefault(hash_of(key), record.line)) != record.line
         ]
         row = Row(name, record.line, parsed.jobs)
         yield row.with_faults(faults) if faults else row
@@ -188,12 +189,14 @@ class _RowParser:
 
     def parse(self, fields: Fields) -> _ParsedRow:
         """Convert the fields of a row into its jobs and its faults."""
-        parsed = self._parse({**fields, **self.overrides})
+        parsed = self._parse({**fields, **self.overrides} if self.overrides else fields)
+        if not parsed.faults:
+            return parsed
         return evolve(parsed, faults=tuple(_marked(fault, self.overrides) for fault in parsed.faults))
 
     def _parse(self, given: Fields) -> _ParsedRow:
-        key, faults = _key(given.get("key"))
-        labels, more = _labels(given.get("labels"))
+        key, faults = key_of(given.get("key"))
+        labels, more = labels_of(given.get("labels"))
         faults += more
         try:
             self._check_axes(given, labels)
@@ -205,7 +208,7 @@ class _RowParser:
             filled = cast("Fields", substitute(document, one.values)) if one.values else document
             made, more = self._jobs(filled, one.key if one.values else key)
             faults += more
-            jobs += [evolve(job, labels={**labels, **one.labels, **job.labels}) for job in made]
+            jobs += [_labelled(job, {**labels, **one.labels, **job.labels}) for job in made]
         if any(AXIS_FIELDS & one.values.keys() for one in combined[:1]):
             faults += alias_faults(jobs)
         return _ParsedRow(tuple(jobs), tuple(faults))
@@ -232,6 +235,8 @@ class _RowParser:
     def _check_axes(self, given: Fields, labels: Mapping[str, str]) -> None:
         """Raise InputError if a row has a label or an axis that a comparison needs, or a field that is also an axis."""
         vars = given.get("vars")
+        if vars is None and not self.targets:
+            return
         axes: Fields = vars if is_fields(vars) else {}
         faults = [
             InputFault(f"vars.{name}", axes[name], "is an axis of the row")
@@ -250,10 +255,14 @@ class _RowParser:
             raise InputError.of("Invalid matrix", faults)
 
 
+def _labelled(job: Job, labels: Mapping[str, str]) -> Job:
+    return evolve(job, labels=labels) if labels else job
+
+
 def _combinations(given: Fields, prefix: str | None) -> tuple[Fields, list[Combination]]:
     """Return the fields that make the input of a row, and the combinations of values for them."""
-    document: Fields = {name: value for name, value in given.items() if name not in _OF_THE_ROW}
     axes, zipped = given.get("vars"), given.get("zip")
+    document: Fields = {name: value for name, value in given.items() if name not in _OF_THE_ROW}
     if not isinstance(zipped, (bool, type(None))):
         raise InputError.of("Invalid matrix", [InputFault("zip", zipped, "must be true or false")])
     if axes is None:
@@ -267,22 +276,6 @@ def _combinations(given: Fields, prefix: str | None) -> tuple[Fields, list[Combi
     document = with_axis_fields(document, axes)
     listed = cast("Mapping[str, Iterable[Value]]", axes)
     return document, combinations(document, listed, zipped=bool(zipped), prefix=prefix)
-
-
-def _key(key: object) -> tuple[str | None, list[InputFault]]:
-    if isinstance(key, int) and not isinstance(key, bool):
-        return str(key), []
-    if key is None or isinstance(key, str):
-        return key, []
-    return None, [InputFault("key", key, "must be text")]
-
-
-def _labels(labels: object) -> tuple[Mapping[str, str], list[InputFault]]:
-    if labels is None:
-        return {}, []
-    if is_fields(labels) and all(isinstance(text, str) for text in labels.values()):
-        return cast("Mapping[str, str]", labels), []
-    return {}, [InputFault("labels", labels, 'must be an object of strings: {"NAME": "text"}')]
 
 
 def _job(given: Fields, key: str | None) -> tuple[Job | None, list[InputFault]]:

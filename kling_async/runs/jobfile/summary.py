@@ -59,7 +59,7 @@ class JobfileSummary:
                 prices.append(self._price(job))
             except InputError as error:
                 own += error.faults
-        faults = name_faults(refusals) if refusals else []
+        faults = name_faults(refusals) if any(refusals.values()) else []
         checked = row.with_faults(faults) if faults else row
         self.rows += 1
         if checked.faults:

@@ -47,18 +47,24 @@ _MAX_HEADING: Final = 120
 """Characters of a prompt that head its row; the cards have the rest."""
 
 
-def layout_grids(rows: Sequence[ReportRow]) -> tuple[list[Grid], list[ReportRow]]:
-    """Arrange jobs as tables; return the tables, and the jobs that belong in none, in the order given."""
-    compared = _layout_comparison(rows)
+def layout_grids(
+    rows: Sequence[ReportRow], *, targets: Sequence[TargetTotals] | None = None
+) -> tuple[list[Grid], list[ReportRow]]:
+    """Arrange jobs as tables; return the tables, and the jobs that belong in none, in the order given.
+
+    Args:
+        rows: the jobs.
+        targets: the totals of each target, where the jobs are only some of the run; by default those of the jobs.
+    """
+    compared = _layout_comparison(rows, compare_targets(rows) if targets is None else targets)
     if compared is None:
         return _layout_variables(rows)
     grids, others = _layout_variables([row for row in rows if target_of(row) is None])
     return [compared, *grids], others
 
 
-def _layout_comparison(rows: Sequence[ReportRow]) -> Grid | None:
+def _layout_comparison(rows: Sequence[ReportRow], totals: Sequence[TargetTotals]) -> Grid | None:
     """Arrange the jobs that have a target as one table; None unless there are two targets or more."""
-    totals = compare_targets(rows)
     if not totals:
         return None
     headings: dict[Hashable, str] = {}

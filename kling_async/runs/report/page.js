@@ -56,7 +56,6 @@
         found += inside;
       }
       matching += found;
-      delete box.dataset.deferred;
       box.replaceChildren(...visible);
       section.hidden = !visible.length;
     }

@@ -1,7 +1,8 @@
 """Render the report of a run: one HTML file that loads nothing from a network.
 
-The file has all jobs as HTML, so it can be read, searched and printed without its script. The script only removes the
-cards from the page and puts back, sixty at a time, those that match the filter.
+The file has its jobs as HTML, so it can be read, searched and printed without its script. The script only removes the
+cards from the page and puts back, sixty at a time, those that match the filter. Of a large run it has the cards of ten
+thousand jobs, which is what a browser can hold; all figures are those of all jobs.
 
 Text of users and providers is escaped by jinja2. It appears as text or in quoted attributes, never in the script, in
 the style or in a URL other than a relative path. The content security policy is the second defence: it allows one
@@ -12,8 +13,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, tzinfo
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from markupsafe import Markup
 
 from ...types.formatting import format_count, format_duration, format_money
 from .cards import build_card
+from .comparison import compare_targets
 from .grid import layout_grids
 from .rows import ReportRow, Tone, tone_of
 from .text import clean, format_moment
@@ -33,9 +35,8 @@ from .totals import count_causes, count_totals
 __all__ = ["render"]
 
 _FOLDER: Final = __name__.rpartition(".")[0]
-_DEFER_ABOVE: Final = 10_000
-"""Above this number of jobs, a browser that runs scripts lays out no card before the script has chosen which. Laying
-out all of 100,000 cards while they load takes 20 seconds instead of 6."""
+_MAX_CARDS: Final = 10_000
+"""Maximum number of jobs with a card: 100,000 make a file of 40 MB, which a browser lays out for 20 seconds."""
 _CAUSES: Final = 8
 """Number of causes that are listed. A provider that puts an id into each message would fill pages otherwise."""
 _SAMPLES: Final = 10
@@ -49,6 +50,7 @@ def render(
     made_at: datetime,
     version: str,
     settings: Mapping[str, str] = MappingProxyType({}),
+    as_shown: Callable[[ReportRow], ReportRow] = lambda row: row,
 ) -> str:
     """Return the report of a run as HTML, to be written as UTF-8 into the directory that has its files.
 
@@ -58,6 +60,7 @@ def render(
         made_at: the time of the report. Times of day are shown in its time zone, so it must have one.
         version: the version of this package.
         settings: the settings of the run, by name.
+        as_shown: changes the row of a card, such as its links; all figures are those of the rows.
 
     Raises:
         ValueError: `made_at` has no time zone.
@@ -66,7 +69,8 @@ def render(
         raise ValueError("made_at has no time zone")
     jobs = sorted(rows, key=lambda row: row.position)
     totals, timeline = count_totals(jobs), count_states(jobs)
-    grids, others = layout_grids(jobs)
+    shown = list(map(as_shown, _shown(jobs)))
+    grids, others = layout_grids(shown, targets=compare_targets(jobs))
     style, script = _read("page.css"), _read("page.js")
     text = _template().render(
         title=title,
@@ -77,9 +81,7 @@ def render(
         style=Markup(style),  # noqa: S704 - both are files of this package
         script=Markup(script),  # noqa: S704
         totals=totals,
-        began_at=""
-        if totals.began_at is None
-        else format_moment(datetime.fromtimestamp(totals.began_at, made_at.tzinfo)),
+        began_at=_moment(totals.began_at, made_at.tzinfo),
         providers={name: count_totals(members) for name, members in _by_provider(jobs).items()},
         causes=count_causes(jobs),
         causes_shown=_CAUSES,
@@ -88,12 +90,24 @@ def render(
         samples=() if timeline is None else _samples(timeline.moments),
         grids=grids,
         others=sorted(others, key=lambda row: tone_of(row.status) is not Tone.DOUBT),  # possible costs first
-        deferred=Markup(" data-deferred") if len(jobs) > _DEFER_ABOVE else "",
+        cards=len(shown),
         card=build_card,
         count=format_count,
         places=_columns_of(jobs),
     )
     return clean(text)
+
+
+def _moment(at: float | None, zone: tzinfo) -> str:
+    return "" if at is None else format_moment(datetime.fromtimestamp(at, zone))
+
+
+def _shown(jobs: Sequence[ReportRow]) -> Sequence[ReportRow]:
+    """Return the jobs with a card, in their order: of too many, those that failed or are unconfirmed come first."""
+    if len(jobs) <= _MAX_CARDS:
+        return jobs
+    chosen = sorted(jobs, key=lambda row: tone_of(row.status) not in (Tone.BAD, Tone.DOUBT))[:_MAX_CARDS]
+    return sorted(chosen, key=lambda row: row.position)
 
 
 def _by_provider(rows: Sequence[ReportRow]) -> dict[str, list[ReportRow]]:

@@ -6,10 +6,11 @@ rises during the run. The heights of the other areas are the jobs that wait, are
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
@@ -20,6 +21,9 @@ __all__ = ["STATES", "Timeline", "count_states", "draw_timeline"]
 
 STATES: Final = ("succeeded", "failed", "unconfirmed", "saving", "accepted", "submitting", "planned")
 """From the lowest area up."""
+
+_AT_PROVIDER: Final = ("submitting", "accepted")
+_Changes: TypeAlias = Mapping[tuple[str, str], Sequence[float]]
 
 _ENDS: Final = {Tone.GOOD: "succeeded", Tone.BAD: "failed", Tone.DOUBT: "unconfirmed"}
 _WIDE, _HIGH = 1000, 220
@@ -63,32 +67,46 @@ class Timeline:
 
 def count_states(rows: Sequence[ReportRow], *, moments: int = 241) -> Timeline | None:
     """Count the jobs in each state at `moments` moments; None if no job has a known time."""
-    times = [at for row in rows for at in row.times]
-    if not times:
+    began_at = min((min(row.times) for row in rows if row.times), default=None)
+    if began_at is None:
         return None
-    began_at, lasted = min(times), max(times) - min(times)
-    changes: list[tuple[float, str, str]] = []
-    current = Counter[str]()
+    ended_at = max(max(row.times) for row in rows if row.times)
+    first, changes = _changes(rows)
+    lasted = ended_at - began_at
+    # The last moment is exactly the last time, also where the sum is rounded.
+    nows = [*(began_at + lasted * moment / (moments - 1) for moment in range(moments - 1)), ended_at]
+    columns = {state: [first[state]] * moments for state in STATES}
+    for (before, after), times in changes.items():
+        for moment, now in enumerate(nows):
+            count = bisect_right(times, now)
+            columns[before][moment] -= count
+            columns[after][moment] += count
+    counts = {state: tuple(column) for state, column in columns.items() if any(column)}
+    return Timeline(began_at, lasted, counts, _peak(changes))
+
+
+def _changes(rows: Iterable[ReportRow]) -> tuple[Counter[str], _Changes]:
+    """Return the number of jobs that begin in each state, and the sorted times of each change of state."""
+    first, changes = Counter[str](), dict[tuple[str, str], list[float]]()
     for row in rows:
         intervals = list(_intervals(row))
-        current[intervals[0][1]] += 1
-        changes += [(at, before, after) for (_, before), (at, after) in pairwise(intervals)]
-    changes.sort(reverse=True)
-    columns: dict[str, list[int]] = {state: [] for state in STATES}
-    peak = 0
-    for moment in range(moments):
-        # The last moment is exactly the last time, also where the sum is rounded.
-        now = began_at + lasted * moment / (moments - 1) if moment < moments - 1 else max(times)
-        while changes and changes[-1][0] <= now:
-            at, before, after = changes.pop()
-            current[before] -= 1
-            current[after] += 1
-            if not changes or changes[-1][0] > at:  # simultaneous changes have no order
-                peak = max(peak, current["submitting"] + current["accepted"])
-        for state, column in columns.items():
-            column.append(current[state])
-    counts = {state: tuple(column) for state, column in columns.items() if any(column)}
-    return Timeline(began_at, lasted, counts, peak)
+        first[intervals[0][1]] += 1
+        for (_, before), (at, after) in pairwise(intervals):
+            changes.setdefault((before, after), []).append(at)  # the row's own numbers: they take no further memory
+    for times in changes.values():
+        times.sort()
+    return first, changes
+
+
+def _peak(changes: _Changes) -> int:
+    """Return the maximum number of jobs at the providers at once. Simultaneous changes have no order."""
+    begun = sorted(_times(changes, lambda before, after: before not in _AT_PROVIDER and after in _AT_PROVIDER))
+    ended = sorted(_times(changes, lambda before, after: before in _AT_PROVIDER and after not in _AT_PROVIDER))
+    return max((bisect_right(begun, at) - bisect_right(ended, at) for at in begun), default=0)
+
+
+def _times(changes: _Changes, wanted: Callable[[str, str], bool]) -> Iterator[float]:
+    return chain.from_iterable(times for states, times in changes.items() if wanted(*states))
 
 
 def _intervals(row: ReportRow) -> Iterator[tuple[float, str]]:

@@ -68,7 +68,8 @@ class Cause:
 def count_totals(rows: Sequence[ReportRow]) -> Totals:
     """Count the totals of jobs."""
     statuses = Counter(row.status for row in rows)
-    times = [at for row in rows for at in row.times]
+    begins = (min(row.times) for row in rows if row.times)
+    ends = (max(row.times) for row in rows if row.times)
     took = [row.took for row in rows if row.took is not None and row.status is JobStatus.SUCCEEDED]
     return Totals(
         jobs=len(rows),
@@ -77,8 +78,8 @@ def count_totals(rows: Sequence[ReportRow]) -> Totals:
         at_risk=_sum(row.cost for row in rows if row.status in _AT_RISK),
         unpriced=sum(row.cost is None and row.status is JobStatus.SUCCEEDED for row in rows),
         took=median(took) if took else None,
-        began_at=min(times, default=None),
-        ended_at=max(times, default=None),
+        began_at=min(begins, default=None),
+        ended_at=max(ends, default=None),
     )
 
 

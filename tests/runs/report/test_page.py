@@ -248,3 +248,48 @@ def test_several_submissions_are_told(read, make_row) -> None:
     """A card says how often its job was sent, if it was more than once."""
     assert "sent 3 times" in read(page([make_row(attempts=3)])).text
     assert "times" not in read(page([make_row(attempts=1)])).text
+
+
+def test_a_large_run_has_ten_thousand_cards_and_says_so():
+    """Those that failed or are unconfirmed have a card, wherever they are; every figure counts all jobs."""
+    bad = {7: JobStatus.FAILED, 10_400: JobStatus.EXPIRED, 10_499: JobStatus.UNCONFIRMED}
+    rows = [
+        ReportRow(
+            key=f"cat-{place}",
+            position=place,
+            provider="gptproto",
+            model="m",
+            kind="image",
+            prompt="a cat",
+            status=bad.get(place, JobStatus.SUCCEEDED),
+            sent_at=1.0,
+            finished_at=2.0,
+            cost=Decimal("0.01"),
+        )
+        for place in range(10_500)
+    ]
+    text = page(rows)
+    assert 10_000 == text.count("<article ")
+    assert "Only 10,000 of 10,500 jobs have a card on this page" in text
+    for place in (0, 7, 9997, 10_400, 10_499):
+        assert f"<h3>cat-{place}</h3>" in text
+    for place in (9998, 10_399):
+        assert f"<h3>cat-{place}</h3>" not in text
+    assert "<dt>Jobs</dt><dd>10,500</dd>" in text
+    assert "<dt>Succeeded</dt><dd>10,497</dd>" in text
+    assert "all <i>10,500</i>" in text
+    less = page(rows[:10_000])
+    assert 10_000 == less.count("<article ")
+    assert "have a card on this page" not in less
+
+
+def test_a_comparison_of_a_large_run_counts_every_job(make_row):
+    """The totals of each target are those of all its jobs, also where most have no card."""
+    rows = [
+        make_row(key=f"{model}-{n}", position=2 * n + at, model=model, labels={"row": str(n), "model": model})
+        for n in range(5200)
+        for at, model in enumerate(("kling-image-o1", "kling-image-o3"))
+    ]
+    text = page(rows)
+    assert 10_000 == text.count("<article ")
+    assert 2 == text.count("5,200 of 5,200")
