@@ -1,8 +1,8 @@
 """The file of a journal: opened, verified against its marks and checksums, migrated, written, sealed and closed.
 
 Everything here blocks. A journal that was closed is as it was left if its seal says so; all others are read row by row.
- A file that is not a journal, is of a later version, is damaged or lacks its newest entries is
-refused, and never replaced by a new one: it may be the only record of paid jobs.
+A file that is not a journal, is of a later version, is damaged or lacks its newest entries is refused, and never
+replaced by a new one: it may be the only record of paid jobs.
 """
 
 from __future__ import annotations
@@ -101,6 +101,16 @@ class JournalFile:
             raise JournalError(message, advice=advice)
         if not self._accept_lost_log:
             check_log(self.path, self._lock.left_by)
+        self._roll_back()
+
+    def _roll_back(self) -> None:
+        """Let SQLite undo a transaction that a kill has cut off, since a connection that cannot write would fail.
+
+        Versions 1 and 2 switched a new journal to a write-ahead log under its final name, by such a transaction.
+        """
+        if self.path.with_name(f"{self.path.name}-journal").exists() and self.path.exists():
+            with closing(_connection(self.path, "mode=rw")) as connection:
+                check_header(connection)
 
     def _migrate(self) -> None:
         with closing(_connection(self.path, "mode=ro")) as connection:

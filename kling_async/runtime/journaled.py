@@ -20,8 +20,8 @@ __all__ = [
     "look_up_journaled",
     "poll_journaled",
     "poll_shared_journaled",
+    "record_end",
     "submit_journaled",
-    "told_journaled",
 ]
 
 _log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ async def look_up_journaled(
 
 async def poll_journaled(api: ProviderAPI, ticket: Ticket, known: Prediction) -> Prediction:
     """Poll a prediction once, write down its end, and return it. Raises KlingError as `ProviderAPI.poll` does."""
-    return await _recorded(ticket, await api.poll(known, seen=ticket))
+    return await record_end(ticket, await api.poll(known, seen=ticket))
 
 
 async def poll_shared_journaled(api: ProviderAPI, tickets: Sequence[Ticket]) -> list[Prediction | KlingError]:
@@ -97,18 +97,13 @@ async def poll_shared_journaled(api: ProviderAPI, tickets: Sequence[Ticket]) -> 
     for number, (ticket, result) in enumerate(zip(tickets, results, strict=True)):
         if isinstance(result, Prediction):
             try:
-                await _recorded(ticket, result)
+                await record_end(ticket, result)
             except KlingError as error:
                 results[number] = error
     return results
 
 
-async def told_journaled(ticket: Ticket, prediction: Prediction) -> Prediction:
-    """Write down the end of a prediction, as a webhook has proved it, and return it."""
-    return await _recorded(ticket, prediction)
-
-
-async def _recorded(ticket: Ticket, prediction: Prediction) -> Prediction:
+async def record_end(ticket: Ticket, prediction: Prediction) -> Prediction:
     """Write down the end of a prediction, if it has ended, and return it."""
     if prediction.status.is_terminal and ticket.entry is not None:
         await ticket.entry.finished(prediction)

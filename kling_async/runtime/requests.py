@@ -24,8 +24,8 @@ from .journaled import (
     look_up_journaled,
     poll_journaled,
     poll_shared_journaled,
+    record_end,
     submit_journaled,
-    told_journaled,
 )
 from .provider_api import ProviderAPI
 from .uploads import Uploads
@@ -140,7 +140,7 @@ class Requests:
             result = self._api.read_webhook(event, known)
             if result is not None and result.status.is_terminal:
                 # Under the same shield as a poll, so that no caller that goes away leaves half of it.
-                if await self._shielded(partial(told_journaled, ticket, result)) is result:
+                if await self._shielded(partial(record_end, ticket, result)) is result:
                     self._publish(self._engine.webhooks.told(ticket, result, self._clock.now()))
                     actions.add(WebhookAction.FINISHED)
             else:

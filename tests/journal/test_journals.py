@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -151,6 +152,37 @@ async def refused(path: Path, match: str) -> None:
     with pytest.raises(JournalError, match=match):
         await SqliteJournal(path).open()
     assert before == contents(path.parent).get(path.name)
+
+
+@pytest.mark.parametrize("left", [True, False])
+async def test_a_transaction_that_was_cut_off_is_undone(tmp_path: Path, left: bool) -> None:
+    """A kill while an earlier version switched a new journal to its log left a rollback journal: it opens as it was."""
+    whole, cut = tmp_path / "whole.db", tmp_path / "cut.db"
+    journal = SqliteJournal(whole)
+    await journal.open()
+    await journal.write(*(accepted(f"cat-{number}", id=f"id-{number}") for number in range(200)))
+    await journal.aclose()
+    with closing(sqlite3.connect(whole, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA cache_size = 1")  # so that pages are written before the commit
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE submissions SET body = 'half', state = 'planned'")
+        shutil.copy(whole, cut)
+        if left:
+            shutil.copy(f"{whole}-journal", f"{cut}-journal")
+        connection.execute("ROLLBACK")
+    again = SqliteJournal(cut)
+    if not left:
+        with pytest.raises(JournalError, match="damaged"):
+            await again.open()
+        return
+    await again.open()
+    try:
+        assert {f"id-{number}" for number in range(200)} == {
+            one.prediction.id for one in await again.submissions() if one.prediction is not None
+        }
+    finally:
+        await again.aclose()
 
 
 async def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
