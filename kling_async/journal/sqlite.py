@@ -138,9 +138,7 @@ class SqliteJournal:
         return await self._run(self._thread, "read", work)
 
     async def _run(self, thread: DaemonThread, done: str, work: Callable[[], T]) -> T:
-        with anyio.CancelScope(shield=True):
-            result = await thread.run(lambda: self._attempt(done, work))
-        return result  # noqa: RET504 - type checkers take it that a scope may hide an error
+        return await thread.run(lambda: self._attempt(done, work), shield=True)
 
     def _attempt(self, done: str, work: Callable[[], T]) -> T:
         try:

@@ -84,7 +84,6 @@ class Accounts:
         is closed.
         """
         self._loop = anyio.lowlevel.current_token()
-        self.transports.load()
         try:
             # Requests are shielded: only a worker that is idle, or between two requests, is cancelled at the end.
             async with Tasks() as tasks:

@@ -1,7 +1,7 @@
 """The transports of one client.
 
-The HTTP libraries are loaded when a client is opened, or by the first transport that is made: loading them takes longer
-than all of this package, and planning or reading a run needs none of them.
+The HTTP libraries are loaded by the first transport that is made, which a client does when it is opened: loading them
+takes longer than all of this package, and planning or reading a run needs none of them.
 """
 
 from __future__ import annotations
@@ -38,10 +38,6 @@ class Transports:
         self._clock = clock
         self._shared = shared
         self._tls = LazySSLContext()
-
-    def load(self) -> None:
-        """Load the HTTP libraries, so that the first request does not wait for them."""
-        from ..transport import api, fetcher, uploads  # noqa: F401, PLC0415
 
     def api(self, provider: Provider, *, submit_connections: int) -> ApiTransport:
         """Return a transport to a provider's API, with its key. Raises InputError if there is none."""

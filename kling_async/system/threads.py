@@ -33,15 +33,20 @@ class DaemonThread:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         Thread(target=copy_context().run, args=(_serve, self._calls), name=name, daemon=True).start()
 
-    async def run(self, function: Callable[[], T]) -> T:
+    async def run(self, function: Callable[[], T], *, shield: bool = False) -> T:
         """Run a function in the thread and return its result; a cancelled caller does not stop the function.
+
+        Args:
+            function: the function.
+            shield: whether a cancelled caller waits for it, too.
 
         Raises:
             BaseException: the function's own.
         """
         call = _Call(function, self._schedule)
         self._calls.put(call)
-        await call.done.wait()
+        with anyio.CancelScope(shield=shield):
+            await call.done.wait()
         return call.result()
 
     def post(self, function: Callable[[], None]) -> None:
