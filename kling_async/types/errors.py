@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Unpack
 
 from .base_error import ErrorContext, KlingError, context_of, with_period
@@ -45,10 +46,8 @@ class InputFault(NamedTuple):
     allowed: str
 
     def __str__(self) -> str:
-        shown = repr(self.value)
-        if len(shown) > 80:
-            shown = shown[:77] + "..."
-        return f"{self.field}={shown}: {self.allowed}"
+        shown = repr(str(self.value) if isinstance(self.value, PurePath) else self.value)
+        return f"{self.field}={shown if len(shown) <= 80 else f'{shown[:77]}...'}: {self.allowed}"
 
 
 class InputError(KlingError, ValueError):

@@ -6,6 +6,7 @@ import copy
 import inspect
 import pickle
 from decimal import Decimal
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
@@ -196,6 +197,12 @@ def test_facts_may_be_added_later() -> None:
     error.key, error.may_be_billed, error.advice = "cat", True, "Wait."
     assert "No [provider gptproto, job cat]. Money may have been spent. Wait." == str(error)
     assert RateLimited("No").key is None
+
+
+@pytest.mark.parametrize("kind", [PurePosixPath, PureWindowsPath])
+def test_a_path_is_shown_as_it_was_given(kind: type[PurePath]) -> None:
+    """A fault shows a path as its text, without the name of its class."""
+    assert str(InputFault("image", kind("cat.png"), "is missing")) == "image='cat.png': is missing"
 
 
 def test_faults_are_listed() -> None:
