@@ -397,11 +397,15 @@ def test_a_filter_of_5000_jobs(open_page, write_report, sample_run) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_very_large_run_is_shown(open_page, write_report, sample_run, scripts) -> None:
-    """Cards that wait for the script, so that a large page opens soon, are shown after it, and where there is none."""
+    """Cards that wait for the script, so that a large page opens soon, are shown after it, and where there is none.
+
+    The page has 10,000 cards at most, and says how many jobs the run has.
+    """
     rows = [evolve(row, files=()) for row in sample_run.build_run(10_001)]
     with open_page(write_report(rows), java_script_enabled=scripts) as opened:
         assert opened.page.locator("article").first.is_visible()
-        assert (60 if scripts else 10_001) == opened.page.locator("article").count()
+        assert (60 if scripts else 10_000) == opened.page.locator("article").count()
+        assert "10,001" in opened.page.locator("body").inner_text()
 
 
 def test_the_gallery_for_notebooks(open_page, sample_run, run, tmp_path) -> None:

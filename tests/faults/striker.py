@@ -82,11 +82,13 @@ class Strike:
         sys.setprofile(self._saw)
 
     def _saw(self, frame: FrameType, event: str, _: object) -> None:
-        goes_on = event == "call" and frame.f_lineno != frame.f_code.co_firstlineno
-        if frame.f_code.co_flags & SUSPENDING and (goes_on or event == "return"):
+        code = frame.f_code
+        # An expression goes on in the line where it began; one that is given up is closed there.
+        goes_on = event == "call" and (frame.f_lineno != code.co_firstlineno or code.co_name == "<genexpr>")
+        if code.co_flags & SUSPENDING and (goes_on or event == "return"):
             return
         if self.struck and not self.closing:
-            self.closing = frame.f_code is CLOSES
+            self.closing = code is CLOSES
             return
         self.count += 1
         if self.struck < len(self.at) and self.count >= self.at[self.struck]:
