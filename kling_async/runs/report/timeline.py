@@ -29,7 +29,9 @@ _ENDS: Final = {Tone.GOOD: "succeeded", Tone.BAD: "failed", Tone.DOUBT: "unconfi
 _WIDE, _HIGH = 1000, 220
 """The size of the areas in units of the SVG, which is scaled to the page."""
 _LEFT, _TOP, _BELOW = 48, 10, 26
-"""Margins for the numbers around them."""
+"""Margins for the numbers around them; the left one is wider for long numbers."""
+_CHARACTER: Final = 9
+"""The width of a digit."""
 _STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 """Distances between two marks of the time axis that are easy to read, in seconds; above them, whole days."""
 
@@ -131,7 +133,8 @@ def draw_timeline(timeline: Timeline) -> str:
     last = timeline.moments - 1
     ended = ", ".join(f"{column[last]} {state}" for state, column in timeline.counts.items() if column[last])
     label = f"{format_count(timeline.jobs, 'job')} over {format_duration(timeline.lasted)}; at the end: {ended}."
-    size = f"{-_LEFT} {-_TOP} {_LEFT + _WIDE + 12} {_TOP + _HIGH + _BELOW}"
+    left = max(_LEFT, _CHARACTER * (len(f"{timeline.jobs:,}") + 1))
+    size = f"{-left} {-_TOP} {left + _WIDE + 12} {_TOP + _HIGH + _BELOW}"
     parts = [f'<svg viewBox="{size}" role="img" aria-label="{label}">']
     parts += _areas(timeline)
     parts += _marks(timeline)
