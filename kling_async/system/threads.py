@@ -103,6 +103,7 @@ class _Call(Generic[T]):
             self._returned.append(self._function())
         except BaseException as error:  # noqa: BLE001 - raised again in the caller
             self._raised = error
+        del self._function  # the caller that goes on now must not find that the thread still refers to its objects
         with suppress(RuntimeError):  # the event loop is closed, and nothing awaits the result
             self._schedule(self.done.set)
 
@@ -110,7 +111,7 @@ class _Call(Generic[T]):
         error, self._raised = self._raised, None
         if error is not None:
             raise error
-        return self._returned[0]
+        return self._returned.pop()
 
 
 def _serve(calls: SimpleQueue[Callable[[], None] | None]) -> None:
