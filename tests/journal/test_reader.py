@@ -15,6 +15,8 @@ from kling_async import ImageInput, Job, JobStatus, JournalError, Prediction, Sq
 from kling_async.journal.reader import read_journal
 from kling_async.journal.submission import new_submission
 
+from ..journals import submissions_on_disk
+
 pytestmark = pytest.mark.anyio
 
 EMPTY = zlib.crc32(b"a\0001\0planned\0000\0000\0001\0{}")
@@ -39,13 +41,14 @@ async def test_what_the_owner_has_written_is_read_while_it_writes(tmp_path: Path
     found = Prediction(provider="gptproto", model="kling-image-o1", id="id-1", key="b", status=Status.RUNNING)
     for number, one in enumerate((submission("a").sent(2.0), submission("b").sent(2.0).accepted(found, 3.0)), 1):
         await journal.write(one)
-        reading = read_journal(path)
-        assert number == len(reading.submissions)
-        assert one == reading.submissions[-1]
-        assert f"process {os.getpid()} on" in (reading.owner or "")
-    assert [JobStatus.SUBMITTING, JobStatus.ACCEPTED] == [one.status for one in read_journal(path).submissions]
+        with read_journal(path) as reading:
+            assert number == len(reading)
+            assert one == list(reading.submissions())[-1]
+            assert f"process {os.getpid()} on" in (reading.owner or "")
+    assert [JobStatus.SUBMITTING, JobStatus.ACCEPTED] == [one.status for one in submissions_on_disk(path)]
     await journal.aclose()
-    assert None is read_journal(path).owner
+    with read_journal(path) as reading:
+        assert None is reading.owner
 
 
 async def test_reading_leaves_no_trace(tmp_path: Path) -> None:
@@ -56,7 +59,7 @@ async def test_reading_leaves_no_trace(tmp_path: Path) -> None:
     await journal.write(submission("a").sent(2.0))
     await journal.aclose()
     before = contents(tmp_path)
-    [left] = read_journal(path).submissions
+    [left] = submissions_on_disk(path)
     assert before == contents(tmp_path)
     # Its process is gone, so its outcome is unknown.
     assert JobStatus.UNCONFIRMED is left.status
@@ -64,7 +67,7 @@ async def test_reading_leaves_no_trace(tmp_path: Path) -> None:
 
 def test_what_is_not_there_holds_nothing(tmp_path: Path) -> None:
     """A run that was just begun has no journal yet."""
-    assert () == read_journal(tmp_path / "journal.db").submissions
+    assert [] == submissions_on_disk(tmp_path / "journal.db")
 
 
 async def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
@@ -86,8 +89,8 @@ async def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
             connection.execute(statement)
             connection.commit()
         with pytest.raises(JournalError, match=message):
-            read_journal(path)
+            submissions_on_disk(path)
     for contents in (b"not SQLite at all", b"", whole[: len(whole) // 2]):
         path.write_bytes(contents)
         with pytest.raises(JournalError, match="cannot be read"):
-            read_journal(path)
+            submissions_on_disk(path)
