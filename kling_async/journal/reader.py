@@ -71,7 +71,21 @@ class JournalReader:
 
     def attempts(self, key: str) -> list[Submission]:
         """Return the submissions of a job, the oldest first."""
-        return list(self._select("WHERE key = ? ORDER BY number", key))
+        found = list(self._select("WHERE key = ? ORDER BY number", key))
+        with _reported(self._path):
+            if any(one.key != key for one in found):
+                raise ValueError("its index is damaged")
+        return found
+
+    def check_complete(self, count: int) -> None:
+        """Check that all submissions were found by their keys. Raises JournalError: the index of the keys is damaged.
+
+        Args:
+            count: number of submissions that were found.
+        """
+        with _reported(self._path):
+            if count != len(self):
+                raise ValueError("its index is damaged")
 
     def keys_in_order(self) -> Iterator[str]:
         """Yield the key of each job, in the order of their first submissions."""

@@ -62,8 +62,10 @@ class RunRows:
             position += 1
         if submissions < len(journal):
             for attempts in self._unlisted(journal):
+                submissions += len(attempts)
                 yield self._row(attempts[-1].job(), attempts, position, store)
                 position += 1
+        journal.check_complete(submissions)
 
     def _unlisted(self, journal: JournalReader) -> Iterator[list[Submission]]:
         """Yield the submissions of each key that no stored job has, in the order of the first ones."""
