@@ -63,7 +63,7 @@ def needed(directory: RunDirectory, options: Options, *, done: Container[str]) -
     rest = JobfileSummary(options.providers, prices=options.prices, storage=options.storage is not None)
     with directory.read() as journal:
         for row in directory.read_jobfile():
-            if any(job.key not in done and _costs(job, journal, options) for job in row.jobs):
+            if any((job.key or "") not in done and _costs(job, journal, options) for job in row.jobs):
                 rest.add(row)
         spent = sum((one.max_cost for one in journal.submissions()), Decimal(0))
     cost = rest.estimate
