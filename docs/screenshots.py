@@ -16,6 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from kling_async.runs.report import ReportRow
 from kling_async.runs.report.page import render
+from kling_async.runs.report.summary import RunSummary
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # for sample_run, beside this file
@@ -31,7 +32,9 @@ def write_report(rows: list[ReportRow], folder: Path, *, title: str) -> str:
     write_files(rows, folder)
     settings = {"providers": "gptproto, apiinone", "submissions": "at most 2 a second", "money": "at most $80"}
     path = folder / "report.html"
-    path.write_text(render(rows, title=title, settings=settings, made_at=MADE_AT, version="0.1.0"), encoding="utf-8")
+    path.write_text(
+        render(RunSummary.of(rows), title=title, settings=settings, made_at=MADE_AT, version="0.1.0"), encoding="utf-8"
+    )
     return path.as_uri()
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from ..runs.directory import RunDirectory
-from ..types.jobs import Job
 from .console import ExitCode, run
-from .default_directory import check_rows, check_second_run, directory_for
+from .default_directory import RowCheck, SecondRunCheck, directory_for
 from .options import DEFAULTS, Options
 from .plan import RunPlan, raise_for_faults
 from .quote import quote_file
 from .runner import RunMetadata, Runner
-from .start import JobFile, check_api_keys, plan_file, read_earlier, run_file
+from .start import JobCheck, JobFile, check_api_keys, plan_file, read_earlier, run_file
 from .storage import Output, RunDirectoryOption, check_store, split_output
 
 __all__ = ["File", "Settings", "batch", "plan", "resume"]
@@ -58,11 +57,11 @@ def batch(
         chosen, given = split_output(output, run_directory, options)
         directory = RunDirectory(directory_for(file) if chosen is None else chosen)
 
-        def check(jobs: Sequence[Job], plan: RunPlan) -> None:
+        def check(plan: RunPlan) -> Iterator[JobCheck]:
             if chosen is None:
-                check_second_run(file, plan, directory)
+                yield SecondRunCheck(file, directory, plan)
             if not merge:
-                check_rows(file, jobs, plan.earlier, directory)
+                yield RowCheck(file, directory, plan.earlier)
 
         return run_file(JobFile(file, settings), directory, given, limit=limit, merge=merge, check=check)
 
@@ -103,14 +102,15 @@ def resume(directory: Path, /, *, options: Options = DEFAULTS) -> int:
         here = RunDirectory(directory)
         stored = here.read_metadata()
         with here.owned():
-            earlier = read_earlier(here, options)
-            plan = RunPlan(options.merged_with(stored.get("settings")), earlier=earlier)
-            for _ in plan.jobs(here.read_jobfile()):
-                pass
+            with read_earlier(here, options) as earlier:
+                plan = RunPlan(options.merged_with(stored.get("settings")), earlier=earlier)
+                for _ in plan.jobs(here.read_jobfile()):
+                    pass
+                left_out = earlier.left_out
             raise_for_faults(plan, str(directory))
             check_store(plan.options)
             check_api_keys(plan.providers)
-            metadata = RunMetadata(job_file=str(stored.get("sheet")), jobs=plan.summary.jobs, left_out=earlier.left_out)
+            metadata = RunMetadata(job_file=str(stored.get("sheet")), jobs=plan.summary.jobs, left_out=left_out)
             return Runner(here, plan.options, plan, metadata, here.jobs()).run()
 
     return run(command)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Container
 from decimal import Decimal
 
 from attrs import frozen
 
+from ..journal.reader import JournalReader
 from ..journal.resume import ResumeAction, resume_action
 from ..runs.directory import RunDirectory
 from ..runs.jobfile import JobfileSummary
 from ..types.errors import InputError
 from ..types.formatting import exact_amount, format_count, format_price
 from ..types.jobs import Job
-from .earlier_run import EarlierRun
 from .options import Options
 
 __all__ = ["Needed", "needed"]
@@ -52,7 +52,7 @@ class Needed:
         return f"--max-cost {limit:f} would finish it{more}: at most {format_price(self.spent)} spent, {rest}."
 
 
-def needed(directory: RunDirectory, options: Options, *, done: Collection[str]) -> Needed:
+def needed(directory: RunDirectory, options: Options, *, done: Container[str]) -> Needed:
     """Return the budget that submits the remaining jobs of a run.
 
     Args:
@@ -60,23 +60,24 @@ def needed(directory: RunDirectory, options: Options, *, done: Collection[str]) 
         options: the providers and prices of the remaining jobs.
         done: keys of the finished jobs, whatever their result.
     """
-    earlier, rest = (
-        EarlierRun.of(directory),
-        JobfileSummary(options.providers, prices=options.prices, storage=options.storage is not None),
-    )
-    for row in directory.read_jobfile():
-        if any(job.key not in done and _costs(job, earlier, options) for job in row.jobs):
-            rest.add(row)
-    spent = sum((one.max_cost for attempts in earlier.attempts.values() for one in attempts), Decimal(0))
+    rest = JobfileSummary(options.providers, prices=options.prices, storage=options.storage is not None)
+    with directory.read() as journal:
+        for row in directory.read_jobfile():
+            if any((job.key or "") not in done and _costs(job, journal, options) for job in row.jobs):
+                rest.add(row)
+        spent = sum((one.max_cost for one in journal.submissions()), Decimal(0))
     cost = rest.estimate
     return Needed(spent=spent, rest=cost.high, jobs=rest.jobs, unpriced=cost.unpriced, options=options)
 
 
-def _costs(job: Job, earlier: EarlierRun, options: Options) -> bool:
-    known = earlier.newest(job.key)
+def _costs(job: Job, journal: JournalReader, options: Options) -> bool:
+    attempts = journal.attempts(job.key or "")
     try:
         action = resume_action(
-            known, job, resubmit_changed=options.accept_changed, resubmit_failed=options.retry_failed
+            attempts[-1] if attempts else None,
+            job,
+            resubmit_changed=options.accept_changed,
+            resubmit_failed=options.retry_failed,
         )
     except InputError:
         return False  # its changed input is not submitted without --accept-changed

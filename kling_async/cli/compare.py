@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,14 +11,14 @@ from cyclopts import Parameter
 from ..runs.directory import RunDirectory
 from ..runs.jobfile.comparison import ROW
 from ..runs.targets import parse_targets
+from ..types.hash_table import KeySet
 from ..types.jobs import Job
 from .batch import File, Settings
 from .console import ExitCode, run
-from .default_directory import check_rows
-from .earlier_run import EarlierRun
+from .default_directory import RowCheck
 from .options import DEFAULTS, Options
 from .plan import RunPlan
-from .start import JobFile, plan_file, run_file
+from .start import JobCheck, JobFile, plan_file, run_file
 from .storage import Output, RunDirectoryOption, split_output
 
 __all__ = ["compare"]
@@ -62,9 +62,9 @@ def compare(
         chosen, given = split_output(output, run_directory, options)
         directory = RunDirectory(_directory_for(file) if chosen is None else chosen)
 
-        def check(found: Sequence[Job], plan: RunPlan) -> None:
-            if not merge:
-                check_rows(file, _in_other_rows(found, plan.earlier), plan.earlier, directory)
+        def check(plan: RunPlan) -> Iterable[JobCheck]:
+            if not merge and plan.earlier.stored:
+                yield _OtherRows(RowCheck(file, directory, plan.earlier))
 
         return run_file(source, directory, given, limit=jobs, merge=merge, check=check)
 
@@ -75,8 +75,32 @@ def _directory_for(file: str) -> Path:
     return Path("compare" if file == "-" else f"{Path(file).stem}-compare")
 
 
-def _in_other_rows(jobs: Sequence[Job], earlier: EarlierRun) -> list[Job]:
-    """Return the jobs of rows that the run does not have at any target: another target belongs to the run."""
-    keys = earlier.keys()
-    rows = {job.labels.get(ROW) for job in (*earlier.jobs.values(), *jobs) if job.key in keys}
-    return [job for job in jobs if job.labels[ROW] not in rows]
+class _OtherRows:
+    """Checks the jobs of rows that the run does not have at any target: another target belongs to the run."""
+
+    def __init__(self, check: RowCheck) -> None:
+        self._check = check
+        self._rows = KeySet()
+        for job in check.earlier.stored:
+            self._rows.add(job.labels.get(ROW, ""))
+        self._row: str | None = None
+        self._jobs: list[Job] = []
+
+    def add(self, job: Job) -> None:
+        """Check a job; those of a row follow each other."""
+        if job.labels[ROW] != self._row:
+            self._end_row()
+            self._row = job.labels[ROW]
+        self._jobs.append(job)
+
+    def finish(self) -> None:
+        """Raise InputError if a row is not in the run."""
+        self._end_row()
+        self._check.finish()
+
+    def _end_row(self) -> None:
+        jobs, self._jobs = self._jobs, []
+        if self._row in self._rows or any(self._check.earlier.has_key(job.key or "") for job in jobs):
+            return
+        for job in jobs:
+            self._check.add(job)

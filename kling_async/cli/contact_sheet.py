@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,6 +12,7 @@ from cyclopts import Parameter
 
 from ..runs.contact_sheet import MEDIA, SheetEntry, draw_sheet, save_sheet
 from ..runs.directory import RunDirectory
+from ..runs.run_rows import RunRows
 from ..types.errors import InputError, InputFault
 from ..types.formatting import format_count
 from .console import ExitCode, echo, run, write_result
@@ -50,17 +53,34 @@ def _draw(directory: Path, output: Path | None, columns: int | None, size: int, 
     # Not beside other images, which a loader of datasets would read it with.
     target = output or (directory / _NAME if RunDirectory(directory).holds_run else Path(_NAME))
     _check(target, columns, size, most)
-    entries = [entry for entry in _entries(directory) if entry.path != target]
+    entries, found = _chosen((entry for entry in _entries(directory) if entry.path != target), most, newest=newest)
     if not entries:
         raise InputError(f'No pictures found in "{directory}"')
-    if newest:
-        entries.sort(key=lambda entry: entry.path.stat().st_mtime_ns, reverse=True)
-    sheet = draw_sheet(entries[:most], size=size, columns=columns)
+    sheet = draw_sheet(entries, size=size, columns=columns)
     save_sheet(sheet, target)
-    if left_out := len(entries[most:]):
-        echo(f"{format_count(left_out, 'picture')} left out; --max {len(entries)} shows all.")
+    if left_out := found - len(entries):
+        echo(f"{format_count(left_out, 'picture')} left out; --max {found} shows all.")
     write_result(str(target))
     return ExitCode.DONE
+
+
+def _chosen(entries: Iterator[SheetEntry], most: int, *, newest: bool) -> tuple[list[SheetEntry], int]:
+    """Return the pictures of the sheet, and the number of all."""
+    found = 0
+
+    def counted() -> Iterator[SheetEntry]:
+        nonlocal found
+        for entry in entries:
+            found += 1
+            yield entry
+
+    every = counted()
+    if newest:
+        chosen = heapq.nlargest(most, every, key=lambda entry: entry.path.stat().st_mtime_ns)
+    else:
+        chosen = list(islice(every, most))
+        found += sum(1 for _ in entries)
+    return chosen, found
 
 
 def _check(target: Path, columns: int | None, size: int, most: int) -> None:
@@ -89,7 +109,7 @@ def _entries(directory: Path) -> Iterator[SheetEntry]:
         return
     if (store := here.save_to) is not None:
         raise InputError(f"The run's files are in an object store, {store}: copy them into a directory first")
-    for row in here.rows(here.read()):
+    for row in RunRows(here):
         for number, file in enumerate(row.files, start=1):
             if (path := directory / file).is_file():
                 yield SheetEntry(path, f"{row.key} ({number})" if len(row.files) > 1 else row.key)

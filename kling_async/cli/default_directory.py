@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Final
+
+from attrs import define, field
 
 from ..runs.directory import RunDirectory
 from ..types.errors import InputError, InputFault
@@ -13,7 +13,7 @@ from ..types.jobs import Job, fingerprint
 from .earlier_run import EarlierRun
 from .plan import RunPlan
 
-__all__ = ["check_rows", "check_second_run", "directory_for"]
+__all__ = ["RowCheck", "SecondRunCheck", "directory_for"]
 
 _FALLBACK: Final = Path("out")
 """The directory for stdin. Versions that did not name directories after job files used it for all of them."""
@@ -30,39 +30,83 @@ def directory_for(file: str) -> Path:
     return path.parent if RunDirectory(path.parent).holds_run else Path(path.stem)
 
 
-def check_second_run(file: str, plan: RunPlan, directory: RunDirectory) -> None:
-    """Refuse to start a run in its default directory if `out` already has a run of the same job file.
+@define
+class SecondRunCheck:
+    """Finds a run of the same job file in `out`, where a new run is about to begin in its default directory.
 
-    Raises:
-        InputError: it has; a second run would pay for all jobs again.
+    Attributes:
+        file: the job file.
+        directory: its default directory.
+        plan: its plan.
     """
-    if plan.earlier.keys() or directory.path == _FALLBACK or not _FALLBACK.is_dir():
-        return
-    existing = EarlierRun.of(RunDirectory(_FALLBACK))
-    keys = existing.keys()
-    if Path(existing.job_file or "").name == Path(file).name or any(map(plan.has_key, keys)):
+
+    file: str
+    directory: RunDirectory
+    plan: RunPlan
+
+    def add(self, job: Job) -> None:
+        """Leave a job to the plan, which knows its key."""
+
+    def finish(self) -> None:
+        """Refuse a second run. Raises InputError: it would pay for all jobs again."""
+        if self.plan.earlier or self.directory.path == _FALLBACK or not _FALLBACK.is_dir():
+            return
+        with EarlierRun.open(RunDirectory(_FALLBACK)) as existing:
+            same = Path(existing.job_file or "").name == Path(self.file).name
+            if not same and not any(map(self.plan.has_key, existing.keys())):
+                return
         advice = (
             f"Nothing was sent. Use -o {_FALLBACK} to continue that run, which pays for nothing twice, "
-            f"or -o {directory.path} to start another one, which pays for all jobs again."
+            f"or -o {self.directory.path} to start another one, which pays for all jobs again."
         )
-        raise InputError(f'"{_FALLBACK}" already has a run of {file}', advice=advice)
+        raise InputError(f'"{_FALLBACK}" already has a run of {self.file}', advice=advice)
 
 
-def check_rows(file: str, jobs: Sequence[Job], earlier: EarlierRun, directory: RunDirectory) -> None:
-    """Reject a job file with keys that the run does not have. Raises InputError with the first of them."""
-    keys = earlier.keys()
-    unknown = [job for job in jobs if earlier.jobs and job.key not in keys]
-    if not unknown:
-        return
-    faults = [InputFault("key", job.key, "is not in that run") for job in islice(unknown, _SHOWN)]
-    what = (
-        f'"{directory.path}" has the run of {earlier.job_file or "another job file"}, which does not have '
-        f"{len(unknown):,} of the {len(jobs):,} jobs in {file}"
-    )
-    advice = f"Nothing was sent. {_CHOICES}"
-    if any((job.key or "").startswith(fingerprint(job.input)[:12]) for job in unknown):
-        advice += f" {_WITHOUT_KEY.format(failed=directory.failed)}"
-    raise InputError.of(what, faults, advice=advice)
+@define
+class RowCheck:
+    """Finds the jobs of a job file that do not belong to the run in a directory.
+
+    Attributes:
+        file: the job file.
+        directory: that of the run.
+        earlier: the run.
+        jobs: number of jobs that were checked.
+        unknown: number of jobs with keys that the run does not have.
+        first: the first of these.
+        without_key: whether one of these has a generated key.
+    """
+
+    file: str
+    directory: RunDirectory
+    earlier: EarlierRun
+    jobs: int = field(default=0, init=False)
+    unknown: int = field(default=0, init=False)
+    first: list[Job] = field(factory=list[Job], init=False)
+    without_key: bool = field(default=False, init=False)
+
+    def add(self, job: Job) -> None:
+        """Check a job."""
+        self.jobs += 1
+        if not self.earlier.stored or self.earlier.has_key(job.key or ""):
+            return
+        self.unknown += 1
+        if len(self.first) < _SHOWN:
+            self.first.append(job)
+        self.without_key = self.without_key or (job.key or "").startswith(fingerprint(job.input)[:12])
+
+    def finish(self) -> None:
+        """Reject a job file with keys that the run does not have. Raises InputError with the first of them."""
+        if not self.unknown:
+            return
+        faults = [InputFault("key", job.key, "is not in that run") for job in self.first]
+        what = (
+            f'"{self.directory.path}" has the run of {self.earlier.job_file or "another job file"}, which does not '
+            f"have {self.unknown:,} of the {self.jobs:,} jobs in {self.file}"
+        )
+        advice = f"Nothing was sent. {_CHOICES}"
+        if self.without_key:
+            advice += f" {_WITHOUT_KEY.format(failed=self.directory.failed)}"
+        raise InputError.of(what, faults, advice=advice)
 
 
 _CHOICES: Final = (

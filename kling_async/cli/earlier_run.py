@@ -2,47 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self, cast
 
-from attrs import field, frozen
+from attrs import define, field
 
+from ..journal.reader import JournalReader
 from ..journal.submission import Submission
 from ..runs.directory import RunDirectory
+from ..runs.job_lines import JobLines
 from ..types.errors import InputError
 from ..types.jobs import Job, fingerprint
 
 __all__ = ["EarlierRun"]
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class EarlierRun:
-    """The state that earlier runs have left in a directory.
+    """The state that earlier runs have left in a directory, of which nothing is kept: it is read as it is asked for.
 
     Attributes:
-        jobs: the stored jobs by key, in their order.
-        attempts: the submissions of each key, the oldest first.
+        stored: the stored jobs.
+        journal: their submissions.
         metadata: the content of run.json; empty if it is missing or damaged.
-        owner: description of the process that has the journal open, or None.
     """
 
-    jobs: Mapping[str, Job] = field(factory=dict[str, Job])
-    attempts: Mapping[str, Sequence[Submission]] = field(factory=dict[str, Sequence[Submission]])
+    stored: JobLines = field(factory=JobLines)
+    journal: JournalReader = field(factory=lambda: JournalReader(Path()))
     metadata: Mapping[str, object] = field(factory=dict[str, object])
-    owner: str | None = None
+    _left_out: frozenset[str] = field(init=False)
+    _read: tuple[str, list[Submission]] = field(init=False, default=("", []))
+
+    def __attrs_post_init__(self) -> None:
+        self._left_out = frozenset(self.left_out)
 
     @classmethod
-    def of(cls, directory: RunDirectory, *, accept_lost_log: bool = False) -> EarlierRun:
-        """Read a run directory. Raises JournalError, or InputError if a stored job cannot be read."""
-        journal = directory.read(accept_lost_log=accept_lost_log)
-        attempts: dict[str, list[Submission]] = {}
-        for one in journal.submissions:
-            attempts.setdefault(one.key, []).append(one)
-        try:
-            metadata = directory.read_metadata()
-        except InputError:
-            metadata = {}
-        return cls(jobs=directory.written_jobs(), attempts=attempts, metadata=metadata, owner=journal.owner)
+    @contextmanager
+    def open(cls, directory: RunDirectory, *, accept_lost_log: bool = False) -> Generator[Self]:
+        """Open a run directory for reading; not while its journal is written by this process.
+
+        Raises:
+            JournalError: the journal cannot be read.
+            InputError: a stored job cannot be read.
+        """
+        with directory.read(accept_lost_log=accept_lost_log) as journal:
+            try:
+                metadata = directory.read_metadata()
+            except InputError:
+                metadata = {}
+            with directory.stored_jobs() as stored:
+                yield cls(stored=stored, journal=journal, metadata=metadata)
 
     @property
     def job_file(self) -> str | None:
@@ -56,24 +67,43 @@ class EarlierRun:
         keys = self.metadata.get("left_out")
         return [str(key) for key in cast("list[object]", keys)] if isinstance(keys, list) else []
 
-    def keys(self) -> set[str]:
-        """Return all keys of the run."""
-        return {*self.jobs, *self.attempts, *self.left_out}
+    def __bool__(self) -> bool:
+        """Whether there was any run."""
+        return bool(self.stored) or bool(self.journal) or bool(self._left_out)
+
+    def keys(self) -> Iterator[str]:
+        """Yield all keys of the run, some more than once."""
+        yield from (job.key or "" for job in self.stored)
+        yield from self.journal.keys_in_order()
+        yield from self._left_out
+
+    def has_key(self, key: str) -> bool:
+        """Return whether a key is one of the run."""
+        return key in self._left_out or self.stored.number_of(key) is not None or bool(self._attempts(key))
 
     def newest(self, key: str | None) -> Submission | None:
         """Return the newest submission of a key."""
-        attempts = self.attempts.get(key or "")
+        attempts = self._attempts(key or "")
         return attempts[-1] if attempts else None
 
     def edited(self, job: Job) -> Job | None:
         """Return the stored job that replaced this one, whose input did not succeed; None if there is none."""
-        stored, newest = self.jobs.get(job.key or ""), self.newest(job.key)
-        if stored is None or newest is None or fingerprint(stored.input) == (digest := fingerprint(job.input)):
+        newest = self.newest(job.key)
+        if newest is None:
             return None
-        attempts = [one for one in self.attempts[newest.key] if one.fingerprint == digest]
+        digest = fingerprint(job.input)
+        attempts = [one for one in self._attempts(newest.key) if one.fingerprint == digest]
         # If the newest attempt may have been paid for, its input stays, whatever the job file has.
         may_be_paid = newest.fingerprint == digest and not (newest.is_unpaid and newest.status.is_terminal)
-        return stored if attempts and all(map(_did_not_succeed, attempts)) and not may_be_paid else None
+        if may_be_paid or not attempts or not all(map(_did_not_succeed, attempts)):
+            return None
+        stored = self.stored.find(job.key or "")
+        return None if stored is None or fingerprint(stored.input) == digest else stored
+
+    def _attempts(self, key: str) -> list[Submission]:
+        if self._read[0] != key:  # a job is asked about several times in a row
+            self._read = key, self.journal.attempts(key)
+        return self._read[1]
 
 
 def _did_not_succeed(one: Submission) -> bool:

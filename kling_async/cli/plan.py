@@ -80,7 +80,7 @@ class RunPlan:
     summary: JobfileSummary = field(init=False)
     rest: JobfileSummary = field(init=False)
     left_out: list[str] = field(factory=list[str])
-    already_failed: set[str] = field(factory=set[str])
+    already_failed: KeySet = field(factory=KeySet)
     changed: bool = False
     edited: int = 0
     providers: set[str] = field(factory=set[str])

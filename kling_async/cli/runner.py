@@ -6,7 +6,9 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +18,17 @@ from ..client import Client
 from ..journal.sqlite import SqliteJournal
 from ..runs.directory import RunDirectory
 from ..runs.display import mode_for, show_progress
+from ..runs.job_errors import JobErrors
 from ..runs.jobfile import json_line
-from ..runs.report.totals import Totals, count_causes
+from ..runs.report.totals import Totals
 from ..runs.results import row_from_outcome, to_dict
+from ..runs.run_results import write_results
+from ..runs.run_rows import RunRows
 from ..runs.thumbnails import Thumbnails
 from ..runtime.batch import Batch
 from ..types.errors import BudgetExceeded, KlingError, NotSent
 from ..types.formatting import format_count, format_money
+from ..types.hash_table import KeySet
 from ..types.jobs import Job, Outcome
 from ..types.status import JobStatus
 from .budget import needed
@@ -31,7 +37,7 @@ from .dataset import save_dataset
 from .learned import LearnedKeeper, read_learned
 from .options import Options
 from .plan import RunPlan
-from .storage import copy_run, signed_links
+from .storage import as_shown, copy_run
 from .target_table import print_comparison
 
 __all__ = ["RunMetadata", "Runner", "format_spending", "print_totals", "totals_json"]
@@ -82,30 +88,33 @@ class Runner:
     metadata: RunMetadata
     jobs: Iterable[Job]
     began_at: datetime = field(factory=lambda: datetime.now(UTC))
-    errors: dict[str, KlingError] = field(factory=dict[str, KlingError])
+    errors: JobErrors = field(init=False)
     codes: set[ExitCode] = field(factory=set[ExitCode])
     first_failure: str = ""
-    done: set[str] = field(factory=set[str])
+    done: KeySet = field(factory=KeySet)
+    failed_again: int = 0
     over_budget: bool = False
     started: bool = False
     thumbnails: Thumbnails = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.thumbnails = Thumbnails(self.directory.path)
+        self.errors = JobErrors(self.directory.path)
 
     def run(self) -> ExitCode:
         """Run the jobs, write the results, and return the exit code."""
-        self._write_metadata(None)
-        handler, log = _ConsoleHandler(logging.WARNING), logging.getLogger("kling_async")
-        log.addHandler(handler)
-        try:
-            code = run(self._run_batch)
-        finally:
-            log.removeHandler(handler)
-        if not self.started:
-            return code
-        written = run(self._write_results)
-        return code or written or copy_run(self.directory, self.options)
+        with closing(self.errors):
+            self._write_metadata(None)
+            handler, log = _ConsoleHandler(logging.WARNING), logging.getLogger("kling_async")
+            log.addHandler(handler)
+            try:
+                code = run(self._run_batch)
+            finally:
+                log.removeHandler(handler)
+            if not self.started:
+                return code
+            written = run(self._write_results)
+            return code or written or copy_run(self.directory, self.options)
 
     async def _run_batch(self) -> ExitCode:
         options, summary = self.options, self.plan.summary
@@ -138,17 +147,17 @@ class Runner:
                 learned.write()
 
     def _write_results(self) -> ExitCode:
-        rows = self.directory.rows(self.directory.read(), self.errors)
+        rows = RunRows(self.directory, self.errors)
         try:
-            made_at = datetime.now().astimezone()
-            totals = self.directory.write(
+            summary = write_results(
+                self.directory,
                 rows,
                 title=f"Run of {self.metadata.job_file}",
                 settings=self.options.for_report(),
-                made_at=made_at,
-                links=signed_links(self.options, rows),
-                thumbnails=self.thumbnails.of(file for row in rows for file in row.files),
+                made_at=datetime.now().astimezone(),
+                as_shown=partial(as_shown, self.options, self.thumbnails),
             )
+            totals = summary.totals.totals()
             self._write_metadata(totals)
             save_dataset(self.directory, self.options, rows)
         except OSError as error:
@@ -156,8 +165,8 @@ class Runner:
             echo(f"Nothing is lost. Free some space, then: kling-async report {escape(str(self.directory.path))}")
             return ExitCode.FAILED
         print_totals(totals)
-        print_comparison(rows)
-        for cause in count_causes(rows)[:_CAUSES]:
+        print_comparison(summary.targets.targets())
+        for cause in summary.causes.causes()[:_CAUSES]:
             echo(f"  [red]{cause.jobs} x[/] {escape(cause.cause)}")
         self._print_next_steps(totals)
         return ExitCode.DONE
@@ -191,7 +200,8 @@ class Runner:
         self.done.add(key)
         if error is None:
             return
-        self.errors[key] = error
+        self.errors.add(key, error)
+        self.failed_again += key in self.plan.already_failed
         self._count(error)
         if self.options.fail_fast and key not in self.plan.already_failed:
             self.first_failure = self.first_failure or key
@@ -240,8 +250,8 @@ class Runner:
             flags = f" {budget.flags}"
         if flags or statuses.get(JobStatus.PLANNED) or statuses.get(JobStatus.ACCEPTED):
             echo(f"Resume with: [bold]kling-async resume {directory}{flags}[/]")
-        if failed := self.plan.already_failed & self.errors.keys():
-            jobs = format_count(len(failed), "job")
+        if self.failed_again:
+            jobs = format_count(self.failed_again, "job")
             echo(f"{jobs} failed in an earlier run and stayed failed; --retry-failed retries them (billed again).")
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from tempfile import TemporaryFile
-from typing import Final
+from typing import Final, Protocol
 
 from attrs import evolve, frozen
 
 from ..providers import provider_named
 from ..providers.selection import accepting
 from ..runs.directory import RunDirectory, in_use_error
+from ..runs.job_lines import temporary_lines
 from ..runs.jobfile import dump_job
 from ..runs.targets import Target
 from ..runtime.api_keys import ApiKeys, read_key
@@ -24,12 +26,22 @@ from .options import Options
 from .plan import RunPlan, open_jobfile, raise_for_faults
 from .runner import RunMetadata, Runner
 from .storage import check_store
-from .target_table import print_targets
+from .target_table import TargetCosts
 
-__all__ = ["JobFile", "check_api_keys", "plan_file", "read_earlier", "run_file"]
+__all__ = ["JobCheck", "JobFile", "check_api_keys", "plan_file", "read_earlier", "run_file"]
 
 _SHOWN: Final = 3
 """Number of requests that a plan shows."""
+
+
+class JobCheck(Protocol):
+    """Finds out whether the jobs of a job file may be run in a directory."""
+
+    def add(self, job: Job, /) -> None:
+        """Take a job."""
+
+    def finish(self) -> None:
+        """Raise KlingError if the jobs may not be run there."""
 
 
 @frozen
@@ -52,7 +64,7 @@ class JobFile:
 
     def stream(self, plan: RunPlan) -> Iterator[Job]:
         """Yield the jobs of a plan one by one; none after a fault."""
-        files = LocalFiles.of(plan.earlier.jobs.values())
+        files = LocalFiles(plan.earlier.stored)
         with open_jobfile(self.path, self.settings, targets=self.targets, read=files.read) as rows:
             yield from plan.jobs(rows)
 
@@ -95,9 +107,9 @@ def run_file(
     *,
     limit: int | None,
     merge: bool,
-    check: Callable[[Sequence[Job], RunPlan], None],
+    check: Callable[[RunPlan], Iterable[JobCheck]],
 ) -> ExitCode:
-    """Run the jobs of a job file in a directory.
+    """Run the jobs of a job file in a directory. Each is written down as it is read, and none is kept.
 
     Args:
         file: the job file.
@@ -105,37 +117,41 @@ def run_file(
         options: those given, which override the stored ones.
         limit: maximum number of jobs.
         merge: whether new rows belong to the run in the directory.
-        check: raises InputError if the jobs do not belong to the earlier run. It gets none where there is no such run:
-            then each is written down as it is read, and none is kept.
+        check: returns what finds out whether the jobs belong to the earlier run.
     """
-    with directory.owned():
-        earlier = read_earlier(directory, options)
-        stored = earlier.metadata.get("settings", {}) if earlier.metadata else None
-        plan = RunPlan(file.options(options, stored), earlier=earlier, limit=limit)
-        if not earlier.keys():
-            directory.write_jobs(_first_jobs(file, plan, check))
-            _print_plan(plan, file, directory.jobs())
-            metadata = RunMetadata(
-                job_file=earlier.job_file or file.path, jobs=plan.summary.jobs, left_out=plan.left_out
-            )
-            return Runner(directory, plan.options, plan, metadata, directory.jobs()).run()
-        jobs = file.read(plan)
-        _check_plan(file, plan, jobs, check)
-        metadata = _store_jobs(file, jobs, plan, directory, merge=merge)
-        return Runner(directory, plan.options, plan, metadata, jobs).run()
+    with directory.owned(), temporary_lines(directory.path) as given:
+        with read_earlier(directory, options) as earlier:
+            stored = earlier.metadata.get("settings", {}) if earlier.metadata else None
+            plan = RunPlan(file.options(options, stored), earlier=earlier, limit=limit)
+            costs, is_first, goes_on = TargetCosts(file.targets, plan.options), not earlier, bool(earlier.stored)
+            jobs = _checked_jobs(file, plan, costs, list(check(plan)))
+            if is_first:
+                directory.write_jobs(jobs)
+            else:
+                given.extend(jobs)
+            # Only a limit on the run's own job file leaves out jobs of the run.
+            left_out = [*earlier.left_out, *(plan.left_out if merge or not goes_on else [])]
+            job_file = earlier.job_file or file.path
+        # From here on the journal is no longer open for reading, and jobs.jsonl can be replaced.
+        count = plan.summary.jobs
+        if not is_first:
+            count, left_out = directory.merge_jobs(given, left_out)
+        _print_plan(plan, costs)
+        if goes_on:
+            echo(f"The jobs belong to the run of {escape(job_file)}, which has {format_count(count, 'job')}.")
+        metadata = RunMetadata(job_file=job_file, jobs=count, left_out=left_out)
+        return Runner(directory, plan.options, plan, metadata, directory.jobs() if is_first else given).run()
 
 
-def _first_jobs(file: JobFile, plan: RunPlan, check: Callable[[Sequence[Job], RunPlan], None]) -> Iterator[Job]:
-    """Yield the jobs of a plan. Raises at the end what is wrong with it, so that they are not stored."""
-    yield from file.stream(plan)
-    _check_plan(file, plan, (), check)
-
-
-def _check_plan(
-    file: JobFile, plan: RunPlan, jobs: Sequence[Job], check: Callable[[Sequence[Job], RunPlan], None]
-) -> None:
-    """Raise KlingError if the jobs of a plan cannot be run."""
-    check(jobs, plan)
+def _checked_jobs(file: JobFile, plan: RunPlan, costs: TargetCosts, checks: Sequence[JobCheck]) -> Iterator[Job]:
+    """Yield the jobs of a plan. Raises KlingError at the end if they cannot be run, so that they are not stored."""
+    for job in file.stream(plan):
+        costs.add(job)
+        for check in checks:
+            check.add(job)
+        yield job
+    for check in checks:
+        check.finish()
     raise_for_faults(plan, file.path)
     check_store(plan.options)
     check_api_keys(plan.providers)
@@ -144,18 +160,20 @@ def _check_plan(
 def plan_file(file: JobFile, options: Options, *, limit: int | None) -> ExitCode:
     """Check and price the jobs of a job file, and show the first requests; nothing is sent.
 
-    No job is kept but those that are shown, and those of targets, which are counted at the end. With `--json` all wait
-    in a temporary file until the last one is found to be without a fault.
+    No job is kept but those that are shown. With `--json` all wait in a temporary file until the last one is found to
+    be without a fault.
     """
     plan, kept = RunPlan(file.options(options), limit=limit), list[Job]()
+    costs = TargetCosts(file.targets, plan.options)
     with TemporaryFile("w+", encoding="utf-8", errors="surrogatepass", newline="\n") as lines:
         for job in file.stream(plan):
             if options.json:
                 lines.write(f"{dump_job(job)}\n")
-            if file.targets or len(kept) < _SHOWN:
+            costs.add(job)
+            if len(kept) < _SHOWN:
                 kept.append(job)
         raise_for_faults(plan, file.path)
-        _print_plan(plan, file, kept)
+        _print_plan(plan, costs)
         if options.json:
             lines.seek(0)
             for line in lines:
@@ -168,19 +186,20 @@ def plan_file(file: JobFile, options: Options, *, limit: int | None) -> ExitCode
 
 def _print_requests(plan: RunPlan, jobs: Sequence[Job]) -> None:
     storage = plan.options.storage is not None
-    for job in jobs[:_SHOWN]:
+    for job in jobs:
         echo(f"[bold]{escape(job.key or '')}[/]")
         print_request(accepting(job, map(provider_named, plan.options.providers), storage=storage)[0], job.input)
     if plan.summary.jobs > _SHOWN:
         echo(f"[dim]and {plan.summary.jobs - _SHOWN:,} more; --json prints all jobs on stdout[/]")
 
 
-def read_earlier(directory: RunDirectory, options: Options) -> EarlierRun:
-    """Read the earlier runs in a directory. Raises JournalError if its journal is in use."""
-    earlier = EarlierRun.of(directory, accept_lost_log=options.accept_lost_log)
-    if earlier.owner is not None:
-        raise in_use_error(directory.path, earlier.owner)
-    return earlier
+@contextmanager
+def read_earlier(directory: RunDirectory, options: Options) -> Generator[EarlierRun]:
+    """Open the earlier runs in a directory for reading. Raises JournalError if its journal is in use."""
+    with EarlierRun.open(directory, accept_lost_log=options.accept_lost_log) as earlier:
+        if earlier.journal.owner is not None:
+            raise in_use_error(directory.path, earlier.journal.owner)
+        yield earlier
 
 
 def check_api_keys(providers: Iterable[str]) -> None:
@@ -198,28 +217,9 @@ def check_api_keys(providers: Iterable[str]) -> None:
         raise InputError.of(f"No API keys for {len(missing)} providers", faults)
 
 
-def _store_jobs(
-    file: JobFile, jobs: Sequence[Job], plan: RunPlan, directory: RunDirectory, *, merge: bool
-) -> RunMetadata:
-    """Store jobs in a run directory, in place of those with the same keys, and print the plan."""
-    earlier = plan.earlier
-    rows = {**earlier.jobs, **{job.key or "": job for job in jobs}}
-    directory.write_jobs(rows.values())
-    _print_plan(plan, file, jobs)
-    # Only a limit on the run's own job file leaves out jobs of the run.
-    left_out = [*earlier.left_out, *(plan.left_out if merge or not earlier.jobs else [])]
-    metadata = RunMetadata(
-        job_file=earlier.job_file or file.path, jobs=len(rows), left_out=[key for key in left_out if key not in rows]
-    )
-    if earlier.jobs:
-        echo(f"The jobs belong to the run of {escape(metadata.job_file)}, which has {format_count(len(rows), 'job')}.")
-    return metadata
-
-
-def _print_plan(plan: RunPlan, file: JobFile, jobs: Iterable[Job]) -> None:
+def _print_plan(plan: RunPlan, costs: TargetCosts) -> None:
     cost, limit = plan.summary.estimate, plan.options.max_cost
-    if file.targets:
-        print_targets(file.targets, jobs, plan.options)
+    costs.print()
     echo(f"{format_count(plan.summary.jobs, 'job')}, expected cost: {escape(str(cost))}.")
     if plan.edited:
         edited = format_count(plan.edited, "row")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -15,7 +16,10 @@ from ..journal.writer import JournalWriter
 from ..providers.codec.fields import parse_id
 from ..runs.directory import RunDirectory
 from ..runs.jobfile import json_line
-from ..runs.report.totals import count_totals
+from ..runs.report.comparison import TargetCounter
+from ..runs.report.totals import TotalsCounter
+from ..runs.run_results import write_results
+from ..runs.run_rows import RunRows
 from ..runs.thumbnails import Thumbnails
 from ..system.clock import SystemClock
 from ..types.errors import InputError, InputFault
@@ -26,7 +30,7 @@ from .dataset import save_dataset
 from .learned import describe_learned, learned_json, read_learned
 from .options import DEFAULTS
 from .runner import format_spending, print_totals, totals_json
-from .storage import signed_links
+from .storage import as_shown
 from .target_table import print_comparison
 
 __all__ = ["report", "status", "unconfirmed"]
@@ -53,20 +57,24 @@ def status(directory: Path, /, *, json: AsJson = False) -> int:
 
 def _status(directory: Path, *, as_json: bool) -> ExitCode:
     here = RunDirectory(directory)
-    metadata, journal = here.read_metadata(), here.read()
-    rows, (_, limits) = here.rows(journal), read_learned(here)
-    totals = count_totals(rows)
+    metadata, counter, compared = here.read_metadata(), TotalsCounter(), TargetCounter()
+    with here.read() as journal:
+        owner = journal.owner
+        for row in RunRows(here).of(journal):
+            counter.add(row)
+            compared.add(row)
+    totals, (_, limits) = counter.totals(), read_learned(here)
     if as_json:
-        facts = {"job_file": metadata.get("sheet"), "running": journal.owner, "learned": learned_json(limits)}
+        facts = {"job_file": metadata.get("sheet"), "running": owner, "learned": learned_json(limits)}
         write_result(json_line({**facts, **totals_json(totals)}))
         return ExitCode.DONE
     for name, count in totals.statuses.items():
         write_result(f"{count:>7,}  {name}")
     write_result(f"{totals.jobs:>7,}  jobs of {metadata.get('sheet')}; {format_spending(totals)}")
-    print_comparison(rows)
+    print_comparison(compared.targets())
     for line in describe_learned(limits):
         write_result(line)
-    echo(f"Running ({escape(journal.owner)})." if journal.owner else "Not running.")
+    echo(f"Running ({escape(owner)})." if owner else "Not running.")
     if totals.statuses.get(JobStatus.UNCONFIRMED):
         echo(f"Resolve the unconfirmed submissions with: kling-async unconfirmed {escape(str(directory))}")
     return ExitCode.DONE
@@ -85,15 +93,18 @@ def _report(directory: Path) -> ExitCode:
     here = RunDirectory(directory)
     metadata = here.read_metadata()
     settings = DEFAULTS.merged_with(metadata.get("settings"))
-    rows, title = here.rows(here.read()), f"Run of {metadata.get('sheet')}"
-    made_at, links = datetime.now().astimezone(), signed_links(settings, rows)
-    thumbnails = Thumbnails(directory).of(file for row in rows for file in row.files)
-    totals = here.write(
-        rows, title=title, settings=settings.for_report(), made_at=made_at, links=links, thumbnails=thumbnails
+    rows = RunRows(here)
+    summary = write_results(
+        here,
+        rows,
+        title=f"Run of {metadata.get('sheet')}",
+        settings=settings.for_report(),
+        made_at=datetime.now().astimezone(),
+        as_shown=partial(as_shown, settings, Thumbnails(directory)),
     )
     save_dataset(here, settings, rows)
-    print_totals(totals)
-    print_comparison(rows)
+    print_totals(summary.totals.totals())
+    print_comparison(summary.targets.targets())
     write_result(str(here.report))
     return ExitCode.DONE
 
@@ -124,7 +135,9 @@ def unconfirmed(
 def _list(directory: Path, *, as_json: bool) -> ExitCode:
     here = RunDirectory(directory)
     here.read_metadata()
-    found = [one for one in here.read().submissions if one.status is JobStatus.UNCONFIRMED and one.decision is None]
+    with here.read() as journal:
+        every = journal.submissions()
+        found = [one for one in every if one.status is JobStatus.UNCONFIRMED and one.decision is None]
     if as_json:
         for one in found:
             write_result(json_line(_to_json(one)))

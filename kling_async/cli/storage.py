@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from ..runs.directory import RunDirectory
 from ..runs.report import ReportRow
+from ..runs.thumbnails import Thumbnails
 from ..transport.object_errors import StorageError
 from ..transport.object_store import MAX_EXPIRY, open_store
 from ..transport.object_urls import is_url
@@ -18,7 +19,7 @@ from ..types.errors import InputError, InputFault
 from .console import ExitCode, echo, escape
 from .options import Options
 
-__all__ = ["Output", "RunDirectoryOption", "check_store", "copy_run", "signed_links", "split_output"]
+__all__ = ["Output", "RunDirectoryOption", "as_shown", "check_store", "copy_run", "split_output"]
 
 Output = Annotated[str | None, Parameter(name=["--output", "-o"], show_default=False)]
 RunDirectoryOption = Annotated[Path | None, Parameter(show_default=False)]
@@ -56,7 +57,14 @@ def check_store(options: Options) -> None:
         raise InputError.of("Wrong setting", faults, advice="Name the store: -o s3://BUCKET/PREFIX. Nothing was sent.")
 
 
-def signed_links(options: Options, rows: Iterable[ReportRow]) -> dict[str, str]:
+def as_shown(options: Options, thumbnails: Thumbnails, rows: Sequence[ReportRow]) -> list[ReportRow]:
+    """Return the rows that a report shows, with thumbnails of their files, and signed links if the options ask."""
+    links = _signed_links(options, rows)
+    small = thumbnails.of(file for row in rows for file in row.files)
+    return [evolve(row, objects=tuple(links.get(url, url) for url in row.objects), thumbnails=small) for row in rows]
+
+
+def _signed_links(options: Options, rows: Iterable[ReportRow]) -> dict[str, str]:
     """Return a signed URL for each object, as the options ask; none, and a message, if there is no key to sign with."""
     if options.presign is None or options.save_to is None:
         return {}

@@ -39,6 +39,6 @@ def migrate(connection: sqlite3.Connection, *, version: int) -> None:
 def _add_columns(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE submissions RENAME TO version_1")
     connection.execute(SCHEMA)
-    rows = (row_of(one, 0) for one in submissions_of_version_1(connection, "version_1"))
+    rows = (row_of(one, 0) for one in submissions_of_version_1(connection, table="version_1"))
     connection.executemany(WRITE, rows)
     connection.execute("DROP TABLE version_1")

@@ -26,8 +26,10 @@ __all__ = [
     "check_header",
     "check_index",
     "check_rows",
+    "count_rows",
     "has_rows",
     "keys_in",
+    "keys_in_order",
     "mark_of",
     "newest_commit",
     "numbers_of",
@@ -137,6 +139,18 @@ def keys_in(connection: sqlite3.Connection) -> Iterator[str]:
     return (key for [key] in connection.execute("SELECT key FROM submissions ORDER BY key, attempt"))
 
 
+def keys_in_order(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield each key once, in the order of their first rows; SQLite sorts them, on disk where there are many."""
+    first = "SELECT key, MIN(number) AS first FROM submissions GROUP BY key ORDER BY first"
+    return (key for key, _ in connection.execute(first))
+
+
+def count_rows(connection: sqlite3.Connection) -> int:
+    """Return the number of submissions, by the table and not by its index, which may be damaged."""
+    [[count]] = connection.execute("SELECT COUNT(*) FROM submissions NOT INDEXED")
+    return int(count)
+
+
 def newest_commit(connection: sqlite3.Connection) -> int:
     """Return the number of the newest commit; 0 if there is none."""
     [[newest]] = connection.execute("SELECT MAX(serial) FROM submissions")
@@ -158,12 +172,14 @@ def submissions_in(
         yield load_submission(columns[-1])
 
 
-def submissions_of_version_1(connection: sqlite3.Connection, table: str = "submissions") -> Iterator[Submission]:
+def submissions_of_version_1(
+    connection: sqlite3.Connection, rest: str = "ORDER BY number", *values: str, table: str = "submissions"
+) -> Iterator[Submission]:
     """Yield the submissions of a journal of version 1. Raises ValueError at a damaged one.
 
     Its checksums cover the text only, so the columns are compared with the text.
     """
-    for key, attempt, state, body, checksum in connection.execute(f"{_READ_VERSION_1} {table} ORDER BY number"):
+    for key, attempt, state, body, checksum in connection.execute(f"{_READ_VERSION_1} {table} {rest}", values):
         if zlib.crc32(body.encode()) != checksum:
             raise ValueError("it is damaged")
         one = load_submission(body)

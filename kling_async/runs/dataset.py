@@ -6,44 +6,67 @@ documentation of Hugging Face datasets on ImageFolder and VideoFolder, which rea
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
-from typing import Final
+from collections.abc import Container, Iterable, Iterator
+from typing import Final, Self
+
+from attrs import define, field
 
 from .jobfile import json_line
 from .report import ReportRow
 
-__all__ = ["METADATA_NAME", "metadata_lines", "other_files"]
+__all__ = ["METADATA_NAME", "DatasetFiles", "metadata_lines"]
 
 METADATA_NAME: Final = "metadata.jsonl"
 _VIDEO: Final = (".mp4", ".mov", ".webm")
 
 
-def metadata_lines(rows: Sequence[ReportRow], *, present: Container[str] | None = None) -> Iterator[str]:
+@define
+class DatasetFiles:
+    """What the files of a run are, counted row by row.
+
+    Attributes:
+        present: the names of the files that are there; None takes them all as there.
+        labels: the names of all labels.
+        images: number of images.
+        videos: number of videos.
+    """
+
+    present: Container[str] | None = None
+    labels: dict[str, None] = field(factory=dict[str, None])
+    images: int = 0
+    videos: int = 0
+
+    @classmethod
+    def of(cls, rows: Iterable[ReportRow], *, present: Container[str] | None = None) -> Self:
+        """Count the files of jobs."""
+        files = cls(present)
+        for row in rows:
+            files.labels.update(dict.fromkeys(row.labels))
+            for name in _names_of(row, present):
+                files.videos += _is_video(name)
+                files.images += not _is_video(name)
+        return files
+
+    @property
+    def others(self) -> int:
+        """Number of videos that have no line, since there are images."""
+        return self.videos if self.images else 0
+
+
+def metadata_lines(rows: Iterable[ReportRow], files: DatasetFiles) -> Iterator[str]:
     """Yield a line for each image of a run, or for each video if it has no image, without its end.
 
     Args:
         rows: the jobs of the run.
-        present: the names of the files that are there; None takes them all as there.
+        files: what their files are.
     """
-    labels = dict.fromkeys(name for row in rows for name in row.labels)
-    as_videos = not _has_images(rows, present)
+    as_videos = not files.images
     for row in rows:
-        for name in _names_of(row, present):
+        for name in _names_of(row, files.present):
             if _is_video(name) is as_videos:
                 fields: dict[str, object] = {"file_name": name, "text": row.prompt, "key": row.key}
                 fields |= {"provider": row.provider, "model": row.model, "id": row.id}
-                yield json_line(fields | {f"label.{label}": row.labels.get(label) for label in labels})
-
-
-def other_files(rows: Sequence[ReportRow], *, present: Container[str] | None = None) -> int:
-    """Return how many videos have no line, since there are images."""
-    if not _has_images(rows, present):
-        return 0
-    return sum(_is_video(name) for row in rows for name in _names_of(row, present))
-
-
-def _has_images(rows: Sequence[ReportRow], present: Container[str] | None) -> bool:
-    return any(not _is_video(name) for row in rows for name in _names_of(row, present))
+                yield json_line(fields | {f"label.{label}": row.labels.get(label) for label in files.labels})
 
 
 def _names_of(row: ReportRow, present: Container[str] | None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The directory of a run: its jobs, its journal, its outputs, its results and its report.
+"""The directory of a run: its jobs, its journal, its metadata, and the paths of what is written into it.
 
 Theory of operation. Resuming needs only two files: the expanded jobs and the journal. All others are derived from these
 two and can be written again at any time. Every file is replaced atomically, so a reader sees the old or the new one,
@@ -7,52 +7,26 @@ never a part. Only one process at a time writes to the directory.
 
 from __future__ import annotations
 
-import csv
 import json
 import platform
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final, TextIO, cast
-
-from attrs import evolve
+from typing import cast
 
 from ..journal.lock import FileLock, lock_holder
-from ..journal.reader import JournalSnapshot, read_journal
-from ..journal.submission import Submission
+from ..journal.reader import JournalReader, read_journal
 from ..system.files import atomic_write
 from ..transport.object_urls import is_store_url
 from ..transport.partial_file import ensure_writable
-from ..types.errors import InputError, JournalError, KlingError
-from ..types.jobs import Job, fingerprint
+from ..types.errors import InputError, JournalError
+from ..types.jobs import Job
 from ..types.prediction import Json
-from ..types.status import JobStatus
-from .jobfile import Row, dump_job, json_line, read_jobfile
-from .report import ReportRow
-from .report.page import render
-from .report.totals import Totals, count_totals
-from .results import REFUSED, row_from_job, to_dict
+from .job_lines import JobLines, jobs_in, stored_lines
+from .jobfile import Row, dump_job, read_jobfile
 
 __all__ = ["RunDirectory", "in_use_error"]
-
-_FAILED: Final = JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED
-"""Statuses of jobs that can be retried, as they are or edited."""
-_ADVICE: Final = {
-    JobStatus.UNCONFIRMED: (
-        "Look for it in the provider's own history. Then: kling-async unconfirmed {directory} attach {key} ID, "
-        "or resubmit {key}, or abandon {key}."
-    ),
-    JobStatus.RESOLVING: "It is looked up at the provider when it is resumed: kling-async resume {directory}",
-    JobStatus.ACCEPTED: "It is running at the provider. Resume with: kling-async resume {directory}",
-    JobStatus.PLANNED: "It was not submitted. Resume with: kling-async resume {directory}",
-    **dict.fromkeys(_FAILED, "Retry it (billed again) with: kling-async resume {directory} --retry-failed"),
-}
-"""Advice for jobs with these statuses, as commands to type."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""Characters that begin a formula in spreadsheets, in both widths (OWASP, CSV injection)."""
 
 
 class RunDirectory:
@@ -67,6 +41,8 @@ class RunDirectory:
         self.journal = path / "journal.db"
         self.media = path / "media"
         self.report = path / "report.html"
+        self.results = path / "results.jsonl"
+        self.table = path / "results.csv"
         self.failed = path / "failed.jsonl"
         self.timings = path / "timings.json"
         self._jobs = path / "jobs.jsonl"
@@ -77,8 +53,8 @@ class RunDirectory:
         """Whether the directory has a run."""
         return self._jobs.is_file() and self._metadata.is_file() and self.journal.is_file()
 
-    def read(self, *, accept_lost_log: bool = False) -> JournalSnapshot:
-        """Read the journal.
+    def read(self, *, accept_lost_log: bool = False) -> AbstractContextManager[JournalReader]:
+        """Open the journal for reading.
 
         Args:
             accept_lost_log: read it also if its newest entries are lost with its log.
@@ -115,15 +91,8 @@ class RunDirectory:
 
     def written_files(self) -> list[Path]:
         """Return the files of the run that it has written, without outputs, locks and logs."""
-        names = ("results.jsonl", "results.csv")
-        every = (
-            self._metadata,
-            self._jobs,
-            self.journal,
-            self.report,
-            self.failed,
-            *(self.path / one for one in names),
-        )
+        own = (self._metadata, self._jobs, self.journal)
+        every = (*own, self.report, self.failed, self.results, self.table)
         return [path for path in every if path.is_file()]
 
     def write_metadata(self, metadata: Mapping[str, object]) -> None:
@@ -179,14 +148,49 @@ class RunDirectory:
             with suppress(OSError):
                 self.path.rmdir()
 
-    def written_jobs(self) -> dict[str, Job]:
-        """Return the stored jobs by key, in their order; empty if the directory has no run."""
-        return {job.key or "": job for job in self.jobs()} if self._jobs.is_file() else {}
+    def stored_jobs(self) -> AbstractContextManager[JobLines]:
+        """Open the stored jobs, to find them by their keys; there are none if the directory has no run.
+
+        Raises:
+            InputError: jobs.jsonl was damaged.
+        """
+        return stored_lines(self._jobs)
 
     def write_jobs(self, jobs: Iterable[Job]) -> None:
         """Store the jobs, in their order. An error while iterating, or a crash, leaves the previous ones."""
+        self._write_lines(f"{dump_job(job)}\n" for job in jobs)
+
+    def merge_jobs(self, given: JobLines, left_out: Sequence[str]) -> tuple[int, list[str]]:
+        """Store further jobs, in place of those with the same keys. An error, or a crash, leaves the previous ones.
+
+        Args:
+            given: the further jobs.
+            left_out: keys of jobs that were left out of the run so far.
+
+        Returns:
+            The number of stored jobs, and the keys that are still left out.
+        """
+        count, wanted = 0, set(left_out)
+        found = {key for key in wanted if given.number_of(key) is not None}
+
+        def stored() -> Iterator[Job]:
+            for job in self.jobs() if self._jobs.is_file() else ():
+                if job.key in wanted:
+                    found.add(job.key)
+                yield job
+
+        def lines() -> Iterator[str]:
+            nonlocal count
+            for line in given.merged_into(stored()):
+                count += 1
+                yield line
+
+        self._write_lines(lines())
+        return count, [key for key in left_out if key not in found]
+
+    def _write_lines(self, lines: Iterable[str]) -> None:
         with atomic_write(self._jobs, private=True) as file:
-            file.writelines(f"{dump_job(job)}\n" for job in jobs)
+            file.writelines(lines)
 
     def read_jobfile(self) -> Iterator[Row]:
         """Yield the stored jobs as rows of a job file."""
@@ -195,105 +199,10 @@ class RunDirectory:
 
     def jobs(self) -> Iterator[Job]:
         """Yield the stored jobs. Raises InputError where jobs.jsonl was damaged."""
-        for row in self.read_jobfile():
-            if row.faults:
-                raise InputError(str(row.faults[0]))
-            yield from row.jobs
-
-    def rows(self, journal: JournalSnapshot, errors: Mapping[str, KlingError] | None = None) -> list[ReportRow]:
-        """Return a row for every job: the stored jobs in their order, then those that only the journal has.
-
-        Args:
-            journal: a snapshot of the journal.
-            errors: the latest errors by key, which the journal may not have.
-        """
-        attempts: dict[str, list[Submission]] = {}
-        for one in journal.submissions:
-            attempts.setdefault(one.key, []).append(one)
-        latest, rows, store = errors or {}, list[ReportRow](), self.save_to
-        for job in self.jobs():
-            key = job.key or ""
-            rows.append(self._row(job, attempts.pop(key, []), len(rows), latest.get(key), store))
-        for key, unlisted in attempts.items():
-            rows.append(self._row(unlisted[-1].job(), unlisted, len(rows), latest.get(key), store))
-        return rows
-
-    def _row(
-        self, job: Job, attempts: list[Submission], position: int, error: KlingError | None, store: str | None
-    ) -> ReportRow:
-        row = row_from_job(job, attempts, position=position, folder=f"{self.media.name}/", store=store, error=error)
-        if (
-            attempts
-            and attempts[-1].status is JobStatus.FAILED
-            and attempts[-1].is_unpaid
-            and attempts[-1].fingerprint != fingerprint(job.input)
-        ):
-            # It was edited since, and the new input was not submitted yet.
-            row = evolve(row, status=JobStatus.PLANNED, failure=None, cause=None)
-        if row.status not in _ADVICE or row.failure == REFUSED:
-            return row
-        return evolve(row, advice=_ADVICE[row.status].format(directory=self.path, key=row.key))
-
-    def write(
-        self,
-        rows: list[ReportRow],
-        *,
-        title: str,
-        settings: Mapping[str, str],
-        made_at: datetime,
-        links: Mapping[str, str] = MappingProxyType({}),
-        thumbnails: Mapping[str, str] = MappingProxyType({}),
-    ) -> Totals:
-        """Write the results, the failed jobs and the report; return the totals of the run.
-
-        Args:
-            links: the URLs that the report has in place of those of objects; no other file has them.
-            thumbnails: the images that the report shows in place of files, by the path of the file.
-        """
-        names = dict[str, None]()
-        with atomic_write(self.path / "results.jsonl") as file:
-            for row in rows:
-                record = to_dict(row)
-                names.update(dict.fromkeys(record))
-                file.write(f"{json_line(record)}\n")
-        with atomic_write(self.path / "results.csv", encoding="utf-8-sig") as file:
-            _write_csv(file, list(names), map(to_dict, rows))
-        failed = {row.key for row in rows if row.status in _FAILED}
-        with atomic_write(self.failed, private=True) as file:
-            file.writelines(f"{dump_job(job)}\n" for job in self.jobs() if job.key in failed)
-
-        def as_shown(row: ReportRow) -> ReportRow:
-            return evolve(row, objects=tuple(links.get(url, url) for url in row.objects), thumbnails=thumbnails)
-
-        page = render(
-            rows,
-            title=title,
-            made_at=made_at,
-            version=version("kling-async"),
-            settings=settings,
-            as_shown=as_shown,
-        )
-        with atomic_write(self.report) as file:
-            file.write(page)
-        return count_totals(rows)
+        return jobs_in(self.read_jobfile())
 
 
 def in_use_error(path: Path, owner: str) -> JournalError:
     """Return the error for a directory that another process is using."""
     advice = "Nothing was sent. Watch it with `kling-async status`, or use another directory."
     return JournalError(f"A run is already using {path}: {owner}", advice=advice)
-
-
-def _write_csv(file: TextIO, names: Sequence[str], records: Iterable[Mapping[str, object]]) -> None:
-    # csv quotes a text for its line ends only if they are part of the table's own line end (RFC 4180, 2.6).
-    table = csv.DictWriter(file, names, lineterminator="\r\n")
-    table.writeheader()
-    table.writerows({name: _cell(value) for name, value in record.items()} for record in records)
-
-
-def _cell(value: object) -> object:
-    text = "|".join(map(str, cast("list[object]", value))) if isinstance(value, list) else value
-    if not isinstance(text, str):
-        return text
-    # No text may become a formula in a spreadsheet: prompts and job files may come from others.
-    return ("'" + text if text.startswith(_FORMULA) else text).encode("utf-8", "replace").decode()

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, Literal, TypedDict
 
+from attrs import frozen
+
 from ..journal.submission import Decision, Submission
 from ..types.errors import InputError, KlingError
 from ..types.jobs import Job, Outcome
@@ -14,11 +16,33 @@ from ..types.prediction import Prediction
 from ..types.status import JobStatus, status_of
 from .report import ReportRow
 
-__all__ = ["REFUSED", "row_from_job", "row_from_outcome", "rows", "to_dict"]
+__all__ = ["REFUSED", "JobError", "row_from_job", "row_from_outcome", "rows", "to_dict"]
 
 
 REFUSED: Final = "refused"
 """The failure kind of a job that no provider accepted."""
+
+
+@frozen
+class JobError:
+    """What results tell of an error.
+
+    Attributes:
+        status: the status of a job that has this error and was never submitted.
+        cause: what happened, with all faults of an input.
+        advice: what to do about it, or None.
+    """
+
+    status: JobStatus
+    cause: str
+    advice: str | None
+
+    @classmethod
+    def of(cls, error: KlingError) -> JobError:
+        """Return what results tell of an error."""
+        faults = error.faults if isinstance(error, InputError) else ()
+        cause = f"{error.message}: {'; '.join(map(str, faults))}" if faults else error.message
+        return cls(status_of(None, error), cause, error.advice or None)
 
 
 class _JobFacts(TypedDict):
@@ -49,7 +73,7 @@ def row_from_outcome(outcome: Outcome, position: int = 0) -> ReportRow:
         provider=(prediction.provider if prediction is not None else None) or job.provider or "",
         status=status_of(prediction, error),
         failure=_failure_of(status_of(prediction, error), prediction),
-        cause=_error_text(error),
+        cause=JobError.of(error).cause if error is not None else None,
         advice=error.advice or None if error is not None else None,
         id=prediction.id if prediction is not None else None,
         outputs=_urls(prediction),
@@ -66,7 +90,7 @@ def row_from_job(
     position: int,
     folder: str = "",
     store: str | None = None,
-    error: KlingError | None = None,
+    error: JobError | None = None,
 ) -> ReportRow:
     """Return the row of a job in a journal.
 
@@ -79,26 +103,26 @@ def row_from_job(
         error: its latest error, where the journal does not have it.
     """
     if not attempts:
-        status = status_of(None, error)
+        status = JobStatus.PLANNED if error is None else error.status
         return ReportRow(
             **_job_facts(job, position),
             provider=job.provider or "",
             status=status,
             failure=_failure_of(status, None),
-            cause=_error_text(error),
+            cause=None if error is None else error.cause,
             attempts=0,
         )
     first, newest = attempts[0], attempts[-1]
     status = _status_in(newest)
-    known = newest.error() or (newest.stored_error.to_error() if newest.stored_error is not None else None)
+    known = error or _stored_error(newest)
     costs = [cost for cost in map(_cost, attempts) if cost is not None]
     return ReportRow(
         **_job_facts(job, position, newest.prediction, model=newest.model),
         provider=newest.provider,
         status=status,
         failure=_failure_of(status, newest.prediction),
-        cause=_error_text(None if status is JobStatus.PLANNED and newest.decision else error or known),
-        advice=((error or known or KlingError("")).advice) or None,
+        cause=None if known is None or (status is JobStatus.PLANNED and newest.decision) else known.cause,
+        advice=None if known is None else known.advice,
         id=newest.prediction.id if newest.prediction is not None else None,
         outputs=_urls(newest.prediction),
         **_files_of(newest, folder, store),
@@ -182,11 +206,9 @@ def _cost(submission: Submission) -> Decimal | None:
     return submission.price if known is None else known
 
 
-def _error_text(error: KlingError | None) -> str | None:
-    if error is None:
-        return None
-    faults = error.faults if isinstance(error, InputError) else ()
-    return f"{error.message}: {'; '.join(map(str, faults))}" if faults else error.message
+def _stored_error(newest: Submission) -> JobError | None:
+    error = newest.error() or (newest.stored_error.to_error() if newest.stored_error is not None else None)
+    return None if error is None else JobError.of(error)
 
 
 def _urls(prediction: Prediction | None) -> tuple[str, ...]:

@@ -33,6 +33,11 @@ class IntTable:
     def __contains__(self, key: int) -> bool:
         return self._keys[self._slot(key)] != 0
 
+    def get(self, key: int) -> int | None:
+        """Return the value of a key, or None."""
+        slot = self._slot(key)
+        return self._values[slot] if self._keys[slot] else None
+
     def setdefault(self, key: int, value: int) -> int:
         """Return the value of a key, which is set first if it has none."""
         slot = self._slot(key)

@@ -14,6 +14,7 @@ from attrs import define, field
 
 from kling_async.runs.report import ReportRow
 from kling_async.runs.report.page import render
+from kling_async.runs.report.summary import RunSummary
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -90,7 +91,7 @@ def write_report(tmp_path_factory: pytest.TempPathFactory, sample_run: Any) -> W
         if with_files:
             sample_run.write_files(rows, folder)
         path = folder / "report.html"
-        path.write_text(render(rows, title=title, made_at=MADE_AT, version="0.1.0"), encoding="utf-8")
+        path.write_text(render(RunSummary.of(rows), title=title, made_at=MADE_AT, version="0.1.0"), encoding="utf-8")
         return path
 
     return writing

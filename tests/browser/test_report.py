@@ -12,6 +12,7 @@ from attrs import evolve
 
 from kling_async.runs.report import ReportRow, gallery
 from kling_async.runs.report.page import render
+from kling_async.runs.report.summary import RunSummary
 from kling_async.runs.thumbnails import Thumbnails
 from kling_async.testing.sandbox.media import draw_png
 
@@ -121,7 +122,7 @@ def test_thumbnails_are_loaded_in_place_of_images(open_page, tmp_path, sample_ru
     assert len(rows) - 1 == len(thumbnails)
     rows = [evolve(row, thumbnails=thumbnails) for row in rows]
     path = tmp_path / "report.html"
-    path.write_text(render(rows, title="a run", made_at=MADE_AT, version="0.1.0"), encoding="utf-8")
+    path.write_text(render(RunSummary.of(rows), title="a run", made_at=MADE_AT, version="0.1.0"), encoding="utf-8")
     with open_page(path) as opened:
         for image in opened.page.locator("article img").all():
             image.scroll_into_view_if_needed()

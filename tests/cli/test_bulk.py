@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from kling_async import JobStatus
-from kling_async.journal.reader import read_journal
 from kling_async.testing import Fixed, Sandbox, SandboxServer
 
 from ..conftest import FOR_EVER, finish
+from ..journals import submissions_on_disk
 from .conftest import Run
 
 Served = tuple[Sandbox, dict[str, str]]
@@ -82,7 +82,7 @@ class Started:
 
     def wait_for_accepted(self, count: int) -> None:
         """Wait until its journal has `count` accepted submissions."""
-        while sum(one.status is JobStatus.ACCEPTED for one in read_journal(self.journal).submissions) < count:
+        while sum(one.status is JobStatus.ACCEPTED for one in submissions_on_disk(self.journal)) < count:
             assert self.process.poll() is None, self.end()
             time.sleep(0.02)
 

@@ -190,4 +190,4 @@ def test_a_matrix_of_a_job_file_is_compared(sandbox: Sandbox, capfd: pytest.Capt
     assert "apiinone  2 of 2" in capfd.readouterr().err
     assert ["fox-apiinone", "fox-fal", "owl-apiinone", "owl-fal"] == list(statuses())
     assert '<th scope="col" dir="auto">fal</th>' in (OUT / "report.html").read_text()
-    assert 4 == len(RunDirectory(OUT).written_jobs())
+    assert 4 == len(list(RunDirectory(OUT).jobs()))

@@ -17,8 +17,8 @@ import anyio
 import pytest
 
 from kling_async import ImageInput, JournalError, SqliteJournal
-from kling_async.journal.reader import read_journal
 
+from ..journals import submissions_on_disk
 from .conftest import OpenSite, client_of, listing
 from .flipping import JOBS, aimed_at_the_file, aimed_at_the_log, at_random, flipped, make
 from .mutants import build
@@ -70,7 +70,7 @@ async def test_row_25_one_owner_by_every_path(site: OpenSite, tmp_path: Path, wa
                 pass
         await first.submit(ImageInput("a dog"), key="dog")
     assert [] == list(there.log.requests)
-    assert 2 == len(read_journal(folder / "journal.db").submissions)
+    assert 2 == len(submissions_on_disk(folder / "journal.db"))
 
 
 async def test_row_25_a_working_directory_that_changes(
@@ -178,7 +178,7 @@ async def test_row_49_a_journal_without_its_log(site: OpenSite, tmp_path: Path, 
         assert not told.value.may_be_billed
     assert [] == list(here.log.requests)
     with pytest.raises(JournalError, match=r"its log journal\.db-wal is missing"):
-        read_journal(place / "journal.db")
+        submissions_on_disk(place / "journal.db")
     known = await every_key(place / "journal.db", accept_lost_log=True)
     assert len(known) < JOBS
     assert known == await every_key(place / "journal.db")  # accepted once is accepted
@@ -191,7 +191,7 @@ async def test_row_49_a_tool_that_looked(tmp_path: Path) -> None:
     with closing(sqlite3.connect(place / "journal.db")) as connection:
         assert [(JOBS,)] == list(connection.execute("SELECT COUNT(*) FROM submissions"))
     assert not (place / "journal.db-wal").exists()
-    assert JOBS == len(read_journal(place / "journal.db").submissions)
+    assert JOBS == len(submissions_on_disk(place / "journal.db"))
     assert JOBS == len(await every_key(place / "journal.db"))
 
 

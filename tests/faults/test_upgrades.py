@@ -24,10 +24,10 @@ import anyio
 import pytest
 
 from kling_async import Client, JobStatus, JournalError, SqliteJournal, Submission
-from kling_async.journal.reader import read_journal
 from kling_async.journal.schema import OPEN, VERSION, mark_of
 from kling_async.journal.serialization import state_of
 
+from ..journals import submissions_on_disk
 from .answers import Script, poll_reply
 from .conftest import OpenSite
 from .harness import Site
@@ -105,7 +105,7 @@ async def test_row_50_journals_open(tmp_path: Path, sample: str) -> None:
     """Everything is there as it was, in its order, and again when it is opened as a journal of this version."""
     expected = list(map(facts_written, written(taken(sample, tmp_path / "as it was"))))
     path = taken(sample, tmp_path / "run")
-    told = [facts(one) for one in read_journal(path).submissions]  # a reader changes nothing
+    told = [facts(one) for one in submissions_on_disk(path)]  # a reader changes nothing
     assert len(expected) == len(told)
     assert VERSIONS[sample.partition("/")[0]] == mark_of(path) & ~OPEN
     rescued = [("rescued", 1, "accepted", "id-rescued", "accepted")] if "/killed/" in sample else []
@@ -120,7 +120,7 @@ async def test_row_50_journals_open(tmp_path: Path, sample: str) -> None:
 async def test_row_50_nothing_is_paid_again(site: OpenSite, tmp_path: Path, sample: str) -> None:
     """The same jobs submit what was certainly not started, and nothing else; what was lost stays unconfirmed."""
     here, path = site(KNOWING), taken(sample, tmp_path)
-    newest = {one.key: one for one in read_journal(path).submissions}
+    newest = {one.key: one for one in submissions_on_disk(path)}
     jobs = [one.job() for one in newest.values() if one.input_complete and one.provider == "gptproto"]
     providers = ("gptproto", "apiinone")
     client = Client(api_keys=dict.fromkeys(providers, CANARY), base_urls=dict.fromkeys(providers, here.origin))
@@ -257,7 +257,7 @@ def test_row_50_a_run_that_was_killed(site: OpenSite, tmp_path: Path) -> None:
     """A folder of a run that was killed goes on: what was accepted is not paid again, and all of it is saved."""
     here, folder = site(KNOWING), tmp_path / "run-killed"
     shutil.copytree(SAMPLES / "run-killed", folder)
-    accepted = {one.key for one in read_journal(folder / "journal.db").submissions}
+    accepted = {one.key for one in submissions_on_disk(folder / "journal.db")}
     said = command_line(here, tmp_path, "status", "run-killed")
     assert f"{len(accepted)} accepted 22 planned 40 jobs" in " ".join(said.split())
     assert "40 succeeded" in command_line(here, tmp_path, "resume", "run-killed", "--progress", "none")

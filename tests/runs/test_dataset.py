@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kling_async.runs.dataset import metadata_lines, other_files
+from kling_async.runs.dataset import DatasetFiles, metadata_lines
 from kling_async.runs.report import ReportRow
 from kling_async.types.status import JobStatus
 
@@ -26,7 +26,7 @@ def row(key: str, *files: str, prompt: str = "a cat", **settings: Any) -> Report
 
 
 def lines(*rows: ReportRow, **settings: Any) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in metadata_lines(rows, **settings)]
+    return [json.loads(line) for line in metadata_lines(rows, DatasetFiles.of(rows, **settings))]
 
 
 def test_a_line_for_each_file() -> None:
@@ -52,7 +52,8 @@ def test_all_lines_have_the_same_columns() -> None:
 
 def test_a_line_is_one_line_in_every_program() -> None:
     """No prompt ends a line, also where a program takes other characters for ends."""
-    [line] = metadata_lines([row("a", "a-0.png", prompt="a\u2028b\u0085c\rd\ne\ud800")])
+    rows = [row("a", "a-0.png", prompt="a\u2028b\u0085c\rd\ne\ud800")]
+    [line] = metadata_lines(rows, DatasetFiles.of(rows))
     assert [line] == line.splitlines()
     assert "a\u2028b\u0085c\rd\ne" == json.loads(line)["text"][:9]
 
@@ -61,9 +62,9 @@ def test_images_and_videos_are_not_in_one_list() -> None:
     """A loader reads one kind: the images, or the videos of a run without any; it is counted what is left out."""
     mixed = [row("a", "a-0.png"), row("b", "b-0.mp4"), row("c", "c-0.webm")]
     assert ["a-0.png"] == [one["file_name"] for one in lines(*mixed)]
-    assert 2 == other_files(mixed)
+    assert 2 == DatasetFiles.of(mixed).others
     assert ["b-0.mp4", "c-0.webm"] == [one["file_name"] for one in lines(*mixed[1:])]
-    assert 0 == other_files(mixed[1:])
+    assert 0 == DatasetFiles.of(mixed[1:]).others
 
 
 def test_what_was_deleted_has_no_line() -> None:

@@ -13,6 +13,7 @@ import pytest
 from kling_async import ImageInput, Job
 from kling_async.runs.directory import RunDirectory
 from kling_async.runs.report import ReportRow
+from kling_async.runs.run_results import write_results
 from kling_async.types.status import JobStatus
 
 MADE_AT = datetime(2026, 11, 29, tzinfo=UTC)
@@ -24,7 +25,7 @@ def written(path: Path, row: ReportRow) -> RunDirectory:
     """Write a folder with one row."""
     folder = RunDirectory(path)
     folder.write_jobs([Job(ImageInput(row.prompt), key="a", labels=row.labels)])
-    folder.write([row], title="Run", settings={}, made_at=MADE_AT)
+    write_results(folder, [row], title="Run", settings={}, made_at=MADE_AT)
     return folder
 
 

@@ -34,7 +34,7 @@ from kling_async import (
     rows,
 )
 from kling_async.journal.submission import new_submission
-from kling_async.runs.results import row_from_job, row_from_outcome, to_dict
+from kling_async.runs.results import JobError, row_from_job, row_from_outcome, to_dict
 
 JOB = Job(ImageInput("a fox"), key="fox", provider="gptproto", labels={"animal": "fox"})
 BEGUN = new_submission(JOB, provider="gptproto", price=Decimal("0.03"), at=1.0)
@@ -120,13 +120,13 @@ def test_a_job_without_a_submission_is_planned() -> None:
     """A job without a submission is planned, unless its input is invalid."""
     assert ("planned", 0) == ((row := row_from_job(JOB, [], position=0)).status, row.attempts)
     wrong = InputError.of("Not this", [InputFault("n", 10, "must be less")])
-    row = row_from_job(JOB, [], position=0, error=wrong)
+    row = row_from_job(JOB, [], position=0, error=JobError.of(wrong))
     assert ("failed", "refused", "Not this: n=10: must be less") == (row.status, row.failure, row.cause)
 
 
 def test_a_late_error_takes_precedence_over_the_journal() -> None:
     """A failed download is shown beside the success, and a wait that timed out beside the accepted job."""
-    saved = row_from_job(JOB, [SENT.accepted(DONE, 3.0)], position=0, error=DownloadError("disk full"))
+    saved = row_from_job(JOB, [SENT.accepted(DONE, 3.0)], position=0, error=JobError.of(DownloadError("disk full")))
     assert ("succeeded", "disk full") == (saved.status, saved.cause)
     late = WaitTimeout(RUNNING, waited_for=5.0)
     assert "accepted" == row_from_outcome(Outcome(job=JOB, prediction=RUNNING, error=late)).status

@@ -14,7 +14,11 @@ near = st.integers(1, 40) | st.integers(1, (1 << 64) - 1) | st.integers(0, 20).m
 """Keys that are equal, lie together, or differ in high bits only."""
 
 
-@given(st.lists(st.tuples(st.sampled_from(["set", "count", "has"]), near, st.integers(0, (1 << 32) - 1)), max_size=200))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["set", "count", "has", "get"]), near, st.integers(0, (1 << 32) - 1)), max_size=200
+    )
+)
 def test_it_answers_as_a_dict_does(calls: list[tuple[str, int, int]]) -> None:
     """Whatever is asked in whatever order, the answers are those of a dict."""
     table, model = IntTable(), dict[int, int]()
@@ -23,6 +27,8 @@ def test_it_answers_as_a_dict_does(calls: list[tuple[str, int, int]]) -> None:
             assert model.setdefault(key, value) == table.setdefault(key, value)
         elif what == "has":
             assert (key in model) == (key in table)
+        elif what == "get":
+            assert model.get(key) == table.get(key)
         elif model.get(key, 0) < (1 << 32) - 1:
             assert model.get(key, 0) == table.increment(key)
             model[key] = model.get(key, 0) + 1

@@ -17,9 +17,9 @@ from ...providers import PROVIDERS
 from ...types.formatting import format_count, format_duration, format_money
 from ...types.status import JobStatus
 from .rows import ReportRow, Tone, tone_of
-from .totals import Totals, count_totals
+from .totals import Totals, TotalsCounter
 
-__all__ = ["TargetTotals", "compare_targets", "figures", "prompt_of", "target_of"]
+__all__ = ["TargetCounter", "TargetTotals", "compare_targets", "figures", "prompt_of", "target_of"]
 
 _LABELS: Final = ("provider", "model")
 _NONE: Final = "\N{EN DASH}"
@@ -62,18 +62,50 @@ class TargetTotals:
         }
 
 
+class TargetCounter:
+    """Counts the jobs of each target; it keeps no row."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, _Members] = {}
+
+    def add(self, row: ReportRow) -> None:
+        """Count a job, if it has a target."""
+        if (target := target_of(row)) is not None:
+            self._members.setdefault(target, _Members()).add(row)
+
+    def targets(self) -> list[TargetTotals]:
+        """Return the totals of each target, in the order of the jobs; empty unless there are two targets or more."""
+        if len(self._members) < 2:
+            return []
+        return [own.totals_of(target) for target, own in self._members.items()]
+
+
+class _Members:
+    """Counts the jobs of one target."""
+
+    def __init__(self) -> None:
+        self._totals = TotalsCounter()
+        self._failures, self._causes = Counter[str](), Counter[str]()
+
+    def add(self, row: ReportRow) -> None:
+        self._totals.add(row)
+        tone = tone_of(row.status)
+        if tone in (Tone.BAD, Tone.DOUBT):
+            self._failures[row.failure or row.status.value] += 1
+        if row.cause and tone is not Tone.GOOD:
+            self._causes[row.cause] += 1
+
+    def totals_of(self, target: str) -> TargetTotals:
+        failures, causes = dict(self._failures.most_common()), dict(self._causes.most_common())
+        return TargetTotals(target=target, totals=self._totals.totals(), failures=failures, causes=causes)
+
+
 def compare_targets(rows: Iterable[ReportRow]) -> list[TargetTotals]:
     """Return the totals of each target, in the order of the jobs; empty unless there are two targets or more."""
-    members: dict[str, list[ReportRow]] = {}
+    counter = TargetCounter()
     for row in rows:
-        if (target := target_of(row)) is not None:
-            members.setdefault(target, []).append(row)
-    if len(members) < 2:
-        return []
-    return [
-        TargetTotals(target=target, totals=count_totals(own), failures=_failures(own), causes=_causes(own))
-        for target, own in members.items()
-    ]
+        counter.add(row)
+    return counter.targets()
 
 
 def figures(targets: Sequence[TargetTotals]) -> dict[str, list[str]]:
@@ -105,16 +137,6 @@ def _is_name_of(row: ReportRow, model: str) -> bool:
     provider = PROVIDERS.get(row.provider)
     spec = None if provider is None else provider.find_model(model)
     return spec is not None and spec.name == row.model
-
-
-def _failures(rows: Sequence[ReportRow]) -> dict[str, int]:
-    kinds = Counter(row.failure or row.status.value for row in rows if tone_of(row.status) in (Tone.BAD, Tone.DOUBT))
-    return dict(kinds.most_common())
-
-
-def _causes(rows: Sequence[ReportRow]) -> dict[str, int]:
-    causes = Counter(row.cause for row in rows if row.cause and tone_of(row.status) is not Tone.GOOD)
-    return dict(causes.most_common())
 
 
 def _counted(counts: Mapping[str, int] | Mapping[JobStatus, int]) -> str:

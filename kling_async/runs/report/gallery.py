@@ -14,7 +14,7 @@ from ...types.formatting import format_count
 from .cards import Card, Media, build_card
 from .rows import ReportRow
 from .text import clean
-from .totals import count_totals
+from .totals import TotalsCounter
 
 __all__ = ["gallery"]
 
@@ -32,11 +32,14 @@ def gallery(rows: Iterable[ReportRow]) -> str:
 
     URLs of files are relative to the notebook's directory. Jobs without files are shown from the URLs of their outputs.
     """
-    jobs = list(rows)
-    counts = ", ".join(f"{count:,} {status}" for status, count in count_totals(jobs).statuses.items())
-    summary = format_count(len(jobs), "job") + (f": {counts}" if counts else "")
-    cells = "".join(_cell(build_card(row), row) for row in jobs[:_MAX_CELLS])
-    more = f"<p>and {len(jobs) - _MAX_CELLS:,} more</p>" if len(jobs) > _MAX_CELLS else ""
+    counter, cells = TotalsCounter(), ""
+    for number, row in enumerate(rows):
+        counter.add(row)
+        cells += _cell(build_card(row), row) if number < _MAX_CELLS else ""
+    totals = counter.totals()
+    counts = ", ".join(f"{count:,} {status}" for status, count in totals.statuses.items())
+    summary = format_count(totals.jobs, "job") + (f": {counts}" if counts else "")
+    more = f"<p>and {totals.jobs - _MAX_CELLS:,} more</p>" if totals.jobs > _MAX_CELLS else ""
     return clean(f'<div><p>{escape(summary)}</p><div style="{_GRID}">{cells}</div>{more}</div>')
 
 

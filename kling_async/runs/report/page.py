@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from functools import cache
 from importlib.resources import files
@@ -25,18 +25,16 @@ from markupsafe import Markup
 
 from ...types.formatting import format_count, format_duration, format_money
 from .cards import build_card
-from .comparison import compare_targets
 from .grid import layout_grids
 from .rows import ReportRow, Tone, tone_of
+from .summary import RunSummary
 from .text import clean, format_moment
-from .timeline import count_states, draw_timeline
-from .totals import count_causes, count_totals
+from .timeline import draw_timeline
+from .totals import Totals
 
 __all__ = ["render"]
 
 _FOLDER: Final = __name__.rpartition(".")[0]
-_MAX_CARDS: Final = 10_000
-"""Maximum number of jobs with a card: 100,000 make a file of 40 MB, which a browser lays out for 20 seconds."""
 _CAUSES: Final = 8
 """Number of causes that are listed. A provider that puts an id into each message would fill pages otherwise."""
 _SAMPLES: Final = 10
@@ -44,33 +42,32 @@ _SAMPLES: Final = 10
 
 
 def render(
-    rows: Iterable[ReportRow],
+    summary: RunSummary,
     *,
     title: str,
     made_at: datetime,
     version: str,
     settings: Mapping[str, str] = MappingProxyType({}),
-    as_shown: Callable[[ReportRow], ReportRow] = lambda row: row,
+    as_shown: Callable[[Sequence[ReportRow]], Sequence[ReportRow]] = lambda rows: rows,
 ) -> str:
     """Return the report of a run as HTML, to be written as UTF-8 into the directory that has its files.
 
     Args:
-        rows: the jobs, in any order.
+        summary: the jobs, counted in their order in the run.
         title: the name of the run.
         made_at: the time of the report. Times of day are shown in its time zone, so it must have one.
         version: the version of this package.
         settings: the settings of the run, by name.
-        as_shown: changes the row of a card, such as its links; all figures are those of the rows.
+        as_shown: changes the rows of cards, such as their links; all figures are those of the rows.
 
     Raises:
         ValueError: `made_at` has no time zone.
     """
     if made_at.tzinfo is None:
         raise ValueError("made_at has no time zone")
-    jobs = sorted(rows, key=lambda row: row.position)
-    totals, timeline = count_totals(jobs), count_states(jobs)
-    shown = list(map(as_shown, _shown(jobs)))
-    grids, others = layout_grids(shown, targets=compare_targets(jobs))
+    totals, timeline = summary.totals.totals(), summary.states.timeline()
+    shown = as_shown(summary.shown())
+    grids, others = layout_grids(shown, targets=summary.targets.targets())
     style, script = _read("page.css"), _read("page.js")
     text = _template().render(
         title=title,
@@ -82,8 +79,8 @@ def render(
         script=Markup(script),  # noqa: S704
         totals=totals,
         began_at=_moment(totals.began_at, made_at.tzinfo),
-        providers={name: count_totals(members) for name, members in _by_provider(jobs).items()},
-        causes=count_causes(jobs),
+        providers={name: own.totals() for name, own in sorted(summary.by_provider.items())},
+        causes=summary.causes.causes(),
         causes_shown=_CAUSES,
         timeline=timeline,
         picture="" if timeline is None else Markup(draw_timeline(timeline)),  # noqa: S704 - it has numbers and our own words only
@@ -93,7 +90,7 @@ def render(
         cards=len(shown),
         card=build_card,
         count=format_count,
-        places=_columns_of(jobs),
+        places=_columns_of(summary, totals),
     )
     return clean(text)
 
@@ -102,29 +99,12 @@ def _moment(at: float | None, zone: tzinfo) -> str:
     return "" if at is None else format_moment(datetime.fromtimestamp(at, zone))
 
 
-def _shown(jobs: Sequence[ReportRow]) -> Sequence[ReportRow]:
-    """Return the jobs with a card, in their order: of too many, those that failed or are unconfirmed come first."""
-    if len(jobs) <= _MAX_CARDS:
-        return jobs
-    chosen = sorted(jobs, key=lambda row: tone_of(row.status) not in (Tone.BAD, Tone.DOUBT))[:_MAX_CARDS]
-    return sorted(chosen, key=lambda row: row.position)
-
-
-def _by_provider(rows: Sequence[ReportRow]) -> dict[str, list[ReportRow]]:
-    providers: dict[str, list[ReportRow]] = {}
-    for row in sorted(rows, key=lambda row: row.provider):
-        if not row.provider:
-            continue  # no provider was chosen yet
-        providers.setdefault(row.provider, []).append(row)
-    return providers
-
-
-def _columns_of(rows: Sequence[ReportRow]) -> dict[str, dict[str, int]]:
+def _columns_of(summary: RunSummary, totals: Totals) -> dict[str, dict[str, int]]:
     """Number the values that a card can be filtered by; on 5,000 cards numbers take less space than names."""
     return {
-        "status": {status: place for place, status in enumerate(count_totals(rows).statuses)},
-        "provider": {name: place for place, name in enumerate(sorted({row.provider for row in rows}))},
-        "model": {name: place for place, name in enumerate(sorted({row.model for row in rows}))},
+        "status": {status: place for place, status in enumerate(totals.statuses)},
+        "provider": {name: place for place, name in enumerate(sorted(summary.providers))},
+        "model": {name: place for place, name in enumerate(sorted(summary.models))},
     }
 
 

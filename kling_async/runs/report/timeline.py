@@ -6,6 +6,7 @@ rises during the run. The heights of the other areas are the jobs that wait, are
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from attrs import frozen
 from ...types.formatting import format_count, format_duration
 from .rows import ReportRow, Tone, tone_of
 
-__all__ = ["STATES", "Timeline", "count_states", "draw_timeline"]
+__all__ = ["STATES", "StateCounter", "Timeline", "count_states", "draw_timeline"]
 
 STATES: Final = ("succeeded", "failed", "unconfirmed", "saving", "accepted", "submitting", "planned")
 """From the lowest area up."""
@@ -67,48 +68,63 @@ class Timeline:
         return self.lasted * moment / (self.moments - 1)
 
 
-def count_states(rows: Sequence[ReportRow], *, moments: int = 241) -> Timeline | None:
-    """Count the jobs in each state at `moments` moments; None if no job has a known time."""
-    began_at = min((min(row.times) for row in rows if row.times), default=None)
-    if began_at is None:
-        return None
-    ended_at = max(max(row.times) for row in rows if row.times)
-    first, changes = _changes(rows)
-    lasted = ended_at - began_at
-    # The last moment is exactly the last time, also where the sum is rounded.
-    nows = [*(began_at + lasted * moment / (moments - 1) for moment in range(moments - 1)), ended_at]
-    columns = {state: [first[state]] * moments for state in STATES}
-    for (before, after), times in changes.items():
-        for moment, now in enumerate(nows):
-            count = bisect_right(times, now)
-            columns[before][moment] -= count
-            columns[after][moment] += count
-    counts = {state: tuple(column) for state, column in columns.items() if any(column)}
-    return Timeline(began_at, lasted, counts, _peak(changes))
+class StateCounter:
+    """Counts the jobs in each state over time; it keeps the times of their changes, eight bytes for each."""
 
+    def __init__(self) -> None:
+        self._first = Counter[str]()
+        self._changes: dict[tuple[str, str], array[float]] = {}
+        self._began_at: float | None = None
+        self._ended_at = 0.0
 
-def _changes(rows: Iterable[ReportRow]) -> tuple[Counter[str], _Changes]:
-    """Return the number of jobs that begin in each state, and the sorted times of each change of state."""
-    first, changes = Counter[str](), dict[tuple[str, str], list[float]]()
-    for row in rows:
+    def add(self, row: ReportRow) -> None:
+        """Count a job."""
         intervals = list(_intervals(row))
-        first[intervals[0][1]] += 1
+        self._first[intervals[0][1]] += 1
         for (_, before), (at, after) in pairwise(intervals):
-            changes.setdefault((before, after), []).append(at)  # the row's own numbers: they take no further memory
-    for times in changes.values():
-        times.sort()
-    return first, changes
+            self._changes.setdefault((before, after), array("d")).append(at)
+        if times := row.times:
+            first, last = min(times), max(times)
+            self._ended_at = last if self._began_at is None else max(self._ended_at, last)
+            self._began_at = first if self._began_at is None else min(self._began_at, first)
+
+    def timeline(self, *, moments: int = 241) -> Timeline | None:
+        """Return the number of jobs in each state at `moments` moments; None if no job has a known time."""
+        if self._began_at is None:
+            return None
+        began_at, ended_at = self._began_at, self._ended_at
+        lasted = ended_at - began_at
+        # The last moment is exactly the last time, also where the sum is rounded.
+        nows = [*(began_at + lasted * moment / (moments - 1) for moment in range(moments - 1)), ended_at]
+        columns = {state: [self._first[state]] * moments for state in STATES}
+        for (before, after), times in self._changes.items():
+            ordered = array("d", sorted(times))
+            for moment, now in enumerate(nows):
+                count = bisect_right(ordered, now)
+                columns[before][moment] -= count
+                columns[after][moment] += count
+        counts = {state: tuple(column) for state, column in columns.items() if any(column)}
+        return Timeline(began_at, lasted, counts, _peak(self._changes))
+
+
+def count_states(rows: Iterable[ReportRow], *, moments: int = 241) -> Timeline | None:
+    """Count the jobs in each state at `moments` moments; None if no job has a known time."""
+    counter = StateCounter()
+    for row in rows:
+        counter.add(row)
+    return counter.timeline(moments=moments)
 
 
 def _peak(changes: _Changes) -> int:
     """Return the maximum number of jobs at the providers at once. Simultaneous changes have no order."""
-    begun = sorted(_times(changes, lambda before, after: before not in _AT_PROVIDER and after in _AT_PROVIDER))
-    ended = sorted(_times(changes, lambda before, after: before in _AT_PROVIDER and after not in _AT_PROVIDER))
+    begun = _times(changes, lambda before, after: before not in _AT_PROVIDER and after in _AT_PROVIDER)
+    ended = _times(changes, lambda before, after: before in _AT_PROVIDER and after not in _AT_PROVIDER)
     return max((bisect_right(begun, at) - bisect_right(ended, at) for at in begun), default=0)
 
 
-def _times(changes: _Changes, wanted: Callable[[str, str], bool]) -> Iterator[float]:
-    return chain.from_iterable(times for states, times in changes.items() if wanted(*states))
+def _times(changes: _Changes, wanted: Callable[[str, str], bool]) -> array[float]:
+    every = chain.from_iterable(times for states, times in changes.items() if wanted(*states))
+    return array("d", sorted(every))
 
 
 def _intervals(row: ReportRow) -> Iterator[tuple[float, str]]:

@@ -1,9 +1,10 @@
-"""Count the results of a run: jobs, money and time."""
+"""Count the results of a run, row by row: jobs, money and time."""
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from statistics import median
 
@@ -12,7 +13,7 @@ from attrs import frozen
 from ...types.status import JobStatus
 from .rows import STATUSES, ReportRow, Tone, tone_of
 
-__all__ = ["Cause", "Totals", "count_causes", "count_totals"]
+__all__ = ["Cause", "CauseCounter", "Totals", "TotalsCounter", "count_causes", "count_totals"]
 
 _AT_RISK = frozenset({JobStatus.RESOLVING, JobStatus.UNCONFIRMED, JobStatus.ABANDONED})
 """Statuses of jobs that may have been charged."""
@@ -65,30 +66,75 @@ class Cause:
     jobs: int
 
 
-def count_totals(rows: Sequence[ReportRow]) -> Totals:
+class TotalsCounter:
+    """Counts the totals of jobs, of which it keeps no row: only eight bytes for the duration of each."""
+
+    def __init__(self) -> None:
+        self._statuses = Counter[JobStatus]()
+        self._spent = self._at_risk = Decimal()
+        self._unpriced = 0
+        self._took = array("d")
+        self._began_at: float | None = None
+        self._ended_at: float | None = None
+
+    def add(self, row: ReportRow) -> None:
+        """Count a job."""
+        self._statuses[row.status] += 1
+        succeeded = row.status is JobStatus.SUCCEEDED
+        if row.cost is None:
+            self._unpriced += succeeded
+        elif row.status in _AT_RISK:
+            self._at_risk += row.cost
+        else:
+            self._spent += row.cost
+        if succeeded and (took := row.took) is not None:
+            self._took.append(took)
+        if times := row.times:
+            first, last = min(times), max(times)
+            self._began_at = first if self._began_at is None else min(self._began_at, first)
+            self._ended_at = last if self._ended_at is None else max(self._ended_at, last)
+
+    def totals(self) -> Totals:
+        """Return the totals so far."""
+        return Totals(
+            jobs=self._statuses.total(),
+            statuses={status: self._statuses[status] for status in STATUSES if status in self._statuses},
+            spent=self._spent,
+            at_risk=self._at_risk,
+            unpriced=self._unpriced,
+            took=median(self._took) if self._took else None,
+            began_at=self._began_at,
+            ended_at=self._ended_at,
+        )
+
+
+def count_totals(rows: Iterable[ReportRow]) -> Totals:
     """Count the totals of jobs."""
-    statuses = Counter(row.status for row in rows)
-    begins = (min(row.times) for row in rows if row.times)
-    ends = (max(row.times) for row in rows if row.times)
-    took = [row.took for row in rows if row.took is not None and row.status is JobStatus.SUCCEEDED]
-    return Totals(
-        jobs=len(rows),
-        statuses={status: statuses[status] for status in STATUSES if status in statuses},
-        spent=_sum(row.cost for row in rows if row.status not in _AT_RISK),
-        at_risk=_sum(row.cost for row in rows if row.status in _AT_RISK),
-        unpriced=sum(row.cost is None and row.status is JobStatus.SUCCEEDED for row in rows),
-        took=median(took) if took else None,
-        began_at=min(begins, default=None),
-        ended_at=max(ends, default=None),
-    )
+    counter = TotalsCounter()
+    for row in rows:
+        counter.add(row)
+    return counter.totals()
+
+
+class CauseCounter:
+    """Counts the causes of failure; it keeps each different one."""
+
+    def __init__(self) -> None:
+        self._causes = Counter[tuple[str, str]]()
+
+    def add(self, row: ReportRow) -> None:
+        """Count a job, if it failed."""
+        if tone_of(row.status) is Tone.BAD:
+            self._causes[row.cause or f"{row.status}, without a known cause", row.advice or ""] += 1
+
+    def causes(self) -> list[Cause]:
+        """Return the causes so far, the most frequent first."""
+        return [Cause(cause, advice, jobs) for (cause, advice), jobs in self._causes.most_common()]
 
 
 def count_causes(rows: Iterable[ReportRow]) -> list[Cause]:
     """Count the causes of failure, the most frequent first."""
-    bad = (row for row in rows if tone_of(row.status) is Tone.BAD)
-    causes = Counter((row.cause or f"{row.status}, without a known cause", row.advice or "") for row in bad)
-    return [Cause(cause, advice, jobs) for (cause, advice), jobs in causes.most_common()]
-
-
-def _sum(costs: Iterable[Decimal | None]) -> Decimal:
-    return sum((cost for cost in costs if cost is not None), Decimal())
+    counter = CauseCounter()
+    for row in rows:
+        counter.add(row)
+    return counter.causes()

@@ -11,6 +11,7 @@ from kling_async import ImageInput, InsufficientBalance, Outcome, Prediction, St
 from kling_async.runs.report.comparison import compare_targets, figures, target_of
 from kling_async.runs.report.grid import layout_grids
 from kling_async.runs.report.page import render
+from kling_async.runs.report.summary import RunSummary
 from kling_async.runs.results import row_from_outcome
 
 SENT = 1_795_168_800.0
@@ -140,7 +141,7 @@ def test_a_run_of_python_is_compared(read) -> None:
     assert {"succeeded": ["2 of 2", "0 of 2"], "spent": ["$0.06", "$0.00"]}.items() <= figures(
         compare_targets(rows)
     ).items()
-    page = render(rows, title="t", made_at=datetime(2026, 11, 21, tzinfo=UTC), version="0")
+    page = render(RunSummary.of(rows), title="t", made_at=datetime(2026, 11, 21, tzinfo=UTC), version="0")
     text = "".join(read(page).text.split())
     assert "falwavespeedSucceeded2of20of2" in text
     assert "2×nomoney" in text
