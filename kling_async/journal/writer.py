@@ -69,8 +69,7 @@ class JournalWriter:
         try:
             await self._journal.open()
             opened = True
-            interrupted = await self._journal.submissions(JobStatus.SUBMITTING)
-            if interrupted:
+            if interrupted := await self._journal.submissions(JobStatus.SUBMITTING):
                 await self._journal.write(*(one.interrupted() for one in interrupted))
             return await self._journal.submissions(*TO_RESUME)
         except BaseException as error:
@@ -105,11 +104,13 @@ class JournalWriter:
             return None
         return JournalEntry(self, known)
 
-    def new_entry(self, job: Job, *, provider: str, price: Decimal | None, after: Submission | None) -> JournalEntry:
-        """Return a new entry for a job; `after` is the submission that it repeats, or None."""
-        if after is not None and after.prediction is not None:
-            self._recent.pop((after.provider, after.prediction.id), None)
-        attempt = 1 if after is None else after.attempt + 1
+    def new_entry(
+        self, job: Job, *, provider: str, price: Decimal | None, known: Submission | None, repeats: bool
+    ) -> JournalEntry:
+        """Return a new entry for a job: its first, or that of its newest submission `known`, or one that repeats it."""
+        if known is not None and known.prediction is not None:
+            self._recent.pop((known.provider, known.prediction.id), None)
+        attempt = 1 if known is None else known.attempt + repeats
         return JournalEntry(self, new_submission(job, provider=provider, price=price, at=self.now(), attempt=attempt))
 
     def remember(self, entry: JournalEntry) -> None:

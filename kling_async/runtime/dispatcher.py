@@ -130,9 +130,9 @@ class Dispatcher:
     def _submit(self, admission: Admission, subscription: Subscription) -> AccountTicket:
         job, entry = admission.job, None
         if self.journal is not None:
-            before = admission.known if admission.action is ResumeAction.RESUBMIT else None
-            price = admission.price_at(job.provider or "")
-            entry = self.journal.new_entry(job, provider=job.provider or "", price=price, after=before)
+            provider, repeats = job.provider or "", admission.action is ResumeAction.RESUBMIT
+            price = admission.price_at(provider)
+            entry = self.journal.new_entry(job, provider=provider, price=price, known=admission.known, repeats=repeats)
         ticket = new_ticket(admission, self._account, entry)
         ticket.account.submit(ticket, subscription)
         if admission.shared and job.key is not None:

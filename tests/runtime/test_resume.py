@@ -11,11 +11,12 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 
 from kling_async import (
     AnswerLost,
     AuthenticationError,
+    BadRequest,
     Batch,
     BudgetExceeded,
     Client,
@@ -30,11 +31,13 @@ from kling_async import (
     NotSent,
     Outcome,
     PredictionFailed,
+    RateLimited,
     Status,
     WaitTimeout,
 )
 from kling_async.journal.memory import MemoryJournal
 from kling_async.journal.sqlite import SqliteJournal
+from kling_async.journal.submission import new_submission
 from kling_async.testing import Fixed, Sandbox, SandboxApp, SandboxServer, Uniform, VirtualClock
 from kling_async.types.status import JobStatus
 
@@ -104,6 +107,21 @@ async def test_a_finished_run_repeated_sends_nothing() -> None:
     assert [one.prediction and one.prediction.id for one in first] == [
         one.prediction and one.prediction.id for one in second
     ]
+
+
+async def test_a_repetition_that_was_put_off_is_bought_once() -> None:
+    """A further attempt that certainly did not start is made later under its own number, and then never again."""
+    job = Job(ImageInput("a cat"), key="cat")
+    first = new_submission(job, provider="gptproto", price=None, at=1.0).sent(2.0)
+    second = evolve(first, attempt=2)
+    async with world() as at:
+        await at.journal.write(first.failed(BadRequest("no"), at=3.0))
+        await at.journal.write(second.failed(RateLimited("later"), at=4.0))
+        for _ in range(3):
+            [outcome] = await at.run([job])
+            assert outcome.ok
+        assert 1 == at.sandbox.submits == at.sandbox.billed()
+        assert [JobStatus.FAILED, JobStatus.SUCCEEDED] == [one.status for one in await at.journal.submissions()]
 
 
 @pytest.mark.parametrize("stop_at", [1, 7, 19])
