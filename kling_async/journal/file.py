@@ -84,7 +84,7 @@ class JournalFile:
             self._check_contents()
             self._connection = _connect(self.path, self._durability)
             self._hashes = None if has_rows(self._connection) else set()
-            _mark(self._connection, OPEN)
+            _mark_open(self._connection)
             self._lock.count(self._serial)
             self.write(list(_from_emergency(self._emergency.read())))
             self._emergency.reset()
@@ -284,11 +284,11 @@ def _connect(path: Path, durability: str) -> sqlite3.Connection:
     return connection
 
 
-def _mark(connection: sqlite3.Connection, mark: int) -> None:
-    """Write the log into the file, and mark in its header whether newer entries may be in the log from now on.
+def _mark_open(connection: sqlite3.Connection) -> None:
+    """Write the log into the file, and mark in its header that newer entries may be in the log from now on.
 
     SQLite also opens a file that cannot be written; this detects it before money is spent.
     """
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # frees space for the mark on a full disk
-    connection.execute(f"PRAGMA user_version = {VERSION | mark}")
+    connection.execute(f"PRAGMA user_version = {VERSION | OPEN}")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

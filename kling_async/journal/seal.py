@@ -1,4 +1,4 @@
-"""The seal of a closed journal: one digest of the whole file, so that it opens without a look at each row.
+"""The seal of a closed journal: one digest of the whole file, so that it opens without reading each row.
 
 It is written when a journal is closed, into a row of its own, and compared when it is opened. A file that differs from
 its seal is not refused for that, since other tools may write to it as well: its rows and its index are verified one by

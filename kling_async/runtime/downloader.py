@@ -32,7 +32,7 @@ class Downloader:
     Args:
         transports: fetch one URL.
         outputs: finds the URLs, and new ones once they have expired.
-        library: is told of the files, which may be media of other jobs.
+        library: remembers the files, which may be media of other jobs.
         now: tells seconds since 1970.
     """
 

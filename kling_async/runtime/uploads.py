@@ -45,7 +45,7 @@ if TYPE_CHECKING:  # loads the HTTP libraries
 __all__ = ["Report", "Uploads"]
 
 Report = Callable[[UploadProgress], bool]
-"""Is told how far an upload is, and returns whether it is still wanted."""
+"""Takes the progress of an upload, and returns whether the upload is still wanted."""
 
 _ATTEMPTS: Final = 4
 _AT_ONCE: Final = 4

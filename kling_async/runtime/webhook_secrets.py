@@ -25,7 +25,7 @@ __all__ = ["PublicKeys", "WebhookSecrets"]
 _MAX_AGE: Final = 86_400.0
 """Seconds for which public keys are kept; fal asks to keep them for a day at most."""
 _MIN_AGE: Final = 300.0
-"""Seconds for which no key is looked for anew, however many deliveries no key has signed."""
+"""Seconds for which keys are not read again, however many deliveries no key has signed."""
 
 
 class WebhookSecrets(NonCopyable):
@@ -92,7 +92,7 @@ class PublicKeys:
         """Return the keys; none if the library that checks them is not installed.
 
         Args:
-            renew: read them anew, since none of them has signed a delivery; that is done once in five minutes.
+            renew: read them again, since none of them has signed a delivery; at most once in five minutes.
 
         Raises:
             KlingError: they cannot be read at present.

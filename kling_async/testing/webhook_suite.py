@@ -81,7 +81,7 @@ class WebhookSuite:
         """A body that differs from the signed one is refused: by a space, or about another prediction."""
         for id in _ids(provider):
             signed = self._delivery(provider, id)
-            other = self.webhook_body(provider, "somebody-elses")
+            other = self.webhook_body(provider, "another-prediction")
             for body in (signed.body + b" ", other):
                 _refused(provider, evolve(signed, body=body))
 

@@ -23,11 +23,11 @@ from typing import Any
 import anyio
 import pytest
 
-from kling_async import Client, JobStatus, JournalError, SqliteJournal, Submission
+from kling_async import Client, JobStatus, JournalError, Submission
 from kling_async.journal.schema import OPEN, VERSION, mark_of
 from kling_async.journal.serialization import state_of
 
-from ..journals import submissions_on_disk
+from ..journals import listed, submissions_on_disk
 from .answers import Script, poll_reply
 from .conftest import OpenSite
 from .harness import Site
@@ -90,16 +90,6 @@ def status_written(body: dict[str, Any]) -> str:
     return {"sending": "submitting"}.get(state, state)
 
 
-async def everything(path: Path) -> list[Submission]:
-    """Open a journal and read all of it."""
-    journal = SqliteJournal(path)
-    await journal.open()
-    try:
-        return await journal.submissions()
-    finally:
-        await journal.aclose()
-
-
 @pytest.mark.parametrize("sample", JOURNALS)
 async def test_row_50_journals_open(tmp_path: Path, sample: str) -> None:
     """Everything is there as it was, in its order, and again when it is opened as a journal of this version."""
@@ -110,7 +100,7 @@ async def test_row_50_journals_open(tmp_path: Path, sample: str) -> None:
     assert VERSIONS[sample.partition("/")[0]] == mark_of(path) & ~OPEN
     rescued = [("rescued", 1, "accepted", "id-rescued", "accepted")] if "/killed/" in sample else []
     for _ in range(2):
-        found = list(map(facts, await everything(path)))
+        found = list(map(facts, await listed(path)))
         assert VERSION == mark_of(path)
         assert rescued == [(*one[:3], one[4], one[6]) for one in found if one[0] == "rescued"]
         assert [one for one in expected if one[0] != "rescued"] == [one for one in found if one[0] != "rescued"]
@@ -131,7 +121,7 @@ async def test_row_50_nothing_is_paid_again(site: OpenSite, tmp_path: Path, samp
     assert len(planned) == len(here.log.of("submit"))
     unknown = (JobStatus.UNCONFIRMED, JobStatus.ABANDONED)
     lost = {one.key for one in newest.values() if one.status in unknown} - {"rescued"}
-    newest = {one.key: one for one in await everything(path)}
+    newest = {one.key: one for one in await listed(path)}
     assert lost == {one.key for one in newest.values() if one.status in unknown}
 
 
@@ -141,7 +131,7 @@ async def test_row_50_without_its_log(tmp_path: Path) -> None:
     path.with_name("journal.db-wal").unlink()
     for _ in range(2):
         with pytest.raises(JournalError, match=r"its log journal\.db-wal is missing"):
-            await everything(path)
+            await listed(path)
     assert 1 == mark_of(path)
 
 
@@ -163,7 +153,7 @@ async def test_row_50_a_damaged_one_stays_as_it_is(tmp_path: Path, damage: str, 
         connection.commit()
     before = written(path)
     with pytest.raises(JournalError, match="damaged"):
-        await everything(path)
+        await listed(path)
     assert (VERSIONS[samples], before) == (mark_of(path), written(path))
 
 
@@ -264,4 +254,4 @@ def test_row_50_a_run_that_was_killed(site: OpenSite, tmp_path: Path) -> None:
     assert 40 - len(accepted) == len(here.log.of("submit"))
     assert 40 == len(media(folder))
     assert accepted.isdisjoint({f"k{prompt.split()[3]}" for prompt in here.log.submissions()})
-    assert 40 == len(anyio.run(everything, folder / "journal.db"))
+    assert 40 == len(anyio.run(listed, folder / "journal.db"))

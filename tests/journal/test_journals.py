@@ -28,6 +28,8 @@ from kling_async.testing import JournalSuite
 from kling_async.testing.journals import MakeJournal
 from kling_async.types.prediction import Output, OutputKind
 
+from ..journals import listed
+
 pytestmark = pytest.mark.anyio
 
 SIGNED = "https://files.example/cat.png?X-Amz-Signature=c0ffee"
@@ -244,16 +246,6 @@ async def test_flipped_bits_are_refused_or_harmless(tmp_path: Path) -> None:
         except JournalError:
             caught += 1
     assert caught > 20
-
-
-async def listed(path: Path) -> list[Submission]:
-    """Open a journal, and read all of it."""
-    journal = SqliteJournal(path)
-    await journal.open()
-    try:
-        return await journal.submissions()
-    finally:
-        await journal.aclose()
 
 
 OWNER = """

@@ -16,6 +16,8 @@ from kling_async.journal.seal import digest_of, read_seal
 from kling_async.journal.submission import new_submission
 from kling_async.types.prediction import Output, OutputKind
 
+from ..journals import listed
+
 pytestmark = pytest.mark.anyio
 
 MIB = 1 << 20
@@ -59,16 +61,6 @@ def changed(path: Path, statement: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(statement)
         connection.commit()
-
-
-async def listed(path: Path) -> list[Submission]:
-    """Open a journal, and read all of it."""
-    journal = SqliteJournal(path)
-    await journal.open()
-    try:
-        return await journal.submissions()
-    finally:
-        await journal.aclose()
 
 
 async def test_a_closed_journal_is_sealed_and_an_open_one_is_not(tmp_path: Path) -> None:

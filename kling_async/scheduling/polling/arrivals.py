@@ -7,7 +7,7 @@ of succession, and never below `_MIN_WEIGHT`: polls become rare, and never end. 
 1, which is the plan without webhooks.
 
 A webhook counts as lost if it has not arrived some time after a poll found its prediction finished, about as long as a
-poll would be late: then it was no better than one. The count begins anew, and the plan is again the one without
+poll would be late: then it was no better than one. The count starts again, and the plan is again the one without
 webhooks. Polls that are rare would hardly show that webhooks have become late, so every 20th prediction is polled as
 without them.
 """
