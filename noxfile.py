@@ -66,7 +66,10 @@ os.environ.setdefault("UV_SYSTEM_CERTS", "true")  # trust whom pip trusts, or uv
 
 PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
-RUNTIME: list[str] = [*PROJECT["project"]["dependencies"], *EXTRAS["cli"], *EXTRAS["storage"], *EXTRAS["webhooks"]]
+RUNTIME: list[str] = [
+    *PROJECT["project"]["dependencies"],
+    *(wanted for extra in ("cli", "storage", "dbos", "webhooks", "mcp", "otel") for wanted in EXTRAS[extra]),
+]
 PROMISED = nox.project.python_versions(PROJECT)
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 INSTALLED = {"PYTHONSAFEPATH": "1"}  # keeps the checkout off sys.path, so that only the installed package is found
@@ -102,7 +105,7 @@ def install_wheel(session: nox.Session) -> str:
     return found
 
 
-TESTS = ("-m", "pytest", "-n2", "--dist=worksteal")
+TESTS = ("-m", "pytest", "-n4", "--dist=worksteal")
 
 
 @nox.session
@@ -182,16 +185,26 @@ def faults(session: nox.Session) -> None:
     session.install(*PINS, *RUNTIME, *group("test"))
     install_wheel(session)
     everything = ("-m", "long or not long")
-    session.run("python", "-m", "pytest", "-q", "tests/faults", *everything, *session.posargs, env=INSTALLED)
+    places = ("tests/faults", "tests/machines")
+    session.run("python", "-m", "pytest", "-q", *places, *everything, *session.posargs, env=INSTALLED)
+
+
+@nox.session
+@bounded(minutes=20)
+def browser(session: nox.Session) -> None:
+    """Look at reports, the sandbox and the built pages in Chromium; without it the tests say that they were skipped."""
+    session.install(*PINS, *RUNTIME, *group("test", "browser", "docs"))
+    install_wheel(session)
+    session.run("python", "-m", "pytest", "-q", "tests/browser", *session.posargs, env=INSTALLED)
 
 
 @nox.session
 @bounded(minutes=10)
-def browser(session: nox.Session) -> None:
-    """Look at a report in the Chromium of this machine; without one the tests say that they were skipped."""
-    session.install(*PINS, *RUNTIME, *group("test", "browser"))
+def notebook(session: nox.Session) -> None:
+    """Run cells in a real kernel, as a notebook does, and look at what they show."""
+    session.install(*PINS, *RUNTIME, *group("test", "notebook"))
     install_wheel(session)
-    session.run("python", "-m", "pytest", "-q", "tests/browser", *session.posargs, env=INSTALLED)
+    session.run("python", "-m", "pytest", "-q", "tests/notebooks", *session.posargs, env=INSTALLED)
 
 
 @nox.session
@@ -206,7 +219,7 @@ def clients(session: nox.Session) -> None:
 @nox.session
 @bounded(minutes=10)
 def screenshots(session: nox.Session) -> None:
-    """Take the documentation's pictures of a report anew, with the Chromium of this machine."""
+    """Take the documentation's pictures of a report and a live page again, with the Chromium of this machine."""
     session.install(*PINS, *RUNTIME, *group("browser"))
     install_wheel(session)
     session.run("python", "docs/screenshots.py", *session.posargs, env=INSTALLED)
@@ -224,9 +237,11 @@ def lint(session: nox.Session) -> None:
 @nox.session
 @bounded(minutes=10)
 def types(session: nox.Session) -> None:
-    """Check types with mypy and pyright, both strict."""
+    """Check types with mypy and pyright, both strict: the package, the programs of the pages, and their fragments."""
     session.install(*PINS, *RUNTIME, *group("test", "types"), "nox", "pyright[nodejs]")
+    session.run("python", "docs/fragments.py", "docs/_build/fragments", env={"PYTHONPATH": str(HERE)})
     session.run("mypy")
+    session.run("mypy", "docs/_build/fragments", "docs/examples/new_provider.py")
     session.run("pyright")
 
 
@@ -265,9 +280,10 @@ def bench(session: nox.Session) -> None:
         session.run("python", "benchmarks/peers.py", "--quick", env=INSTALLED)
         session.run("python", "benchmarks/scheduler.py", *session.posargs, env=INSTALLED)
         session.run("python", "benchmarks/journal.py", "--quick", env=INSTALLED)
+        session.run("python", "benchmarks/machines.py", "--quick", env=INSTALLED)
         return
     results = Path(session.create_tmp())
-    for name in ("peers", "polling", "scheduler", "journal", "report", "storage"):
+    for name in ("peers", "polling", "scheduler", "journal", "machines", "report", "live_page", "agents", "storage"):
         session.run("python", f"benchmarks/{name}.py", "--json", str(results / f"{name}.json"), env=INSTALLED)
     session.run("python", "benchmarks/page.py", str(results), "docs/reference/benchmarks", env=INSTALLED)
 
@@ -283,7 +299,10 @@ def build(session: nox.Session) -> None:
     with tarfile.open(sdist) as archive:
         source = [name.partition("/")[2] for name in archive.getnames()]
     stray = [name for name in names if not name.startswith(("kling_async/", "kling_async-"))]
-    wanted = ("kling_async/py.typed", "kling_async/report/page.html", "kling_async/testing/sandbox/clip.mp4")
+    wanted = (
+        *("kling_async/py.typed", "kling_async/runs/report/page.html", "kling_async/cli/SKILL.md"),
+        "kling_async/testing/sandbox/clip.mp4",
+    )
     missing = [name for name in wanted if name not in names or name not in source]
     missing += [name for name in ("LICENSE", "README.md", "noxfile.py", "constraints.txt") if name not in source]
     if stray or missing:

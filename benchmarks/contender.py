@@ -67,6 +67,7 @@ class Task:
     polls: float | None
     how: str
     mean: float
+    submitting: int
 
     @property
     def environment(self) -> dict[str, str]:
@@ -98,7 +99,9 @@ def kling(task: Task) -> Callable[[], Results]:
     from kling_async import Client, ImageInput, Job, Limits, Prediction  # noqa: PLC0415
 
     os.environ.update(task.environment)
-    limits = Limits(submit_per_second=None, poll_per_second=task.polls, max_open=task.open)
+    limits = Limits(
+        submit_per_second=None, poll_per_second=task.polls, max_open=task.open, max_submitting=task.submitting
+    )
 
     async def batch(client: Client) -> Results:
         jobs = [Job(ImageInput(PROMPT), key=f"job-{number}") for number in range(task.jobs)]
@@ -230,10 +233,11 @@ def main() -> None:
     parser.add_argument("--polls", type=float, default=math.inf)
     parser.add_argument("--how", default="batch")
     parser.add_argument("--mean", type=float, default=1.0)
+    parser.add_argument("--submitting", type=int, default=8)
     parser.add_argument("--profile", metavar="FILE", help="write a profile there; the CPU time is then worth nothing")
     told = parser.parse_args()
     polls = told.polls if told.polls < math.inf else None
-    task = Task(told.origin, told.jobs, told.open, polls, told.how, told.mean)
+    task = Task(told.origin, told.jobs, told.open, polls, told.how, told.mean, told.submitting)
     work = CONTENDERS[told.name](task)
     if told.profile:
         import cProfile  # noqa: PLC0415

@@ -32,6 +32,7 @@ from kling_async.transport.tls import LazySSLContext
 from kling_async.transport.uploads import UploadTransport
 from kling_async.types.client_id import ClientId
 from kling_async.types.events import Event, EventKind
+from kling_async.types.gate import SendCheck, SharedAccount
 from kling_async.types.inputs import ImageInput, Input
 from kling_async.types.jobs import Job
 from kling_async.types.limits import Limits
@@ -46,7 +47,11 @@ class InstantAPI(ProviderAPI):
         self._serial = 0
         self.polls = 0
 
-    async def submit(self, job: Job, client_id: ClientId | None = None) -> Prediction:
+    @property
+    def account(self) -> SharedAccount:
+        return SharedAccount(provider="gptproto", origin="http://127.0.0.1:1", key_hash="")
+
+    async def submit(self, job: Job, client_id: ClientId | None = None, check: SendCheck | None = None) -> Prediction:
         self._serial += 1
         id = f"pred-{self._serial:012}"
         model = job.input.model or ""
@@ -108,7 +113,8 @@ async def grown(number: int) -> dict[str, float]:
 
     api, input = InstantAPI(provider_named("gptproto")), ImageInput("A lighthouse in the rain", model="kling-image-o1")
     jobs = [Job(input, key=f"job-{at}", provider="gptproto") for at in range(number)]
-    polling = PollPolicy(DurationModel(), random=clock.random)
+    durations = DurationModel()
+    polling = PollPolicy(durations, random=clock.random)
     engine = Engine(provider="gptproto", limits=limits, polling=polling, random=clock.random)
     account = Account(
         engine=engine,
@@ -117,6 +123,7 @@ async def grown(number: int) -> dict[str, float]:
         listeners=EventListeners(),
         max_submitting=limits.max_submitting,
         uploads=uploads_of(api),
+        slot_seconds=durations.slot_seconds,
     )
     async with Tasks() as tasks:
         account.open(tasks)

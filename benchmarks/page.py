@@ -18,13 +18,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from peers_page import comparison, sentence
+from peers_page import comparison, run_sentence, sentence
 
 PACKAGES = (
     *("kling-async", "httpx", "httpcore", "anyio", "aiohttp", "wavespeed", "requests"),
     *("comfy-sdk", "fal-client", "google-genai", "httpx2", "openai", "replicate", "runwayml"),
 )
-BENCHMARKS = ("scheduler", "journal", "report", "storage", "polling")
+BENCHMARKS = ("scheduler", "journal", "machines", "report", "live_page", "agents", "storage", "polling")
 TITLES = {
     "peers": "CPU per poll beside other SDKs",
     "makespan": "How close to the earliest possible end",
@@ -35,7 +35,15 @@ TITLES = {
     "journal": "The journal: flushing together against one commit each",
     "journal_cost": "What a journal adds to a job",
     "journal_open": "A closed journal that is opened again",
+    "machines_speed": "Many machines: two workers against one",
+    "machines_transactions": "Many machines: transactions of a job",
+    "machines_cpu": "Many machines: what the database adds to a job",
+    "machines_enqueue": "Many machines: writing a job into the database",
+    "machines_takeover": "Many machines: the jobs of a lost machine",
+    "machines_idle": "Many machines: a worker without a job",
     "report": "The report of a large run",
+    "live_page": "The live page of a large run",
+    "agents": "Tools for agents",
     "storage": "Saving into a bucket",
     "a": "Polls x delay against a fixed interval",
     "b": "The planner against the exact optimum, survival curve known",
@@ -57,6 +65,8 @@ BASES = {
 INTRO = """# Benchmarks
 
 {winner}
+
+{whole}
 
 Measurements of the scheduler and its polling, against targets that were set before it was written. Smaller is better in
 every figure. The result is *stretch* if it is within the stretch target, *met* if it is within the target, and else
@@ -187,7 +197,8 @@ def section(figure: str, rows: Sequence[dict[str, Any]], target: Path) -> str:
     """Return one section, and draw its picture."""
     basis = BASES.get(figure) or rows[0]["basis"]
     command = "polling.py" if figure in BASES else f"scheduler.py --only {figure}"
-    command = f"{figure.partition('_')[0]}.py" if figure.startswith(("journal", "report", "storage")) else command
+    own = next((name for name in BENCHMARKS if name != "scheduler" and figure.startswith(name)), None)
+    command = command if own is None else f"{own}.py"
     text = f"\n## {TITLES[figure]}\n\n{basis[0].upper()}{basis[1:]}: `python benchmarks/{command}`.\n\n"
     text += table(rows) + details(rows)
     drawn = [row for row in rows if row.get("target") is not None or figure in ("makespan", "cpu")]
@@ -213,7 +224,9 @@ def page(results: dict[str, Any], target: Path) -> str:
     """Return the page."""
     on = results["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in on["versions"].items())
-    text = INTRO.format(winner=sentence(results["peers"]["figures"]))
+    text = INTRO.format(
+        winner=sentence(results["peers"]["figures"]), whole=run_sentence(results["scheduler"]["figures"])
+    )
     text += f"\nMeasured on {on['date']}: {on['cpu']}, {on['cores']} cores, {on['python']}, {on['system']}; "
     repeats, seeds = results["scheduler"]["repeats"], results["polling"]["seeds"]
     text += f"{versions}. Medians of {repeats} repeats for the scheduler, of {seeds} seeds for polling.\n"

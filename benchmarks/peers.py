@@ -30,8 +30,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from client_runs import HERE, ask, pinned, provider, told
 from peer_clients import CLIENTS
-from scheduler import HERE, ask, pinned, provider, told
 
 OURS = "kling_async"
 POLLS = {10: 1000, 100: 1000, 1000: 2000}

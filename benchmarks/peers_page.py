@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["comparison", "sentence"]
+__all__ = ["comparison", "run_sentence", "sentence"]
 
 OURS, FLOOR = "kling_async", "aiohttp"
 Row = Mapping[str, Any]
@@ -33,6 +33,24 @@ def sentence(rows: Sequence[Row]) -> str:
     floors = [times(row) for row in rows if row["client"] == FLOOR]
     bare = f"; a bare GET by aiohttp takes {listed(floors)} times as much as {OURS}" if floors else ""
     return f"**CPU per poll: {'; '.join(said)}{bare}.**"
+
+
+def run_sentence(rows: Sequence[Row]) -> str:
+    """Say in one sentence what a request costs each client of whole runs, and how many times ours that is.
+
+    Args:
+        rows: the figures of `scheduler.py`.
+    """
+    micros = {row["what"]: row["detail"].get("cpu us/request") for row in rows if row["figure"] == "cpu"}
+    known = {client: cost for client, cost in micros.items() if cost}
+    ours, floor = known.pop("kling"), known.pop("floor", None)
+    parts = [f"kling_async {ours:,.0f} us"]
+    parts += [
+        f"{client} {cost:,.0f} us, {times({'got': ours / cost})} times as much"
+        for client, cost in sorted(known.items(), key=lambda each: each[1])
+    ]
+    parts += [] if floor is None else [f"a bare GET by aiohttp {floor:,.0f} us"]
+    return f"**CPU per request in whole runs: {'; '.join(parts)}.**"
 
 
 def level(rows: Sequence[Row]) -> str:

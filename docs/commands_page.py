@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from kling_async.cli import build_app
@@ -17,9 +18,13 @@ Every command with every option, as in `kling-async COMMAND --help`. This page i
 """
 
 
+# Into this usage cyclopts writes how Python was started, such as `-m pytest`, which would differ from build to build.
+_STARTED_BY = re.compile(r"^(kling-async --install-completion) .*\[OPTIONS\]$", re.MULTILINE)
+
+
 def write_commands_page(path: Path) -> None:
     """Write the page about every command and option."""
     text = build_app().generate_docs()
     # The program's own head and its two tables of contents are left out; the page has one in its sidebar.
     commands = text[text.index("## kling-async ") :]
-    path.write_text(_HEAD + commands, encoding="utf-8")
+    path.write_text(_HEAD + _STARTED_BY.sub(r"\1 [OPTIONS]", commands), encoding="utf-8")

@@ -27,6 +27,10 @@ pygments_dark_style = "monokai"  # that of furo underlines names of modules, as 
 html_title = f"kling_async {release}"
 html_show_sphinx = False
 html_copy_source = False
+html_favicon = "icon.svg"
+html_static_path = ["static"]
+html_css_files = ["style.css"]
+html_search_scorer = str(HERE / "search_scorer.js")
 html_theme_options = {"navigation_with_keys": True}
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "fieldlist"]

@@ -19,7 +19,7 @@ from kling_async.runs.report import ReportRow
 from kling_async.testing.sandbox.media import draw_png
 from kling_async.types.status import JobStatus
 
-__all__ = ["build_matrix", "build_run", "write_files"]
+__all__ = ["build_matrix", "build_run", "cut_run", "write_files"]
 
 STARTED_AT = 1_795_168_800.0
 """A Friday in November, in seconds of the Unix clock."""
@@ -135,6 +135,22 @@ def _job(position: int, free: list[float], rng: random.Random) -> ReportRow:
             finished_at=accepted_at if refused else finished_at,
         )
     return row
+
+
+def cut_run(rows: Iterable[ReportRow], *, after: float) -> list[ReportRow]:
+    """Return a run as it was so many seconds after its start, while it went on."""
+    return [_as_of(row, STARTED_AT + after) for row in rows]
+
+
+def _as_of(row: ReportRow, now: float) -> ReportRow:
+    if row.times and max(row.times) <= now:
+        return row
+    open_row = evolve(row, failure=None, cause=None, advice=None, files=(), finished_at=None, saved_at=None, cost=None)
+    if row.accepted_at is not None and row.accepted_at <= now:
+        return evolve(open_row, status=JobStatus.ACCEPTED)
+    if row.sent_at is not None and row.sent_at <= now:
+        return evolve(open_row, status=JobStatus.SUBMITTING, accepted_at=None)
+    return evolve(open_row, status=JobStatus.PLANNED, sent_at=None, accepted_at=None)
 
 
 def build_matrix(**variables: Iterable[str]) -> Iterator[ReportRow]:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from .client import Client
     from .journal.base import Journal
     from .journal.memory import MemoryJournal
+    from .journal.postgres import PostgresJournal
     from .journal.sqlite import SqliteJournal
-    from .journal.submission import Decision, StoredError, Submission
+    from .journal.stored_error import StoredError
+    from .journal.submission import Decision, Submission
     from .providers.pricing import Estimate
     from .runs.display import show_progress
     from .runs.matrix import matrix
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from .types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
     from .types.media_values import Media, MediaFile
     from .types.prediction import Failure, FailureKind, Output, OutputKind, OutputSource, Prediction, Status, Timings
+    from .types.queue import QueueStatus
     from .types.status import JobStatus
     from .types.webhooks import WebhookAction, WebhookResult
 
@@ -101,10 +104,12 @@ __all__ = [
     "OutputKind",
     "OutputSource",
     "PermissionDenied",
+    "PostgresJournal",
     "Prediction",
     "PredictionFailed",
     "Progress",
     "ProviderUnavailable",
+    "QueueStatus",
     "RateLimited",
     "Refused",
     "Scene",
@@ -134,6 +139,7 @@ _HOMES = {
     ".client": ("Client",),
     ".journal.base": ("Journal",),
     ".journal.memory": ("MemoryJournal",),
+    ".journal.postgres": ("PostgresJournal",),
     ".journal.sqlite": ("SqliteJournal",),
     ".journal.submission": (
         "Decision",
@@ -175,6 +181,7 @@ _HOMES = {
         "Limits",
         "SpeedLimit",
     ),
+    ".types.queue": ("QueueStatus",),
     ".types.media_values": (
         "Media",
         "MediaFile",

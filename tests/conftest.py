@@ -24,6 +24,7 @@ from kling_async.journal.base import Journal
 from kling_async.providers import PROVIDERS
 from kling_async.testing import Fixed, Sandbox, SandboxApp, VirtualClock
 
+from .postgres import PostgresServer
 from .s3 import Bucket, S3Process
 
 NO_LIMITS = Limits(submit_per_second=None, poll_per_second=None, max_open=None)
@@ -125,6 +126,14 @@ def bucket(s3_process: S3Process, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     for name, value in made.environ.items():
         monkeypatch.setenv(name, value)
     return made
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Start PostgreSQL on this machine, once for all tests that want it."""
+    pytest.importorskip("psycopg")
+    with PostgresServer.started() as server:
+        yield server
 
 
 Serve = Callable[[Callable[[SocketStream], Awaitable[None]]], AbstractAsyncContextManager[str]]

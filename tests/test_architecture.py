@@ -30,7 +30,7 @@ LAYERS = (
     ("scheduling", "providers", "journal", "transport"),
     ("runtime", "testing"),
     ("client", "runs"),
-    ("integrations",),
+    ("integrations", "blocking", "machines"),
     ("cli",),
 )
 """From the bottom up. A layer imports only layers below it, and packages of one layer do not import each other."""
@@ -40,10 +40,14 @@ ABOVE = ("", "__main__", "errors")
 PURE = (
     *("types", "scheduling", "providers"),
     *(
+        "journal.claims",
+        "journal.gate",
         "journal.encoding",
         "journal.redaction",
+        "journal.refusals",
         "journal.resume",
         "journal.serialization",
+        "journal.stored_error",
         "journal.stored_media",
         "journal.submission",
     ),
@@ -67,8 +71,10 @@ FILES = frozenset(
 """Methods of a `Path` that ask the disk."""
 
 HOMES: Mapping[str, frozenset[str]] = {
+    "h11": frozenset({"transport.complete_parser"}),
     "httpcore": frozenset(
-        f"transport.{name}" for name in ("api", "failures", "connections", "happy_eyeballs", "output_connections")
+        f"transport.{name}"
+        for name in ("failures", "connections", "happy_eyeballs", "httpcore_exchanges", "output_connections")
     ),
     "httpx": frozenset(
         f"transport.{name}"
@@ -79,7 +85,7 @@ HOMES: Mapping[str, frozenset[str]] = {
     ),
     "obstore": frozenset({"transport"}),
     "sqlite3": frozenset(
-        {"journal.file", "journal.migration", "journal.reader", "journal.schema", "journal.seal", "journal.sqlite"}
+        f"journal.{name}" for name in ("file", "migration", "reader", "schema", "seal", "sqlite_connection")
     ),
     "psycopg": frozenset({"journal"}),
     "backoff": frozenset({"scheduling.retry"}),
@@ -471,7 +477,7 @@ WELL: Mapping[str, Sources] = {
         "transport/api.py": "import httpx",
         "transport/fetcher.py": "import httpx",
         "transport/uploads.py": "import obstore",
-        "journal/sqlite.py": "import sqlite3",
+        "journal/file.py": "import sqlite3",
         "scheduling/retry.py": "import backoff",
         "runs/report/page.py": "import jinja2",
         "integrations/mcp.py": "import mcp",

@@ -15,7 +15,7 @@ async def submit() -> Prediction:
         return await client.submit(ImageInput("a heron in the reeds"), key="heron")
 
 
-async def fetch(prediction: Prediction) -> list[Path]:
+async def fetch(prediction: Prediction) -> list[Path | str]:
     """Wait until the prediction is finished, and save the image."""
     async with Client() as client:
         finished = await client.wait(prediction)

@@ -8,7 +8,7 @@ from kling_async.testing import Fixed, Sandbox, SandboxServer
 
 async def main(server: SandboxServer) -> None:
     """Make one image at each provider that the sandbox emulates."""
-    names = ("gptproto", "apiinone")
+    names = ["gptproto", "apiinone"]
     api_keys = dict.fromkeys(names, server.sandbox.key)
     base_urls = dict.fromkeys(names, server.url)
     async with Client(api_keys=api_keys, base_urls=base_urls) as client:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from kling_async import Journal, SqliteJournal
-from kling_async.testing import JournalSuite
+from kling_async.testing import SingleOwnerSuite
 
 pytestmark = pytest.mark.anyio  # anyio brings this plugin for pytest
 
 
-class TestMyJournal(JournalSuite):
+class TestMyJournal(SingleOwnerSuite):
     """Inherits every test that a journal has to pass."""
 
     @pytest.fixture

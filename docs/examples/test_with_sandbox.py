@@ -1,6 +1,6 @@
 """Test your own code against two providers: no API key, no socket, no waiting."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import httpx
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio  # anyio brings this plugin for pytest
 
 
 @asynccontextmanager
-async def connected(sandbox: Sandbox) -> AsyncIterator[Client]:
+async def connected(sandbox: Sandbox) -> AsyncGenerator[Client]:
     """Open a client that talks to the sandbox only, on an auto-jumping clock."""
     async with VirtualClock() as clock:
         transport = httpx.ASGITransport(SandboxApp(sandbox, clock))

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from cyclopts import App
+    from cyclopts import App, ArgumentCollection
 
 __all__ = ["build_app", "main"]
 
@@ -46,12 +46,46 @@ _RESUME = """Resume a run.
 Jobs in flight are waited for, jobs that were not submitted are submitted, missing files are downloaded, and decisions
 made with `kling-async unconfirmed` are applied. The settings of the first run apply; flags override them.
 """
+_RETRY = """Run jobs of a run again, as they are or edited (billed again).
+
+Without keys, all that failed. `--set` changes a field of them; the changed input is stored in the run beside the first
+one, so that the job file still fits: a row of it that was changed here stays as it is, and is not paid again. A job
+that succeeded needs a change, and its files are replaced. Jobs that are running or unconfirmed are refused.
+"""
+_CANCEL = """Stop a run, and cancel what is running at providers that can cancel.
+
+A process that runs it on this machine stops submitting, as at its first Ctrl-C. Jobs that were not submitted stay in
+the run, and `kling-async resume` submits them; those that are named by their keys are taken out of it. Whether a
+cancelled job is billed is for its provider to say. The code is 1 if a job could not be cancelled.
+"""
+_WAIT = """Wait until a run that another process does has ended, and exit with its code.
+
+The journal is read, and no provider is asked. The codes are those of `kling-async batch`: 130 if the run was
+interrupted. A run whose process was killed ends with 1, unless all of its jobs have succeeded.
+"""
+_SERVE = """Serve a live page of a run until interrupted, also while the run goes on in another process.
+
+It is the report as it fills, with the decisions about unconfirmed submissions and retries with an edited prompt. The
+first line on stdout is its URL, which has a secret token.
+"""
 _UNCONFIRMED = """List or resolve submissions with unknown outcome.
 
 A submission is unconfirmed if it was sent and its answer was lost. Look for it in the provider's own history first.
 
 `attach KEY ID` records the id that the provider has for it. `resubmit KEY` submits it again, which may pay for it
 twice. `abandon KEY` gives it up. A decision is stored and needs no API key; `kling-async resume` applies it.
+"""
+_ENQUEUE = """Write the jobs of a job file into a PostgreSQL database, where workers on any machines take them.
+
+All jobs are checked before the first is written, and nothing is sent to a provider. A run that is there with the same
+jobs goes on; a name that other jobs have is refused. `status`, `report`, `unconfirmed` and `resume` take the name of
+such a run, with `--database` or KLING_DATABASE.
+"""
+_WORKER = """Do the jobs of the runs in a PostgreSQL database, beside any number of other workers, until it is stopped.
+
+It takes jobs of the providers that it has an API key for in its environment. Start as many as you like, on any
+machines; each job is paid once. SIGTERM and Ctrl-C let it finish the jobs in flight and give back the rest; the second
+one quits at once. Each change of a job is a line on stderr.
 """
 
 _COMMANDS = (
@@ -61,14 +95,27 @@ _COMMANDS = (
     ("batch", "batch:batch", _BATCH),
     ("compare", "compare:compare", _COMPARE),
     ("resume", "batch:resume", _RESUME),
+    ("retry", "retry:retry", _RETRY),
+    ("runs", "run_list:runs", "List the runs below a folder, or in a database."),
+    ("costs", "costs:costs", "Sum up what runs have cost, by model, provider and day."),
     ("status", "status:status", "Show the status of a run."),
+    ("cancel", "cancel:cancel", _CANCEL),
+    ("watch", "watch:watch", "Show the progress of a run that another process does."),
+    ("wait", "watch:wait", _WAIT),
+    ("get", "get:get", "Show one job of a run: status, input, times, cost, files, and what to do."),
     ("report", "status:report", "Regenerate the HTML report."),
+    ("open", "open_report:open_report", "Open the report of a run in the browser."),
+    ("serve", "serve:serve", _SERVE),
     ("contact-sheet", "contact_sheet:contact_sheet", "Draw the pictures of a run on one picture."),
+    ("enqueue", "enqueue:enqueue", _ENQUEUE),
+    ("worker", "worker:worker", _WORKER),
     ("unconfirmed", "status:unconfirmed", _UNCONFIRMED),
     ("explain", "explain:explain", "Explain an error or a sandbox fault."),
     ("models", "models:models", "List models, parameters, prices and sources."),
-    ("schema", "schema:schema", "Print the JSON Schema of a job file or of an input."),
+    ("schema", "schema:schema", "Print the JSON Schema of a job file or of an input, or a CSV job file to begin with."),
     ("providers", "providers:providers", "List providers, keys, base URLs, limits and capabilities."),
+    ("mcp", "mcp:mcp", "Serve tools for agents, within a budget."),
+    ("skill", "skill:skill", "Print a SKILL.md for agents."),
     ("sandbox", "sandbox:sandbox", "Serve the providers on this machine."),
     ("doctor", "doctor:doctor", "Show versions, keys, settings and starting limits."),
 )
@@ -80,13 +127,26 @@ def build_app() -> App:
     from cyclopts import App  # noqa: PLC0415 - a missing extra becomes a message, not a traceback
 
     # Plain text, for the overview: to load what draws Markdown takes a quarter of the time until it is printed.
-    app = App(name="kling-async", help=_HELP, help_epilogue=_CODES, help_format="plaintext", version=_version)
+    app = App(
+        name="kling-async",
+        help=_HELP,
+        help_epilogue=_CODES,
+        help_format="plaintext",
+        version=_version,
+        config=_configure,
+    )
     for order, (name, function, text) in enumerate(_COMMANDS):
         app.command(f"kling_async.cli.{function}", name=name, help=text, help_format="markdown", sort_key=order)
     app.register_install_completion_command(  # pyright: ignore[reportUnknownMemberType] - cyclopts does not type all of it
         help="Install completion of commands and options for bash, zsh or fish."
     )
     return app
+
+
+def _configure(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    from .config import configure  # noqa: PLC0415 - not needed for the overview
+
+    configure(app, commands, arguments)
 
 
 def _version() -> str:

@@ -10,13 +10,18 @@ from cyclopts import Parameter
 
 from ..runs.directory import RunDirectory
 from .console import ExitCode, run
+from .database import Database, database_of, hint_of
 from .default_directory import RowCheck, SecondRunCheck, directory_for
 from .options import DEFAULTS, Options
+from .page_beside import PageBeside
 from .plan import RunPlan, raise_for_faults
+from .plan_options import PLAN_DEFAULTS, PlanOptions
+from .queued_runs import resume_queued
 from .quote import quote_file
 from .runner import RunMetadata, Runner
 from .start import JobCheck, JobFile, check_api_keys, plan_file, read_earlier, run_file
 from .storage import Output, RunDirectoryOption, check_store, split_output
+from .table_options import NO_TABLE_OPTIONS, TableOptions
 
 __all__ = ["File", "Settings", "batch", "plan", "resume"]
 
@@ -34,12 +39,13 @@ def batch(
     limit: int | None = None,
     merge: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    table: TableOptions = NO_TABLE_OPTIONS,
     options: Options = DEFAULTS,
 ) -> int:
     """Run every job of a job file, and save files, results and a report in a directory.
 
     Args:
-        file: Job file: JSONL or CSV with one job per line; `-` reads stdin.
+        file: Job file: JSONL, CSV, .xlsx or .ods with one job per row; `-` reads stdin.
         output: Run directory. By default it is named after the job file, `jobs` for jobs.csv, and `out` for stdin. A
             job file inside a run directory, such as failed.jsonl, belongs to that run. Or the URL of an object store
             for the files, such as s3://bucket/prefix.
@@ -51,7 +57,7 @@ def batch(
         dry_run: Same as `kling-async plan`.
     """
     if dry_run:
-        return plan(file, settings=settings, limit=limit, options=options)
+        return run(lambda: plan_file(JobFile(file, settings, table=table), options, limit=limit))
 
     def command() -> ExitCode:
         chosen, given = split_output(output, run_directory, options)
@@ -63,7 +69,7 @@ def batch(
             if not merge:
                 yield RowCheck(file, directory, plan.earlier)
 
-        return run_file(JobFile(file, settings), directory, given, limit=limit, merge=merge, check=check)
+        return run_file(JobFile(file, settings, table=table), directory, given, limit=limit, merge=merge, check=check)
 
     return run(command)
 
@@ -75,33 +81,38 @@ def plan(
     settings: Settings = (),
     limit: int | None = None,
     quote: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    options: Options = DEFAULTS,
+    table: TableOptions = NO_TABLE_OPTIONS,
+    options: PlanOptions = PLAN_DEFAULTS,
 ) -> int:
     """Check and price every job of a job file and show the first requests, without sending anything. Needs no API key.
 
     Args:
-        file: Job file: JSONL or CSV with one job per line; `-` reads stdin.
+        file: Job file: JSONL, CSV, .xlsx or .ods with one job per row; `-` reads stdin.
         settings: A field for all jobs as NAME=VALUE, such as n=2. May be repeated.
         limit: Plan only the first N jobs.
         quote: Ask the providers for their live prices, where they tell them, and show which prices are live and which
             are from the table. It sends a request for each different job, charges nothing, and needs the API keys.
     """
     if quote:
-        return run(lambda: quote_file(JobFile(file, settings), options, limit=limit))
-    return run(lambda: plan_file(JobFile(file, settings), options, limit=limit))
+        return run(lambda: quote_file(JobFile(file, settings, table=table), options.full, limit=limit))
+    return run(lambda: plan_file(JobFile(file, settings, table=table), options.full, limit=limit))
 
 
-def resume(directory: Path, /, *, options: Options = DEFAULTS) -> int:
+def resume(directory: Path, /, *, database: Database = None, options: Options = DEFAULTS) -> int:
     """Resume a run with the settings that it was started with; flags override them.
 
     Args:
-        directory: Run directory.
+        directory: Run directory, or the name of a run in the database.
+        database: URL of the database that has the run, which workers go on with. Of the options only --max-cost is for
+            it.
     """
+    if (url := database_of(directory, database)) is not None:
+        return run(lambda: resume_queued(url, str(directory), options.explicit, hint=hint_of(database)))
 
     def command() -> ExitCode:
         here = RunDirectory(directory)
         stored = here.read_metadata()
-        with here.owned():
+        with PageBeside(options.serve) as page, here.owned():
             with read_earlier(here, options) as earlier:
                 plan = RunPlan(options.merged_with(stored.get("settings")), earlier=earlier)
                 for _ in plan.jobs(here.read_jobfile()):
@@ -111,6 +122,6 @@ def resume(directory: Path, /, *, options: Options = DEFAULTS) -> int:
             check_store(plan.options)
             check_api_keys(plan.providers)
             metadata = RunMetadata(job_file=str(stored.get("sheet")), jobs=plan.summary.jobs, left_out=left_out)
-            return Runner(here, plan.options, plan, metadata, here.jobs()).run()
+            return Runner(here, plan.options, plan, metadata, here.jobs(), page=page).run()
 
     return run(command)

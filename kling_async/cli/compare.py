@@ -20,6 +20,7 @@ from .options import DEFAULTS, Options
 from .plan import RunPlan
 from .start import JobCheck, JobFile, plan_file, run_file
 from .storage import Output, RunDirectoryOption, split_output
+from .table_options import NO_TABLE_OPTIONS, TableOptions
 
 __all__ = ["compare"]
 
@@ -35,12 +36,13 @@ def compare(
     limit: int | None = None,
     merge: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    table: TableOptions = NO_TABLE_OPTIONS,
     options: Options = DEFAULTS,
 ) -> int:
     """Run every row of a job file at several providers or models, and compare price, time and failures.
 
     Args:
-        file: Job file: JSONL or CSV with one job per line; `-` reads stdin.
+        file: Job file: JSONL, CSV, .xlsx or .ods with one job per row; `-` reads stdin.
         on: Where to run: PROVIDER:MODEL, PROVIDER with the row's or its default model, or :MODEL at the row's or the
             run's provider. Repeat for each column of the comparison.
         output: Run directory. By default it is named after the job file, `jobs-compare` for jobs.csv, and `compare` for
@@ -56,7 +58,7 @@ def compare(
     def command() -> ExitCode:
         targets = parse_targets(on)
         jobs = None if limit is None else limit * len(targets)
-        source = JobFile(file, settings, targets)
+        source = JobFile(file, settings, targets, table)
         if dry_run:
             return plan_file(source, options, limit=jobs)
         chosen, given = split_output(output, run_directory, options)

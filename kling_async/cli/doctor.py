@@ -12,6 +12,8 @@ from typing import Final
 
 from rich.table import Table
 
+from ..journal.database_facts import read_facts
+from ..journal.hidden_url import HiddenUrl
 from ..providers import PROVIDERS, Provider
 from ..runs.directory import RunDirectory
 from ..runtime.api_keys import ApiKeys, default_provider, read_key
@@ -19,13 +21,14 @@ from ..runtime.timings import account_name
 from ..scheduling.learning import AccountLimits
 from ..scheduling.speed_limits import LimitOrigins, starting_limits
 from ..transport.credentials import hash_key
-from ..types.errors import InputError
+from ..types.errors import InputError, KlingError
 from ..types.limits import LimitOrigin
 from .console import ExitCode, echo, escape, run, stdout
+from .database import Database, database_given
 from .learned import read_learned
 from .providers import describe_key, describe_origin
 
-__all__ = ["doctor"]
+__all__ = ["describe_clock", "doctor"]
 
 _PACKAGES: Final = (
     "kling-async",
@@ -36,25 +39,32 @@ _PACKAGES: Final = (
     "cattrs",
     "backoff",
     "cyclopts",
+    "dbos",
+    "psycopg",
     "rich",
+    "starlette",
     "uvicorn",
 )
+_MAX_SKEW: Final = 30.0
+"""Seconds between the clocks of this machine and the database above which times in reports mislead."""
 _ORIGINS: Final = (LimitOrigin.LEARNED, LimitOrigin.DOCUMENTED, LimitOrigin.GUESSED)
 """Origins of limits that a user has not set, the best known first."""
 
 
-def doctor(directory: Path | None = None, /) -> int:
+def doctor(directory: Path | None = None, /, *, database: Database = None) -> int:
     """Show versions, which keys are set, the settings in use, and the limits that a client starts with.
 
-    It sends nothing and shows no key.
+    It sends nothing and shows no key and no password.
 
     Args:
         directory: Run directory, to start with the limits that its run has learned.
+        database: URL of a database, to show its version, its schema, its clock and its workers.
     """
-    return run(lambda: _doctor(directory))
+    url = database_given(database)
+    return run(lambda: _doctor(directory, url))
 
 
-def _doctor(directory: Path | None) -> ExitCode:
+def _doctor(directory: Path | None, url: HiddenUrl | None) -> ExitCode:
     known = {} if directory is None else _known_limits(RunDirectory(directory))
     table = Table("name", "value", show_header=False)
     table.add_row("Python", f"{platform.python_implementation()} {platform.python_version()} ({sys.platform})")
@@ -70,12 +80,45 @@ def _doctor(directory: Path | None) -> ExitCode:
         if length:
             table.add_row(f"{provider.title} limits", _describe_limits(provider, known))
     table.add_row("Default provider", _default())
+    is_usable = url is None or _add_database(table, url)
     stdout.print(table)
+    if not is_usable:
+        echo("The database cannot be used: see above.")
+        return ExitCode.FAILED
     if usable:
         echo("[dim]Limits: where a client without `limits` of its own starts; it learns the first two.[/]")
         return ExitCode.DONE
     echo("No provider can be used: set one of the keys above, or try `kling-async demo`, which needs no key.")
     return ExitCode.KEY_OR_BALANCE
+
+
+def _add_database(table: Table, url: HiddenUrl) -> bool:
+    """Add what is known of a database, and return whether it can be used."""
+    try:
+        facts = read_facts(url)
+    except KlingError as error:
+        table.add_row("Database", f"[red]{escape(str(error))}[/]")
+        return False
+    table.add_row("Database", f"{escape(facts.name)}: PostgreSQL {escape(facts.server)}, encoding {facts.encoding}")
+    is_later, is_missing = facts.schema is not None and facts.schema > facts.latest, facts.schema is None
+    schema = f"version {facts.schema}; this kling-async knows {facts.latest}"
+    if is_missing:
+        rights = "will be created" if facts.may_create else "[red]cannot be created: grant CREATE on the database[/]"
+        schema = f"not there yet, {rights}"
+    table.add_row("Database schema", f"[red]{schema}: install a later one[/]" if is_later else schema)
+    table.add_row("Database clock", describe_clock(facts.skew_seconds))
+    living = [one for one in facts.machines if one.seconds_left > 0]
+    for one in living:
+        table.add_row(f"Worker {escape(one.name)}", f"{', '.join(one.providers)}; {escape(one.facts)}")
+    if not living:
+        table.add_row("Workers", "none is living")
+    return not is_later and facts.encoding == "UTF8" and (facts.may_create or not is_missing)
+
+
+def describe_clock(skew_seconds: float) -> str:
+    """Return by how many seconds this machine is ahead of the database, as markup; a warning beyond 30 s."""
+    skew = f"this machine is {abs(skew_seconds):.1f} s {'ahead' if skew_seconds > 0 else 'behind'}"
+    return f"[yellow]{skew}: set its clock[/]" if abs(skew_seconds) > _MAX_SKEW else skew
 
 
 def _default() -> str:

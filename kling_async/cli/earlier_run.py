@@ -11,6 +11,7 @@ from attrs import define, field
 
 from ..journal.reader import JournalReader
 from ..journal.submission import Submission
+from ..providers.selection import as_submitted
 from ..runs.directory import RunDirectory
 from ..runs.job_lines import JobLines
 from ..types.errors import InputError
@@ -87,24 +88,20 @@ class EarlierRun:
         return attempts[-1] if attempts else None
 
     def edited(self, job: Job) -> Job | None:
-        """Return the stored job that replaced this one, whose input did not succeed; None if there is none."""
+        """Return the stored job that replaced this one after its input was submitted; None if there is none."""
         newest = self.newest(job.key)
         if newest is None:
             return None
-        digest = fingerprint(job.input)
+        digest = fingerprint(as_submitted(job, newest.provider).input)
         attempts = [one for one in self._attempts(newest.key) if one.fingerprint == digest]
         # If the newest attempt may have been paid for, its input stays, whatever the job file has.
-        may_be_paid = newest.fingerprint == digest and not (newest.is_unpaid and newest.status.is_terminal)
-        if may_be_paid or not attempts or not all(map(_did_not_succeed, attempts)):
+        may_be_paid = newest.is_of(digest) and not (newest.is_unpaid and newest.status.is_terminal)
+        if may_be_paid or not attempts:
             return None
         stored = self.stored.find(job.key or "")
-        return None if stored is None or fingerprint(stored.input) == digest else stored
+        return None if stored is None or fingerprint(stored.input) == fingerprint(job.input) else stored
 
     def _attempts(self, key: str) -> list[Submission]:
         if self._read[0] != key:  # a job is asked about several times in a row
             self._read = key, self.journal.attempts(key)
         return self._read[1]
-
-
-def _did_not_succeed(one: Submission) -> bool:
-    return one.status.is_terminal and not one.succeeded

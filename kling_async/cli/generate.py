@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from ..providers import PROVIDERS, provider_named
 from ..runs.jobfile import json_line
 from ..runs.jobfile.columns import parse_input, read_settings
 from ..runs.jobfile.media import with_paths
+from ..runs.local_files import LocalFiles
 from ..runtime.api_keys import ApiKeys, default_provider
 from ..runtime.destinations import destination_at
 from ..runtime.media_reader import read_media
@@ -22,7 +24,7 @@ from ..types.inputs import Input
 from ..types.prediction import Prediction, Status
 from ..types.provenance import ProvenanceMode
 from .console import ExitCode, echo, escape, print_request, run, write_result
-from .local_files import LocalFiles
+from .log import logged
 from .options import DEFAULT_TEXT
 
 __all__ = ["generate"]
@@ -46,6 +48,7 @@ def generate(
     provenance: ProvenanceMode | None = None,
     overwrite: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False,
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="", show_default=False)] = False,
     dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
 ) -> int:
     """Generate one input, wait for it, save its files, and print their paths on stdout.
@@ -66,6 +69,7 @@ def generate(
             files as well.
         overwrite: Replace existing files of the same name.
         json: Print one JSON object on stdout instead of paths.
+        verbose: Log the submission, its end and the save on stderr. KLING_LOG=debug logs every event.
         dry_run: Check and price the input, show the request, and send nothing.
     """
     if dry_run:
@@ -79,15 +83,13 @@ def generate(
             await destination_at(output, name="output").check()
         async with Client(chosen, storage=storage) as client:
             prediction = await _generate(client, input, key=key, wait_timeout=timeout)
-            files: Sequence[Path | str] = ()
-            if download:
-                files = await client.download(
-                    prediction, output, overwrite=overwrite, provenance=provenance, input=input
-                )
+            save = partial(client.download, overwrite=overwrite, provenance=provenance, input=input)
+            files: Sequence[Path | str] = await save(prediction, output) if download else ()
         _print(prediction, files, as_json=json)
         return ExitCode.DONE
 
-    return run(command)
+    with logged(verbose=verbose):
+        return run(command)
 
 
 def _input(prompt: str, model: str, settings: Iterable[str]) -> Input:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
+from math import ceil
 from typing import Annotated, Any, Final, Literal, cast
 
 from attrs import asdict, evolve, frozen
 from cyclopts import Parameter
 
-from ..providers import DEFAULT_PROVIDER, PROVIDERS
+from ..providers import DEFAULT_PROVIDER, PROVIDERS, Provider
 from ..providers.selection import Prefer
 from ..runtime.api_keys import ApiKeys, default_provider
 from ..types.errors import InputError, InputFault
+from ..types.limits import Limits
 from ..types.provenance import ProvenanceMode
 
-__all__ = ["DEFAULTS", "DEFAULT_TEXT", "Options"]
+__all__ = ["DEFAULTS", "DEFAULT_TEXT", "PROVIDER_TEXT", "Options"]
 
 DEFAULT_TEXT: Final = f"Default: the only one with an API key; {DEFAULT_PROVIDER} of several, or if there is none."
 """What help says of --provider."""
 
-_PROVIDER: Final = f"Provider: {' or '.join(PROVIDERS)}. Repeat to spread jobs across providers. {DEFAULT_TEXT}"
+PROVIDER_TEXT: Final = f"Provider: {' or '.join(PROVIDERS)}. Repeat to spread jobs across providers. {DEFAULT_TEXT}"
 
 
 @Parameter(name="*")
@@ -30,6 +32,9 @@ class Options:
 
     Attributes:
         max_open: Maximum number of jobs queued or running at once.
+        rate: Maximum submissions per second at each provider. [default: learned, from the provider's starting limit]
+        concurrency: Maximum slots in use at each provider: an image job uses one per image, a video job one. [default:
+            learned, from the provider's starting limit]
         max_cost: Spending limit in USD, including earlier runs in this directory.
         failover: Let a job move on to the next of several providers if one is out of reach, refuses the account or is
             over its limit. Never after a lost answer or a refusal of the input.
@@ -42,7 +47,7 @@ class Options:
             files as well. A file with a C2PA credential is never changed.
         dataset: Write metadata.jsonl beside the files, so that loaders of datasets read prompts and labels with them.
         save_to: URL of the object store that -o has named.
-        presign: Sign the report's links to objects, valid for this many seconds, at most 604800. Whoever has the report
+        presign: Sign the report's links to objects, valid for this many seconds, at most 604800. Anyone with the report
             can open them. [default: the URLs of the objects]
         copy_run: Copy the files of the run directory into the object store at the end, below run/.
         fail_fast: Stop submitting after the first failure.
@@ -51,13 +56,23 @@ class Options:
         accept_lost_log: Continue although the journal's log is missing or truncated. Jobs recorded only there are
             billed again.
         progress: Progress display: live, plain or none. [default: auto]
+        profile: Profile of kling.toml, or of [tool.kling-async] in pyproject.toml, to take settings from. [env:
+            KLING_PROFILE]
+        configured: the options that are from these settings.
+        listed: What goes to stdout: `new` results, `all` with those of earlier runs, or `none`. [default: new; on a
+            terminal with the live display, which shows them, none]
+        serve: Serve a live page of the run on this machine, until Ctrl-C, and print its URL on stderr.
         json: Print one JSON object per job on stdout instead of file paths.
+        verbose: Log each submission, end and save on stderr, with key, provider, id, seconds and cost. KLING_LOG=debug
+            logs every event.
     """
 
-    provider: Annotated[tuple[str, ...] | None, Parameter(name=["--provider", "-p"], negative="", help=_PROVIDER)] = (
-        None
-    )
+    provider: Annotated[
+        tuple[str, ...] | None, Parameter(name=["--provider", "-p"], negative="", help=PROVIDER_TEXT)
+    ] = None
     max_open: int | None = None
+    rate: float | None = None
+    concurrency: int | None = None
     max_cost: Decimal | None = None
     prefer: Prefer | None = None
     failover: bool | None = None
@@ -75,7 +90,12 @@ class Options:
     accept_changed: Annotated[bool, Parameter(negative="", show_default=False)] = False
     accept_lost_log: Annotated[bool, Parameter(negative="", show_default=False)] = False
     progress: Literal["live", "plain", "none"] | None = None
+    listed: Annotated[Literal["new", "all", "none"] | None, Parameter(name="--print")] = None
+    profile: str | None = None
+    configured: Annotated[tuple[str, ...], Parameter(negative="", show=False)] = ()
+    serve: Annotated[bool, Parameter(negative="", show_default=False)] = False
     json: Annotated[bool, Parameter(name="--json", negative="", show_default=False)] = False
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="", show_default=False)] = False
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -87,13 +107,49 @@ class Options:
         """Prices by model. Raises InputError if one is invalid."""
         return dict(map(_price, self.price or ()))
 
+    @property
+    def explicit(self) -> Options:
+        """The same without what is from the settings of the project."""
+        configured = {name.replace("-", "_") for name in self.configured}
+        cleared: dict[str, Any] = {name: None for name in _SETTINGS if name in configured}
+        return evolve(self, **cleared)
+
+    def limits_of(self, providers: Iterable[Provider]) -> dict[str, Limits] | None:
+        """Return the limits of the accounts by provider; None if the options set none, so that they are learned.
+
+        Raises:
+            InputError: a limit is not above 0.
+        """
+        given = {"rate": self.rate, "concurrency": self.concurrency}
+        faults = [
+            InputFault(name, value, "must be a number above 0")
+            for name, value in given.items()
+            if value is not None and not 0 < value < float("inf")
+        ]
+        if faults:
+            raise InputError.of("Invalid limits", faults)
+        if self.rate is None and self.concurrency is None:
+            return None
+        return {one.name: self._limited(one.limits) for one in providers}
+
+    def _limited(self, limits: Limits) -> Limits:
+        if self.concurrency is not None:
+            limits = evolve(limits, max_open=self.concurrency)
+        if self.rate is None:
+            return limits
+        burst = max(1, min(limits.submit_burst, ceil(self.rate)))
+        return evolve(limits, submit_per_second=self.rate, submit_burst=burst)
+
     def to_settings(self) -> Mapping[str, object]:
         """Return the settings that are stored in run.json."""
         given = {name: value for name, value in asdict(self).items() if name in _SETTINGS and value is not None}
         return given | ({"max_cost": str(self.max_cost)} if self.max_cost is not None else {})
 
     def merged_with(self, stored: object) -> Options:
-        """Return these options with stored settings where none is given. Raises InputError if those are damaged."""
+        """Return these options with stored settings where none is given. Raises InputError if those are damaged.
+
+        What is from the settings of the project counts as not given: the run keeps its own.
+        """
         if not isinstance(stored, Mapping):
             raise InputError("run.json has no settings")
         # A run that stored no provider had this one, whatever the environment has today.
@@ -107,7 +163,8 @@ class Options:
                 settings["max_cost"] = Decimal(settings["max_cost"])
         except (TypeError, ArithmeticError) as error:
             raise InputError(f"The settings in run.json cannot be read: {error}") from error
-        return evolve(self, **{name: value for name, value in settings.items() if getattr(self, name) is None})
+        given = self.explicit
+        return evolve(given, **{name: value for name, value in settings.items() if getattr(given, name) is None})
 
     def for_report(self) -> dict[str, str]:
         """Return the settings as a report shows them."""
@@ -120,6 +177,8 @@ _SETTINGS: Final = (
     "prefer",
     "failover",
     "max_open",
+    "rate",
+    "concurrency",
     "max_cost",
     "price",
     "storage",

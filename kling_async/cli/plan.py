@@ -7,24 +7,30 @@ import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from attrs import define, evolve, field
+from attrs import asdict, define, evolve, field
 
 from ..journal.resume import ResumeAction, resume_action
-from ..runs.jobfile import JobfileSummary, Row, read_jobfile
+from ..providers.selection import as_submitted
+from ..runs.jobfile import JobfileSummary, Row, json_line, read_jobfile
 from ..runs.jobfile.columns import NameFault
+from ..runs.jobfile.formats import Source
+from ..runs.jobfile.grouping import grouped_faults
 from ..runs.targets import Target
+from ..runs.workbook import SUFFIXES, read_workbook
 from ..types.errors import InputError, InputFault
-from ..types.formatting import format_count
+from ..types.formatting import exact_amount, format_count
 from ..types.hash_table import KeySet
 from ..types.jobs import Job, JobKeyGenerator
-from .console import echo, escape
+from .console import echo, escape, write_result
 from .earlier_run import EarlierRun
 from .options import Options
+from .table_options import NO_TABLE_OPTIONS, TableOptions
 
-__all__ = ["RunPlan", "open_jobfile", "raise_for_faults"]
+__all__ = ["RunPlan", "open_jobfile", "print_over_budget", "raise_for_faults"]
 
 _MAX_BYTES: Final = 64 * 1024 * 1024
 """Maximum bytes read from a pipe: enough for a hundred thousand jobs, and a limit for an endless stream."""
@@ -34,16 +40,31 @@ _CHUNK: Final = 64 * 1024
 
 @contextmanager
 def open_jobfile(
-    file: str, settings: Iterable[str], *, targets: Sequence[Target] = (), read: Callable[[Job], Job] | None = None
+    file: str,
+    settings: Iterable[str],
+    *,
+    targets: Sequence[Target] = (),
+    read: Callable[[Job], Job] | None = None,
+    table: TableOptions = NO_TABLE_OPTIONS,
 ) -> Generator[Iterable[Row]]:
     """Open a job file, or stdin for `-`. Raises InputError if it cannot be read."""
     with ExitStack() as stack:
         try:
-            lines = _read_stdin() if file == "-" else stack.enter_context(Path(file).open("rb"))
+            lines = _source(file, stack, table)
         except OSError as error:
             raise InputError(f"Cannot read {file}: {error.strerror}") from error
         name, folder = ("stdin", Path.cwd()) if file == "-" else (file, Path(file).absolute().parent)
-        yield read_jobfile(lines, name=name, settings=settings, targets=targets, folder=folder, read=read)
+        yield read_jobfile(
+            lines, name=name, settings=settings, targets=targets, folder=folder, read=read, table=table.format
+        )
+
+
+def _source(file: str, stack: ExitStack, table: TableOptions) -> Source:
+    if file == "-":
+        return _read_stdin()
+    if file.lower().endswith(SUFFIXES):
+        return read_workbook(Path(file), sheet=table.sheet)
+    return stack.enter_context(Path(file).open("rb"))
 
 
 def _read_stdin() -> BinaryIO:
@@ -69,6 +90,7 @@ class RunPlan:
         rest: the same of the jobs beyond the limit.
         left_out: keys of the jobs beyond the limit.
         already_failed: keys of jobs that failed in an earlier run and are not retried.
+        already_done: keys of jobs that succeeded in an earlier run.
         changed: whether an input differs from the one submitted under its key.
         edited: number of jobs that were replaced by an edited version in the directory.
         providers: the providers of all jobs.
@@ -81,6 +103,7 @@ class RunPlan:
     rest: JobfileSummary = field(init=False)
     left_out: list[str] = field(factory=list[str])
     already_failed: KeySet = field(factory=KeySet)
+    already_done: KeySet = field(factory=KeySet)
     changed: bool = False
     edited: int = 0
     providers: set[str] = field(factory=set[str])
@@ -92,6 +115,7 @@ class RunPlan:
         self.summary = JobfileSummary(self.options.providers, prices=self.options.prices, storage=storage)
         self.rest = JobfileSummary(self.options.providers, prices=self.options.prices, storage=storage)
         self.providers.update(self.options.providers)
+        self.options.limits_of(())  # a wrong limit is a fault like any other, before anything is sent
 
     def jobs(self, rows: Iterable[Row]) -> Iterator[Job]:
         """Yield the jobs of rows up to the limit, until a fault was found."""
@@ -122,24 +146,41 @@ class RunPlan:
             known = self.earlier.newest(job.key)
             try:
                 action = resume_action(
-                    known, job, resubmit_changed=self.options.accept_changed, resubmit_failed=self.options.retry_failed
+                    known,
+                    job if known is None else as_submitted(job, known.provider),
+                    resubmit_changed=self.options.accept_changed,
+                    resubmit_failed=self.options.retry_failed,
                 )
             except InputError as error:
                 faults += error.faults
                 self.changed = True
             else:
-                if known is not None and action is ResumeAction.REPLAY and not known.succeeded:
-                    self.already_failed.add(known.key)
+                if known is not None and action is ResumeAction.REPLAY:
+                    (self.already_done if known.succeeded else self.already_failed).add(known.key)
             if not self._seen.add(job.key or ""):
                 faults.append(NameFault("key", job.key, f'duplicate key "{job.key}" (first used in an earlier row)'))
             jobs.append(job)
         return row.with_faults(faults) if faults else Row(row.name, row.line, tuple(jobs), row.faults)
 
 
-def raise_for_faults(plan: RunPlan, file: str) -> None:
-    """Print all faults of a job file. Raises InputError if it has any, or no job, or a job without a price limit."""
-    for fault in (*plan.summary.faults, *plan.rest.faults):
-        echo(f"[red]{escape(str(fault))}[/]")
+def print_over_budget(plan: RunPlan, *, spent: Decimal = Decimal(0)) -> None:
+    """Warn if the jobs may cost more than `--max-cost` leaves after what is spent, in US dollars."""
+    limit = plan.options.max_cost
+    if limit is not None and spent + plan.summary.estimate.high > limit:
+        echo(f"[yellow]This may exceed --max-cost {exact_amount(limit):f}: some jobs may not be submitted.[/]")
+
+
+def raise_for_faults(plan: RunPlan, file: str, *, as_json: bool = False) -> None:
+    """Print all faults of a job file, on stdout as JSON if asked for, too.
+
+    Raises:
+        InputError: it has a fault, or no job; or `--max-cost` is given, and a job has no price.
+    """
+    faults = [*plan.summary.faults, *plan.rest.faults]
+    for text in grouped_faults(faults):
+        echo(f"[red]{escape(text)}[/]")
+    for fault in faults if as_json else ():
+        write_result(json_line(asdict(fault, filter=lambda one, _: one.name != "is_complete")))
     if plan.changed:
         echo("--accept-changed resubmits changed inputs under their old keys (billed again).")
     faulty = plan.summary.faulty + plan.rest.faulty

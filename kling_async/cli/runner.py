@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -16,12 +14,11 @@ from attrs import define, field, frozen
 
 from ..client import Client
 from ..journal.sqlite import SqliteJournal
+from ..providers import provider_named
 from ..runs.directory import RunDirectory
-from ..runs.display import mode_for, show_progress
+from ..runs.display import show_progress
 from ..runs.job_errors import JobErrors
-from ..runs.jobfile import json_line
 from ..runs.report.totals import Totals
-from ..runs.results import row_from_outcome, to_dict
 from ..runs.run_results import write_results
 from ..runs.run_rows import RunRows
 from ..runs.thumbnails import Thumbnails
@@ -32,11 +29,15 @@ from ..types.hash_table import KeySet
 from ..types.jobs import Job, Outcome
 from ..types.status import JobStatus
 from .budget import needed
-from .console import ExitCode, echo, escape, exit_code_of, run, stderr, write_result
+from .console import ExitCode, echo, escape, exit_code_of, run, stderr
 from .dataset import save_dataset
 from .learned import LearnedKeeper, read_learned
+from .log import logged
 from .options import Options
+from .outcome_lines import OutcomeLines
+from .page_beside import PageBeside
 from .plan import RunPlan
+from .retry_rest import print_rest
 from .storage import as_shown, copy_run
 from .target_table import print_comparison
 
@@ -46,13 +47,6 @@ _CAUSES: Final = 5
 """Number of causes of failure that are printed; the report has all."""
 _EXIT_PRIORITY: Final = (ExitCode.KEY_OR_BALANCE, ExitCode.LIMITED, ExitCode.FAILED)
 """If several apply, the first of these is the exit code: the one that keeps most jobs from running."""
-
-
-class _ConsoleHandler(logging.Handler):
-    """Prints warnings of the package, above the live display if there is one."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        echo(f"[yellow]{escape(record.getMessage())}[/]")
 
 
 @frozen(kw_only=True)
@@ -80,6 +74,8 @@ class Runner:
         plan: the checked jobs.
         metadata: the run that they belong to.
         jobs: the jobs to run, with their keys.
+        retries: whether these are jobs of the run that are run again, and can be read twice.
+        page: shows the run, if that is wanted.
     """
 
     directory: RunDirectory
@@ -87,7 +83,10 @@ class Runner:
     plan: RunPlan
     metadata: RunMetadata
     jobs: Iterable[Job]
+    retries: bool = False
+    page: PageBeside = field(factory=PageBeside)
     began_at: datetime = field(factory=lambda: datetime.now(UTC))
+    lines: OutcomeLines = field(init=False)
     errors: JobErrors = field(init=False)
     codes: set[ExitCode] = field(factory=set[ExitCode])
     first_failure: str = ""
@@ -95,31 +94,31 @@ class Runner:
     failed_again: int = 0
     over_budget: bool = False
     started: bool = False
+    code: ExitCode = ExitCode.DONE
     thumbnails: Thumbnails = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.thumbnails = Thumbnails(self.directory.path)
         self.errors = JobErrors(self.directory.path)
+        self.lines = OutcomeLines(options=self.options, plan=self.plan, began_at=self.began_at)
 
     def run(self) -> ExitCode:
         """Run the jobs, write the results, and return the exit code."""
         with closing(self.errors):
             self._write_metadata(None)
-            handler, log = _ConsoleHandler(logging.WARNING), logging.getLogger("kling_async")
-            log.addHandler(handler)
-            try:
-                code = run(self._run_batch)
-            finally:
-                log.removeHandler(handler)
+            self.page.start(self.directory)
+            with logged(verbose=self.options.verbose):
+                self.code = run(self._run_batch)
             if not self.started:
-                return code
+                return self.code
+            self.page.is_kept = self.code is not ExitCode.INTERRUPTED
             written = run(self._write_results)
-            return code or written or copy_run(self.directory, self.options)
+            return self.code or written or copy_run(self.directory, self.options)
 
     async def _run_batch(self) -> ExitCode:
         options, summary = self.options, self.plan.summary
         async with (
-            Client(options.providers[0], timings=read_learned(self.directory)[0], storage=options.storage) as client,
+            self._client() as client,
             client.batch(
                 self.jobs,
                 provider=options.providers,
@@ -145,6 +144,12 @@ class Runner:
                 return code
             finally:
                 learned.write()
+
+    def _client(self) -> Client:
+        options = self.options
+        limits = options.limits_of(map(provider_named, sorted(self.plan.providers)))
+        timings = read_learned(self.directory)[0]
+        return Client(options.providers[0], limits=limits, timings=timings, storage=options.storage)
 
     def _write_results(self) -> ExitCode:
         rows = RunRows(self.directory, self.errors)
@@ -190,7 +195,7 @@ class Runner:
         return next((code for code in _EXIT_PRIORITY if code in self.codes), ExitCode.DONE)
 
     def _on_outcome(self, outcome: Outcome) -> None:
-        self._print_outcome(outcome)
+        self.lines.print_outcome(outcome)
         for file in outcome.files:
             if isinstance(file, Path):
                 self.thumbnails.start(file)
@@ -205,17 +210,8 @@ class Runner:
         self._count(error)
         if self.options.fail_fast and key not in self.plan.already_failed:
             self.first_failure = self.first_failure or key
-        if (self.options.progress or mode_for(sys.stderr, os.environ)) != "live":
+        if not self.lines.is_live:
             echo(f"[red]{escape(key)}[/]: {escape(error.message)}")
-
-    def _print_outcome(self, outcome: Outcome) -> None:
-        if self.options.json:
-            write_result(json_line(to_dict(row_from_outcome(outcome))))
-            return
-        prediction = outcome.prediction
-        urls = [output.url for output in prediction.outputs] if outcome.ok and prediction is not None else []
-        for line in map(str, outcome.files) if self.options.download is not False else urls:
-            write_result(line)
 
     def _count(self, error: KlingError) -> None:
         code = exit_code_of(error)
@@ -233,6 +229,7 @@ class Runner:
                 "estimate": str(self.plan.summary.estimate),
                 "began_at": self.began_at.isoformat(timespec="seconds"),
                 "ended_at": None if totals is None else datetime.now(UTC).isoformat(timespec="seconds"),
+                "exit_code": None if totals is None else int(self.code),
                 "totals": None if totals is None else totals_json(totals),
             }
         )
@@ -244,7 +241,9 @@ class Runner:
             have = "has" if unconfirmed == 1 else "have"
             what = f"{format_count(unconfirmed, 'submission')} {have} an unknown outcome"
             echo(f"{what}. Resolve with: [bold]kling-async unconfirmed {directory}[/]")
-        if self.over_budget:
+        if self.retries:
+            print_rest(self.directory, self.options, self.jobs, done=self.done, over_budget=self.over_budget)
+        elif self.over_budget:
             budget = needed(self.directory, self.options, done=self.done)
             echo(f"--max-cost stopped the run. {budget}")
             flags = f" {budget.flags}"
@@ -263,6 +262,7 @@ def totals_json(totals: Totals) -> dict[str, object]:
         "spent": float(totals.spent),
         "at_risk": float(totals.at_risk),
         "unpriced": totals.unpriced,
+        "replaced": totals.replaced,
     }
 
 

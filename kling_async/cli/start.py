@@ -14,18 +14,21 @@ from ..providers.selection import accepting
 from ..runs.directory import RunDirectory, in_use_error
 from ..runs.job_lines import temporary_lines
 from ..runs.jobfile import dump_job
+from ..runs.local_files import LocalFiles
 from ..runs.targets import Target
 from ..runtime.api_keys import ApiKeys, read_key
 from ..types.errors import InputError, InputFault, MissingAPIKey
-from ..types.formatting import exact_amount, format_count
+from ..types.formatting import format_count
 from ..types.jobs import Job
 from .console import ExitCode, echo, escape, print_request, write_result
 from .earlier_run import EarlierRun
-from .local_files import LocalFiles
 from .options import Options
-from .plan import RunPlan, open_jobfile, raise_for_faults
+from .page_beside import PageBeside
+from .plan import RunPlan, open_jobfile, print_over_budget, raise_for_faults
+from .plan_table import PlanTable
 from .runner import RunMetadata, Runner
 from .storage import check_store
+from .table_options import NO_TABLE_OPTIONS, TableOptions
 from .target_table import TargetCosts
 
 __all__ = ["JobCheck", "JobFile", "check_api_keys", "plan_file", "read_earlier", "run_file"]
@@ -52,11 +55,13 @@ class JobFile:
         path: its path; `-` is stdin.
         settings: fields of all rows as NAME=VALUE.
         targets: where each row runs; empty if the rows and the options say it.
+        table: how a table is to be read, where that cannot be told from it.
     """
 
     path: str
     settings: Sequence[str] = ()
     targets: Sequence[Target] = ()
+    table: TableOptions = NO_TABLE_OPTIONS
 
     def read(self, plan: RunPlan) -> list[Job]:
         """Return the jobs of a plan; none after a fault."""
@@ -65,7 +70,7 @@ class JobFile:
     def stream(self, plan: RunPlan) -> Iterator[Job]:
         """Yield the jobs of a plan one by one; none after a fault."""
         files = LocalFiles(plan.earlier.stored)
-        with open_jobfile(self.path, self.settings, targets=self.targets, read=files.read) as rows:
+        with open_jobfile(self.path, self.settings, targets=self.targets, read=files.read, table=self.table) as rows:
             yield from plan.jobs(rows)
 
     def options(self, given: Options, stored: object = None) -> Options:
@@ -119,7 +124,7 @@ def run_file(
         merge: whether new rows belong to the run in the directory.
         check: returns what finds out whether the jobs belong to the earlier run.
     """
-    with directory.owned(), temporary_lines(directory.path) as given:
+    with PageBeside(options.serve) as page, directory.owned(), temporary_lines(directory.path) as given:
         with read_earlier(directory, options) as earlier:
             stored = earlier.metadata.get("settings", {}) if earlier.metadata else None
             plan = RunPlan(file.options(options, stored), earlier=earlier, limit=limit)
@@ -140,7 +145,8 @@ def run_file(
         if goes_on:
             echo(f"The jobs belong to the run of {escape(job_file)}, which has {format_count(count, 'job')}.")
         metadata = RunMetadata(job_file=job_file, jobs=count, left_out=left_out)
-        return Runner(directory, plan.options, plan, metadata, directory.jobs() if is_first else given).run()
+        runner = Runner(directory, plan.options, plan, metadata, directory.jobs() if is_first else given, page=page)
+        return runner.run()
 
 
 def _checked_jobs(file: JobFile, plan: RunPlan, costs: TargetCosts, checks: Sequence[JobCheck]) -> Iterator[Job]:
@@ -164,22 +170,25 @@ def plan_file(file: JobFile, options: Options, *, limit: int | None) -> ExitCode
     be without a fault.
     """
     plan, kept = RunPlan(file.options(options), limit=limit), list[Job]()
-    costs = TargetCosts(file.targets, plan.options)
+    costs, table = TargetCosts(file.targets, plan.options), PlanTable(plan.options)
     with TemporaryFile("w+", encoding="utf-8", errors="surrogatepass", newline="\n") as lines:
         for job in file.stream(plan):
             if options.json:
                 lines.write(f"{dump_job(job)}\n")
             costs.add(job)
+            table.add(job)
             if len(kept) < _SHOWN:
                 kept.append(job)
-        raise_for_faults(plan, file.path)
-        _print_plan(plan, costs)
+        raise_for_faults(plan, file.path, as_json=options.json)
         if options.json:
+            _print_plan(plan, costs)
             lines.seek(0)
             for line in lines:
                 write_result(line.rstrip("\n"))
             return ExitCode.DONE
     _print_requests(plan, kept)
+    table.print()
+    _print_plan(plan, costs)
     echo("Nothing was sent.")
     return ExitCode.DONE
 
@@ -218,11 +227,9 @@ def check_api_keys(providers: Iterable[str]) -> None:
 
 
 def _print_plan(plan: RunPlan, costs: TargetCosts) -> None:
-    cost, limit = plan.summary.estimate, plan.options.max_cost
     costs.print()
-    echo(f"{format_count(plan.summary.jobs, 'job')}, expected cost: {escape(str(cost))}.")
+    echo(f"{format_count(plan.summary.jobs, 'job')}, expected cost: {escape(str(plan.summary.estimate))}.")
     if plan.edited:
         edited = format_count(plan.edited, "row")
         echo(f"{edited} edited in the directory since: kept as edited; --accept-changed uses the job file's version.")
-    if limit is not None and cost.high > limit:
-        echo(f"[yellow]This may exceed --max-cost {exact_amount(limit):f}: some jobs may not be submitted.[/]")
+    print_over_budget(plan)

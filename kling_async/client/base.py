@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from ..journal.base import Journal
+from ..journal.places import JournalPlace, hide_url, journal_at
 from ..journal.writer import JournalWriter
 from ..providers import DEFAULT_PROVIDER, Provider
 from ..providers.selection import Prefer
@@ -18,10 +20,13 @@ from ..runtime.api_keys import ApiKeys, default_provider
 from ..runtime.destinations import Destination, destination_at
 from ..runtime.dispatcher import Dispatcher
 from ..runtime.downloader import Downloader
+from ..runtime.event_log import start_log
 from ..runtime.fresh_outputs import FreshOutputs
+from ..runtime.job_source import Jobs, iterate_jobs
 from ..runtime.routing import Router
 from ..runtime.settings import Settings, parse_price
 from ..runtime.timings import load_timings, save_timings
+from ..runtime.tracebacks import short_tracebacks
 from ..runtime.transports import Transports
 from ..runtime.webhook_secrets import WebhookSecrets
 from ..runtime.webhooks import WebhookReceiver
@@ -32,7 +37,8 @@ from ..system.interrupts import apply_protection, defer_interrupts, is_interrupt
 from ..transport.media_bucket import open_media_bucket
 from ..types.errors import InputError
 from ..types.events import Listener
-from ..types.jobs import Job, as_job
+from ..types.inputs import Input
+from ..types.jobs import Job, as_job, unique_key
 from ..types.limits import Limits
 from ..types.noncopyable import NonCopyable
 from ..types.prediction import Json
@@ -70,8 +76,8 @@ class BaseClient(NonCopyable):
         storage: str | MediaStorage | None = None,
         clock: Clock | None = None,
     ) -> None:
-        hidden = ApiKeys(api_keys, provider=provider or DEFAULT_PROVIDER, key=api_key)
-        api_key = api_keys = None  # a traceback that prints locals must not print them
+        hidden, place = ApiKeys(api_keys, provider=provider or DEFAULT_PROVIDER, key=api_key), hide_url(journal)
+        api_key = api_keys = journal = None  # a traceback that prints locals must not print them
         self._settings = Settings(
             _default(hidden, base_url) if provider is None else provider,
             api_keys=hidden,
@@ -88,23 +94,21 @@ class BaseClient(NonCopyable):
         self._accounts = Accounts(
             self._settings, clock=self._clock, learned=learned, transports=transports, storage=bucket
         )
-        self._dispatcher = Dispatcher(accounts=self._accounts, journal=self._writer(journal))
+        self._dispatcher = Dispatcher(accounts=self._accounts, journal=self._writer(place))
         self._outputs, self._destinations = self._outputs_for(self._dispatcher), dict[str | Path, Destination]()
         self._rules = AdmissionRules(router=self._router([self._settings.provider(None)]))
         apply_protection()
 
-    def _writer(self, journal: str | Path | Journal | None) -> JournalWriter | None:
-        if isinstance(journal, (str, Path)):
-            from ..journal.sqlite import SqliteJournal  # noqa: PLC0415  a client without a journal needs no SQLite
+    def _writer(self, journal: JournalPlace) -> JournalWriter | None:
+        opened = journal_at(journal)
+        return None if opened is None else JournalWriter(opened, clock=self._clock)
 
-            journal = SqliteJournal(journal)
-        return None if journal is None else JournalWriter(journal, clock=self._clock)
-
-    def _journaled(self, journal: str | Path | Journal | None) -> tuple[Dispatcher, bool]:
+    def _journaled(self, journal: JournalPlace) -> tuple[Dispatcher, bool]:
         """Return the dispatcher of a journal, and whether it is its own; without a journal that of the client."""
         own = self._writer(journal)
         return (self._dispatcher if own is None else Dispatcher(accounts=self._accounts, journal=own)), own is not None
 
+    @short_tracebacks
     def _router(
         self,
         providers: Sequence[Provider],
@@ -128,6 +132,19 @@ class BaseClient(NonCopyable):
         with _named_by(position):
             return await self._accounts.library.read(job)
 
+    @short_tracebacks
+    async def _all_checked(self, jobs: Jobs, router: Router, *, has_journal: bool) -> list[Job]:
+        checked: list[Job] = []
+        async with aclosing(iterate_jobs(jobs, clock=self._clock)) as items:
+            async for item in items:
+                job, _ = self._checked(await self._read(item, len(checked)), router, position=len(checked))
+                shared = has_journal or isinstance(item, Job)
+                checked.append(job if shared else self._named(job.input, len(checked)))
+        return checked
+
+    def _named(self, input: Input, position: int) -> Job:
+        return Job(input, key=f"{unique_key(input, random=self._clock.random())}-{position}")
+
     def _downloader_for(self, dispatcher: Dispatcher) -> Downloader:
         return Downloader(
             transports=self._accounts.transports,
@@ -145,6 +162,12 @@ class BaseClient(NonCopyable):
         if known is None:
             known = self._destinations[place] = destination_at(place, name=name)
         return known
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "_settings"):
+            return "<kling_async.Client, not made>"  # in a traceback that prints locals, after a wrong setting
+        state = "not open" if self._background is None else "closed" if self._background.has_left else "open"
+        return f"<kling_async.Client {self._settings.provider(None).name}, {state}>"
 
     # Opening and closing.
 
@@ -165,6 +188,7 @@ class BaseClient(NonCopyable):
         if self._background is not None:
             raise RuntimeError("A client is opened once, and this one was opened before: make a new one with Client()")
         self._settings.credential(self._settings.provider(None))
+        start_log(self._accounts.listeners, os.environ)
         self._background = Background(self._running, cut_off=self._accounts.cut_off)
         await self._background.open()
         return self

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 from decimal import Decimal
 from pathlib import Path
 from typing import Unpack
@@ -11,13 +10,16 @@ from typing import Unpack
 from attrs import evolve
 
 from ..journal.base import Journal
+from ..journal.places import hide_url, journal_at
 from ..providers.selection import Prefer
 from ..runtime.admission import AdmissionRules
 from ..runtime.batch import Batch
 from ..runtime.batch_options import BatchOptions, BatchSettings
 from ..runtime.completion import prediction_of
-from ..runtime.job_source import Jobs, iterate_jobs
+from ..runtime.job_source import Jobs
+from ..runtime.refusals import Replacer
 from ..runtime.settings import positive_float, positive_int
+from ..runtime.tracebacks import short_tracebacks
 from ..scheduling.budget import Budget
 from ..scheduling.priority import INTERACTIVE
 from ..system.interrupts import defer_interrupts
@@ -26,13 +28,14 @@ from ..types.inputs import Input
 from ..types.jobs import Job, Outcome, unique_key
 from ..types.prediction import Prediction
 from ..types.provenance import ProvenanceMode
+from ..types.refusals import OnRefused
 from .base import WAIT_TIMEOUT
-from .unconfirmed import UnconfirmedClient
+from .following import FollowingClient
 
 __all__ = ["Client"]
 
 
-class Client(UnconfirmedClient):
+class Client(FollowingClient):
     """Generate images and videos, through one or several providers.
 
     Use it inside `async with`, once; one per event loop is enough for any number of concurrent calls. It holds keys and
@@ -48,13 +51,15 @@ class Client(UnconfirmedClient):
         base_url: the default provider's origin, such as "https://gptproto.com"; else its environment variable, such as
             GPTPROTO_BASE_URL.
         base_urls: origins by provider, for several.
-        limits: rates and open jobs of the default provider, or by provider; every call shares them.
+        limits: rates and open jobs of the default provider, or by provider; every call shares them, and with a journal
+            in a database every client of the account.
         request_timeout: seconds that one exchange with an API may take, and more where images are inside the request.
         transport: any `httpx.AsyncBaseTransport`, which then carries everything, downloads too. It is closed with the
             client.
-        journal: a file, or a `Journal`: each submission is written down under its key before it is sent, so that it is
-            never paid twice, in this process or a later one. A job that is asked for again under its key is resumed.
-            Without a journal a key names a job only while it is running.
+        journal: a file, the URL of a PostgreSQL database ("postgresql://..."), or a `Journal`: each submission is
+            written down under its key before it is sent, so that it is never paid twice, in this process, a later one
+            or, with a database, another one. A job that is asked for again under its key is resumed. Without a journal
+            a key names a job only while it is running.
         timings: what `export_timings` of an earlier client returned, so that polls are well timed from the start, and
             limits that were learned are known.
         auth_schemes: by provider, how the API key is sent in the Authorization header, such as "bearer".
@@ -71,6 +76,7 @@ class Client(UnconfirmedClient):
     # One prediction.
 
     @defer_interrupts
+    @short_tracebacks
     async def submit(
         self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = WAIT_TIMEOUT
     ) -> Prediction:
@@ -96,51 +102,15 @@ class Client(UnconfirmedClient):
         return prediction_of(await self._dispatcher.run(job, self._rules, wait_for=wait_for, only_submit=True))
 
     @defer_interrupts
-    async def refresh(self, prediction: Prediction) -> Prediction:
-        """Poll a prediction once and return it as the provider describes it now; it is queued among the polls.
-
-        Raises:
-            KlingError: no answer could be read within `request_timeout`; the prediction itself goes on.
-        """
-        return await self._dispatcher.refresh(prediction, wait_for=self._settings.request_timeout)
-
-    @defer_interrupts
-    async def wait(self, prediction: Prediction, *, wait_timeout: float = WAIT_TIMEOUT) -> Prediction:
-        """Wait until a prediction is finished, whatever its status, and return it.
-
-        Transient polling errors are retried. Calls that wait for one prediction share its polls.
-
-        Args:
-            prediction: what `submit` returned, in this process or another.
-            wait_timeout: maximum number of seconds to wait.
-
-        Raises:
-            WaitTimeout: it is still running; the error carries it, and the work goes on.
-            Refused: the provider refuses to describe it, for a reason that is not transient.
-        """
-        wait_for = positive_float("wait_timeout", wait_timeout)
-        if prediction.status.is_terminal:
-            return prediction
-        return prediction_of(await self._dispatcher.wait(prediction, wait_for=wait_for))
-
-    @defer_interrupts
-    async def cancel(self, prediction: Prediction) -> Prediction:
-        """Ask the provider to cancel a prediction, and return it as the provider describes it then.
-
-        It may still be running: a provider may need a moment, or it may be too late. Whether a cancelled prediction is
-        billed is for the provider to say. Calls that wait for it learn of its end by their own polls.
-
-        Raises:
-            Unsupported: the provider cannot cancel; `kling-async providers` lists those that can.
-            KlingError: no answer could be read within `request_timeout`; the prediction may go on.
-        """
-        if prediction.status.is_terminal:
-            return prediction
-        return await self._dispatcher.cancel(prediction, wait_for=self._settings.request_timeout)
-
-    @defer_interrupts
+    @short_tracebacks
     async def generate(
-        self, input: Input, *, provider: str | None = None, key: str | None = None, wait_timeout: float = WAIT_TIMEOUT
+        self,
+        input: Input,
+        *,
+        provider: str | None = None,
+        key: str | None = None,
+        wait_timeout: float = WAIT_TIMEOUT,
+        on_refused: OnRefused | None = None,
     ) -> Prediction:
         """Submit an input, wait, and return the prediction once it has succeeded.
 
@@ -157,6 +127,7 @@ class Client(UnconfirmedClient):
             provider: by default the client's. A call that joins uses the provider of the first one.
             key: the job's name, which names its files as well. Without a key every call creates a new job.
             wait_timeout: maximum number of seconds to wait.
+            on_refused: is asked for another input if the content policy refuses this one, as for `batch`.
 
         Raises:
             PredictionFailed: it ended without success; the error carries it.
@@ -164,11 +135,15 @@ class Client(UnconfirmedClient):
             InputError, NotSent, Refused, AnswerLost: as `submit` does.
         """
         wait_for, job = positive_float("wait_timeout", wait_timeout), await self._job(input, provider, key)
-        event = await self._dispatcher.run(job, self._rules, wait_for=wait_for, priority=INTERACTIVE)
+        if on_refused is None:
+            event = await self._dispatcher.run(job, self._rules, wait_for=wait_for, priority=INTERACTIVE)
+        else:
+            replacer = Replacer(self._dispatcher, self._rules, on_refused)
+            event = await replacer.run(job, wait_for=wait_for, priority=INTERACTIVE)
         prediction = prediction_of(event)
         if not prediction.succeeded:
             raise PredictionFailed(prediction)
-        return await self._outputs.with_fresh_urls(prediction)
+        return evolve(await self._outputs.with_fresh_urls(prediction), prompt=input.prompt or None)
 
     async def _job(self, input: Input, provider: str | None, key: str | None) -> Job:
         chosen = self._settings.provider(provider)
@@ -189,20 +164,14 @@ class Client(UnconfirmedClient):
         Raises:
             InputError: a job is wrong; nothing at all was sent. Its text names the position.
         """
-        router = self._router(self._settings.providers(settings.get("provider")))
-        checked: list[Job] = []
-        async with aclosing(iterate_jobs(jobs, clock=self._clock)) as items:
-            async for item in items:
-                job, _ = self._checked(await self._read(item, len(checked)), router, position=len(checked))
-                shared = settings.get("journal") is not None or isinstance(item, Job)
-                checked.append(job if shared else self._named(job.input, len(checked)))
+        place = hide_url(settings.pop("journal", None))  # out of sight of a traceback that prints locals
+        router, own = self._router(self._settings.providers(settings.get("provider"))), journal_at(place)
+        checked = await self._all_checked(jobs, router, has_journal=own is not None)
+        settings["journal"] = own
         if settings.get("max_open") is None:
             settings["max_open"] = max(1, len(checked))
         async with self.batch(checked, ordered=True, **settings) as batch:
             return [outcome async for outcome in batch]
-
-    def _named(self, input: Input, position: int) -> Job:
-        return Job(input, key=f"{unique_key(input, random=self._clock.random())}-{position}")
 
     def batch(
         self,
@@ -223,6 +192,7 @@ class Client(UnconfirmedClient):
         resubmit_changed: bool = False,
         resubmit_failed: bool = False,
         stop_on_signals: bool = False,
+        on_refused: OnRefused | None = None,
     ) -> Batch:
         """Start many jobs: use it inside `async with`, and iterate over the outcomes as they finish.
 
@@ -239,16 +209,17 @@ class Client(UnconfirmedClient):
         Args:
             jobs: jobs or inputs, from anything that can be iterated over, also asynchronously.
             provider: for jobs that name none; of several, the one that `prefer` says.
-            journal: a file, or a `Journal`: with the same one, a later run resumes this one, however it ended, and
-                never pays twice. By default the client's, if it has one.
+            journal: a file, a URL or a `Journal`, as for `Client`: with the same one, a later run resumes this one,
+                however it ended, and never pays twice. By default the client's, if it has one.
             save_to: a directory for the files, named after the jobs' keys, or the URL of an object store, such as
                 "s3://bucket/prefix", as for `download`.
             provenance: "sidecar" writes a JSON file beside each file, `KEY-0.png.json`, with prompt, model, provider,
                 id, key, labels, times and SHA-256; "embed" puts them into PNG and MP4 files too, as for `download`.
             max_open: maximum number of jobs pulled and not yet delivered; by default twice the slots of each account,
                 and 1,000 where these are learned.
-            max_cost: US dollars that are never exceeded, including earlier runs with this `journal`. A job that is
-                joined counts where it was submitted first; if that call leaves before it is sent, it counts here.
+            max_cost: US dollars that are never exceeded, including earlier runs with this `journal`, and all clients
+                that share it. A job that is joined counts where it was submitted first; if that call leaves before it
+                is sent, it counts here.
             prices: prices of models in US dollars, for those without a published price.
             prefer: of several providers that take a job, the least loaded or the cheapest; an unknown price ranks last.
             failover: let a job move on to the next of several providers if one is out of reach, refuses the account or
@@ -259,13 +230,17 @@ class Client(UnconfirmedClient):
             resubmit_changed: submit, and pay, a job whose key the journal knows with another input.
             resubmit_failed: submit again, and pay again, what failed in an earlier run.
             stop_on_signals: let the first Ctrl-C or SIGTERM stop submitting only, and the second one leave.
+            on_refused: a function of an input that the content policy refused, and of the `ContentRejected`, that
+                returns another input or None. It is asked once per job, also over restarts with a journal, while other
+                jobs go on. What it returns is checked, priced and paid like any input, under the same key and at the
+                same provider. A plain function runs in a thread, so it may block; a coroutine function is awaited.
 
         Raises:
             InputError: a setting is wrong. A directory or bucket that cannot be written is one when the batch is
                 entered, before anything is paid.
         """
-        chosen = self._settings.providers(provider)
-        router, (dispatcher, owns) = self._router(chosen, prices, prefer, failover=failover), self._journaled(journal)
+        place, journal, chosen = hide_url(journal), None, self._settings.providers(provider)  # hidden in tracebacks
+        router, (dispatcher, owns) = self._router(chosen, prices, prefer, failover=failover), self._journaled(place)
         options = BatchOptions(
             max_open=2 * self._settings.slots(chosen) if max_open is None else positive_int("max_open", max_open),
             ordered=ordered,
@@ -274,13 +249,11 @@ class Client(UnconfirmedClient):
             save_to=None if save_to is None else self._destination(save_to, name="save_to"),
             provenance=provenance,
             stop_on_signals=stop_on_signals,
+            on_refused=on_refused,
         )
+        rules = AdmissionRules(router=router, resubmit_changed=resubmit_changed, resubmit_failed=resubmit_failed)
+        budget = Budget(None if max_cost is None else Decimal(str(positive_float("max_cost", max_cost))))
+        saver = self._downloader_for(dispatcher)
         return Batch(
-            jobs,
-            options,
-            dispatcher=dispatcher,
-            rules=AdmissionRules(router=router, resubmit_changed=resubmit_changed, resubmit_failed=resubmit_failed),
-            budget=Budget(None if max_cost is None else Decimal(str(positive_float("max_cost", max_cost)))),
-            downloader=self._downloader_for(dispatcher),
-            owns_journal=owns,
+            jobs, options, dispatcher=dispatcher, rules=rules, budget=budget, downloader=saver, owns_journal=owns
         )

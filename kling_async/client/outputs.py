@@ -9,6 +9,7 @@ from typing import Final, overload
 from ..runtime.output_reader import OutputReader
 from ..runtime.settings import positive_int
 from ..runtime.sidecars import ProvenanceRequest, check_mode
+from ..runtime.tracebacks import short_tracebacks
 from ..system.interrupts import defer_interrupts
 from ..types.inputs import Input
 from ..types.prediction import Output, Prediction
@@ -83,6 +84,7 @@ class OutputsClient(BaseClient):
         return await downloader.save(prediction, place, overwrite=overwrite, provenance=request)
 
     @defer_interrupts
+    @short_tracebacks
     async def read(self, prediction: Prediction, *, max_bytes: int = _MAX_READ) -> list[bytes]:
         """Return the bytes of a prediction's outputs, in their order, with the checks that `download` makes.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from ..providers import Provider
 from ..providers.pricing import Estimate, estimate
 from ..runtime.quotes import quote, table_price
+from ..runtime.tracebacks import short_tracebacks
 from ..system.interrupts import defer_interrupts
 from ..types.inputs import Input
 from ..types.jobs import Job
@@ -18,6 +19,7 @@ __all__ = ["PricesClient"]
 class PricesClient(OutputsClient):
     """Estimates and quotes costs; `Client` describes the arguments."""
 
+    @short_tracebacks
     def estimate(self, jobs: Iterable[Job | Input], *, provider: str | None = None) -> Estimate:
         """Return what jobs or inputs will cost, before anything is sent; it needs no key.
 
@@ -27,6 +29,7 @@ class PricesClient(OutputsClient):
         return estimate(table_price(input, at) for input, at in self._with_providers(jobs, provider))
 
     @defer_interrupts
+    @short_tracebacks
     async def quote(self, jobs: Iterable[Job | Input], *, provider: str | None = None) -> Estimate:
         """Return what jobs or inputs will cost: by the provider's live price, or the table's where it tells none.
 

@@ -7,17 +7,18 @@ from ..journal.writer import JournalWriter
 from ..providers.codec.fields import parse_id
 from ..runtime.completion import prediction_of
 from ..runtime.settings import positive_float
+from ..runtime.tracebacks import short_tracebacks
 from ..system.interrupts import defer_interrupts
 from ..types.errors import InputError, InputFault
 from ..types.inputs import Input
 from ..types.prediction import Prediction
 from .base import WAIT_TIMEOUT
-from .prices import PricesClient
+from .queue import QueueClient
 
 __all__ = ["UnconfirmedClient"]
 
 
-class UnconfirmedClient(PricesClient):
+class UnconfirmedClient(QueueClient):
     """Lists and resolves unconfirmed submissions; `Client` describes the arguments."""
 
     @defer_interrupts
@@ -32,6 +33,7 @@ class UnconfirmedClient(PricesClient):
         return await self._require_journal.unconfirmed()
 
     @defer_interrupts
+    @short_tracebacks
     async def attach(self, key: str, id: str) -> Prediction:
         """Record the provider's id of an unconfirmed submission, and return its prediction.
 
@@ -44,6 +46,7 @@ class UnconfirmedClient(PricesClient):
         return resolved.prediction or Prediction(provider=resolved.provider, model=resolved.model, id=id, key=key)
 
     @defer_interrupts
+    @short_tracebacks
     async def resubmit(self, key: str, *, input: Input | None = None, wait_timeout: float = WAIT_TIMEOUT) -> Prediction:
         """Submit an unconfirmed job again, which may pay for it twice, and return once that is accepted.
 
@@ -60,6 +63,7 @@ class UnconfirmedClient(PricesClient):
         return prediction_of(await self._dispatcher.resubmit(key, input, self._rules, journal, wait_for=wait_for))
 
     @defer_interrupts
+    @short_tracebacks
     async def abandon(self, key: str) -> None:
         """Give up an unconfirmed submission: it is not listed any more, and never submitted again.
 

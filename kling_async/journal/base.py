@@ -35,6 +35,13 @@ class Journal(Protocol):
         """Return all submissions, or those with one of these statuses, in the order of their first writing."""
         ...
 
+    async def take_over(self) -> list[Submission]:
+        """Return the submissions that are being sent, accepted or looked up, and that no living owner has.
+
+        They are this owner's from now on. Of a journal with one owner at a time, they are all of these.
+        """
+        ...
+
     def unfinished(self, *, saving: bool) -> AsyncGenerator[Submission]:
         """Yield the submissions that are accepted or looked up and, if `saving`, those whose files are missing.
 

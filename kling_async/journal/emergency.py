@@ -17,7 +17,7 @@ from typing import Final
 
 from ..types.errors import JournalError
 
-__all__ = ["EmergencyFile"]
+__all__ = ["EmergencyFile", "checked_line", "text_of"]
 
 _SIZE: Final = 64 * 1024
 """Preallocated bytes: some dozens of lines, and after the first one nothing more is submitted."""
@@ -39,7 +39,7 @@ class EmergencyFile:
             with suppress(FileNotFoundError):
                 text = path.read_bytes().decode("ascii", "replace")
                 # A line without its end was being written when the machine stopped.
-                lines += [_text_of(line) for line in text.split("\n")[:-1] if line.strip()]
+                lines += [text_of(line) for line in text.split("\n")[:-1] if line.strip()]
         return lines
 
     def reset(self) -> None:
@@ -57,7 +57,7 @@ class EmergencyFile:
     def append(self, line: str) -> str:
         """Write a line durably, and return the file. Raises JournalError if neither file can be written."""
         failures: list[str] = []
-        checked = f"{zlib.crc32(line.encode()):08x} {line}"
+        checked = checked_line(line)
         for path, offset in ((self.path, self._used), (self._fallback, None)):
             try:
                 _write(path, checked, offset)
@@ -75,7 +75,12 @@ class EmergencyFile:
                 self.path.unlink()
 
 
-def _text_of(line: str) -> str:
+def checked_line(text: str) -> str:
+    """Return a line with its checksum, without its end."""
+    return f"{zlib.crc32(text.encode()):08x} {text}"
+
+
+def text_of(line: str) -> str:
     """Return the content of a line, or an empty text if its checksum is wrong. Lines of version 0.1 have none."""
     if line.startswith("{"):
         return line

@@ -12,7 +12,8 @@ from typing import Final
 
 from ..types.client_id import ClientId
 from ..types.prediction import Failure, Json, Output, Prediction, Status, Timings
-from .submission import StoredError, Submission
+from .stored_error import StoredError
+from .submission import Submission
 
 __all__ = ["encode_submission"]
 
@@ -54,6 +55,10 @@ def _facts(one: Submission) -> str:
         text += f',"checksums":{_encode(one.checksums)}'
     if one.decision is not None:
         text += f',"decision":"{one.decision.value}"'
+    if one.replaces is not None:
+        text += f',"replaces":{_quoted(one.replaces)}'
+    if one.declined:
+        text += ',"declined":true'
     return text
 
 
@@ -115,7 +120,9 @@ def _output(one: Output) -> str:
 
 def _failure(one: Failure) -> str:
     text = f'{{"kind":"{one.kind.value}","message":{_quoted(one.message)}'
-    return f"{text}}}" if one.code is None else f'{text},"code":{_quoted(one.code)}}}'
+    if one.code is not None:
+        text += f',"code":{_quoted(one.code)}'
+    return f"{text}}}" if one.part is None else f'{text},"part":{_quoted(one.part)}}}'
 
 
 def _timings(one: Timings) -> str:
@@ -131,6 +138,8 @@ def _stored_error(one: StoredError) -> str:
         text += f',"code":{_quoted(one.code)}'
     if one.may_be_billed:
         text += ',"may_be_billed":true'
+    if one.part is not None:
+        text += f',"part":{_quoted(one.part)}'
     return f"{text}}}"
 
 

@@ -10,20 +10,20 @@ from __future__ import annotations
 import logging
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
 
 from ..system.files import fsync_directory, real_path
 from ..types.errors import JournalError
+from ..types.status import TO_RESUME, JobStatus
+from .commits import NO_REFUSALS, Refusals
 from .emergency import EmergencyFile
 from .lock import FileLock
 from .migration import migrate
 from .schema import (
     MARKS,
-    OPEN,
     SCHEMA,
     VERSION,
     WRITE,
@@ -38,15 +38,14 @@ from .schema import (
     submissions_in,
 )
 from .seal import SEAL_TABLE, Seal, digest_of, read_seal, write_seal
-from .serialization import dump_submission, load_submission
+from .serialization import dump_submission, load_submission, states_of
+from .sqlite_connection import connection_to, mark_open, open_connection
 from .submission import Submission
 from .wal_check import check_commits, check_log, log_beside
 
-__all__ = ["DURABILITY", "JournalFile"]
+__all__ = ["JournalFile"]
 
 _log = logging.getLogger(__name__)
-
-DURABILITY: Final[Mapping[str, str]] = {"full": "FULL", "normal": "NORMAL"}
 
 
 class JournalFile:
@@ -67,6 +66,16 @@ class JournalFile:
         self._seal: Seal | None = None
         self._hashes: set[int] | None = None
 
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self.path)
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """Those of SQLite."""
+        return (sqlite3.Error,)
+
     def open(self) -> None:
         """Acquire its lock, and create it if it is missing.
 
@@ -82,9 +91,9 @@ class JournalFile:
             if not self.path.exists():
                 self._create()
             self._check_contents()
-            self._connection = _connect(self.path, self._durability)
+            self._connection = open_connection(self.path, self._durability)
             self._hashes = None if has_rows(self._connection) else set()
-            _mark_open(self._connection)
+            mark_open(self._connection)
             self._lock.count(self._serial)
             self.write(list(_from_emergency(self._emergency.read())))
             self._emergency.reset()
@@ -109,14 +118,14 @@ class JournalFile:
         Versions 1 and 2 switched a new journal to a write-ahead log under its final name, by such a transaction.
         """
         if self.path.with_name(f"{self.path.name}-journal").exists() and self.path.exists():
-            with closing(_connection(self.path, "mode=rw")) as connection:
+            with closing(connection_to(self.path, "mode=rw")) as connection:
                 check_header(connection)
 
     def _migrate(self) -> None:
-        with closing(_connection(self.path, "mode=ro")) as connection:
+        with closing(connection_to(self.path, "mode=ro")) as connection:
             version = check_header(connection)
         if version < VERSION:
-            with closing(_connection(self.path, "mode=rw")) as connection:
+            with closing(connection_to(self.path, "mode=rw")) as connection:
                 migrate(connection, version=version)
 
     def _check_contents(self) -> None:
@@ -126,7 +135,7 @@ class JournalFile:
             self._serial = self._seal.commits
         else:
             self._migrate()
-            with closing(_connection(self.path, "mode=ro")) as connection:
+            with closing(connection_to(self.path, "mode=ro")) as connection:
                 check_index(connection)
                 self._serial = check_rows(connection)
         if not self._accept_lost_log:
@@ -137,7 +146,7 @@ class JournalFile:
         if mark_of(self.path) != VERSION or log_beside(self.path).exists():
             return None
         try:
-            with closing(_connection(self.path, "immutable=1")) as connection, self.path.open("rb") as file:
+            with closing(connection_to(self.path, "immutable=1")) as connection, self.path.open("rb") as file:
                 seal = read_seal(connection)
                 return seal if seal is not None and seal.is_of(file, connection) else None
         except sqlite3.Error:
@@ -160,10 +169,10 @@ class JournalFile:
         fresh.replace(self.path)
         fsync_directory(self.path.parent)
 
-    def write(self, submissions: Sequence[Submission]) -> None:
-        """Write submissions in one transaction; they are durable when it returns."""
+    def write(self, submissions: Sequence[Submission]) -> Refusals:
+        """Write submissions in one transaction; they are durable when it returns. Its only owner may write them all."""
         if not submissions:
-            return
+            return NO_REFUSALS
         serial = self._serial + 1
         self._opened.execute("BEGIN IMMEDIATE")
         try:
@@ -178,6 +187,7 @@ class JournalFile:
             self._hashes.update([hash(one.key) for one in submissions])
         with suppress(OSError):  # the count only detects a lost log; the commit is durable without it
             self._lock.count(serial)
+        return NO_REFUSALS
 
     def write_emergency(self, submission: Submission) -> str:
         """Write a submission to the emergency file, and return its path. Raises JournalError if that fails."""
@@ -193,15 +203,21 @@ class JournalFile:
             self._hashes = set(map(hash, keys_in(self._opened)))
         return next(submissions_in(self._opened, "WHERE key = ? ORDER BY attempt DESC LIMIT 1", key), None)
 
-    def read(self, rest: str, *values: str) -> list[Submission]:
-        """Return the submissions that a query selects, given from its WHERE clause on."""
-        return list(submissions_in(self._opened, rest, *values))
+    def with_states(self, states: Collection[str]) -> list[Submission]:
+        """Return the submissions with these states, or all, in the order of their first writing."""
+        chosen = f"WHERE state IN ({', '.join('?' * len(states))})" if states else ""
+        return list(submissions_in(self._opened, f"{chosen} ORDER BY number", *states))
 
-    def numbers(self, rest: str, *values: str) -> array[int]:
-        """Return the numbers of the submissions that a query selects, for `read_numbers`."""
-        return numbers_of(self._opened, rest, *values)
+    def take_over(self) -> list[Submission]:
+        """Return the submissions that are being sent, accepted or looked up: it has one owner at a time."""
+        return self.with_states(states_of((JobStatus.SUBMITTING, *TO_RESUME)))
 
-    def read_numbers(self, numbers: Sequence[int]) -> list[Submission]:
+    def unfinished(self, *, saving: bool) -> array[int]:
+        """Return the numbers of the accepted and looked up submissions and, if `saving`, of the unsaved ones."""
+        chosen = f"WHERE state IN (?, ?) {'OR unsaved' if saving else ''} ORDER BY number"
+        return numbers_of(self._opened, chosen, *sorted(states_of(TO_RESUME)))
+
+    def numbered(self, numbers: Sequence[int]) -> list[Submission]:
         """Return the submissions with these numbers, at most some hundred, in their order."""
         marks = ", ".join("?" * len(numbers))
         return list(submissions_in(self._opened, f"WHERE number IN ({marks}) ORDER BY number", *numbers))
@@ -226,7 +242,7 @@ class JournalFile:
                 except (sqlite3.Error, OSError):
                     # On a full disk the file cannot be marked as closed. Then its log must stay: a read-only
                     # connection keeps SQLite from removing it, and the next owner continues with both.
-                    reader = stack.enter_context(closing(_connection(self.path, "mode=ro")))
+                    reader = stack.enter_context(closing(connection_to(self.path, "mode=ro")))
                     check_header(reader)
             self._release()
 
@@ -262,33 +278,3 @@ def _from_emergency(lines: Iterable[str]) -> Iterator[Submission]:
         except ValueError:
             # It was being written when the machine stopped, so nothing relied on it.
             _log.warning("skipped an incomplete line of the emergency file: %s", line)
-
-
-def _connection(path: Path, options: str) -> sqlite3.Connection:
-    # SQLite would treat an empty file as a new database.
-    if path.stat().st_size == 0:
-        raise ValueError("it is empty, so it is no journal")
-    uri = f"{path.as_uri()}?{options}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
-
-
-def _connect(path: Path, durability: str) -> sqlite3.Connection:
-    connection = _connection(path, "mode=rw")
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {DURABILITY[durability]}")
-        connection.execute("PRAGMA fullfsync = ON")  # on macOS a flush does not reach the disk without it
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _mark_open(connection: sqlite3.Connection) -> None:
-    """Write the log into the file, and mark in its header that newer entries may be in the log from now on.
-
-    SQLite also opens a file that cannot be written; this detects it before money is spent.
-    """
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # frees space for the mark on a full disk
-    connection.execute(f"PRAGMA user_version = {VERSION | OPEN}")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

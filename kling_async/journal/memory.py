@@ -40,6 +40,9 @@ class MemoryJournal:
     async def submissions(self, *statuses: JobStatus) -> list[Submission]:
         return [one for one in self._submissions.values() if not statuses or one.status in statuses]
 
+    async def take_over(self) -> list[Submission]:
+        return await self.submissions(JobStatus.SUBMITTING, *TO_RESUME)
+
     async def unfinished(self, *, saving: bool) -> AsyncGenerator[Submission]:
         await anyio.lowlevel.checkpoint()
         stored = self._submissions

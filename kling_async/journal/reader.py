@@ -71,6 +71,8 @@ class JournalReader:
 
     def attempts(self, key: str) -> list[Submission]:
         """Return the submissions of a job, the oldest first."""
+        if self._connection is None:
+            return []
         found = list(self._select("WHERE key = ? ORDER BY number", key))
         with _reported(self._path):
             if any(one.key != key for one in found):

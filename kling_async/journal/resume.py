@@ -10,7 +10,7 @@ from ..types.jobs import Job, fingerprint
 from ..types.status import TO_RESUME, JobStatus
 from .submission import Decision, Submission
 
-__all__ = ["ResumeAction", "resume_action"]
+__all__ = ["ResumeAction", "changed_input", "resume_action", "why_not_unconfirmed"]
 
 
 class ResumeAction(Enum):
@@ -26,7 +26,12 @@ class ResumeAction(Enum):
 
 
 def resume_action(
-    known: Submission | None, job: Job, *, resubmit_changed: bool = False, resubmit_failed: bool = False
+    known: Submission | None,
+    job: Job,
+    *,
+    resubmit_changed: bool = False,
+    resubmit_failed: bool = False,
+    is_shared: bool = False,
 ) -> ResumeAction:
     """Return the action for a job.
 
@@ -34,6 +39,7 @@ def resume_action(
         known: its newest submission in the journal, or None.
         resubmit_changed: submit a job whose input differs from the recorded one again; it is billed again.
         resubmit_failed: submit a job that failed again; it is billed again.
+        is_shared: whether the journal refuses to submit what another client is submitting, whose answer is awaited.
 
     Raises:
         InputError: the input differs from the one already submitted under this key.
@@ -41,12 +47,15 @@ def resume_action(
     if known is None:
         return ResumeAction.SUBMIT
     unpaid = known.is_unpaid
-    if known.fingerprint != fingerprint(job.input):
+    if not known.is_of(fingerprint(job.input)):
         if unpaid or resubmit_changed:
             return ResumeAction.RESUBMIT
-        fault = InputFault("input", job.input.prompt, "differs from the one already submitted under this key")
-        raise InputError.of("The input was changed", [fault], key=known.key, advice=_CHANGED)
-    if known.status is JobStatus.PLANNED:
+        raise changed_input(known, job.input.prompt)
+    return _action_of_same(known, resubmit_failed=resubmit_failed, is_shared=is_shared)
+
+
+def _action_of_same(known: Submission, *, resubmit_failed: bool, is_shared: bool) -> ResumeAction:
+    if known.status is JobStatus.PLANNED or (is_shared and known.status is JobStatus.SUBMITTING):
         return ResumeAction.SUBMIT
     if known.status in TO_RESUME:
         return ResumeAction.ATTACH
@@ -59,3 +68,26 @@ _CHANGED: Final = (
     "Nothing was sent for it. Give the changed input another key, or pass resubmit_changed=True to submit it under the "
     "same key, which is billed again."
 )
+
+
+def changed_input(known: Submission, prompt: str) -> InputError:
+    """Return the error for another input under the key of a submission."""
+    fault = InputFault("input", prompt, "differs from the one already submitted under this key")
+    return InputError.of("The input was changed", [fault], key=known.key, advice=_CHANGED)
+
+
+def why_not_unconfirmed(known: Submission | None) -> str:
+    """Return why a job is not unconfirmed, or no longer."""
+    if known is None:
+        return "it is not in the journal"
+    if known.decision is not None:
+        return f"it was {known.decision.value} before"
+    return _NOT_UNCONFIRMED.get(known.status, f"it is {known.status.value}")
+
+
+_NOT_UNCONFIRMED: Final = {
+    JobStatus.PLANNED: "it was not submitted",
+    JobStatus.RESOLVING: "it is being looked up at the provider",
+    JobStatus.SUCCEEDED: "it has finished",
+    JobStatus.FAILED: "it has failed",
+}

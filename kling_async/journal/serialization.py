@@ -18,7 +18,8 @@ from ..types.converter import strict_converter
 from ..types.prediction import Failure, FailureKind, Json, Output, OutputKind, Prediction, Status, Timings
 from ..types.status import JobStatus
 from .encoding import encode_submission
-from .submission import Decision, StoredError, Submission
+from .stored_error import StoredError
+from .submission import Decision, Submission
 
 __all__ = ["dump_submission", "load_submission", "state_of", "states_of"]
 
@@ -49,6 +50,7 @@ def _converter() -> Converter:
         # What an output knows of its prediction is written with that one.
         Output: {"source": override(omit=True), "is_fetchable": override(omit=True)},
         Prediction: {
+            "prompt": override(omit=True),
             "raw": override(omit=True),
             "failure": override(rename="fault"),
             "nsfw": override(rename="flagged"),

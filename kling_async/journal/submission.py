@@ -15,7 +15,6 @@ from typing import Any, Final, cast
 
 from attrs import asdict, evolve, field, frozen
 
-from ..types import errors
 from ..types.client_id import ClientId
 from ..types.errors import AnswerLost, KlingError, PredictionFailed
 from ..types.inputs import ImageInput, Input, Shot, VideoInput
@@ -24,9 +23,10 @@ from ..types.media_values import MEDIA_FIELDS, lacks_content
 from ..types.prediction import Json, Output, Prediction
 from ..types.status import JobStatus, status_of
 from .redaction import redact
+from .stored_error import StoredError
 from .stored_media import media_from, stored_media
 
-__all__ = ["Decision", "StoredError", "Submission", "input_from", "new_submission"]
+__all__ = ["Decision", "Submission", "input_from", "new_submission"]
 
 
 class Decision(Enum):
@@ -35,40 +35,6 @@ class Decision(Enum):
     ATTACHED = "attached"
     RESUBMITTED = "resubmitted"
     ABANDONED = "abandoned"
-
-
-@frozen
-class StoredError:
-    """An error as the journal stores it.
-
-    Attributes:
-        kind: the name of its class.
-        message: what happened.
-        may_be_billed: whether money may have been spent.
-    """
-
-    kind: str
-    message: str
-    http_status: int | None = None
-    code: str | None = None
-    may_be_billed: bool = False
-
-    @classmethod
-    def from_error(cls, error: KlingError) -> StoredError:
-        """Make the stored form of an error."""
-        message = cast("str", redact(error.message))
-        return cls(type(error).__name__, message, error.http_status, error.code, error.may_be_billed)
-
-    def to_error(self) -> KlingError:
-        """Return the error; `KlingError` for an unknown class."""
-        kind: object = getattr(errors, self.kind, None)
-        plain = isinstance(kind, type) and issubclass(kind, KlingError) and self.kind in _PLAIN
-        error_type = cast("type[KlingError]", kind) if plain else KlingError
-        return error_type(self.message, http_status=self.http_status, code=self.code, may_be_billed=self.may_be_billed)
-
-
-_PLAIN: Final = frozenset(errors.__all__) - {"PredictionFailed", "WaitTimeout", "InputFault"}
-"""Errors that can be made from a message and facts alone."""
 
 
 @frozen(kw_only=True)
@@ -95,6 +61,9 @@ class Submission:
         files: names of the saved files; None until all are saved.
         checksums: SHA-256 of each of these files, where they were saved as objects or with their provenance.
         decision: the decision about it, if it was unconfirmed.
+        replaces: the fingerprint of the job's own input, which the content policy refused, if this input took its
+            place; further attempts keep it.
+        declined: whether another input was asked for after its refusal, and there is none.
         planned_at: time of its first entry.
         sent_at: time of its submission.
         accepted_at: time of the provider's acceptance.
@@ -119,11 +88,17 @@ class Submission:
     files: tuple[str, ...] | None = None
     checksums: tuple[str, ...] | None = None
     decision: Decision | None = None
+    replaces: str | None = None
+    declined: bool = False
     planned_at: float = 0.0
     sent_at: float | None = None
     accepted_at: float | None = None
     finished_at: float | None = None
     saved_at: float | None = None
+
+    def is_of(self, fingerprint: str) -> bool:
+        """Return whether it is an attempt at a job with this input, be it by another one that took its place."""
+        return fingerprint in (self.fingerprint, self.replaces)
 
     @property
     def input_is_whole(self) -> bool:
@@ -246,7 +221,9 @@ def _stored(_: object, __: object, value: object) -> object:
     return stored_media(value)
 
 
-def new_submission(job: Job, *, provider: str, price: Decimal | None, at: float, attempt: int = 1) -> Submission:
+def new_submission(
+    job: Job, *, provider: str, price: Decimal | None, at: float, attempt: int = 1, replaces: str | None = None
+) -> Submission:
     """Return the first form of a submission: planned, with its input redacted."""
     fields: Mapping[str, object] = {"kind": job.input.kind} | asdict(job.input, value_serializer=_stored)
     given = cast("Json", {name: value for name, value in fields.items() if value not in (None, [], {})})
@@ -261,6 +238,7 @@ def new_submission(job: Job, *, provider: str, price: Decimal | None, at: float,
         labels=dict(job.labels),
         input_complete=stored == given,
         price=price,
+        replaces=replaces,
         planned_at=at,
     )
 

@@ -36,6 +36,9 @@ class Estimate:
         """Whether every input has a published price."""
         return not self.unpriced
 
+    def __repr__(self) -> str:
+        return f"Estimate({self}" + (f", {self.live} of the prices live)" if self.live else ")")
+
     def __str__(self) -> str:
         amount = format_price_range(self.low, self.high)
         if self.known:

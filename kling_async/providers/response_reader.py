@@ -92,7 +92,14 @@ class ResponseReader(Webhooks, ABC):
     ) -> Exception:
         if not response.is_success or envelope.refused:
             message = envelope.message or (describe_redirect(response) if response.is_redirect else None)
-            error = error_for(response, provider=self.name, rules=self.error_rules, code=envelope.code, message=message)
+            error = error_for(
+                response,
+                provider=self.name,
+                rules=self.error_rules,
+                code=envelope.code,
+                message=message,
+                part=envelope.part,
+            )
             if response.is_redirect:
                 error.advice = self._base_url_advice
             return error

@@ -1,4 +1,4 @@
-"""The providers that accept a job, and the nearest one that could."""
+"""The providers that accept a job, and the nearest one that could; a job as it is submitted at one of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .base import Provider
 from .spec import ModelSpec
 from .validation import validate
 
-__all__ = ["Prefer", "accepting", "nearest"]
+__all__ = ["Prefer", "accepting", "as_submitted", "nearest", "resolved"]
 
 Prefer: TypeAlias = Literal["least_loaded", "cheapest"]
 """Which of several providers a job goes to."""
@@ -79,3 +79,20 @@ def _model_of(provider: Provider, input: Input) -> ModelSpec | None:
 
 def _takes(spec: ModelSpec, input: Input) -> bool:
     return spec.kind == input.kind and next(validate(spec, evolve(input, model=spec.name)), None) is None
+
+
+def resolved(job: Job, provider: str) -> Job:
+    """Return a job with a provider, and with the provider's default model if its input names none."""
+    return evolve(job, provider=provider, input=provider_named(provider).resolve(job.input))
+
+
+def as_submitted(job: Job, provider: str) -> Job:
+    """Return a job as it was submitted at a provider: with that, and with its default model if the input names none.
+
+    A journal knows inputs by their model, so that only such a job can be compared with a submission. A job that the
+    provider has no default model for, or whose provider is not known any more, is returned as it is.
+    """
+    try:
+        return resolved(job, provider) if provider in PROVIDERS else job
+    except InputError:
+        return job

@@ -53,6 +53,11 @@ class RunDirectory:
         """Whether the directory has a run."""
         return self._jobs.is_file() and self._metadata.is_file() and self.journal.is_file()
 
+    @property
+    def owner(self) -> str | None:
+        """The process that runs jobs in the directory, for messages; None without one."""
+        return lock_holder(self._metadata)
+
     def read(self, *, accept_lost_log: bool = False) -> AbstractContextManager[JournalReader]:
         """Open the journal for reading.
 
@@ -88,6 +93,11 @@ class RunDirectory:
             return None
         url = cast("Mapping[str, object]", settings).get("save_to") if isinstance(settings, Mapping) else None
         return url if is_store_url(url) else None
+
+    @property
+    def sources(self) -> tuple[Path, Path]:
+        """The files that say what the run is, beside its journal: its jobs, and its metadata."""
+        return self._jobs, self._metadata
 
     def written_files(self) -> list[Path]:
         """Return the files of the run that it has written, without outputs, locks and logs."""

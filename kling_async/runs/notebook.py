@@ -56,7 +56,7 @@ def gallery(items: Iterable[Outcome | Prediction]) -> Gallery:
 def _outcome(prediction: Prediction) -> Outcome:
     videos = any(output.kind is OutputKind.VIDEO for output in prediction.outputs)
     kind = VideoInput if videos else ImageInput
-    job = Job(kind("", model=prediction.model), key=prediction.key or prediction.id or None)
+    job = Job(kind(prediction.prompt or "", model=prediction.model), key=prediction.key or prediction.id or None)
     failed = prediction.status.is_terminal and prediction.status is not Status.SUCCEEDED
     return Outcome(job=job, prediction=prediction, error=PredictionFailed(prediction) if failed else None)
 

@@ -7,16 +7,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, Literal, TypedDict
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..journal.submission import Decision, Submission
+from ..providers.selection import as_submitted
 from ..types.errors import InputError, KlingError
-from ..types.jobs import Job, Outcome
+from ..types.jobs import Job, Outcome, fingerprint
 from ..types.prediction import Prediction
 from ..types.status import JobStatus, status_of
 from .report import ReportRow
 
-__all__ = ["REFUSED", "JobError", "row_from_job", "row_from_outcome", "rows", "to_dict"]
+__all__ = ["REFUSED", "JobError", "cost_of", "is_attempt_at", "row_from_job", "row_from_outcome", "rows", "to_dict"]
 
 
 REFUSED: Final = "refused"
@@ -58,7 +59,9 @@ def rows(outcomes: Iterable[Outcome]) -> list[dict[str, object]]:
     """Return one flat dict per outcome, all with the same keys, as `pandas.DataFrame` takes them.
 
     The keys are `key`, `status`, `failure`, `provider`, `model`, `kind`, `prompt`, `id`, `files`, `outputs`, `error`,
-    `advice` and `cost` (US dollars), and `label.NAME` for each label of any job. Unknown values are None.
+    `advice`, `cost` (US dollars), `refused_prompt`, `sent_at` and `finished_at` (UTC, ISO 8601), `took` (seconds), and
+    `label.NAME` for each label of any job: the columns of `results.jsonl` and `results.csv` in the directory of a run,
+    which also have `attempts`. Unknown values are None.
     """
     records = [to_dict(row_from_outcome(outcome, position)) for position, outcome in enumerate(outcomes)]
     names = dict.fromkeys(name for record in records for name in record if name not in _ONLY_IN_JOURNAL)
@@ -79,7 +82,10 @@ def row_from_outcome(outcome: Outcome, position: int = 0) -> ReportRow:
         outputs=_urls(prediction),
         files=tuple(file.as_posix() for file in outcome.files if not isinstance(file, str)),
         objects=tuple(file for file in outcome.files if isinstance(file, str)),
-        cost=prediction.cost if prediction is not None else None,
+        sent_at=_seconds(outcome.sent_at),
+        finished_at=_seconds(outcome.finished_at),
+        cost=prediction.cost if outcome.cost is None and prediction is not None else outcome.cost,
+        refused_prompt=None if outcome.refused is None else outcome.refused.prompt,
     )
 
 
@@ -103,21 +109,14 @@ def row_from_job(
         error: its latest error, where the journal does not have it.
     """
     if not attempts:
-        status = JobStatus.PLANNED if error is None else error.status
-        return ReportRow(
-            **_job_facts(job, position),
-            provider=job.provider or "",
-            status=status,
-            failure=_failure_of(status, None),
-            cause=None if error is None else error.cause,
-            attempts=0,
-        )
+        return _row_without_attempts(job, position, error)
     first, newest = attempts[0], attempts[-1]
     status = _status_in(newest)
     known = error or _stored_error(newest)
-    costs = [cost for cost in map(_cost, attempts) if cost is not None]
+    refused = _refused_prompt(job, attempts)
+    shown = job if refused is None else evolve(job, input=newest.job().input)
     return ReportRow(
-        **_job_facts(job, position, newest.prediction, model=newest.model),
+        **_job_facts(shown, position, newest.prediction, model=newest.model),
         provider=newest.provider,
         status=status,
         failure=_failure_of(status, newest.prediction),
@@ -130,9 +129,39 @@ def row_from_job(
         accepted_at=newest.accepted_at,
         finished_at=newest.finished_at if newest.status is not JobStatus.PLANNED else None,
         saved_at=newest.saved_at,
-        cost=sum(costs, Decimal(0)) if costs else None,
+        cost=cost_of(attempts),
         attempts=sum(one.sent_at is not None for one in attempts),
+        refused_prompt=refused,
     )
+
+
+def is_attempt_at(known: Submission, job: Job) -> bool:
+    """Return whether a submission is an attempt at a job with the input that it has."""
+    return known.is_of(fingerprint(as_submitted(job, known.provider).input))
+
+
+def _row_without_attempts(job: Job, position: int, error: JobError | None) -> ReportRow:
+    status = JobStatus.PLANNED if error is None else error.status
+    return ReportRow(
+        **_job_facts(job, position),
+        provider=job.provider or "",
+        status=status,
+        failure=_failure_of(status, None),
+        cause=None if error is None else error.cause,
+        attempts=0,
+    )
+
+
+def _refused_prompt(job: Job, attempts: Sequence[Submission]) -> str | None:
+    """Return the prompt of the refused input in whose place the newest one was submitted; None without one."""
+    newest = attempts[-1]
+    digest = fingerprint(as_submitted(job, newest.provider).input)
+    if newest.replaces is None or not newest.is_of(digest):
+        return None  # the job was edited since
+    if newest.replaces == digest:
+        return job.input.prompt
+    prompts = (one.input.get("prompt", "") for one in attempts if one.fingerprint == newest.replaces)
+    return next((prompt for prompt in prompts if isinstance(prompt, str)), "")
 
 
 class _Files(TypedDict):
@@ -167,11 +196,12 @@ def to_dict(row: ReportRow) -> dict[str, object]:
         "sent_at": _moment(row.sent_at),
         "finished_at": _moment(row.finished_at),
         "took": None if row.took is None else round(row.took, 3),
+        "refused_prompt": row.refused_prompt,
         **{f"label.{name}": text for name, text in row.labels.items()},
     }
 
 
-_ONLY_IN_JOURNAL: Final = frozenset({"attempts", "sent_at", "finished_at", "took"})
+_ONLY_IN_JOURNAL: Final = frozenset({"attempts"})
 """Columns that an outcome has no values for."""
 
 
@@ -199,6 +229,12 @@ def _failure_of(status: JobStatus, prediction: Prediction | None) -> str | None:
     return None if prediction.failure is None else prediction.failure.kind.value
 
 
+def cost_of(attempts: Iterable[Submission]) -> Decimal | None:
+    """Return what submissions of a job have cost together, in US dollars; None where no cost is known."""
+    costs = [cost for cost in map(_cost, attempts) if cost is not None]
+    return sum(costs, Decimal(0)) if costs else None
+
+
 def _cost(submission: Submission) -> Decimal | None:
     if submission.is_unpaid:
         return None
@@ -215,6 +251,10 @@ def _urls(prediction: Prediction | None) -> tuple[str, ...]:
     # An output may be a data URI of megabytes, which is too long for a row.
     outputs = () if prediction is None else prediction.outputs
     return tuple(output.url for output in outputs if not output.url.startswith("data:"))
+
+
+def _seconds(at: datetime | None) -> float | None:
+    return None if at is None else at.timestamp()
 
 
 def _moment(at: float | None) -> str | None:

@@ -71,7 +71,7 @@ def write_results(
         summary, title=title, made_at=made_at, version=version("kling-async"), settings=settings, as_shown=as_shown
     )
     with atomic_write(directory.report) as file:
-        file.write(page)
+        file.writelines(page)
     return summary
 
 

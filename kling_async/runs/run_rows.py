@@ -9,12 +9,12 @@ from attrs import evolve, frozen
 
 from ..journal.reader import JournalReader
 from ..journal.submission import Submission
-from ..types.jobs import Job, fingerprint
+from ..types.jobs import Job
 from ..types.status import JobStatus
 from .directory import RunDirectory
 from .job_errors import ErrorsByKey
 from .report import ReportRow
-from .results import REFUSED, row_from_job
+from .results import REFUSED, is_attempt_at, row_from_job
 
 __all__ = ["FAILED", "RunRows"]
 
@@ -28,7 +28,7 @@ _ADVICE: Final = {
     JobStatus.RESOLVING: "It is looked up at the provider when it is resumed: kling-async resume {directory}",
     JobStatus.ACCEPTED: "It is running at the provider. Resume with: kling-async resume {directory}",
     JobStatus.PLANNED: "It was not submitted. Resume with: kling-async resume {directory}",
-    **dict.fromkeys(FAILED, "Retry it (billed again) with: kling-async resume {directory} --retry-failed"),
+    **dict.fromkeys(FAILED, "Retry what failed (billed again) with: kling-async retry {directory}"),
 }
 """Advice for jobs with these statuses, as commands to type."""
 
@@ -67,6 +67,20 @@ class RunRows:
                 position += 1
         journal.check_complete(submissions)
 
+    def find(self, journal: JournalReader, key: str) -> ReportRow | None:
+        """Return the row of one job by a journal that was opened; None if there is no such job.
+
+        Raises:
+            JournalError, InputError: as `of`.
+        """
+        with self.directory.stored_jobs() as stored:
+            job, number = stored.find(key), stored.number_of(key)
+            attempts = journal.attempts(key)
+            if job is None and not attempts:
+                return None
+            position = len(stored) if number is None else number
+            return self._row(job or attempts[-1].job(), attempts, position, self.directory.save_to)
+
     def _unlisted(self, journal: JournalReader) -> Iterator[list[Submission]]:
         """Yield the submissions of each key that no stored job has, in the order of the first ones."""
         with self.directory.stored_jobs() as stored:
@@ -82,7 +96,7 @@ class RunRows:
             attempts
             and attempts[-1].status is JobStatus.FAILED
             and attempts[-1].is_unpaid
-            and attempts[-1].fingerprint != fingerprint(job.input)
+            and not is_attempt_at(attempts[-1], job)
         ):
             # It was edited since, and the new input was not submitted yet.
             row = evolve(row, status=JobStatus.PLANNED, failure=None, cause=None)

@@ -10,11 +10,13 @@ a cancelled caller only stops listening.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import anyio
 from attrs import define, field
 
+from ..journal.intents import Intents
 from ..scheduling.engine import Engine
 from ..scheduling.polling.durations import WorkKind
 from ..scheduling.ticket import Entry, Subscription, Ticket
@@ -25,6 +27,7 @@ from ..types.client_id import ClientId
 from ..types.errors import AnswerLost
 from ..types.events import Listener
 from ..types.jobs import Job
+from ..types.limits import Limits
 from ..types.prediction import Prediction
 from ..types.webhooks import WebhookAction, WebhookEvent
 from .event_listeners import EventListeners
@@ -38,8 +41,7 @@ from .worker_pool import WorkerPool
 
 __all__ = ["Account", "AccountTicket"]
 
-_MAX_POLLS: Final = 64
-"""Polls in flight at once: enough for 600 a second at a tenth of a second each."""
+_MAX_POLLS: Final = 64  # in flight at once: enough for 600 a second at a tenth of a second each
 
 
 class Account:
@@ -52,6 +54,8 @@ class Account:
         listeners: the client's, which get each event of each job.
         max_submitting: submissions in flight at once.
         uploads: bring the media of jobs to the provider.
+        slot_seconds: returns for how long a lost submission of a kind may be running.
+        set_limits: the limits that the user has set, for all clients that share a journal; None where they are learned.
     """
 
     def __init__(
@@ -63,15 +67,20 @@ class Account:
         listeners: EventListeners,
         max_submitting: int,
         uploads: Uploads,
+        slot_seconds: Callable[[WorkKind], float],
+        set_limits: Limits | None = None,
     ) -> None:
         self.engine = engine
         self.api = api
         self._clock = clock
+        self._shared, self._set_limits = api.account, set_limits
         self._publisher = EventPublisher(engine, listeners=listeners, now=clock.now, move=_move)
         self._publish = self._publisher.publish
         self._work_kinds: dict[WorkKind, WorkKind] = {}
         """Each kind once: a hundred thousand jobs of one kind share it."""
-        self._requests = Requests(engine=engine, api=api, clock=clock, publish=self._publish, uploads=uploads)
+        self._requests = Requests(
+            engine=engine, api=api, clock=clock, publish=self._publish, uploads=uploads, slot_seconds=slot_seconds
+        )
         self._preparation = Preparation(uploads, engine=engine, publish=self._publish, now=clock.now)
         submitters = WorkerPool(max_submitting, self._submit_next, on_idle=self._wake)
         pollers = WorkerPool(_MAX_POLLS, self._poll_next, on_idle=self._wake)
@@ -135,12 +144,12 @@ class Account:
         return ticket
 
     def look_up(
-        self, job: Job, error: AnswerLost, client_id: ClientId, *, entry: Entry, priority: float
+        self, job: Job, error: AnswerLost, client_id: ClientId, *, entry: Entry, priority: float, age: float
     ) -> AccountTicket:
         """Look up a job whose answer was lost in an earlier run, and poll it from then on; it has no listener yet."""
         ticket = self.ticket(job, entry)
         ticket.priority = priority
-        self._requests.add_lookup(ticket, client_id)
+        self._requests.add_lookup(ticket, client_id, age=age)
         self._check_open()
         self.engine.restore_lost(ticket, error, now=self._clock.now())
         self._wake()
@@ -162,6 +171,15 @@ class Account:
         ticket.subscribe(subscription)
         self._restore(ticket, prediction, age=age)
         return ticket
+
+    def share(self, intents: Intents) -> None:
+        """Share the account with the other clients of a journal, if it has a gate."""
+        intents.use_account(self._shared, limits=self._set_limits, on_workers=self.share_polls)
+
+    def share_polls(self, workers: int) -> None:
+        """Divide the rate of polls by the number of clients that poll with this account."""
+        self.engine.share_polls(workers, self._clock.now())
+        self._wake()
 
     def expect_webhooks(self, callback_url: str) -> None:
         """Let submissions ask for webhooks from now on."""
@@ -190,7 +208,8 @@ class Account:
 
     def ticket(self, job: Job, entry: Entry | None) -> AccountTicket:
         """Make a ticket for a job at this provider."""
-        return AccountTicket(job.key, job, self.work_kind(job), account=self, slots=job.input.slots, entry=entry)
+        kind, now = self.work_kind(job), self._clock.now()
+        return AccountTicket(job.key, job, kind, account=self, slots=job.input.slots, entry=entry, accepted_at=now)
 
     def work_kind(self, job: Job) -> WorkKind:
         """Return the kind of work of a job at this provider."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import anyio.lowlevel
@@ -116,7 +116,7 @@ class Accounts:
     def learned_limits(self) -> dict[str, AccountLimits]:
         """Return what is known of the limits of each account, by its provider and a hash of its key."""
         seen = {
-            account_name(account.api.provider.name, account.api.key_hash): account.engine.learned
+            account_name(account.api.provider.name, account.api.account.key_hash): account.engine.learned
             for account in self._accounts.values()
         }
         return {**self._known_limits, **{name: one for name, one in seen.items() if one != AccountLimits()}}
@@ -148,6 +148,11 @@ class Accounts:
                 account.open(self._tasks)
         return account
 
+    def start(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a function in a task of the accounts, while they are open."""
+        if self._tasks is not None:
+            self._tasks.start(function)
+
     def expect_webhooks(self, url: str) -> None:
         """Let submissions ask for webhooks at a URL, with the provider's name as the last part of its path.
 
@@ -174,7 +179,7 @@ class Accounts:
         transport = self.transports.api(provider, submit_connections=limits.max_submitting)
         polling = PollPolicy(self.durations, random=self.clock.random)
         api = ProviderAPI(provider=provider, transport=transport)
-        known = self._known_limits.get(account_name(api.provider.name, api.key_hash), AccountLimits())
+        known = self._known_limits.get(account_name(api.provider.name, api.account.key_hash), AccountLimits())
         engine = Engine(
             provider=provider.name,
             limits=limits,
@@ -193,13 +198,15 @@ class Accounts:
             listeners=self.listeners,
             max_submitting=limits.max_submitting,
             uploads=self._uploads(provider, api),
+            slot_seconds=self.durations.slot_seconds,
+            set_limits=None if self._settings.learns(provider) else limits,
         )
 
     def _uploads(self, provider: Provider, api: ProviderAPI) -> Uploads:
         transport = self.transports.uploads(provider)
         return Uploads(
             provider=provider,
-            account=f"{provider.name} {transport.origin} {api.key_hash}",
+            account=f"{provider.name} {transport.origin} {api.account.key_hash}",
             transport=transport,
             library=self.library,
             outputs=self._outputs,

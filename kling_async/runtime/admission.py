@@ -6,11 +6,13 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from ..journal.resume import ResumeAction
+from ..journal.resume import ResumeAction, resume_action
 from ..journal.submission import Submission
+from ..providers.selection import resolved
+from ..types.inputs import Input
 from ..types.jobs import Job
 from .account import AccountTicket
-from .routing import Router, resolved
+from .routing import Router
 
 __all__ = ["Admission", "AdmissionRules", "billable"]
 
@@ -23,11 +25,18 @@ class AdmissionRules:
         router: chooses the provider of a job.
         resubmit_changed: submit, and pay, another input under a known key.
         resubmit_failed: submit again, and pay again, what failed in an earlier run.
+        max_cost: US dollars that a run may cost; None is no limit.
     """
 
     router: Router
     resubmit_changed: bool = False
     resubmit_failed: bool = False
+    max_cost: Decimal | None = None
+
+    def action(self, known: Submission, job: Job, *, is_shared: bool) -> ResumeAction:
+        """Return the action for a job that the journal knows; see `resume_action`. Raises InputError."""
+        changed, failed = self.resubmit_changed, self.resubmit_failed
+        return resume_action(known, job, resubmit_changed=changed, resubmit_failed=failed, is_shared=is_shared)
 
 
 @frozen(kw_only=True)
@@ -44,6 +53,9 @@ class Admission:
         shared: whether other calls know the job by its key, and may join it.
         others: the job at each provider that it may move on to, with the most that it can cost there.
         first_price: the most that it can cost at the first of several providers.
+        max_cost: US dollars that all jobs of its run may cost together; None is no limit.
+        replaces: the fingerprint of the refused input in whose place the job's input is submitted; None without one.
+        refused: that input, where it is at hand.
     """
 
     job: Job
@@ -54,6 +66,9 @@ class Admission:
     shared: bool = True
     others: tuple[tuple[Job, Decimal | None], ...] = ()
     first_price: Decimal | None = None
+    max_cost: Decimal | None = None
+    replaces: str | None = None
+    refused: Input | None = None
 
     def job_at(self, provider: str) -> Job:
         """Return the job as it is submitted at a provider."""
@@ -90,7 +105,8 @@ def billable(
     router = rules.router
     if not router.failover:
         job = resolved(job, router.select_provider(job).name)
-        return Admission(job=job, action=action, known=known, price=router.max_price(job), shared=shared)
+        price = router.max_price(job)
+        return Admission(job=job, action=action, known=known, price=price, shared=shared, max_cost=rules.max_cost)
     (first, price), *others = [(one, router.max_price(one)) for one in router.ranked(job)]
     if price is not None:  # a job that can be held to a budget never moves to where it cannot
         others = [(one, cost) for one, cost in others if cost is not None]
@@ -102,4 +118,5 @@ def billable(
         shared=shared,
         others=tuple(others),
         first_price=price,
+        max_cost=rules.max_cost,
     )

@@ -5,28 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence, Sized
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from decimal import Decimal
 from functools import partial
 from typing import Self
 
 import anyio
 from attrs import evolve
 
-from ..scheduling.budget import Budget, max_spent
+from ..scheduling.budget import Budget
 from ..scheduling.priority import BATCH
 from ..scheduling.progress import Progress, ProgressTracker
-from ..scheduling.ticket import Subscription
 from ..system.background import Background, Tasks
 from ..system.interrupts import defer_interrupts, is_interrupt
-from ..types.errors import InputError, JournalError, KlingError, NotSent
-from ..types.events import Event, EventKind, Listener
-from ..types.jobs import Job, Outcome
+from ..types.errors import KlingError
+from ..types.events import Event, Listener
+from ..types.jobs import Outcome
 from ..types.noncopyable import NonCopyable
-from .account import AccountTicket
-from .account_refusals import AccountRefusals
 from .admission import Admission, AdmissionRules
 from .batch_downloads import BatchDownloads
+from .batch_jobs import BatchJobs
 from .batch_options import BatchOptions
+from .batch_refusals import BatchRefusals
 from .charges import Charges
 from .dispatcher import Dispatcher
 from .downloader import Downloader
@@ -34,7 +32,9 @@ from .event_listeners import EventListeners
 from .feeder import Feeder
 from .job_source import Jobs, check_keys
 from .outcome_queue import OutcomeQueue
-from .signals import receive_signals
+from .refusals import Replacer
+from .signals import interrupted, receive_signals
+from .tracebacks import shorten
 
 __all__ = ["Batch"]
 
@@ -57,25 +57,37 @@ class Batch(NonCopyable):
     ) -> None:
         if isinstance(jobs, Sequence):
             check_keys(jobs)
-        self._options = options
-        self._dispatcher = dispatcher
-        self._clock = dispatcher.accounts.clock
+        self._options, self._dispatcher, self._clock = options, dispatcher, dispatcher.accounts.clock
         self._budget = budget
         self._owns_journal = owns_journal
         self._listeners = EventListeners()
-        self._outcomes = OutcomeQueue(max_open=options.max_open, ordered=options.ordered)
-        self._feeder = Feeder(jobs, dispatcher=dispatcher, rules=rules, budget=budget, outcomes=self._outcomes)
+        self._outcomes = outcomes = OutcomeQueue(max_open=options.max_open, ordered=options.ordered)
+        rules = evolve(rules, max_cost=budget.limit)
+        self._feeder = Feeder(jobs, dispatcher=dispatcher, rules=rules, budget=budget, outcomes=outcomes)
         saving = partial(BatchDownloads, downloader, clock=self._clock, provenance=options.provenance)
-        self._downloads = None if options.save_to is None else saving(options.save_to)
+        replacer = None if options.on_refused is None else Replacer(dispatcher, rules, options.on_refused)
         self._progress = ProgressTracker(now=self._clock.now(), total=len(jobs) if isinstance(jobs, Sized) else None)
-        self._open: dict[int, tuple[AccountTicket, Listener]] = {}
-        self._charges = Charges(budget)
-        self._refusals = AccountRefusals(options.stop_after)
+        self._jobs = BatchJobs(
+            dispatcher=dispatcher,
+            outcomes=outcomes,
+            charges=Charges(budget),
+            replacements=BatchRefusals(replacer, budget=budget, outcomes=outcomes, now=self._clock.now),
+            downloads=None if options.save_to is None else saving(options.save_to),
+            listeners=self._listeners,
+            progress=self._progress,
+            options=options,
+            on_fatal=self._stop,
+        )
         self._feeding = anyio.CancelScope()
         self._fatal: Exception | None = None
-        self._tasks: Tasks | None = None
         self._background = Background(self._running, cut_off=dispatcher.accounts.cut_off)
-        self.stopped = self._entered = self._interrupted = self._exhausted = False
+        self._entered = self._interrupted = self._exhausted = False
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "_exhausted"):
+            return "<kling_async.Batch, not made>"  # in a traceback that prints locals, after a wrong setting
+        state = "ended" if self._background.has_left else "open" if self._entered else "not entered"
+        return f"<kling_async.Batch, {state}: {self._progress.snapshot(now=self._clock.now())}>"
 
     # Opening and leaving.
 
@@ -101,25 +113,24 @@ class Batch(NonCopyable):
             if self._owns_journal and journal is not None:
                 accepted = await stack.enter_async_context(self._dispatcher.open_journal(journal))
                 self._dispatcher.resume(accepted, priority=BATCH)
-                self._budget.spent = await journal.spent()
+                self._budget.spent = await journal.spent_before()
             try:
                 async with Tasks() as tasks:
-                    self._tasks = tasks
+                    self._jobs.tasks = tasks
                     tasks.start(self._feed)
                     if self._options.stop_on_signals:
                         tasks.start(receive_signals, self._on_signal)
                     try:
                         yield
                     finally:
-                        self._detach_all()
+                        self._jobs.detach_all()
             finally:
                 self._outcomes.notify()
-                self._listeners.close()
+                self._end()
 
-    def _detach_all(self) -> None:
-        self._tasks = None
-        for ticket, listener in self._open.values():
-            ticket.account.detach(ticket, listener)
+    def _end(self) -> None:
+        self._progress.ended(now=self._clock.now())
+        self._listeners.close()
 
     # The consumer.
 
@@ -129,21 +140,26 @@ class Batch(NonCopyable):
     @defer_interrupts
     async def __anext__(self) -> Outcome:
         while True:
-            if self._tasks is None:
+            if self._jobs.tasks is None:
                 await self._background.aclose()  # raises what ended it, if something did
                 raise RuntimeError(
                     "The batch is not open: iterate over it inside `async with client.batch(...) as batch:`"
                 )
             if self._interrupted:
-                raise KeyboardInterrupt(f"{len(self._open)} jobs go on at their providers; {self._resume_hint}")
+                raise interrupted(len(self._jobs), has_journal=self._dispatcher.journal is not None)
             outcome = self._outcomes.get()
             if outcome is not None:
                 return outcome
             if self._exhausted and self._outcomes.is_empty:
-                self._listeners.close()
+                self._end()
                 error, self._fatal = self._fatal, None
                 raise error or StopAsyncIteration
             await self._outcomes.changed()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was stopped."""
+        return self._jobs.stopped
 
     @property
     def progress(self) -> Progress:
@@ -161,26 +177,18 @@ class Batch(NonCopyable):
     @defer_interrupts
     def stop(self) -> None:
         """Submit no more; jobs that are paid for are finished and delivered, and then the loop ends."""
-        self.stopped = True
         self._feeding.cancel()
-        for ticket, listener in list(self._open.values()):
-            ticket.account.withdraw(ticket, listener)
+        self._jobs.stop()
 
     def _on_signal(self) -> bool:
         if not self.stopped:
-            _log.warning("Stopping after %d open jobs. Press Ctrl-C again to quit now", len(self._open))
             self.stop()
+            _log.warning("Stopping after %d open jobs. Press Ctrl-C again to quit now", len(self._jobs))
             return True
         self._interrupted = True
         self._dispatcher.accounts.hurried = True
         self._outcomes.notify()
         return False
-
-    @property
-    def _resume_hint(self) -> str:
-        if self._dispatcher.journal is not None:
-            return "run it again with the same journal to go on"
-        return "without a journal they are lost sight of"
 
     # The feeder's task.
 
@@ -191,17 +199,19 @@ class Batch(NonCopyable):
                 async with aclosing(self._feeder.pull()) as pulled:
                     async for one in pulled:
                         if isinstance(one, Admission):
-                            self._start(one)
+                            self._jobs.start(one)
                         else:
-                            self._reject(one)
+                            self._jobs.reject(one)
                 self._progress.exhausted()
+            if self._feeding.cancelled_caught and (outcome := self._feeder.stopped()) is not None:
+                self._jobs.reject(outcome)
         except Exception as error:  # noqa: BLE001 - raised to the consumer, after the jobs that are paid for
             self._stop(error)
         try:
             if self._owns_journal:
-                async with aclosing(self._feeder.unfinished(saving=self._downloads is not None)) as left:
+                async with aclosing(self._feeder.unfinished(saving=self._options.save_to is not None)) as left:
                     async for admission in left:
-                        self._start(admission)
+                        self._jobs.start(admission)
         except (KlingError, RuntimeError) as error:
             self._stop(error)
         finally:
@@ -209,90 +219,7 @@ class Batch(NonCopyable):
             self._outcomes.notify()
 
     def _stop(self, error: Exception) -> None:
+        shorten(error)
         self._fatal = self._fatal or error
+        self._jobs.failed = True
         self._feeding.cancel()
-
-    def _take_position(self) -> int:
-        self._progress.pulled()
-        return self._outcomes.take_position()
-
-    def _reject(self, outcome: Outcome) -> None:
-        position = self._take_position()
-        self._progress.refused(now=self._clock.now())
-        self._outcomes.put(position, outcome)
-
-    def _start(self, admission: Admission) -> None:
-        if self._tasks is None:
-            return  # it came while the batch was being left, and no listener would get its events
-        position = self._take_position()
-        self._refusals.add_job(admission.job.provider)
-        listener, pay = partial(self._on_event, admission, position), None
-        if admission.is_billable:
-            self._charges.bill(position)
-        elif admission.ticket is not None:
-            if self._charges.is_limited:
-                pay = partial(self._charges.take_over, position, admission.price)
-            if admission.ticket.subscriptions:
-                self._charges.join(position)
-        deadline = self._clock.now() + self._options.wait_timeout
-        try:
-            ticket = self._dispatcher.start(admission, Subscription(listener, deadline, pay=pay))
-        except (InputError, RuntimeError) as error:  # there is no key for it, or the client was closed meanwhile
-            self._charges.settle(position, admission.price, spent=Decimal(0))
-            self._progress.refused(now=self._clock.now())
-            refusal = error if isinstance(error, InputError) else _closed(admission.job)
-            self._outcomes.put(position, Outcome(job=admission.job, error=refusal))
-            raise
-        if admission.is_billable and admission.known is not None:
-            self._progress.paid_before(admission.known.max_cost)
-        if ticket is None or ticket.closed:
-            self._dispatcher.release(ticket)
-            return
-        self._open[position] = (ticket, listener)
-        if self.stopped:
-            ticket.account.withdraw(ticket, listener)  # it came while the batch was being stopped
-
-    # Events.
-
-    def _on_event(self, admission: Admission, position: int, event: Event) -> None:
-        self._progress.record(event, cost=admission.listed_price, free=self._charges.is_joined(position))
-        self._listeners.notify(event)
-        if event.kind is EventKind.FINISHED:
-            self._finish(admission, position, event)
-        elif self.stopped and position in self._open:
-            # A job that was turned away is queued again, and must not be sent.
-            ticket, listener = self._open[position]
-            ticket.account.withdraw(ticket, listener)
-
-    def _finish(self, admission: Admission, position: int, event: Event) -> None:
-        outcome = Outcome.from_job(admission.job_at(event.provider), event.prediction, event.error)
-        spent = max_spent(event.prediction, event.error, admission.price_at(event.provider))
-        self._charges.settle(position, admission.price, spent=spent)
-        opened = self._open.pop(position, None)
-        if opened is not None:
-            self._dispatcher.release(opened[0])
-        self._outcomes.release_capacity()
-        refused = self._refusals.add_result(admission.job.provider, outcome.error)
-        if outcome.error is not None and (refused or isinstance(outcome.error, JournalError)):
-            self._stop(outcome.error)
-        if outcome.ok and self._downloads is not None and self._tasks is not None:
-            self._tasks.start(self._save, event, position, outcome, self._downloads, admission)
-        else:
-            self._outcomes.put(position, outcome)
-
-    @defer_interrupts
-    async def _save(
-        self, event: Event, position: int, outcome: Outcome, downloads: BatchDownloads, admission: Admission
-    ) -> None:
-        outcome = await downloads.save(outcome, overwrite=admission.replaces_files)
-        kind = EventKind.SAVED if outcome.ok else EventKind.NOT_SAVED
-        saved = evolve(event, kind=kind, at=self._clock.now(), error=outcome.error, files=outcome.files)
-        self._progress.record(saved, cost=None)
-        self._listeners.notify(saved)
-        self._dispatcher.accounts.listeners.notify(saved)
-        self._outcomes.put(position, outcome)
-
-
-def _closed(job: Job) -> NotSent:
-    why = "The client was closed before it was submitted"
-    return NotSent(why, reason="closed", provider=job.provider, key=job.key)

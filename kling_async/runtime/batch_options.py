@@ -12,6 +12,7 @@ from attrs import frozen
 from ..journal.base import Journal
 from ..providers.selection import Prefer
 from ..types.provenance import ProvenanceMode
+from ..types.refusals import OnRefused
 from .destinations import Destination
 from .sidecars import check_mode
 
@@ -35,6 +36,7 @@ class BatchSettings(TypedDict, total=False):
     resubmit_changed: bool
     resubmit_failed: bool
     stop_on_signals: bool
+    on_refused: OnRefused | None
 
 
 @frozen(kw_only=True)
@@ -49,6 +51,7 @@ class BatchOptions:
         save_to: the place for the files; None saves none.
         provenance: where the provenance of the files goes; None saves none.
         stop_on_signals: let the first Ctrl-C or SIGTERM stop submitting only.
+        on_refused: is asked for another input in the place of a refused one.
 
     Raises:
         InputError: `provenance` is none of its words, or no files are saved.
@@ -61,6 +64,7 @@ class BatchOptions:
     save_to: Destination | None = None
     provenance: ProvenanceMode | None = None
     stop_on_signals: bool = False
+    on_refused: OnRefused | None = None
 
     def __attrs_post_init__(self) -> None:
         check_mode(self.provenance, saves=self.save_to is not None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 from ..scheduling.budget import Budget
+from .admission import Admission
 
 __all__ = ["Charges"]
 
@@ -26,6 +29,17 @@ class Charges:
         """Whether the budget has a limit."""
         return self._budget.limit is not None
 
+    def begin(self, position: int, admission: Admission) -> Callable[[], bool] | None:
+        """Note which call pays for a job; return what asks later whether the batch pays for one that it has joined."""
+        if admission.is_billable:
+            self.bill(position)
+        elif admission.ticket is not None:
+            if admission.ticket.subscriptions:
+                self.join(position)
+            if self.is_limited:
+                return partial(self.take_over, position, admission.price)
+        return None
+
     def bill(self, position: int) -> None:
         """Note that the batch pays for a job, whose price is reserved."""
         self._billed.add(position)
@@ -46,9 +60,11 @@ class Charges:
         self._billed.add(position)
         return True
 
-    def settle(self, position: int, price: Decimal | None, *, spent: Decimal | None) -> None:
-        """Settle the reserved price of a job that has ended, if the batch pays for it."""
+    def settle(self, position: int, price: Decimal | None, *, spent: Decimal | None) -> bool:
+        """Settle the reserved price of a job that has ended if the batch pays for it, and return whether it does."""
         self._joined.discard(position)
-        if position in self._billed:
+        pays = position in self._billed
+        if pays:
             self._billed.discard(position)
             self._budget.settle(price, spent=spent)
+        return pays

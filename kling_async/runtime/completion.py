@@ -49,7 +49,7 @@ class Completion:
         ticket.account.detach(ticket, self)
         # A caller that only waited for a prediction knows its id already.
         if not ticket.subscriptions and ticket.job is not None and ticket.prediction is not None:
-            log_detached(ticket.prediction)
+            log_detached(ticket.prediction, is_stored=ticket.entry is not None)
 
 
 def prediction_of(event: Event) -> Prediction:

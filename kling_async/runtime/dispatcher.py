@@ -7,19 +7,23 @@ polled at the provider that has it, the result of a finished one is replayed, an
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Container, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
 from attrs import evolve
 
-from ..journal.resume import ResumeAction, resume_action
+from ..journal.resume import ResumeAction
+from ..journal.steps import JournalEntry
 from ..journal.submission import Decision, Submission
-from ..journal.writer import JournalEntry, JournalWriter
+from ..journal.writer import JournalWriter
 from ..providers import provider_named
+from ..providers.selection import resolved
 from ..scheduling.priority import BATCH, INTERACTIVE
 from ..scheduling.ticket import Subscription
-from ..types.errors import AnswerLost, InputError, InputFault
-from ..types.events import Event, EventKind, Listener
+from ..system.interrupts import defer_interrupts
+from ..types.errors import AnswerLost, InputError, InputFault, KlingError
+from ..types.events import Event, Listener
 from ..types.inputs import Input
 from ..types.jobs import Job, fingerprint
 from ..types.media_values import lacks_content
@@ -30,10 +34,14 @@ from .accounts import Accounts
 from .admission import Admission, AdmissionRules, billable
 from .completion import Completion, prediction_of
 from .failover import new_ticket
-from .routing import resolved
+from .joined import joined_admission
+from .replacement import readmission
+from .replay import replayed_event
 from .running_jobs import RunningJobs
 
 __all__ = ["Dispatcher"]
+
+_log = logging.getLogger(__name__)
 
 
 class Dispatcher:
@@ -42,22 +50,36 @@ class Dispatcher:
     Args:
         accounts: of the client, by provider.
         journal: writes the journal; None without one.
+
+    Attributes:
+        running: the jobs that are running.
     """
 
     def __init__(self, *, accounts: Accounts, journal: JournalWriter | None = None) -> None:
         self.accounts = accounts
         self.journal = journal
-        self._running = RunningJobs()
+        self.running = RunningJobs()
 
     @asynccontextmanager
     async def open_journal(self, journal: JournalWriter) -> AsyncGenerator[list[Submission]]:
         """Hold a journal open, with what it knows of local media; yields the submissions to resume."""
         async with journal.opened() as accepted, self.accounts.library.beside(journal.path):
+            journal.intents.watch_left(lambda: self.accounts.start(self._take_left))
             yield accepted
+
+    @defer_interrupts
+    async def _take_left(self) -> None:
+        """Poll what another client had been polling, which is gone."""
+        try:
+            for known in [] if self.journal is None else await self.journal.intents.take_left():
+                if self.running.find(known.key) is None:
+                    self._resume(known.job(), known, BATCH)
+        except (KlingError, RuntimeError) as error:  # there is no key for its provider, or the client was closed
+            _log.warning("what another client has left is not polled here: %s", error)
 
     def reserve_key(self, key: str | None) -> AbstractAsyncContextManager[None]:
         """Keep other calls from starting the same job, from its admission until it is started."""
-        return self._running.reserve(key or "")
+        return self.running.reserve(key or "")
 
     async def admit(self, job: Job, rules: AdmissionRules, *, shared: bool = True) -> Admission:
         """Decide what to do about a job.
@@ -73,36 +95,23 @@ class Dispatcher:
             JournalError: the journal cannot be read.
         """
         # Running jobs are searched before the journal is read: one may finish meanwhile.
-        joined = self._joined(job, rules) if shared else None
+        joined = joined_admission(job, self.running.find(job.key), rules) if shared else None
         if joined is not None:
             return joined
         known = None if self.journal is None else await self.journal.find(job.key)
         if known is None:
             return billable(job, rules, action=ResumeAction.SUBMIT, known=None, shared=shared)
         same = resolved(job, known.provider)
-        action = resume_action(
-            known, same, resubmit_changed=rules.resubmit_changed, resubmit_failed=rules.resubmit_failed
-        )
-        if action in (ResumeAction.SUBMIT, ResumeAction.RESUBMIT):
+        action = rules.action(known, same, is_shared=self.journal is not None and self.journal.is_shared)
+        if known.replaces is not None and known.replaces == fingerprint(same.input):
+            admission = readmission(same, rules, action=action, known=known, shared=shared)
+        elif action in (ResumeAction.SUBMIT, ResumeAction.RESUBMIT):
             return billable(job, rules, action=action, known=known, shared=shared)
+        else:
+            admission = Admission(job=same, action=action, known=known)
         if self.journal is not None and action is ResumeAction.REPLAY:
             self.journal.remember(JournalEntry(self.journal, known))
-        return Admission(job=same, action=action, known=known)
-
-    def _joined(self, job: Job, rules: AdmissionRules) -> Admission | None:
-        """Return the admission of a job that is running; None if it is not."""
-        ticket = self._running.find(job.key)
-        if ticket is None or ticket.job is None:
-            return None
-        known = ticket.entry.submission if isinstance(ticket.entry, JournalEntry) else None
-        job = resolved(job, ticket.job.provider or "")
-        if fingerprint(job.input) != (known.fingerprint if known else fingerprint(ticket.job.input)):
-            if known is not None and ticket.status is JobStatus.ACCEPTED and not ticket.subscriptions:
-                return None  # whether a changed input may be submitted is for the journal to decide
-            fault = InputFault("input", job.input.prompt, "differs from the one that is running under this key")
-            raise InputError.of("Another input is running", [fault], key=job.key, advice=_RUNNING)
-        price = rules.router.max_price(job)
-        return Admission(job=job, action=ResumeAction.ATTACH, known=known, price=price, ticket=ticket)
+        return admission
 
     def start(self, admission: Admission, subscription: Subscription) -> AccountTicket | None:
         """Do what was decided about a job, immediately after its admission, and tell a listener of its events.
@@ -120,7 +129,7 @@ class Dispatcher:
         known = admission.known
         follows = admission.action is ResumeAction.ATTACH and not subscription.only_submit
         if ticket is None and known is not None and follows:
-            ticket = self._running.find(known.key) or self._resume(admission.job, known, subscription.priority)
+            ticket = self.running.find(known.key) or self._resume(admission.job, known, subscription.priority)
         if ticket is None:
             self._replay(admission, subscription.listener)
             return None
@@ -132,11 +141,15 @@ class Dispatcher:
         if self.journal is not None:
             provider, repeats = job.provider or "", admission.action is ResumeAction.RESUBMIT
             price = admission.price_at(provider)
-            entry = self.journal.new_entry(job, provider=provider, price=price, known=admission.known, repeats=repeats)
+            known, replaces = admission.known, admission.replaces
+            entry = self.journal.new_entry(
+                job, provider=provider, price=price, known=known, repeats=repeats, replaces=replaces
+            )
+            entry.max_cost = admission.max_cost
         ticket = new_ticket(admission, self._account, entry)
         ticket.account.submit(ticket, subscription)
         if admission.shared and job.key is not None:
-            self._running.add(job.key, ticket)
+            self.running.add(job.key, ticket)
         return ticket
 
     def _resume(self, job: Job, known: Submission, priority: float) -> AccountTicket | None:
@@ -153,7 +166,7 @@ class Dispatcher:
             priority=priority,
             age=now - (known.accepted_at or now),
         )
-        self._running.add(known.key, ticket)
+        self.running.add(known.key, ticket)
         return ticket
 
     def _look_up(self, job: Job, known: Submission, priority: float) -> AccountTicket | None:
@@ -167,33 +180,23 @@ class Dispatcher:
         if (is_redacted or lacks_content(job.input)) and account.api.repeats(job.input):
             return None  # a journal keeps no secrets of an input, without which it would be another submission
         entry = JournalEntry(self.journal, known)
-        ticket = account.look_up(job, error, known.client_id, entry=entry, priority=priority)
-        self._running.add(known.key, ticket)
+        ticket = account.look_up(job, error, known.client_id, entry=entry, priority=priority, age=age)
+        self.running.add(known.key, ticket)
         return ticket
 
     def _replay(self, admission: Admission, listener: Listener) -> None:
         """Tell a listener the recorded result of a job that nothing is done for."""
-        job, known = admission.job, admission.known
-        if known is None:
+        if admission.known is None:
             raise RuntimeError("a finished job is in the journal")
-        failed_there = known.prediction is not None and known.status.is_terminal
-        event = Event(
-            kind=EventKind.FINISHED,
-            at=self.accounts.clock.now(),
-            provider=job.provider or "",
-            key=known.key,
-            status=known.status,
-            previous=JobStatus.PLANNED,
-            prediction=known.prediction,
-            error=None if failed_there else known.error(),
-            prompt=job.input.prompt,
-            replayed=True,
-        )
+        event = replayed_event(admission.job, admission.known, at=self.accounts.clock.now())
         listener(event)
         self.accounts.listeners.notify(event)
 
     def _account(self, provider: str | None) -> Account:
-        return self.accounts.account(provider_named(provider or ""))
+        account = self.accounts.account(provider_named(provider or ""))
+        if self.journal is not None:
+            account.share(self.journal.intents)
+        return account
 
     # Calls that wait.
 
@@ -206,7 +209,7 @@ class Dispatcher:
         async with self.reserve_key(job.key):
             admission = await self.admit(job, rules)
             ticket = self.start(admission, self._subscription(completion, wait_for, priority, only_submit=only_submit))
-        return await self._finish(completion, ticket)
+        return await self.finish(completion, ticket)
 
     async def resubmit(
         self, key: str, input: Input | None, rules: AdmissionRules, journal: JournalWriter, *, wait_for: float
@@ -221,9 +224,11 @@ class Dispatcher:
             known = await journal.resolve(key, Decision.RESUBMITTED)
             job = known.job() if input is None else evolve(known.job(), input=input)
             admission = billable(job, rules, action=ResumeAction.RESUBMIT, known=known)
+            if fingerprint(admission.job.input) == known.fingerprint:
+                admission = evolve(admission, replaces=known.replaces)
             completion = Completion()
             ticket = self.start(admission, self._subscription(completion, wait_for, BATCH, only_submit=True))
-        return await self._finish(completion, ticket)
+        return await self.finish(completion, ticket)
 
     async def wait(self, prediction: Prediction, *, wait_for: float) -> Event:
         """Poll a prediction until it is finished; calls that wait for the same one share its polls."""
@@ -231,15 +236,15 @@ class Dispatcher:
         entry = None if self.journal is None else await self.journal.entry_for(prediction)
         completion = Completion()
         subscription = self._subscription(completion, wait_for, INTERACTIVE)
-        ticket = self._running.find_polled(prediction)
+        ticket = self.running.find_polled(prediction)
         if ticket is None and entry is not None and entry.submission.status is JobStatus.ACCEPTED:
             ticket = self._resume(entry.submission.job(), entry.submission, INTERACTIVE)
         if ticket is not None:
             ticket.account.join(ticket, subscription)
         else:
             ticket = self._account(prediction.provider).poll(prediction, subscription, entry=entry)
-            self._running.add((prediction.provider, prediction.id), ticket)
-        return await self._finish(completion, ticket)
+            self.running.add((prediction.provider, prediction.id), ticket)
+        return await self.finish(completion, ticket)
 
     async def refresh(self, prediction: Prediction, *, wait_for: float) -> Prediction:
         """Poll a prediction once, and return it as the provider describes it now."""
@@ -248,7 +253,7 @@ class Dispatcher:
         completion = Completion()
         subscription = self._subscription(completion, wait_for, INTERACTIVE)
         ticket = self._account(prediction.provider).poll(prediction, subscription, entry=entry, once=True)
-        seen = prediction_of(await self._finish(completion, ticket))
+        seen = prediction_of(await self.finish(completion, ticket))
         return prediction if prediction.status.is_terminal and not seen.status.is_terminal else seen
 
     async def cancel(self, prediction: Prediction, *, wait_for: float) -> Prediction:
@@ -262,7 +267,8 @@ class Dispatcher:
     ) -> Subscription:
         return Subscription(completion, self.accounts.clock.now() + wait_for, priority, only_submit)
 
-    async def _finish(self, completion: Completion, ticket: AccountTicket | None) -> Event:
+    async def finish(self, completion: Completion, ticket: AccountTicket | None) -> Event:
+        """Wait for the last event of a job."""
         try:
             return await completion.wait(ticket)
         finally:
@@ -288,7 +294,4 @@ class Dispatcher:
     def release(self, ticket: AccountTicket | None) -> None:
         """Keep no job that has ended: its input, and its reply, may be large."""
         if ticket is not None:
-            self._running.drop(ticket)
-
-
-_RUNNING = "Nothing was sent for it. Wait until that one is finished, or give this one another key."
+            self.running.drop(ticket)

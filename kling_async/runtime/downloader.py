@@ -14,6 +14,7 @@ from ..types.errors import DownloadError
 from ..types.media import file_stem
 from ..types.prediction import Prediction, Status
 from .destinations import Destination, StoreDestination
+from .event_log import log_saved
 from .fresh_outputs import FreshOutputs
 from .media_library import MediaLibrary
 from .saved_files import SavedFile, Saving
@@ -58,8 +59,11 @@ class Downloader:
             DownloadError: an output, or its provenance, could not be saved.
         """
         check_succeeded(prediction)
+        began = self._now()
         async with _save_limiter().acquire(place.place_of(_stem(prediction))):
-            return await self._save(prediction, place, overwrite=overwrite, provenance=provenance)
+            saved = await self._save(prediction, place, overwrite=overwrite, provenance=provenance)
+        log_saved(prediction, len(saved), seconds=self._now() - began)
+        return saved
 
     async def _save(
         self, prediction: Prediction, place: Destination, *, overwrite: bool, provenance: ProvenanceRequest | None

@@ -10,7 +10,7 @@ from typing import Self
 import anyio
 
 from ..system.interrupts import call_interruptible
-from ..types.events import Event, Listener
+from ..types.events import ClosableListener, Event, Listener
 
 __all__ = ["EventListeners"]
 
@@ -22,17 +22,18 @@ class EventListeners:
 
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
-        self._streams: list[_EventStream] = []
+        self._closable: list[ClosableListener] = []
 
     def add(self, listener: Listener) -> None:
         """Call a function with each event from now on."""
         self._listeners.append(listener)
+        if isinstance(listener, ClosableListener):
+            self._closable.append(listener)
 
     def stream(self) -> AsyncIterator[Event]:
         """Return an iterator over each event from now on; events wait in it until they are read."""
         stream = _EventStream()
-        self._streams.append(stream)
-        self._listeners.append(stream.put)
+        self.add(stream)
         return stream
 
     def notify(self, event: Event) -> None:
@@ -48,9 +49,12 @@ class EventListeners:
                 _log.exception("a listener failed")
 
     def close(self) -> None:
-        """End the iterators, once they are read to the end: no more events come."""
-        for stream in self._streams:
-            stream.close()
+        """Tell what can be closed that no more events come; iterators end once they are read to the end."""
+        for listener in self._closable:
+            try:
+                listener.close()
+            except Exception:  # noqa: BLE001 - what belongs to others must not keep a batch from ending
+                _log.exception("a listener failed when it was closed")
 
 
 class _EventStream:
@@ -61,7 +65,7 @@ class _EventStream:
         self._changed = anyio.Event()
         self._closed = False
 
-    def put(self, event: Event) -> None:
+    def __call__(self, event: Event) -> None:
         self._events.append(event)
         self._changed.set()
 

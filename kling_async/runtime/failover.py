@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from attrs import define, field, frozen
 
-from ..journal.writer import JournalEntry
+from ..journal.steps import JournalEntry
 from ..scheduling.failover import is_unreachable, may_move
 from ..scheduling.ticket import Entry
 from ..types.errors import KlingError
@@ -20,7 +20,7 @@ from ..types.jobs import Job
 from .account import Account, AccountTicket
 from .admission import Admission
 
-__all__ = ["Alternative", "MovableTicket", "new_ticket"]
+__all__ = ["Alternative", "MovableTicket", "ReplacingTicket", "new_ticket"]
 
 
 @frozen(kw_only=True)
@@ -72,6 +72,17 @@ class MovableTicket(AccountTicket):
         self.account.queue(self)
 
 
+@define(eq=False, weakref_slot=False)
+class ReplacingTicket(AccountTicket):
+    """A ticket whose input took the place of a refused one.
+
+    Attributes:
+        replaces: the fingerprint of the refused input, by which other calls know the job.
+    """
+
+    replaces: str = field(kw_only=True)
+
+
 def new_ticket(admission: Admission, account_at: Callable[[str | None], Account], entry: Entry | None) -> AccountTicket:
     """Make the ticket of an admitted job; it can move where other providers take the job as well.
 
@@ -81,6 +92,11 @@ def new_ticket(admission: Admission, account_at: Callable[[str | None], Account]
         entry: the job's journal entry; None without a journal.
     """
     job, account = admission.job, account_at(admission.job.provider)
+    if admission.replaces is not None:
+        kind, slots = account.work_kind(job), job.input.slots
+        return ReplacingTicket(
+            job.key, job, kind, account=account, slots=slots, entry=entry, replaces=admission.replaces
+        )
     if not admission.others:
         return account.ticket(job, entry)
     others = [Alternative(job=one, account=account_at(one.provider), price=price) for one, price in admission.others]

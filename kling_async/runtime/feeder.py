@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Final
 
 from ..scheduling.budget import Budget
-from ..types.errors import InputError
+from ..types.errors import InputError, NotSent
 from ..types.hash_table import KeySet
 from ..types.jobs import Job, JobKeyGenerator, Outcome, as_job
 from .admission import Admission, AdmissionRules
 from .dispatcher import Dispatcher
 from .job_source import Jobs, iterate_jobs
 from .outcome_queue import OutcomeQueue
+from .tracebacks import shorten
 
-__all__ = ["Feeder"]
+__all__ = ["Feeder", "not_sent"]
+
+_REASONS: Final = {
+    "closed": "The client was closed before it was submitted",
+    "stopped": "Not submitted: the run was stopped",
+}
 
 
 class Feeder:
@@ -38,6 +45,7 @@ class Feeder:
         self._outcomes = outcomes
         self._names = JobKeyGenerator()
         self._keys = KeySet()
+        self._pulled: Job | None = None
 
     async def pull(self) -> AsyncGenerator[Admission | Outcome]:
         """Yield an admission for each job, to be started at once, or the outcome of a job that was not admitted.
@@ -49,24 +57,33 @@ class Feeder:
         async with aclosing(iterate_jobs(self._jobs, clock=self._dispatcher.accounts.clock)) as items:
             await self._outcomes.slot()
             async for item in items:
-                given = as_job(item, position=self._outcomes.taken)
+                given = self._pulled = as_job(item, position=self._outcomes.taken)
                 try:
                     given = await self._dispatcher.accounts.library.read(given)
                 except InputError as error:
+                    shorten(error)
+                    self._pulled = None
                     yield Outcome(job=given, error=error)
                     await self._outcomes.slot()
                     continue
                 job, shared = self._named(given)
+                self._pulled = job
                 while True:
                     async with self._dispatcher.reserve_key(job.key):
                         one = await self._admit(job, shared=shared)
                         if isinstance(one, Outcome) or not one.is_billable or self._budget.reserve(one.price):
+                            self._pulled = None
                             yield one
                             break
                     if not self._budget.reserved:
                         raise self._budget.exceeded(job.key, one.price)
                     await self._outcomes.capacity()
                 await self._outcomes.slot()
+
+    def stopped(self) -> Outcome | None:
+        """Return the outcome of a job that was pulled, and not admitted since the pull was cancelled."""
+        job, self._pulled = self._pulled, None
+        return None if job is None else Outcome(job=job, error=not_sent(job, reason="stopped"))
 
     async def unfinished(self, *, saving: bool) -> AsyncGenerator[Admission]:
         """Yield what an earlier run has paid for and not finished, or not saved, and this batch was not asked for."""
@@ -88,4 +105,10 @@ class Feeder:
         try:
             return await self._dispatcher.admit(job, self._rules, shared=shared)
         except InputError as error:
+            shorten(error)
             return Outcome(job=job, error=error)
+
+
+def not_sent(job: Job, *, reason: str) -> NotSent:
+    """Return the error of a job that a batch did not submit."""
+    return NotSent(_REASONS[reason], reason=reason, provider=job.provider, key=job.key)

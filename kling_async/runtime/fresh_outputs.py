@@ -7,8 +7,8 @@ from typing import Final, TypeVar
 
 from attrs import evolve
 
+from ..journal.steps import JournalEntry
 from ..journal.submission import Submission
-from ..journal.writer import JournalEntry
 from ..providers import provider_named
 from ..types.errors import BadRequest, DownloadError, KlingError
 from ..types.formatting import format_duration

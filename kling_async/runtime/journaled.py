@@ -6,10 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ..journal.claims import NotOwner
+from ..journal.gate import Held
+from ..journal.steps import JournalEntry
 from ..scheduling.lookups import needs_lookup
-from ..scheduling.ticket import Ticket
+from ..scheduling.ticket import Entry, Ticket
 from ..types.client_id import ClientId
 from ..types.errors import AnswerLost, KlingError, Refused
+from ..types.gate import Hold, SendCheck
 from ..types.jobs import Job
 from ..types.prediction import Prediction
 from .provider_api import ProviderAPI
@@ -31,9 +35,15 @@ _WITH_JOURNAL: Final = "Its journal has it as unconfirmed: look for it in the pr
 
 
 async def submit_journaled(
-    api: ProviderAPI, ticket: Ticket, job: Job, *, client_id: ClientId | None, on_send: Callable[[], None]
-) -> Prediction:
-    """Submit a job once, and return its prediction.
+    api: ProviderAPI,
+    ticket: Ticket,
+    job: Job,
+    *,
+    client_id: ClientId | None,
+    on_send: Callable[[], None],
+    slot_seconds: Callable[[], float],
+) -> Prediction | Hold:
+    """Submit a job once, and return its prediction, or when to ask again where a shared journal holds it back.
 
     Args:
         api: reaches the provider.
@@ -42,31 +52,61 @@ async def submit_journaled(
         job: the job.
         client_id: a fresh one, where the provider takes any.
         on_send: is called before the submission is sent.
+        slot_seconds: returns for how long it may be running once its answer is lost.
+
+    Another client that shares the journal may be submitting the job, or have done so. Then its answer is the result.
 
     Raises:
         KlingError: as `ProviderAPI.submit` does.
         JournalError: nothing was sent, or, with an id, it was accepted and could not be written down.
+        BudgetExceeded: nothing was sent, since the run that the journal shares has spent its money.
     """
     entry = ticket.entry
     if entry is None:
         on_send()
         return await api.submit(job, client_id)
-    async with entry.submitting(client_id):
+    while True:
         try:
-            on_send()
-            prediction = await api.submit(job, client_id)
-        except KlingError as error:
-            is_looked_up = needs_lookup(error, has_client_id=client_id is not None)
-            await (entry.resolving(error) if is_looked_up else entry.failed(error))
-            raise
-        await entry.accepted(prediction)
-        return prediction
+            async with entry.submitting(client_id, slots=ticket.slots, slot_seconds=slot_seconds) as check:
+                return await _submit(api, entry, job, client_id=client_id, on_send=on_send, check=check)
+        except Held as held:
+            return held.hold
+        except NotOwner as error:
+            if not isinstance(entry, JournalEntry):
+                raise
+            prediction = await entry.join(error)
+        if prediction is not None:
+            on_send()  # it is on its way, although another client has sent it
+            return prediction
+
+
+async def _submit(
+    api: ProviderAPI,
+    entry: Entry,
+    job: Job,
+    *,
+    client_id: ClientId | None,
+    on_send: Callable[[], None],
+    check: SendCheck | None,
+) -> Prediction:
+    try:
+        on_send()
+        prediction = await api.submit(job, client_id, check)
+    except KlingError as error:
+        is_looked_up = needs_lookup(error, has_client_id=client_id is not None)
+        await (entry.resolving(error) if is_looked_up else entry.failed(error))
+        raise
+    await entry.accepted(prediction)
+    return prediction
 
 
 async def look_up_journaled(
-    api: ProviderAPI, ticket: Ticket, job: Job, *, client_id: ClientId, is_last: bool
+    api: ProviderAPI, ticket: Ticket, job: Job, *, client_id: ClientId, is_last: bool, check: SendCheck
 ) -> Prediction:
     """Look up a submission whose answer was lost, write the result down, and return its prediction.
+
+    Where that repeats the submission, `check` is called immediately before it leaves, and the lease of a shared journal
+    is looked at.
 
     Raises:
         Refused: it was never accepted.
@@ -74,8 +114,15 @@ async def look_up_journaled(
         JournalError: it was found, and that could not be written down; the error has the id.
     """
     entry, lost = ticket.entry, ticket.last_error
+    owned = None if entry is None else entry.lookup_check()
+
+    def may_leave() -> None:
+        check()
+        if owned is not None:
+            owned()
+
     try:
-        prediction = await api.look_up(job, client_id)
+        prediction = await api.look_up(job, client_id, may_leave)
     except KlingError as error:
         result = error if isinstance(error, Refused) else lost if is_last else None
         if entry is not None and result is not None:
@@ -118,7 +165,8 @@ def log_cut_off(provider: str, ticket: Ticket) -> AnswerLost:
     return error
 
 
-def log_detached(prediction: Prediction) -> None:
-    """Log the id of an accepted prediction whose caller was cancelled: no other trace of it is left."""
+def log_detached(prediction: Prediction, *, is_stored: bool = False) -> None:
+    """Log the id of an accepted prediction whose caller was cancelled: without a journal it is known nowhere else."""
     message = "accepted, and its caller was cancelled: provider=%s id=%s key=%s"
-    _log.warning(message, prediction.provider, prediction.id, prediction.key)
+    level = logging.INFO if is_stored else logging.WARNING
+    _log.log(level, message, prediction.provider, prediction.id, prediction.key)

@@ -68,8 +68,9 @@ class OutcomeQueue:
         self._capacity.set()
 
     async def capacity(self) -> None:
-        """Wait until a job is delivered, or has freed budget."""
-        self._capacity = anyio.Event()
+        """Wait until a job is delivered, or has freed budget; several may wait at once."""
+        if self._capacity.is_set():
+            self._capacity = anyio.Event()
         await self._capacity.wait()
 
     async def slot(self) -> None:

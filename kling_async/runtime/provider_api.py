@@ -17,6 +17,7 @@ from ..scheduling.notifications import copy_error
 from ..scheduling.retry import may_have_started
 from ..types.client_id import ClientId
 from ..types.errors import AnswerLost, BadRequest, ContentRejected, KlingError, UnexpectedReply, Unsupported
+from ..types.gate import SendCheck, SharedAccount
 from ..types.http import HttpRequest, HttpResponse
 from ..types.inputs import Input
 from ..types.jobs import Job
@@ -62,9 +63,10 @@ class ProviderAPI:
         """The URL that submissions ask the provider to call."""
 
     @property
-    def key_hash(self) -> str:
-        """A hash of the API key, which tells accounts apart."""
-        return self._transport.key_hash
+    def account(self) -> SharedAccount:
+        """The account, by which all clients know it."""
+        key_hash, origin = self._transport.key_hash, self._transport.origin
+        return SharedAccount(provider=self.provider.name, origin=origin, key_hash=key_hash)
 
     def new_client_id(self, input: Input) -> ClientId | None:
         """Return a fresh client id for a submission; None where the provider takes none."""
@@ -91,8 +93,10 @@ class ProviderAPI:
         """Return whether the submission of an input asks for a webhook at our URL."""
         return self.callback_url is not None and self.provider.takes_callback(input)
 
-    async def submit(self, job: Job, client_id: ClientId | None = None) -> Prediction:
+    async def submit(self, job: Job, client_id: ClientId | None = None, check: SendCheck | None = None) -> Prediction:
         """Submit a job, which the provider's `check` has passed, once, and return its prediction.
+
+        Immediately before its first byte leaves, `check` is called, which may raise NotSent.
 
         Raises:
             NotSent: nothing reached the provider.
@@ -106,7 +110,8 @@ class ProviderAPI:
             request = self.provider.add_client_id(request, client_id.value)
         try:
             # The response has no name here: see _drop_traceback.
-            prediction = self.provider.parse_submit(await self._transport.submit(request), input=job.input, key=key)
+            sending = self._transport.submit(request, check)
+            prediction = self.provider.parse_submit(await sending, input=job.input, key=key)
         except KlingError as error:
             _drop_traceback(error).key = key
             if isinstance(error, AnswerLost) or not may_have_started(error):
@@ -122,7 +127,7 @@ class ProviderAPI:
         self._log_unknown_status(prediction)
         return prediction
 
-    async def look_up(self, job: Job, client_id: ClientId) -> Prediction:
+    async def look_up(self, job: Job, client_id: ClientId, check: SendCheck | None = None) -> Prediction:
         """Look up a submission by its client id, or repeat it under its idempotency key, and return its prediction.
 
         Raises:
@@ -131,7 +136,7 @@ class ProviderAPI:
         """
         repeats = self.repeats(job.input)
         try:
-            return await (self.submit if repeats else self._find)(job, client_id)
+            return await (self.submit(job, client_id, check) if repeats else self._find(job, client_id))
         except KlingError as error:
             # A repeat is refused as the submission was, or would have been: neither was ever accepted.
             if isinstance(error, AnswerLost) or (repeats and isinstance(error, (BadRequest, ContentRejected))):

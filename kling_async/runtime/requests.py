@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import anyio
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ..scheduling.engine import Engine
+from ..scheduling.lookups import is_in_window
 from ..scheduling.notifications import Delivery
+from ..scheduling.polling.durations import WorkKind
 from ..scheduling.ticket import Ticket
-from ..system.clock import Clock
+from ..system.clock import Clock, elapsed_seconds
 from ..types.client_id import ClientId
-from ..types.errors import KlingError
+from ..types.errors import KlingError, NotSent
 from ..types.jobs import Job
 from ..types.prediction import Prediction
 from ..types.status import JobStatus
@@ -34,6 +36,16 @@ __all__ = ["Requests"]
 
 T = TypeVar("T")
 
+_FORGOTTEN: Final = "It is not repeated, since the provider may have forgotten its idempotency key"
+
+
+@frozen
+class _Lookup:
+    """A submission that is looked up, and the elapsed seconds at which it was sent."""
+
+    client_id: ClientId
+    sent_at: float
+
 
 class Requests:
     """Sends the requests of one account. No request in flight is ever cancelled, except by `cut_off`.
@@ -44,6 +56,7 @@ class Requests:
         clock: tells the time.
         publish: delivers the events that follow.
         uploads: put the addresses of media in their place.
+        slot_seconds: returns for how long a lost submission of a kind may be running.
     """
 
     def __init__(
@@ -54,19 +67,21 @@ class Requests:
         clock: Clock,
         publish: Callable[[Iterable[Delivery]], None],
         uploads: Uploads,
+        slot_seconds: Callable[[WorkKind], float],
     ) -> None:
+        self._slot_seconds = slot_seconds
         self._uploads = uploads
         self._engine = engine
         self._api = api
         self._clock = clock
         self._publish = publish
-        self._client_ids: dict[Ticket, ClientId] = {}
-        """Of the few submissions that are looked up."""
+        self._lookups: dict[Ticket, _Lookup] = {}
+        """The few submissions that are looked up."""
         self._in_flight: set[anyio.CancelScope] = set()
 
-    def add_lookup(self, ticket: Ticket, client_id: ClientId) -> None:
-        """Look a job up by its client id when it is polled next."""
-        self._client_ids[ticket] = client_id
+    def add_lookup(self, ticket: Ticket, client_id: ClientId, *, age: float) -> None:
+        """Look a job up by its client id when it is polled next; it was sent `age` seconds ago."""
+        self._lookups[ticket] = _Lookup(client_id, elapsed_seconds() - age)
 
     def cut_off(self) -> None:
         """End the requests in flight at once."""
@@ -75,9 +90,14 @@ class Requests:
 
     async def submit(self, ticket: Ticket, job: Job) -> None:
         """Submit a job."""
-        sent_at, client_id = self._clock.now(), self._api.new_client_id(job.input)
+        sent_at, client_id, began = self._clock.now(), self._api.new_client_id(job.input), elapsed_seconds()
         ticket.webhook = self._api.sends_callback(job.input)
-        submit = partial(submit_journaled, client_id=client_id, on_send=partial(self._on_send, ticket))
+        submit = partial(
+            submit_journaled,
+            client_id=client_id,
+            on_send=partial(self._on_send, ticket),
+            slot_seconds=partial(self._slot_seconds, ticket.work_kind),
+        )
         # The media come first: the intent is written only for a submission that is complete.
         ready = await self._on_the_wire(job)
         try:
@@ -94,16 +114,16 @@ class Requests:
         now, lookup = self._clock.now(), client_id is not None
         self._publish(self._engine.submitted(ticket, result, sent_at=sent_at, now=now, lookup=lookup))
         if client_id is not None and ticket.status is JobStatus.RESOLVING:
-            self.add_lookup(ticket, client_id)
+            self.add_lookup(ticket, client_id, age=elapsed_seconds() - began)
 
     def _on_send(self, ticket: Ticket) -> None:
         self._publish(self._engine.sending(ticket, self._clock.now()))
 
     async def poll(self, ticket: Ticket) -> bool:
         """Poll a job, perhaps together with others, or look it up; return whether any of them is closed now."""
-        client_id, known, asked_at = self._client_ids.get(ticket), ticket.prediction, self._clock.now()
-        if client_id is not None and ticket.job is not None:
-            await self._look_up(ticket, ticket.job, client_id)
+        lookup, known, asked_at = self._lookups.get(ticket), ticket.prediction, self._clock.now()
+        if lookup is not None and ticket.job is not None:
+            await self._look_up(ticket, ticket.job, lookup)
         elif others := self._engine.take_others(ticket, asked_at):
             return await self._poll_shared([ticket, *others], asked_at=asked_at)
         elif known is not None:
@@ -119,17 +139,25 @@ class Requests:
             self._publish(self._engine.polled(ticket, result, asked_at=asked_at, now=now, shared=True))
         return any(ticket.closed for ticket in tickets)
 
-    async def _look_up(self, ticket: Ticket, job: Job, client_id: ClientId) -> None:
+    async def _look_up(self, ticket: Ticket, job: Job, lookup: _Lookup) -> None:
         is_last = self._engine.is_last_lookup(ticket, self._clock.now())
-        look_up = partial(look_up_journaled, client_id=client_id, is_last=is_last)
+        check = partial(self._check_window, ticket, lookup)
+        look_up = partial(look_up_journaled, client_id=lookup.client_id, is_last=is_last, check=check)
         ready = await self._on_the_wire(job) if self._api.repeats(job.input) else job
         # What cannot be repeated as it was is looked up no further than its time allows.
         sent = job if isinstance(ready, KlingError) else ready
         result = await self._shielded(lambda: look_up(self._api, ticket, sent))
         if result is not None:
             if isinstance(result, Prediction) or is_last:
-                del self._client_ids[ticket]
+                del self._lookups[ticket]
             self._publish(self._engine.looked_up(ticket, result, is_last=is_last, now=self._clock.now()))
+
+    def _check_window(self, ticket: Ticket, lookup: _Lookup) -> None:
+        """Raise NotSent for a repetition that would leave when its idempotency key may be forgotten."""
+        window = self._api.provider.capabilities.replay_seconds.value
+        if not is_in_window(elapsed_seconds() - lookup.sent_at, window):
+            provider = self._api.provider.name
+            raise NotSent(_FORGOTTEN, reason="late", provider=provider, key=ticket.key)
 
     async def take_webhook(self, event: WebhookEvent) -> WebhookAction:
         """Do what follows from a webhook: take it as the result of a poll if it proves one, else poll at once."""

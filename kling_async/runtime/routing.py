@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import get_args
 
-from attrs import evolve
-
 from ..providers import Provider, provider_named
-from ..providers.selection import Prefer, accepting
+from ..providers.selection import Prefer, accepting, resolved
 from ..types.errors import InputError, InputFault
 from ..types.jobs import Job
 from .accounts import Accounts
 
-__all__ = ["Router", "resolved"]
+__all__ = ["Router"]
 
 
 class Router:
@@ -105,8 +103,3 @@ class Router:
                 return self._prices[name]
         price = None if spec is None else spec.price(job.input)
         return None if price is None else price.high
-
-
-def resolved(job: Job, provider: str) -> Job:
-    """Return a job with a provider, and with the provider's default model if its input names none."""
-    return evolve(job, provider=provider, input=provider_named(provider).resolve(job.input))

@@ -10,6 +10,7 @@ import anyio
 
 from ..types.prediction import Prediction
 from .account import AccountTicket
+from .open_refusals import OpenRefusals
 
 __all__ = ["Name", "RunningJobs"]
 
@@ -21,9 +22,14 @@ _MIN_COMPACT: Final = 64
 
 
 class RunningJobs:
-    """The running jobs of one journal; without a journal, those of one client."""
+    """The running jobs of one journal; without a journal, those of one client.
+
+    Attributes:
+        refusals: the refusals that calls handle at present.
+    """
 
     def __init__(self) -> None:
+        self.refusals = OpenRefusals()
         self._tickets: dict[Name, AccountTicket] = {}
         self._compact_at = _MIN_COMPACT
         self._reserved: dict[str, anyio.Event] = {}

@@ -14,6 +14,7 @@ from ..types.errors import InputError, InputFault
 from ..types.inputs import Input
 from ..types.limits import Limits
 from .api_keys import ApiKeys, further_origin, read_key, read_origin
+from .tracebacks import short_tracebacks
 
 __all__ = ["Settings", "parse_price", "positive_float", "positive_int"]
 
@@ -80,6 +81,7 @@ class Settings:
         """Return the provider of that name, or the default. Raises InputError if there is none."""
         return self._default if name is None else provider_named(name)
 
+    @short_tracebacks
     def providers(self, names: str | Sequence[str] | None) -> list[Provider]:
         """Return the providers of these names, each with a key. Raises InputError if one is unknown or has none."""
         chosen = [self.provider(name) for name in ([names] if names is None or isinstance(names, str) else names)]

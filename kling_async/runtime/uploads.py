@@ -8,7 +8,7 @@ in the place of its media. The job itself keeps what it was given.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
@@ -245,7 +245,7 @@ class _Content:
         if not self.report(UploadProgress(name=self.file.name, sent=sent, size=self.file.size)):
             raise NotSent("The upload was given up, since no caller waits for it any more", reason="stopped")
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes]:
         pieces, sent, reported = pieces_of(self.file), 0, 0
         while True:
             with hold_clock(self.clock):

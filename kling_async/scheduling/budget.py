@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from ..types.admission import money_fits, settled_cost
 from ..types.errors import BudgetExceeded, KlingError
 from ..types.prediction import Prediction
 
@@ -44,7 +45,7 @@ class Budget:
             return True
         if price is None:
             raise BudgetExceeded("A model without a published price cannot be held to max_cost", advice=_NAME_A_PRICE)
-        if self.spent + self.reserved + price > self.limit:
+        if not money_fits(price, spent=self.spent, reserved=self.reserved, limit=self.limit):
             return False
         self.reserved += price
         return True
@@ -53,7 +54,7 @@ class Budget:
         """Replace a reservation by the amount spent; an unknown amount counts as the whole reservation."""
         if self.limit is not None and price is not None:
             self.reserved -= price
-            self.spent += price if spent is None else spent
+            self.spent += settled_cost(price, spent=spent)
 
     def exceeded(self, key: str | None, price: Decimal | None) -> BudgetExceeded:
         """Return the error for a job that does not fit any more; `price` is its maximum price."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from ..types.errors import AnswerLost, KlingError
 from ..types.events import EventKind, Listener, UploadProgress
+from ..types.gate import Hold
 from ..types.limits import LimitKind, Limits, SpeedLimit
 from ..types.prediction import Prediction
 from ..types.sources import Source
@@ -70,7 +71,7 @@ class Engine:
         self._listeners = Listeners(
             provider=provider, notifier=self._notifier, deadlines=self._deadlines, polling=polling
         )
-        self._submissions = Submissions(
+        self.submissions = Submissions(
             limits=limits, notifier=self._notifier, listeners=self._listeners, random=random, known=known
         )
         self._polls = Polls(
@@ -78,25 +79,25 @@ class Engine:
             policy=polling,
             sharing=sharing,
             notifier=self._notifier,
-            submissions=self._submissions,
+            submissions=self.submissions,
             random=random,
         )
-        self.slots = self._submissions.slots
+        self.slots = self.submissions.slots
         self.webhooks = WebhookResults(polls=self._polls, deadlines=self._deadlines, arrivals=polling.arrivals)
 
     @property
     def load(self) -> float:
         """The slots in use and the jobs queued, as a share of the slots where these are limited."""
-        return (self.slots.in_use + len(self._submissions)) / (self.slots.limit or 1000)
+        return (self.slots.in_use + len(self.submissions)) / (self.slots.limit or 1000)
 
     @property
     def learned(self) -> AccountLimits:
         """The limits of submissions that refusals have shown."""
-        return self._submissions.learned
+        return self.submissions.learned
 
     def speed_limit(self, now: float) -> SpeedLimit | None:
         """Return the limit that holds the next job, or the results, back now; None if nothing does."""
-        held = self._submissions.speed_limit(now, self._origins)
+        held = self.submissions.speed_limit(now, self._origins)
         late = self._polls.speed_limit(self._origins) if held is None or held.kind is LimitKind.SLOTS else None
         return late or held  # slots are freed late where results are found late
 
@@ -104,7 +105,7 @@ class Engine:
 
     def add(self, ticket: Ticket) -> None:
         """Queue a job to be submitted."""
-        self._submissions.add(ticket)
+        self.submissions.add(ticket)
         self._deadlines.add(ticket, ticket.deadline)
 
     def hold(self, ticket: Ticket) -> None:
@@ -117,7 +118,7 @@ class Engine:
 
     def not_uploaded(self, ticket: Ticket, error: KlingError, *, now: float) -> Iterator[Delivery]:
         """Close a job that is kept, since its media cannot be brought to the provider, or move it on to another one."""
-        return self._submissions.not_uploaded(ticket, error, now=now)
+        return self.submissions.not_uploaded(ticket, error, now=now)
 
     def restore(self, ticket: Ticket, prediction: Prediction, *, now: float, age: float = 0.0) -> None:
         """Add a prediction that was accepted before, `age` seconds ago as far as is known."""
@@ -145,25 +146,30 @@ class Engine:
 
     def take_moved(self) -> Ticket | None:
         """Return a job that is to be added to the engine of another provider, or None."""
-        if not self._submissions.moved:
+        if not self.submissions.moved:
             return None
-        ticket = self._submissions.moved.pop(0)
+        ticket = self.submissions.moved.pop(0)
         self._deadlines.discard(ticket)
         return ticket
 
     def is_available(self, now: float) -> bool:
         """Return whether a new job would probably be submitted soon: no refusal, outage or 429 is in its way."""
-        return self._submissions.is_available(now)
+        return self.submissions.is_available(now)
 
     def reject_queued(self, now: float) -> Iterator[Delivery]:
         """Drop the queued jobs while the account is blocked, each with the provider's refusal."""
-        return self._submissions.reject_queued(now)
+        return self.submissions.reject_queued(now)
+
+    def share_polls(self, workers: int, now: float) -> None:
+        """Divide the rate of polls by the clients that poll at this account."""
+        self.submissions.queue.sharers = workers
+        self._polls.share(workers, now)
 
     # The next action.
 
     def take_submit(self, now: float) -> Ticket | None:
         """Return a job to submit now, or None."""
-        return self._submissions.take(now)
+        return self.submissions.take(now)
 
     def take_poll(self, now: float) -> Ticket | None:
         """Return a job to poll now, or None."""
@@ -175,7 +181,7 @@ class Engine:
 
     def submit_at(self, now: float) -> float:
         """Return the time at which to ask `take_submit` again; infinity if only a result or a new job changes that."""
-        return self._submissions.ready_at(now)
+        return self.submissions.ready_at(now)
 
     def poll_at(self, now: float) -> float:
         """Return the time at which to ask `take_poll` again; infinity if only a result or a new job changes that."""
@@ -195,24 +201,25 @@ class Engine:
     def submitted(
         self,
         ticket: Ticket,
-        result: Prediction | KlingError,
+        result: Prediction | KlingError | Hold,
         *,
         sent_at: float,
         now: float,
         lookup: bool = False,
     ) -> Iterator[Delivery]:
         """Report the result of a submission, and whether it can be looked up if the answer is an `AnswerLost`."""
-        if needs_lookup(result, has_client_id=lookup):
-            self._submissions.looked_up(ticket, result, sent_at=sent_at, now=now)
+        if isinstance(result, Hold):
+            yield from self.submissions.held(ticket, result, now=now)
+        elif needs_lookup(result, has_client_id=lookup):
+            self.submissions.looked_up(ticket, result, sent_at=sent_at, now=now)
             self._look_up(ticket, result, now=now)
             yield from self._notifier.to_all(EventKind.RESOLVING, ticket, now, error=result)
-            return
-        if isinstance(result, KlingError):
-            yield from self._submissions.failed(ticket, result, sent_at=sent_at, now=now)
-            return
-        self._submissions.accepted(ticket, sent_at=sent_at, now=now)
-        ticket.accepted_at = now
-        yield from self._accepted(ticket, result, now)
+        elif isinstance(result, KlingError):
+            yield from self.submissions.failed(ticket, result, sent_at=sent_at, now=now)
+        else:
+            self.submissions.accepted(ticket, sent_at=sent_at, now=now)
+            ticket.accepted_at = now
+            yield from self._accepted(ticket, result, now)
 
     def _accepted(self, ticket: Ticket, result: Prediction, now: float) -> Iterator[Delivery]:
         ticket.failures, ticket.last_error = 0, None
@@ -252,7 +259,7 @@ class Engine:
             return  # it was dropped meanwhile
         ticket.poll_at = None
         if isinstance(result, Prediction):
-            self._submissions.found(ticket)
+            self.submissions.found(ticket)
             yield from self._accepted(ticket, result, now)
         elif (trigger := end_of_lookups(result, is_last=is_last)) is not None:
             transition(ticket, trigger)

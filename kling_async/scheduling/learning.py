@@ -147,6 +147,10 @@ class LearnedRate:
         """Report a submission that leaves."""
         self._sent.append(now)
 
+    def not_sent(self) -> None:
+        """Report that the last submission did not leave."""
+        self._sent.pop()
+
     def accepted(self, *, sent_at: float, held_back: bool, now: float) -> None:
         """Report an acceptance, and whether the rate is what holds jobs back."""
         self._accepted.append(sent_at)

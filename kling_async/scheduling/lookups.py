@@ -22,8 +22,11 @@ _WINDOW_SHARE: Final = 0.9
 
 
 def needs_lookup(result: object, *, has_client_id: bool) -> TypeGuard[AnswerLost]:
-    """Return whether a submission with this result is looked up: its answer is lost, and only a client id is known."""
-    return isinstance(result, AnswerLost) and has_client_id and result.id is None
+    """Return whether a submission with this result is looked up: its answer is lost, and only a client id is known.
+
+    One that has a status is from a journal: another client has lost the answer to a submission under another client id.
+    """
+    return isinstance(result, AnswerLost) and has_client_id and result.id is None and result.status is None
 
 
 def is_in_window(age: float, window: float | None) -> bool:

@@ -120,7 +120,16 @@ class Notifier:
             retry_in=retry_in,
             prompt="" if ticket.job is None else ticket.job.input.prompt,
             upload=upload,
+            queued_seconds=now - ticket.accepted_at if kind is EventKind.SUBMITTED else None,
+            unseen_seconds=_unseen_seconds(ticket, now) if kind is EventKind.FINISHED else None,
         )
+
+
+def _unseen_seconds(ticket: Ticket, now: float) -> float | None:
+    known = ticket.prediction if ticket.closed else None
+    if known is None or not known.status.is_terminal:
+        return None
+    return max(0.0, now - ticket.accepted_at - ticket.last_poll_age)
 
 
 def _previous(kind: EventKind, ticket: Ticket) -> JobStatus:

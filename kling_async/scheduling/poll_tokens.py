@@ -53,10 +53,18 @@ class PollTokens:
 
     def __init__(self, per_second: float | None) -> None:
         self._limiter = RateLimiter(per_second=per_second, burst=poll_burst(per_second))
+        self._follow(per_second)
+
+    def _follow(self, per_second: float | None) -> None:
         self.interval = self._limiter.interval
         self.token_seconds = self.interval or _TOKEN_SECONDS
         group = _group(per_second)
         self._period = group * self.interval if group > 1 else 0.0
+
+    def set_rate(self, per_second: float, *, now: float) -> None:
+        """Change the rate, for the polls from now on."""
+        self._limiter.set_rate(per_second, burst=poll_burst(per_second), now=now)
+        self._follow(per_second)
 
     def ready_at(self, now: float) -> float:
         """Return the time at which the next poll may leave: now, or at the end of a period."""

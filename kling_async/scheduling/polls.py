@@ -73,7 +73,8 @@ class Polls:
         submissions: Submissions,
         random: Callable[[], float],
     ) -> None:
-        self._tokens = PollTokens(limits.poll_per_second)
+        self._per_second = limits.poll_per_second
+        self._tokens = PollTokens(self._per_second)
         self._policy = policy
         policy.set_token_seconds(self._tokens.token_seconds)
         self._max_shared = sharing.max_predictions
@@ -92,6 +93,12 @@ class Polls:
         """Poll a job, or look it up, at a time."""
         ticket.poll_at = at
         self._policy.requeue(ticket)
+
+    def share(self, workers: int, now: float) -> None:
+        """Divide the rate by a number of clients, at least 1, which poll at the same account."""
+        if self._per_second is not None:
+            self._tokens.set_rate(self._per_second / workers, now=now)
+            self._policy.set_token_seconds(self._tokens.token_seconds)
 
     # The next action.
 

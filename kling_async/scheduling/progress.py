@@ -10,6 +10,7 @@ from attrs import frozen
 
 from ..types.errors import NotSent
 from ..types.events import Event, EventKind
+from ..types.formatting import format_clock, format_money, format_rate
 from ..types.limits import SpeedLimit
 from ..types.prediction import Status
 from ..types.status import JobStatus
@@ -20,6 +21,16 @@ _RECENT: Final = 50
 """Completions over which the speed is measured."""
 _MIN_RECENT: Final = 5
 """Completions below which no speed is given."""
+
+
+_COUNTED: Final = ("succeeded", "failed", "unconfirmed", "accepted", "submitting", "planned", "saved")
+"""The counts that the text of a progress names, if they are not 0."""
+_MOVES: Final = {
+    EventKind.SUBMITTED: (JobStatus.PLANNED, JobStatus.SUBMITTING),
+    EventKind.RESOLVING: (JobStatus.SUBMITTING, JobStatus.RESOLVING),
+    EventKind.RESUMED: (JobStatus.PLANNED, JobStatus.ACCEPTED),
+}
+"""The statuses before and after an event, where these are always the same."""
 
 
 @frozen(kw_only=True)
@@ -37,7 +48,7 @@ class Progress:
         unconfirmed: submitted without a usable answer.
         saved: jobs whose files are saved.
         throttled: the number of 429 replies.
-        elapsed: seconds since the batch began.
+        elapsed: seconds since the batch began, until it ended.
         per_second: recent completions per second, or None while there are too few; jobs that an earlier run had
             finished do not count.
         remaining: remaining seconds at that speed, or None.
@@ -65,6 +76,23 @@ class Progress:
     unpriced: int
     limited_by: tuple[SpeedLimit, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Progress({self})"
+
+    def __str__(self) -> str:
+        of = "" if self.total is None else f" of {self.total:,}"
+        jobs = {name: int(getattr(self, name)) for name in _COUNTED}
+        counts = ", ".join(f"{count:,} {name}" for name, count in jobs.items() if count)
+        parts = [
+            f"{self.done:,}{of} done: {counts or 'nothing yet'}",
+            "" if self.per_second is None else format_rate(self.per_second),
+            f"{format_money(self.spent)} spent" if self.spent or not self.unpriced else "",
+            f"{self.unpriced:,} without a price" if self.unpriced else "",
+            f"elapsed {format_clock(self.elapsed)}",
+            *(f"{limit.provider} {limit}" for limit in self.limited_by),
+        ]
+        return "; ".join(filter(None, parts))
+
     @property
     def done(self) -> int:
         """Finished jobs, whatever the result, and unconfirmed ones."""
@@ -81,6 +109,7 @@ class ProgressTracker:
 
     def __init__(self, *, now: float, total: int | None) -> None:
         self._started_at = now
+        self._ended_at: float | None = None
         self._total = total
         self._counts: Counter[str] = Counter()
         self._recent: deque[float] = deque(maxlen=_RECENT)
@@ -96,6 +125,11 @@ class ProgressTracker:
         """Count a job that failed before it was queued."""
         self._counts["planned"] -= 1
         self._count_finished("failed", now)
+
+    def ended(self, *, now: float) -> None:
+        """Stop the clock, since the batch has ended; without effect if it has stopped."""
+        if self._ended_at is None:
+            self._ended_at = now
 
     def exhausted(self) -> None:
         """Set the total, since the iterator has ended."""
@@ -113,17 +147,16 @@ class ProgressTracker:
             cost: the maximum cost of the job in US dollars, or None where no price is known.
             free: whether the cost is counted by another call, which submitted the job.
         """
-        if event.kind is EventKind.SUBMITTED:
-            self._move(JobStatus.PLANNED, JobStatus.SUBMITTING)
-        elif event.kind is EventKind.RESOLVING:
-            self._move(JobStatus.SUBMITTING, JobStatus.RESOLVING)
+        if event.kind in _MOVES:
+            self._move(*_MOVES[event.kind])
         elif event.kind is EventKind.ACCEPTED:
             found = event.previous is JobStatus.RESOLVING
             self._move(JobStatus.RESOLVING if found else JobStatus.SUBMITTING, JobStatus.ACCEPTED)
-        elif event.kind is EventKind.RESUMED:
-            self._move(JobStatus.PLANNED, JobStatus.ACCEPTED)
         elif event.kind in (EventKind.NOT_SENT, EventKind.MOVED):
             self._move(event.previous, JobStatus.PLANNED)
+        elif event.kind is EventKind.REPLACED:
+            self._move(event.previous, JobStatus.PLANNED)
+            self._add_cost(event, cost, free=free)
         elif event.kind is EventKind.THROTTLED:
             self._counts["throttled"] += 1
             if event.prediction is None:
@@ -149,6 +182,11 @@ class ProgressTracker:
             self._counts[result] += 1  # it took no time in this run, so it does not count for the speed
         else:
             self._count_finished(result, event.at)
+        self._add_cost(event, cost, free=free)
+
+    def _add_cost(self, event: Event, cost: Decimal | None, *, free: bool) -> None:
+        """Add what a job has cost that has ended with this event."""
+        prediction, lost = event.prediction, event.status in (JobStatus.UNCONFIRMED, JobStatus.ABANDONED)
         billed = event.error is not None and event.error.may_be_billed
         if (lost or billed or prediction is not None) and not free:
             known = prediction.cost if prediction is not None and prediction.cost is not None else cost
@@ -179,7 +217,7 @@ class ProgressTracker:
             unconfirmed=counts["unconfirmed"],
             saved=counts["saved"],
             throttled=counts["throttled"],
-            elapsed=now - self._started_at,
+            elapsed=(now if self._ended_at is None else self._ended_at) - self._started_at,
             per_second=speed,
             remaining=None if left is None or speed is None else left / speed,
             spent=self._spent,

@@ -1,8 +1,7 @@
 """Limit how fast requests may leave: a rate with a burst, a pause after a 429, and a gradual recovery.
 
-Theory of operation. GCRA (ITU-T I.371): one number, the theoretical arrival time, says up to when the rate is spent. A
-request may leave `burst - 1` intervals before it, and moves it on by one interval. So in any window W at most
-`burst + rate * W` requests leave, whatever the order of calls.
+Theory of operation. The rate is that of `types.admission`, GCRA: in any window W at most `burst + rate * W` requests
+leave, whatever the order of calls.
 
 It runs on a clock of the limiter's own, which is what a 429 changes: that clock stops until the time the provider
 names, then runs at `_BACKOFF_FACTOR` of its speed, and gains speed evenly until it is full again (additive increase,
@@ -14,6 +13,8 @@ from __future__ import annotations
 
 import math
 from typing import Final
+
+from ..types.admission import after_rate_change, after_token, burst_tolerance, token_at
 
 __all__ = ["RateLimiter"]
 
@@ -37,7 +38,7 @@ class RateLimiter:
 
     def __init__(self, *, per_second: float | None, burst: int = 1) -> None:
         self.interval = 0.0 if per_second is None else 1.0 / per_second
-        self._tolerance = (burst - 1) * self.interval
+        self._tolerance = burst_tolerance(self.interval, burst=burst)
         self._tat = -math.inf
         # The clock read `_units` at `_since`, and has gained speed from `_speed` on since then.
         self._since = 0.0
@@ -47,21 +48,32 @@ class RateLimiter:
 
     def ready_at(self, now: float) -> float:
         """Return the time at which the next request may leave: now, or later."""
-        units = self._tat - self._tolerance
+        units = token_at(self._tat, tolerance=self._tolerance)
         if self._speed == 1.0:  # the usual case: no 429 has slowed the clock
             return max(now, self._since + max(0.0, units - self._units))
         return max(now, self._since, self._time_of(units))
 
+    def ready_after(self, requests: int, now: float) -> float:
+        """Return the time at which a request may leave that so many leave before, each as soon as it may."""
+        arrival = max(self._tat, self._read(now)) + requests * self.interval
+        return max(now, self._since, self._time_of(token_at(arrival, tolerance=self._tolerance)))
+
     def consume(self, now: float) -> None:
         """Count a request that leaves now."""
-        self._tat = max(self._tat, self._read(now)) + self.interval
+        self._tat = after_token(self._tat, now=self._read(now), interval=self.interval)
+
+    def give_back(self) -> None:
+        """Take back the count of a request that did not leave, where another limit keeps the rate.
+
+        By this limit alone more could leave then: the time that has passed since may have restored the token already.
+        """
+        self._tat -= self.interval
 
     def set_rate(self, per_second: float, *, burst: int, now: float) -> None:
         """Change the rate and the burst, for the requests from now on."""
         self.interval = 1.0 / per_second
-        self._tolerance = (burst - 1) * self.interval
-        # What was spent before counts as before, but no request waits for longer than one new interval.
-        self._tat = min(self._tat, self._read(now) + self.interval + self._tolerance)
+        self._tolerance = burst_tolerance(self.interval, burst=burst)
+        self._tat = after_rate_change(self._tat, now=self._read(now), interval=self.interval, tolerance=self._tolerance)
 
     def pause_until(self, at: float, *, now: float, sent_at: float, slow_down: bool = True) -> bool:
         """Let no request leave before a time, after a 429 to a request that was sent at `sent_at`.

@@ -50,7 +50,7 @@ def _is_ambiguous(error: Refused) -> bool:
     return in_body or error.http_status in _AMBIGUOUS
 
 
-_MAX_ATTEMPTS: Final = {"refused": 5, "timeout": 5, "dns": 3, "tls": 1}
+_MAX_ATTEMPTS: Final = {"refused": 5, "timeout": 5, "late": 5, "dns": 3, "tls": 1}
 """Attempts by the reason why nothing was sent. A TLS failure is a wrong setting, and does not pass by itself."""
 _MAX_RATE_LIMITED: Final = 8
 """Attempts that end with 429 while no other job is open."""

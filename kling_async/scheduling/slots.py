@@ -5,6 +5,8 @@ Kling counts an image job as often as it makes images, and a video once; a job b
 
 from __future__ import annotations
 
+from ..types.admission import slots_fit
+
 __all__ = ["Slots"]
 
 
@@ -21,7 +23,7 @@ class Slots:
 
     def fits(self, slots: int) -> bool:
         """Return whether so many slots are free. A job larger than the limit fits if it is alone."""
-        return self.limit is None or self.in_use == 0 or self.in_use + slots <= self.limit
+        return slots_fit(slots, in_use=self.in_use, limit=self.limit)
 
     def acquire(self, slots: int) -> None:
         """Take slots, even beyond the limit: an earlier run may have submitted more."""

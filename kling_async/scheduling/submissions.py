@@ -8,6 +8,7 @@ from typing import Final
 
 from ..types.errors import AnswerLost, BadRequest, InputError, KlingError, RateLimited, Refused
 from ..types.events import EventKind
+from ..types.gate import Hold
 from ..types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
 from ..types.status import ACCOUNT_ERRORS, is_accepted, is_deferred
 from .breaker import AccountBlock, CircuitBreaker
@@ -37,6 +38,7 @@ class Submissions:
         random: returns numbers drawn evenly from 0 up to 1.
 
     Attributes:
+        queue: the jobs that wait.
         slots: occupied by the jobs that are being submitted or running.
         moved: jobs that another provider is to take.
     """
@@ -50,8 +52,8 @@ class Submissions:
         random: Callable[[], float],
         known: AccountLimits | None = None,
     ) -> None:
-        self._queue = SubmitQueue(limits, known=known)
-        self.slots = self._queue.slots
+        self.queue = SubmitQueue(limits, known=known)
+        self.slots = self.queue.slots
         self.moved: list[Ticket] = []
         self._notifier = notifier
         self._listeners = listeners
@@ -67,15 +69,15 @@ class Submissions:
 
     def __len__(self) -> int:
         """Return the number of queued jobs."""
-        return len(self._queue)
+        return len(self.queue)
 
     def add(self, ticket: Ticket) -> None:
         """Queue a job."""
-        self._queue.add(ticket)
+        self.queue.add(ticket)
 
     def take(self, now: float) -> Ticket | None:
         """Return a job to submit now, or None."""
-        ticket = self._queue.take(now) if self._breaker.permits else None
+        ticket = self.queue.take(now) if self._breaker.permits else None
         if ticket is not None:
             self._breaker.submission_started()
             self._submitting += ticket.slots
@@ -84,11 +86,11 @@ class Submissions:
 
     def ready_at(self, now: float) -> float:
         """Return the time at which to `take` again; infinity if only a result or a new job changes that."""
-        return self._queue.ready_at(now) if self._breaker.permits else math.inf
+        return self.queue.ready_at(now) if self._breaker.permits else math.inf
 
     def pause_until(self, at: float, error: KlingError, *, now: float, sent_at: float) -> None:
         """Submit no job before a time, after a 429 to a request that was sent at `sent_at`."""
-        self._queue.pause_until(at, now=now, sent_at=sent_at, origin=_pause_origin(error))
+        self.queue.pause_until(at, now=now, sent_at=sent_at, origin=_pause_origin(error))
 
     def speed_limit(self, now: float, origins: LimitOrigins) -> SpeedLimit | None:
         """Return the limit that holds the next job back now; None if nothing does, or no job is queued."""
@@ -97,12 +99,12 @@ class Submissions:
             full = origins.limit(LimitKind.SUBMITTING, 1, LimitOrigin.LOST_ANSWERS)
         elif self._breaker.in_flight >= self._max_submitting:
             full = origins.limit(LimitKind.SUBMITTING, self._max_submitting)
-        return self._queue.speed_limit(now, origins, otherwise=full)
+        return self.queue.speed_limit(now, origins, otherwise=full)
 
     def accepted(self, ticket: Ticket, *, sent_at: float, now: float) -> None:
         """Record that a submission, sent at `sent_at`, was accepted."""
         self._returned(ticket)
-        self._queue.accepted(ticket.slots, sent_at=sent_at, now=now)
+        self.queue.accepted(ticket.slots, sent_at=sent_at, now=now)
         self.found(ticket)
 
     def found(self, ticket: Ticket) -> None:
@@ -149,6 +151,18 @@ class Submissions:
             self._block.block(error, now=now)
             yield from self.reject_queued(now)
 
+    def held(self, ticket: Ticket, hold: Hold, *, now: float) -> Iterator[Delivery]:
+        """Queue a job again that a gate lets leave later: nothing was sent, and nothing failed."""
+        self._returned(ticket)
+        self.queue.hold(ticket, hold, now)
+        transition(ticket, Trigger.REQUEUED)
+        if ticket.listener is None:
+            transition(ticket, Trigger.DROPPED)
+            return
+        yield from self._notifier.to_all(EventKind.HELD, ticket, now, retry_in=hold.seconds)
+        yield from self._listeners.require_payer(ticket, now)
+        yield from self.reject_queued(now)
+
     def _returned(self, ticket: Ticket) -> None:
         """Count a submission out, whatever its result."""
         self._breaker.submission_ended()
@@ -157,20 +171,20 @@ class Submissions:
     def _learn(self, error: RateLimited, ticket: Ticket, *, sent_at: float, now: float) -> None:
         if error.is_about_slots:
             running = self.slots.in_use - self._submitting - ticket.slots
-            self._queue.over_slots(running, sent_at=sent_at, now=now)
+            self.queue.over_slots(running, sent_at=sent_at, now=now)
         else:
-            wait = self._queue.over_rate(sent_at=sent_at, now=now, pause=error.retry_after or 0.0)
+            wait = self.queue.over_rate(sent_at=sent_at, now=now, pause=error.retry_after or 0.0)
             if wait > 0.0:
-                self._queue.pause_until(now + wait, now=now, sent_at=sent_at)
+                self.queue.pause_until(now + wait, now=now, sent_at=sent_at)
 
     @property
     def learned(self) -> AccountLimits:
         """The limits that refusals have shown."""
-        return self._queue.learned
+        return self.queue.learned
 
     def saw_waiting(self, now: float) -> None:
         """Learn that the provider lets an accepted job wait."""
-        self._queue.saw_waiting(now)
+        self.queue.saw_waiting(now)
 
     def not_uploaded(self, ticket: Ticket, error: KlingError, *, now: float) -> Iterator[Delivery]:
         """Close a job whose media cannot be brought to the provider, or move it on; nothing was submitted."""
@@ -199,12 +213,12 @@ class Submissions:
             yield from self.reject_queued(now)
         else:
             self._unreachable_until = now + _UNREACHABLE_SECONDS
-            for other in self._queue.drain_movable():
+            for other in self.queue.drain_movable():
                 yield from self._move(other, _error_of(other, error), now)
 
     def is_available(self, now: float) -> bool:
         """Return whether a new job would probably be submitted soon: no refusal, outage or 429 is in its way."""
-        reachable = now >= self._unreachable_until and not self._queue.is_paused(now)
+        reachable = now >= self._unreachable_until and not self.queue.is_paused(now)
         return reachable and self._block.error_at(now) is None
 
     def _retry_at(self, ticket: Ticket, error: KlingError, now: float) -> float | None:
@@ -225,11 +239,11 @@ class Submissions:
         self, ticket: Ticket, error: KlingError, retry_at: float, *, sent_at: float, now: float
     ) -> Iterator[Delivery]:
         if isinstance(error, RateLimited):
-            self._queue.requeue(ticket)
+            self.queue.requeue(ticket)
             self.pause_until(retry_at, error, now=now, sent_at=sent_at)
             kind = EventKind.THROTTLED
         else:
-            self._queue.requeue_at(ticket, retry_at)
+            self.queue.requeue_at(ticket, retry_at)
             kind = EventKind.NOT_SENT
         yield from self._notifier.to_all(kind, ticket, now, error=error, retry_in=retry_at - now)
 
@@ -238,7 +252,7 @@ class Submissions:
         refusal = self._block.error_at(now)
         if refusal is None:
             return
-        for ticket in self._queue.drain():
+        for ticket in self.queue.drain():
             error = _error_of(ticket, refusal)
             if ticket.can_move:
                 yield from self._move(ticket, error, now)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
+from ..types.gate import Hold
 from ..types.limits import LimitKind, LimitOrigin, Limits, SpeedLimit
 from .learning import AccountLimits, LearnedRate, LearnedSlots
+from .polling.durations import WorkKind
 from .rate_limit import RateLimiter
 from .slots import Slots
 from .speed_limits import LimitOrigins
@@ -30,12 +32,16 @@ class SubmitQueue:
 
     Attributes:
         slots: occupied by the jobs that have left the queue and have not finished.
+        sharers: clients that share the rate and the slots.
+        last_kind: the kind of work of the job that came last, if any has.
     """
 
     def __init__(self, limits: Limits, *, known: AccountLimits | None = None) -> None:
         learned = known or AccountLimits()
         per_second, slots = learned.per_second or limits.submit_per_second, learned.slots or limits.max_open
         self.slots = Slots(slots)
+        self.sharers = 1
+        self.last_kind: WorkKind | None = None
         self._limits = limits
         self._rate = self._learned_slots = None
         burst = limits.submit_burst
@@ -49,23 +55,50 @@ class SubmitQueue:
         self._delayed: list[tuple[float, int, Ticket]] = []
         self._sequence = count()
         self._pause_origin = LimitOrigin.BACKOFF
+        self._held_until, self._held_slots = -math.inf, 0
+        self._held_by: SpeedLimit | None = None
+        self._held_at_head = 0
+        """Jobs at the head that are held, in their order."""
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._delayed)
 
     def add(self, ticket: Ticket) -> None:
         """Append a job."""
+        self.last_kind = ticket.work_kind
         self._ready.append(ticket)
 
     def requeue(self, ticket: Ticket) -> None:
         """Put a job back at the head, and release its slots."""
         self.slots.release(ticket.slots)
         self._ready.appendleft(ticket)
+        self._held_at_head = 0
 
     def requeue_at(self, ticket: Ticket, at: float) -> None:
         """Put a job back at the head from a time on, and release its slots now."""
         self.slots.release(ticket.slots)
         heapq.heappush(self._delayed, (at, next(self._sequence), ticket))
+
+    def hold(self, ticket: Ticket, hold: Hold, now: float) -> None:
+        """Put a job back that did not leave, and release its slots; what holds the account holds all other jobs, too.
+
+        Want of money holds this job alone: others may belong to another run, or cost less.
+        """
+        self.slots.release(ticket.slots)
+        self._limiter.give_back()
+        if self._rate is not None:
+            self._rate.not_sent()
+        if hold.limit is None:
+            heapq.heappush(self._delayed, (now + hold.seconds, next(self._sequence), ticket))
+            return
+        self._ready.insert(self._held_at_head, ticket)
+        self._held_at_head += 1
+        self._held_until, self._held_by, self._held_slots = now + hold.seconds, hold.limit, self.slots.in_use
+
+    def _is_held(self, now: float) -> bool:
+        """Return whether a limit that clients share holds jobs back; slots that were freed here are free there, too."""
+        frees = self._held_by is not None and self._held_by.kind is LimitKind.SLOTS
+        return now < self._held_until and not (frees and self.slots.in_use < self._held_slots)
 
     def take(self, now: float) -> Ticket | None:
         """Remove and return the next job, and acquire its slots; None if no job may leave yet."""
@@ -74,6 +107,7 @@ class SubmitQueue:
         if self.ready_at(now) > now:
             return None
         ticket = self._ready.popleft()
+        self._held_at_head = max(0, self._held_at_head - 1)
         self._limiter.consume(now)
         if self._rate is not None:
             self._rate.sent(now)
@@ -83,11 +117,55 @@ class SubmitQueue:
     def ready_at(self, now: float) -> float:
         """Return the time at which a job may leave; infinity if only a change, such as a free slot, makes that so."""
         while self._ready and not self._ready[0].queued:
-            self._ready.popleft()
+            self._drop_first()
         at = self._delayed[0][0] if self._delayed else math.inf
         if self._ready and self.slots.fits(self._ready[0].slots):
-            at = min(at, self._limiter.ready_at(now))
+            due = self._limiter.ready_at(now)
+            if now < self._held_until and self._is_held(now):
+                due = max(due, self._held_until)
+            at = min(at, due)
         return at
+
+    # What a job that waits may expect.
+
+    def place(
+        self, ticket: Ticket | None, *, now: float, typical: Callable[[WorkKind], float]
+    ) -> tuple[int, float] | None:
+        """Return how many jobs leave before one, and the expected seconds until it leaves; None if it is not queued.
+
+        Of the rate and the slots this client has an equal share.
+
+        Args:
+            ticket: the job; None for one of one slot that comes now.
+            now: the present time.
+            typical: returns for how many seconds a kind of work keeps its slots.
+        """
+        before = self._before(ticket)
+        if before is None:
+            return None
+        at = self._limiter.ready_after(len(before) * self.sharers, now)
+        if self._is_held(now):
+            at = max(at, self._held_until)
+        slots = sum(one.slots for one in before) + (1 if ticket is None else ticket.slots)
+        limit = self.slots.limit
+        if limit is None or self.last_kind is None or slots <= limit - self.slots.in_use:
+            return len(before), at - now
+        seconds = {kind: typical(kind) for kind in {self.last_kind, *(one.work_kind for one in before)}}
+        mean = sum(seconds[one.work_kind] for one in before) / len(before) if before else seconds[self.last_kind]
+        missing = slots - max(0, limit - self.slots.in_use)
+        return len(before), max(at - now, missing * mean * self.sharers / limit)
+
+    def _before(self, ticket: Ticket | None) -> list[Ticket] | None:
+        """Return the jobs that leave before one; those that wait for another attempt do, when their time comes."""
+        waiting = [one for *_, one in sorted(self._delayed, key=lambda entry: entry[:2])] + list(self._ready)
+        queued = [one for one in waiting if one.queued]
+        if ticket is None:
+            return queued
+        return queued[: queued.index(ticket)] if ticket in queued else None
+
+    def _drop_first(self) -> None:
+        self._ready.popleft()
+        self._held_at_head = max(0, self._held_at_head - 1)
 
     def pause_until(self, at: float, *, now: float, sent_at: float, origin: LimitOrigin = LimitOrigin.BACKOFF) -> None:
         """Let no job leave before a time, after a 429 to a submission that was sent at `sent_at`."""
@@ -109,7 +187,7 @@ class SubmitQueue:
             otherwise: the limit that holds it back if none of the queue does.
         """
         while self._ready and not self._ready[0].queued:
-            self._ready.popleft()
+            self._drop_first()
         if not self._ready:
             return None
         if self.is_paused(now):
@@ -117,6 +195,8 @@ class SubmitQueue:
         if self.slots.limit is not None and not self.slots.fits(self._ready[0].slots):
             origin = _learned_origin(self._learned_slots, raised=self.slots.limit != self._limits.max_open)
             return origins.limit(LimitKind.SLOTS, self.slots.limit, origin)
+        if self._is_held(now):
+            return self._held_by
         if self._limiter.ready_at(now) > now:
             return self._rate_limit(now, origins)
         return otherwise

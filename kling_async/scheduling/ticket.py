@@ -14,6 +14,7 @@ from attrs import define, evolve, field
 from ..types.client_id import ClientId
 from ..types.errors import KlingError
 from ..types.events import Listener
+from ..types.gate import SendCheck
 from ..types.jobs import Job
 from ..types.prediction import Prediction
 from ..types.status import JobStatus
@@ -54,8 +55,18 @@ class Subscription:
 class Entry(Protocol):
     """The journal entry of a job. Each method returns once the change is durable."""
 
-    def submitting(self, client_id: ClientId | None) -> AbstractAsyncContextManager[None]:
-        """Record that a submission is about to leave; it leaves inside. Raises JournalError: nothing may leave."""
+    def submitting(
+        self, client_id: ClientId | None, *, slots: int, slot_seconds: Callable[[], float]
+    ) -> AbstractAsyncContextManager[SendCheck | None]:
+        """Record that a submission is about to leave; it leaves inside, if what is yielded raises nothing.
+
+        Raises:
+            JournalError, BudgetExceeded: nothing may leave.
+        """
+        ...
+
+    def lookup_check(self) -> SendCheck | None:
+        """Return what has to be asked before a submission is repeated under its idempotency key, if anything."""
         ...
 
     async def accepted(self, prediction: Prediction) -> None:
@@ -96,7 +107,8 @@ class Ticket:
         status: its status; a job that this run drops or defers keeps the status it has.
         previous: the status before, as far as its listeners were notified; SUBMITTING while it is, once they were.
         closed: whether the engine does nothing more for it, whatever its status.
-        accepted_at: the time at which the provider accepted it, or at which its answer was lost.
+        accepted_at: the time at which the provider accepted it, or at which its answer was lost; before, the time at
+            which it was queued.
         last_poll_age: its age, in seconds, at the last poll that found it running.
         poll_at: the time of the next poll, where it is not for the poll plan to say.
         last_body: the hash of the body of the last poll that found it running; 0 for none.
@@ -193,7 +205,7 @@ class Ticket:
 def _shared_record(prediction: Prediction, key: str | None) -> Prediction | None:
     """Return a record without what is the job's own; None if there is more in it than that."""
     own = prediction.raw is None and prediction.key == key and not prediction.outputs and prediction.failure is None
-    if not own or prediction.status.is_terminal:
+    if not own or prediction.prompt is not None or prediction.status.is_terminal:
         return None
     record = evolve(prediction, id="", key=None, created_at=None)
     return _same(record, str(record.cost))  # equal amounts may be written differently

@@ -51,6 +51,11 @@ class Background:
         self._waiting = anyio.CancelScope()
         self._error: BaseException | None = None
 
+    @property
+    def has_left(self) -> bool:
+        """Whether the context manager has exited."""
+        return self._left.is_set()
+
     @defer_interrupts
     async def open(self) -> None:
         """Enter the context manager, and raise its errors; if this is cancelled meanwhile, it is exited again."""

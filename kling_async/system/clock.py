@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import anyio
 
-__all__ = ["Clock", "JumpingClock", "SystemClock", "hold_clock"]
+__all__ = ["Clock", "JumpingClock", "SystemClock", "elapsed_seconds", "hold_clock"]
 
 
 class Clock(Protocol):
@@ -61,3 +61,9 @@ class SystemClock:
 
     def random(self) -> float:
         return random.random()
+
+
+def elapsed_seconds() -> float:
+    """Return monotonic seconds that also pass while the machine sleeps, where it has such a clock."""
+    # On Linux the monotonic clock stands still meanwhile, and a lease does not; elsewhere it goes on.
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

@@ -7,16 +7,19 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from types import FrameType
 from typing import ParamSpec, TypeVar
 
-from .loops import call_soon
+from .loops import CallSoon, call_soon
 
 __all__ = [
+    "ForwardedInterrupts",
     "apply_protection",
     "call_interruptible",
     "defer_interrupts",
+    "forwarded_interrupts",
     "interruptible",
     "interrupts_received",
     "interrupts_resent",
@@ -103,6 +106,58 @@ def interrupts_resent() -> Generator[None]:
         raise ConnectionError("interrupted by Ctrl-C while connecting") from None
 
 
+class ForwardedInterrupts:
+    """Ctrl-C that the main thread passes on to an event loop in another thread, which can receive no signals.
+
+    Attributes:
+        count: the number of interrupts since the last reset; of the event loop.
+
+    Args:
+        schedule: schedules a function in that event loop.
+    """
+
+    def __init__(self, schedule: CallSoon) -> None:
+        self.count = 0
+        self._schedule = schedule
+        self._reactions: list[Callable[[], object]] = []
+
+    def add(self) -> None:
+        """Pass an interrupt on; any thread or signal handler may call it. Without effect once the loop is closed."""
+        with suppress(RuntimeError):
+            self._schedule(self._react)
+
+    def _react(self) -> None:
+        self.count += 1
+        for react in list(self._reactions):
+            react()
+
+    @contextmanager
+    def reacting(self, react: Callable[[], object]) -> Generator[int]:
+        """Call a function in the event loop at each interrupt from now on; yields the number of those before."""
+        self._reactions.append(react)
+        try:
+            yield self.count
+        finally:
+            self._reactions.remove(react)
+
+    @contextmanager
+    def applied(self) -> Generator[None]:
+        """Let the code in this context, and the tasks that it starts, get its interrupts from here."""
+        token = _forwarded.set(self)
+        try:
+            yield
+        finally:
+            _forwarded.reset(token)
+
+
+_forwarded: ContextVar[ForwardedInterrupts | None] = ContextVar("kling_async_interrupts", default=None)
+
+
+def forwarded_interrupts() -> ForwardedInterrupts | None:
+    """Return where this context gets its interrupts from; None if it is from signals."""
+    return _forwarded.get()
+
+
 def resend_interrupt() -> None:
     """Send Ctrl-C again, to the program: it arrived in a task that is not the program's."""
     signal.raise_signal(signal.SIGINT)
@@ -119,6 +174,11 @@ def interrupts_received(react: Callable[[], object]) -> Generator[int]:
     Yields:
         the number of interrupts before.
     """
+    forwarded = forwarded_interrupts()
+    if forwarded is not None:
+        with forwarded.reacting(react) as before:
+            yield before
+        return
     handler = signal.getsignal(signal.SIGINT)
     count = _interrupts_of(handler)
     if count is None or threading.current_thread() is not threading.main_thread():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .clock import VirtualClock
 from .deliveries import WebhookDelivery
-from .journals import JournalSuite
+from .journals import JournalSuite, SingleOwnerSuite
 from .providers import ProviderSuite
 from .sandbox import (
     FAULTS,
@@ -22,6 +22,7 @@ from .sandbox import (
     Uniform,
     serve_forever,
 )
+from .shared_journals import SharedJournalSuite
 
 __all__ = [
     "FAULTS",
@@ -38,6 +39,8 @@ __all__ = [
     "Sandbox",
     "SandboxApp",
     "SandboxServer",
+    "SharedJournalSuite",
+    "SingleOwnerSuite",
     "Uniform",
     "VirtualClock",
     "WebhookDelivery",

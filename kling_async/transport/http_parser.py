@@ -20,6 +20,8 @@ _MAX_HEAD_BYTES: Final = 65536
 _MAX_CHUNK_LINE: Final = 18
 """Bytes: 16 hexadecimal digits, and the end of the line."""
 _END: Final = b"\r\n\r\n"
+_OTHER_END: Final = re.compile(rb"\n\r?\n")
+"""An end of a head that RFC 9112, 2.2, lets a recipient accept as well."""
 
 _HEAD: Final = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: [\t -~\x80-\xff]*)?(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*)*"
@@ -97,6 +99,8 @@ class ResponseParser:
             if end < 0 or end > _MAX_HEAD_BYTES:
                 if len(buffer) > _MAX_HEAD_BYTES:
                     raise NotPlain("a head of more than 64 KiB")
+                if _OTHER_END.search(buffer):
+                    raise NotPlain("lines that end in another way")
                 self._buffer = buffer
                 return None
             self._read_head(buffer[:end])

@@ -7,8 +7,8 @@ repeated.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Final, Protocol, TypeAlias
 
 import anyio
@@ -44,7 +44,7 @@ class Content(Protocol):
         """Its length in bytes."""
         ...
 
-    def pieces(self) -> AsyncIterator[bytes]:
+    def pieces(self) -> AsyncGenerator[bytes]:
         """Yield it piece by piece. Raises KlingError if it cannot be read."""
         ...
 
@@ -56,16 +56,28 @@ class _Body(httpx.AsyncByteStream):
     content: Content
     before: bytes = field(repr=False, default=b"")
     after: bytes = field(repr=False, default=b"")
+    _read: list[AsyncGenerator[bytes]] = field(init=False, repr=False, factory=list[AsyncGenerator[bytes]])
 
     @property
     def length(self) -> int:
         return len(self.before) + self.content.length + len(self.after)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncGenerator[bytes]:
+        pieces = self._pieces()
+        self._read.append(pieces)
+        return pieces
+
+    async def aclose(self) -> None:
+        """Close what a request that has broken off leaves in the middle: no HTTP library does."""
+        for pieces in self._read:
+            await pieces.aclose()
+
+    async def _pieces(self) -> AsyncGenerator[bytes]:
         if self.before:
             yield self.before
-        async for piece in self.content.pieces():
-            yield piece
+        async with aclosing(self.content.pieces()) as pieces:
+            async for piece in pieces:
+                yield piece
         if self.after:
             yield self.after
 
@@ -130,7 +142,8 @@ class UploadTransport:
             extensions={"timeout": _TIMEOUTS},
         )
         deadline = self._deadline(length)
-        return await self._exchange(origin, deadline, lambda transport: transport.handle_async_request(request))
+        async with aclosing(stream):
+            return await self._exchange(origin, deadline, lambda transport: transport.handle_async_request(request))
 
     async def put(self, ticket: UploadTicket, content: Content) -> HttpResponse:
         """Put a content where a ticket says, without the API key.
@@ -143,7 +156,10 @@ class UploadTransport:
             url = checked_url(ticket.url, loopback=self._loopback)
         except UnsafeUrl as error:
             raise self._unsafe(error) from None
-        body = _Body(content)
+        async with aclosing(_Body(content)) as body:
+            return await self._put(url, ticket, body)
+
+    async def _put(self, url: httpx.URL, ticket: UploadTicket, body: _Body) -> HttpResponse:
         deadline = self._deadline(body.length)
         headers = httpx.Headers({**ticket.headers, "Host": _host(url), "Content-Length": str(body.length)})
         if self._shared is not None:

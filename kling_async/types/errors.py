@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Unpack
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 from .base_error import ErrorContext, KlingError, context_of, with_period
+from .input_fault import InputFault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .prediction import Prediction
+    from .prediction import Prediction, RefusedPart
 
 __all__ = [
     "AnswerLost",
@@ -36,18 +36,6 @@ __all__ = [
     "Unsupported",
     "WaitTimeout",
 ]
-
-
-class InputFault(NamedTuple):
-    """One invalid field of an input: its name, its value and what is allowed."""
-
-    field: str
-    value: object
-    allowed: str
-
-    def __str__(self) -> str:
-        shown = repr(str(self.value) if isinstance(self.value, PurePath) else self.value)
-        return f"{self.field}={shown if len(shown) <= 80 else f'{shown[:77]}...'}: {self.allowed}"
 
 
 class InputError(KlingError, ValueError):
@@ -94,7 +82,8 @@ class NotSent(KlingError):
     """No byte of the request left this machine, so nothing was started and nothing is owed.
 
     Attributes:
-        reason: "refused", "dns", "tls", "timeout", "upload" of its media, or "closed" or "stopped" of client or batch.
+        reason: "refused", "dns", "tls", "timeout", "upload" of its media, "late" after its claim in a journal that
+            several clients share, "closed" or "stopped" of client or batch, or "cancelled" of a job in a queue.
     """
 
     billing = "None was spent."
@@ -170,8 +159,10 @@ class RateLimited(Refused):
 
 
 class ContentRejected(Refused):
-    """The provider's content policy forbids the prompt or an image."""
+    """The provider's content policy forbids the prompt, a medium or an output."""
 
+    part: RefusedPart | None = None
+    """What was refused, such as "prompt"; None where the provider does not say it."""
     advice = "Change the prompt or the images; the same input will be refused again."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import PurePath
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
 
@@ -13,7 +13,7 @@ from .errors import KlingError
 from .prediction import Prediction
 from .status import JobStatus
 
-__all__ = ["Event", "EventKind", "Listener", "UploadProgress"]
+__all__ = ["ClosableListener", "Event", "EventKind", "Listener", "UploadProgress"]
 
 
 class EventKind(StrEnum):
@@ -33,10 +33,14 @@ class EventKind(StrEnum):
     THROTTLED = "throttled"
     """The provider answered 429; the account pauses."""
     POLL_ERROR = "poll_error"
+    HELD = "held"
+    """A limit that clients share lets the submission leave later; nothing was sent, and nothing is wrong."""
     NOT_SENT = "not_sent"
     """The provider could not be reached; the submission is queued again."""
     MOVED = "moved"
     """The provider cannot take the job now, and another one does; nothing was started at this one."""
+    REPLACED = "replaced"
+    """Its input was refused, and `on_refused` gave another one, which is submitted next."""
     FINISHED = "finished"
     """The job is terminal, with a prediction, an error or both."""
     SAVED = "saved"
@@ -78,6 +82,9 @@ class Event:
         prompt: the prompt of the job's input; empty for a prediction that is only polled.
         replayed: whether the result is that of an earlier run, read from the journal.
         upload: how far an upload is, of an `UPLOADING` event.
+        queued_seconds: seconds in the local queue, of a `SUBMITTED` event; since the beginning, for a retry.
+        unseen_seconds: of a `FINISHED` event, the seconds between the last poll that found the prediction running and
+            the one that found its end: the result was ready for no longer than that.
     """
 
     kind: EventKind
@@ -93,6 +100,19 @@ class Event:
     prompt: str = field(default="", repr=False)
     replayed: bool = False
     upload: UploadProgress | None = None
+    queued_seconds: float | None = None
+    unseen_seconds: float | None = None
 
 
 Listener: TypeAlias = Callable[[Event], None]
+
+
+@runtime_checkable
+class ClosableListener(Protocol):
+    """A listener that is told when no more events come."""
+
+    def __call__(self, event: Event, /) -> None:
+        """Take an event."""
+
+    def close(self) -> None:
+        """Take note that no more events come; it may be called several times."""

@@ -22,6 +22,7 @@ from .field_checks import (
 )
 from .media_values import Media, are_media, as_media, as_media_list, is_optional_media, show_media
 from .prediction import Json
+from .reprs import short_repr, show_json
 
 __all__ = ["ImageInput", "Input", "Scene", "Shot", "VideoInput", "validate_common"]
 
@@ -105,6 +106,9 @@ class Shot:
     def __attrs_post_init__(self) -> None:
         check_fields(self, _SHOT)
 
+    def __repr__(self) -> str:
+        return short_repr(self)
+
 
 @frozen
 class ImageInput:
@@ -133,10 +137,13 @@ class ImageInput:
     resolution: str = field(default="1k", kw_only=True)
     n: int = field(default=1, kw_only=True)
     multi_shot: bool = field(default=False, kw_only=True)
-    extra: Mapping[str, Json] = field(factory=dict[str, Json], kw_only=True, hash=False)
+    extra: Mapping[str, Json] = field(factory=dict[str, Json], kw_only=True, hash=False, repr=show_json)
 
     def __attrs_post_init__(self) -> None:
         check_fields(self, _IMAGE)
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     @property
     def kind(self) -> Literal["image"]:
@@ -196,10 +203,13 @@ class VideoInput:
     negative_prompt: str | None = field(default=None, kw_only=True)
     keep_original_sound: bool = field(default=True, kw_only=True)
     scene: str | None = field(default=None, kw_only=True)
-    extra: Mapping[str, Json] = field(factory=dict[str, Json], kw_only=True, hash=False)
+    extra: Mapping[str, Json] = field(factory=dict[str, Json], kw_only=True, hash=False, repr=show_json)
 
     def __attrs_post_init__(self) -> None:
         check_fields(self, _VIDEO)
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     @property
     def all_videos(self) -> tuple[Media, ...]:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
 from html import escape
 from pathlib import PurePath
 from typing import Final, Self, TypeGuard
 
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from .errors import InputError, InputFault, KlingError, PredictionFailed
 from .field_checks import is_str_map
+from .formatting import format_price
 from .hash_table import IntTable
 from .inputs import ImageInput, Input, VideoInput
 from .media_values import MEDIA_FIELDS, Media, media_identity
 from .prediction import Prediction
+from .reprs import short_repr
 
 __all__ = ["Job", "JobKeyGenerator", "Outcome", "as_job", "fingerprint", "unique_key"]
 
@@ -52,6 +56,9 @@ class Job:
             fault = InputFault("key", self.key, "must be 1 to 200 printable characters")
             raise InputError.of("Invalid job key", [fault])
 
+    def __repr__(self) -> str:
+        return short_repr(self)
+
 
 def as_job(item: object, *, position: int) -> Job:
     """Return a job, or an input as a job. Raises InputError, which names the position, if the item is neither."""
@@ -71,33 +78,80 @@ def _is_key(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
 
 
+def _show_files(files: tuple[PurePath | str, ...]) -> str:
+    shown = [*map(str, files[:_MAX_FILES]), *([f"+{len(files) - _MAX_FILES}"] if len(files) > _MAX_FILES else [])]
+    return f"({', '.join(shown)})"
+
+
+_MAX_FILES: Final = 2
+"""Files that the repr of an outcome names."""
+
+
 @frozen(kw_only=True)
 class Outcome:
     """The result of one job of a batch.
 
     Attributes:
-        job: the job.
+        job: the job, with the input that was submitted last.
         prediction: the provider's last record; None if nothing was accepted.
         files: the saved files; URLs as `str` where they were saved in an object store.
         error: the error that ended the job or its download, or None.
+        cost: what its submission has cost in US dollars, at the published or the given price; if it is unconfirmed or
+            abandoned, its possible cost. None where nothing was billed, or no price is known.
+        sent_at: when it was sent first, in UTC, or None.
+        finished_at: when its end was first seen, in UTC, or None.
+        refused: the job's own input, if it was refused and that of `job` took its place; None without one, and for what
+            an earlier run has left and this one was not asked for.
     """
 
     job: Job
     prediction: Prediction | None = None
-    files: tuple[PurePath | str, ...] = ()
+    files: tuple[PurePath | str, ...] = field(default=(), repr=_show_files)
     error: KlingError | None = None
+    cost: Decimal | None = field(default=None, eq=False, repr=format_price)
+    sent_at: datetime | None = field(default=None, eq=False, repr=False)
+    finished_at: datetime | None = field(default=None, eq=False, repr=False)
+    refused: Input | None = None
 
     @classmethod
-    def from_job(cls, job: Job, prediction: Prediction | None, error: KlingError | None) -> Self:
+    def from_job(
+        cls,
+        job: Job,
+        prediction: Prediction | None,
+        error: KlingError | None,
+        *,
+        cost: Decimal | None = None,
+        sent_at: datetime | None = None,
+        finished_at: datetime | None = None,
+        refused: Input | None = None,
+    ) -> Self:
         """Make an outcome; a prediction that did not succeed becomes a `PredictionFailed`."""
         if error is None and prediction is not None and not prediction.succeeded:
             error = PredictionFailed(prediction)
-        return cls(job=job, prediction=prediction, error=error)
+        return cls(
+            job=job,
+            prediction=prediction,
+            error=error,
+            cost=cost,
+            sent_at=sent_at,
+            finished_at=finished_at,
+            refused=refused,
+        )
+
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     @property
     def ok(self) -> bool:
         """Whether the prediction succeeded and no error followed."""
         return self.error is None and self.prediction is not None and self.prediction.succeeded
+
+    @property
+    def took(self) -> float | None:
+        """Seconds from its first submission to its end, or None."""
+        if self.sent_at is None or self.finished_at is None:
+            return None
+        return max(0.0, (self.finished_at - self.sent_at).total_seconds())
 
     def result(self) -> Prediction:
         """Return the prediction of a job that is `ok`.
@@ -113,8 +167,8 @@ class Outcome:
         return self.prediction
 
     def _repr_html_(self) -> str:
-        """Return HTML for a notebook: the prediction, and the job's key with its error."""
-        known = self.prediction
+        """Return HTML for a notebook: the prediction with the prompt, and the job's key with its error."""
+        known = evolve(self.prediction, prompt=self.job.input.prompt) if self.prediction else None
         shown = known._repr_html_() if known else ""  # pyright: ignore[reportPrivateUsage] - the name is IPython's
         text = "" if self.error is None else f"{self.job.key or self.job.input.prompt}: {self.error}"
         return f"{shown}<p>{escape(text)}</p>" if text else shown

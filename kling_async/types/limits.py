@@ -93,6 +93,8 @@ class LimitOrigin(StrEnum):
     BACKOFF = "after a 429"
     """The provider has refused a request because of a limit, and named no time."""
     LOST_ANSWERS = "after lost answers"
+    SHARED = "shared by all clients"
+    """A journal that several clients share keeps it for all of them together."""
 
 
 @frozen(kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
@@ -53,7 +54,7 @@ def sniff(head: bytes) -> MediaType | None:
     return None
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+_PLAIN = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 _RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?")
 """Device names on Windows, with any suffix."""
 
@@ -61,14 +62,28 @@ _RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?")
 def file_stem(key: str) -> str:
     """Return a file name without suffix for a job's key, safe on every file system.
 
-    A key that is such a name is unchanged. From any other, unsafe characters are removed and a hash of the key is
-    appended, so that two keys never share a file.
+    A key that is such a name is unchanged. From any other, what is neither a letter of any script nor a digit is
+    removed, and a hash of the key is appended, so that two keys never share a file. None begins with `-` or `.`.
     """
     if _PLAIN.fullmatch(key) and not _RESERVED.fullmatch(key):
         return key
-    kept = re.sub(r"[^A-Za-z0-9_-]+", "_", key).strip("_")[:60]
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{kept}_{digest}" if kept else f"job_{digest}"
+    return f"{_kept(key) or 'job'}_{digest}"
+
+
+_MAX_KEPT: Final = 120
+"""Bytes of a cleaned key: with hash and suffixes, most file systems take 255."""
+
+
+def _kept(key: str) -> str:
+    """Return the letters, marks and digits of a key, `_` in place of the rest, and no `-` at the beginning."""
+    marked = "".join(one if _is_kept(one) else "\0" for one in unicodedata.normalize("NFC", key))
+    kept = re.sub("\0+", "_", marked).strip("_").lstrip("_-")[:60]
+    return kept.encode()[:_MAX_KEPT].decode(errors="ignore")
+
+
+def _is_kept(one: str) -> bool:
+    return one.isalnum() or one in "_-" or unicodedata.category(one).startswith("M")
 
 
 ReadAt: TypeAlias = Callable[[int, int], bytes]

@@ -120,9 +120,11 @@ def show_media(value: object) -> str:
         return f"({', '.join(shown)}{',' * (len(shown) == 1)})"
     if isinstance(value, bytes):
         return f"<{len(value):,} bytes>"
-    if isinstance(value, str) and len(value) > _SHOWN:
-        return repr(value[: _SHOWN - 3] + "...")
-    return repr(value)
+    if not isinstance(value, str):
+        return repr(value)
+    # The query of a signed URL opens the file to everybody who reads it.
+    place, mark, _ = value.partition("?")
+    return repr((place if len(place) <= _SHOWN else place[: _SHOWN - 3] + "...") + (f"{mark}..." if mark else ""))
 
 
 _SHOWN: Final = 200

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from html import escape
 from itertools import count
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from attrs import evolve, field, frozen
 
-__all__ = ["Failure", "FailureKind", "Json", "Output", "OutputKind", "OutputSource", "Prediction", "Status", "Timings"]
+__all__ = [
+    "Failure",
+    "FailureKind",
+    "Json",
+    "Output",
+    "OutputKind",
+    "OutputSource",
+    "Prediction",
+    "RefusedPart",
+    "Status",
+    "Timings",
+]
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
 """Any JSON value."""
+RefusedPart: TypeAlias = Literal["prompt", "image", "video", "audio", "output"]
+"""What a content policy refused, as far as a provider says it."""
 
 
 class Status(StrEnum):
@@ -38,6 +52,8 @@ class Status(StrEnum):
 
 _MAX_SHOWN: Final = 24
 """Maximum number of outputs that a notebook shows."""
+_MAX_CAPTION: Final = 200
+"""Maximum number of characters of a prompt that a notebook shows."""
 _TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 
 
@@ -79,6 +95,12 @@ class OutputSource:
         return Prediction(provider=self.provider, model=self.model, id=self.id, key=self.key)
 
 
+def _show_url(url: str) -> str:
+    # The query of a signed URL opens the file to everybody who reads it, and a `data:` URI may be megabytes long.
+    place, mark, _ = url.partition("?")
+    return repr((place if len(place) <= 100 else place[:97] + "...") + (f"{mark}..." if mark else ""))
+
+
 @frozen(kw_only=True)
 class Output:
     """One generated image or video.
@@ -90,7 +112,7 @@ class Output:
         is_fetchable: whether the URL is whole; a journal keeps no signatures, and the provider gives a new URL.
     """
 
-    url: str = field(repr=lambda url: repr(url if len(url) <= 100 else url[:97] + "..."))
+    url: str = field(repr=_show_url)
     kind: OutputKind
     source: OutputSource | None = field(default=None, repr=False, eq=False)
     is_fetchable: bool = field(default=True, repr=False, eq=False)
@@ -114,11 +136,13 @@ class Failure:
         kind: the cause, as far as the provider reports it.
         code: the provider's own code, or None.
         message: the provider's own text, as one printable line.
+        part: what the content policy refused; None where the provider does not say it.
     """
 
     kind: FailureKind
     code: str | None = None
     message: str
+    part: RefusedPart | None = None
 
 
 @frozen(kw_only=True)
@@ -149,6 +173,7 @@ class Prediction:
         created_at: when the provider accepted it, in UTC, or None.
         timings: durations that the provider reports.
         cost: its price in US dollars at the published rate; None where no price is published.
+        prompt: what it was made from, where `generate` returned it; it is kept nowhere else.
         raw: the response that it was parsed from, without the API key.
     """
 
@@ -164,6 +189,7 @@ class Prediction:
     created_at: datetime | None = None
     timings: Timings = Timings()
     cost: Decimal | None = None
+    prompt: str | None = field(default=None, repr=False, eq=False)
     raw: Json = field(default=None, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -183,10 +209,26 @@ class Prediction:
         """Whether it finished with success."""
         return self.status is Status.SUCCEEDED
 
+    def __repr__(self) -> str:
+        facts: dict[str, object] = {"provider": self.provider, "model": self.model, "id": self.id, "key": self.key}
+        shown = [f"{name}={value!r}" for name, value in facts.items() if value is not None]
+        shown.append(f"status={self.status.value}")
+        if self.outputs:
+            kinds = Counter(output.kind.value for output in self.outputs)
+            counted = [f"{number} {kind}{'s' if number > 1 else ''}" for kind, number in kinds.items()]
+            shown.append(f"outputs={' and '.join(counted)}")
+        shown += [f"failure={self.failure!r}"] if self.failure is not None else []
+        shown += [f"nsfw={self.nsfw}"] if self.nsfw else []
+        if self.cost is not None:
+            cents = round(self.cost, 2)
+            shown.append(f"cost=${cents if cents == self.cost else self.cost.normalize():f}")
+        return f"Prediction({', '.join(shown)})"
+
     def _repr_html_(self) -> str:
         """Return HTML for a notebook: the first outputs, the number of the others, and no script."""
         reason = self.failure.message if self.failure is not None else None
-        facts = [self.key, self.status.value, self.provider, self.model, self.id, reason]
+        prompt = (self.prompt or "")[:_MAX_CAPTION]
+        facts = [prompt, self.key, self.status.value, self.provider, self.model, self.id, reason]
         shown = "".join(map(_output_html, self.outputs[:_MAX_SHOWN]))
         more = f" and {len(self.outputs) - _MAX_SHOWN} more" if len(self.outputs) > _MAX_SHOWN else ""
         return f"<figure>{shown}<figcaption>{escape(', '.join(filter(None, facts)) + more)}</figcaption></figure>"

@@ -8,6 +8,7 @@ from typing import Final
 from .errors import (
     AnswerLost,
     AuthenticationError,
+    BudgetExceeded,
     InsufficientBalance,
     JournalError,
     KlingError,
@@ -22,7 +23,7 @@ __all__ = ["ACCOUNT_ERRORS", "TO_RESUME", "JobStatus", "is_accepted", "is_deferr
 ACCOUNT_ERRORS: Final = (AuthenticationError, PermissionDenied, InsufficientBalance)
 """Refusals of the account: every further submission is refused as well."""
 
-_DEFERRED: Final = (NotSent, RateLimited, JournalError, *ACCOUNT_ERRORS)
+_DEFERRED: Final = (NotSent, RateLimited, JournalError, BudgetExceeded, *ACCOUNT_ERRORS)
 
 
 class JobStatus(StrEnum):
@@ -78,12 +79,18 @@ def status_of(prediction: Prediction | None, error: KlingError | None = None) ->
         return _OF_PREDICTION[prediction.status]
     if error is not None and is_accepted(error):
         return JobStatus.ACCEPTED
+    if _was_cancelled(error):
+        return JobStatus.CANCELLED
     return JobStatus.PLANNED if error is None or is_deferred(error) else JobStatus.FAILED
 
 
 def is_deferred(error: KlingError) -> bool:
     """Return whether a later run submits a job that has this error and no prediction."""
-    return isinstance(error, _DEFERRED) and not is_accepted(error)
+    return isinstance(error, _DEFERRED) and not is_accepted(error) and not _was_cancelled(error)
+
+
+def _was_cancelled(error: KlingError | None) -> bool:
+    return isinstance(error, NotSent) and error.reason == "cancelled"
 
 
 def is_accepted(error: KlingError) -> bool:

@@ -91,7 +91,9 @@ def write_report(tmp_path_factory: pytest.TempPathFactory, sample_run: Any) -> W
         if with_files:
             sample_run.write_files(rows, folder)
         path = folder / "report.html"
-        path.write_text(render(RunSummary.of(rows), title=title, made_at=MADE_AT, version="0.1.0"), encoding="utf-8")
+        path.write_text(
+            "".join(render(RunSummary.of(rows), title=title, made_at=MADE_AT, version="0.1.0")), encoding="utf-8"
+        )
         return path
 
     return writing

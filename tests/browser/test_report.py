@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -100,18 +101,19 @@ def test_both_colour_schemes_can_be_read(open_page, report, scheme) -> None:
 
 
 def test_images_are_shown(open_page, report) -> None:
-    """Each image in view is loaded, and leads to its file."""
+    """Each image in view is loaded and opens the viewer, where it leads to its file."""
     with open_page(report) as opened:
         image = opened.page.locator("article img").first
         image.scroll_into_view_if_needed()
         opened.page.wait_for_function("document.querySelector('article img').naturalWidth > 0")
+        image.click()
         with opened.page.expect_navigation():
-            image.click()
+            opened.page.locator("#viewer img").click()
         assert opened.page.url.endswith("media/shot-0001-0.png")
 
 
 def test_thumbnails_are_loaded_in_place_of_images(open_page, tmp_path, sample_run) -> None:
-    """A report of large images loads their thumbnails only; a click leads to the image itself."""
+    """A report of large images loads their thumbnails only; a click shows the image itself, and leads to it."""
     rows = [evolve(row, files=row.files[:1]) for row in sample_run.build_run(12) if row.files and row.kind == "image"]
     for row in rows:
         image = tmp_path / row.files[0]
@@ -122,7 +124,9 @@ def test_thumbnails_are_loaded_in_place_of_images(open_page, tmp_path, sample_ru
     assert len(rows) - 1 == len(thumbnails)
     rows = [evolve(row, thumbnails=thumbnails) for row in rows]
     path = tmp_path / "report.html"
-    path.write_text(render(RunSummary.of(rows), title="a run", made_at=MADE_AT, version="0.1.0"), encoding="utf-8")
+    path.write_text(
+        "".join(render(RunSummary.of(rows), title="a run", made_at=MADE_AT, version="0.1.0")), encoding="utf-8"
+    )
     with open_page(path) as opened:
         for image in opened.page.locator("article img").all():
             image.scroll_into_view_if_needed()
@@ -135,8 +139,9 @@ def test_thumbnails_are_loaded_in_place_of_images(open_page, tmp_path, sample_ru
         ]
         widths = opened.page.evaluate("[...document.querySelectorAll('article img')].map(image => image.naturalWidth)")
         assert [480] * (len(rows) - 1) == sorted(widths)[1:]
+        opened.page.locator("article img").first.click()
         with opened.page.expect_navigation():
-            opened.page.locator("article img").first.click()
+            opened.page.locator("#viewer img").click()
         assert opened.page.url.endswith(f"/{rows[0].files[0]}")
         assert 1200 == opened.page.evaluate("document.querySelector('img').naturalWidth")
 
@@ -182,6 +187,95 @@ def test_filter(open_page, report, run) -> None:
         assert "find" == opened.page.evaluate("document.activeElement.id")
 
 
+LABELLED = {"shot-0001": "dawn", "shot-0002": "dusk", "shot-0003": "dawn"}
+
+
+@pytest.fixture(scope="module")
+def labelled(write_report, run) -> Path:
+    """Write the report of a run some jobs of which have labels, and one of which has a long prompt."""
+    rows = [evolve(row, labels={"light": LABELLED[row.key]} if row.key in LABELLED else {}) for row in run]
+    rows[3] = evolve(rows[3], prompt="A long story about a harbour. " * 60)
+    path: Path = write_report(rows)
+    return path
+
+
+def test_the_viewer_of_a_file(open_page, labelled, run) -> None:
+    """A card opens the viewer; arrows lead through what the filter shows; the whole prompt is there, and is copied."""
+    with open_page(labelled, permissions=["clipboard-read", "clipboard-write"]) as opened:
+        opened.page.get_by_label("Find").fill("shot-000")
+        opened.page.get_by_role("button", name="Details of shot-0003").click()
+        shown = opened.page.locator("#viewer .pane h2")
+        opened.page.keyboard.press("ArrowRight")
+        assert ["shot-0004"] == shown.all_text_contents()
+        opened.page.get_by_role("button", name="Copy prompt").click()
+        opened.page.get_by_text("Copied.").wait_for()
+        assert "A long story about a harbour. " * 60 == opened.page.evaluate("navigator.clipboard.readText()")
+        opened.page.get_by_role("button", name="Compare with others").click()
+        opened.page.keyboard.press("ArrowLeft")
+        assert ["shot-0004", "shot-0003"] == shown.all_text_contents()
+        opened.page.keyboard.press("Escape")
+        assert not opened.page.locator("#viewer").is_visible()
+        opened.page.locator(":focus", has_text="Details of shot-0003").wait_for(state="attached")
+        assert [] == opened.complaints
+
+
+def test_a_long_prompt_stretches_no_row(open_page, labelled) -> None:
+    """A long prompt takes no more than five lines of its card until it is opened."""
+    with open_page(labelled) as opened:
+        summary = opened.page.locator("article", has_text="shot-0004").locator("summary")
+        assert summary.bounding_box()["height"] < 130
+        summary.click()
+        assert "harbour. A long" in opened.page.locator("article details[open]").inner_text()
+
+
+def test_labels_and_order_are_kept_in_the_address(open_page, labelled, run) -> None:
+    """Labels are filters and cards are sorted; the address has both by name, so that it can be reloaded and shared."""
+    with open_page(labelled) as opened:
+        opened.page.get_by_label("Sort by").select_option(label="duration")
+        by_duration = sorted((row for row in run if row.took), key=lambda row: -(row.took or 0))
+        assert by_duration[0].key == opened.cards()[0]
+        opened.page.get_by_label("light").select_option(label="dawn")
+        before = opened.cards()
+        assert {"shot-0001", "shot-0003"} == set(before)
+        assert opened.page.url.endswith("#sort=duration&label-0=dawn")
+        opened.page.reload()
+        assert before == opened.cards()
+        opened.page.get_by_label("Find").fill("nothing says this")
+        opened.page.get_by_role("button", name="Show all").click()
+        assert "40 of 40 jobs" == opened.shown()
+        assert opened.page.url.endswith("#sort=duration")
+
+
+def test_a_status_is_in_the_address_by_name(open_page, report, run) -> None:
+    """A status keeps its name in the address, which is the same in a report that is written again."""
+    with open_page(report) as opened:
+        opened.page.get_by_text("failed 2", exact=True).click()
+        assert opened.page.url.endswith("#status=failed")
+        opened.page.reload()
+        assert [row.key for row in run if row.status == "failed"] == opened.cards()
+
+
+def test_a_cause_of_a_file_shows_its_jobs(open_page, report, run) -> None:
+    """A click on a cause shows the jobs that failed for it, whatever was filtered before."""
+    failed = next(row for row in run if row.status == "failed")
+    with open_page(report) as opened:
+        opened.page.get_by_role("combobox", name="Model").select_option(index=1)
+        opened.page.locator(".causes").get_by_role("button", name=failed.cause).click()
+        assert [row.key for row in run if row.cause == failed.cause] == opened.cards()
+
+
+def test_the_timeline_can_be_read_on_a_phone(open_page, report) -> None:
+    """The chart is not scaled with its letters: they are as large as on a wide screen, and stay inside the page."""
+    with open_page(report, viewport={"width": 390, "height": 800}) as opened:
+        chart = opened.page.locator(".timeline > svg")
+        assert chart.bounding_box()["height"] > 150
+        texts = [text.bounding_box() for text in chart.locator("text").all() if text.is_visible()]
+        assert 8 <= len(texts)
+        assert all(13 <= box["height"] and 0 <= box["x"] <= box["x"] + box["width"] <= 390 for box in texts)
+        times = sorted((box["x"], box["width"]) for box in texts if box["y"] > chart.bounding_box()["y"] + 170)
+        assert all(x + width < after for (x, width), (after, _) in pairwise(times))
+
+
 def test_the_notice_leads_to_what_is_unconfirmed(open_page, report, run) -> None:
     """One click, or one key, on the notice shows the jobs that may have cost money."""
     with open_page(report) as opened:
@@ -207,7 +301,7 @@ def test_every_control_is_reached_by_keyboard(open_page, report) -> None:
 
 
 def test_keys_work_the_controls(open_page, report, run) -> None:
-    """Arrows choose a status, Enter opens a image, and the first Tab offers to skip to the jobs."""
+    """Arrows choose a status, Enter opens an image, and the first Tab offers to skip to the jobs."""
     with open_page(report) as opened:
         opened.page.keyboard.press("Tab")
         opened.page.keyboard.press("Enter")
@@ -216,6 +310,8 @@ def test_keys_work_the_controls(open_page, report, run) -> None:
         opened.page.keyboard.press("ArrowRight")
         assert f"{sum(row.status == 'succeeded' for row in run)} of 40 jobs" == opened.shown()
         opened.page.locator("article a").first.focus()
+        opened.page.keyboard.press("Enter")
+        opened.page.locator("#viewer .media a").first.focus()
         with opened.page.expect_navigation():
             opened.page.keyboard.press("Enter")
         assert opened.page.url.endswith(".png")
@@ -230,7 +326,8 @@ def test_a_screen_reader_finds_its_way(open_page, report) -> None:
             assert 1 == opened.page.get_by_role("region", name=name, exact=True).count()
         assert "polite" == opened.page.get_by_role("search").get_by_role("status").get_attribute("aria-live")
         assert re.match(
-            r"40 jobs over 2 min 55 s; at the end: 36 succeeded", opened.page.locator("svg").get_attribute("aria-label")
+            r"40 jobs over 2 min 55 s; at the end: 36 succeeded",
+            opened.page.locator("svg").first.get_attribute("aria-label"),
         )
         assert 0 == opened.page.locator("article img:not([alt]), article img[alt='']").count()
         assert 1 == opened.page.get_by_role("heading", level=1).count()
@@ -249,7 +346,7 @@ def test_it_says_what_matters_without_its_script(open_page, report) -> None:
     """Totals, timeline and all cards are there; controls that would do nothing are not."""
     with open_page(report, java_script_enabled=False) as opened:
         assert opened.page.get_by_text("Spent").first.is_visible()
-        assert opened.page.locator(".timeline svg").is_visible()
+        assert opened.page.locator(".timeline > svg").is_visible()
         assert 40 == opened.page.locator("article").count()
         assert not opened.page.get_by_role("search").is_visible()
         assert not opened.page.get_by_role("button").filter(visible=True).count()
@@ -257,9 +354,13 @@ def test_it_says_what_matters_without_its_script(open_page, report) -> None:
 
 
 def test_a_matrix_is_filtered_row_by_row(open_page, write_report, sample_run) -> None:
-    """Rows without a match go, the headings of columns stay, and a section without a match goes whole."""
+    """Rows without a match go, the headings of columns stay, and a section without a match goes whole.
+
+    Its order is that of its labels, so none is offered.
+    """
     rows = list(sample_run.build_matrix(style=["ink", "oil"], animal=["fox", "cat", "owl"], light=["dawn", "dusk"]))
     with open_page(write_report(rows)) as opened:
+        assert not opened.page.get_by_label("Sort by").count()
         assert 2 == opened.page.locator("table:has(article)").count()
         opened.page.get_by_label("Find").fill("oil dusk")
         assert ["style oil"] == opened.page.locator(".matrix > h3:visible").all_inner_texts()

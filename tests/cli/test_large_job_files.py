@@ -65,14 +65,14 @@ def test_a_plan_is_printed_in_bounded_memory(
 
 
 def test_a_fault_at_the_end_prints_no_job(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A key that was used at the beginning is found at the end, with both lines, and nothing is on stdout."""
+    """A key that was used before is found at the end, with both lines, and only the fault is on stdout."""
     path = written(tmp_path / "jobs.jsonl", 3000)
     with path.open("a", encoding="utf-8") as file:
         file.write('{"key": "cat-17", "prompt": "another cat"}\n')
     with pytest.raises(InputError, match="1 line of"):
         plan_file(JobFile(str(path)), Options(provider=("gptproto",), json=True), limit=None)
     out, err = capfd.readouterr()
-    assert "" == out
+    assert [("key", 3001)] == [(one["field"], one["line"]) for one in map(json.loads, out.splitlines())]
     assert 'duplicate key "cat-17" (first used on line 18)' in " ".join(err.split())
 
 

@@ -48,17 +48,17 @@ def test_a_job_file_finds_its_media(run: Run, served: Served, folder: Path) -> N
     picture.unlink()
     requests = len(sandbox.log)
     for again in (command, ("resume", "out")):
-        done = run(*again, **settings)
+        done = run(*again, "--print", "all", **settings)
         assert (0, 2) == (done.returncode, len(done.stdout.splitlines())), done.stderr
     assert requests == len(sandbox.log)
 
 
 def test_a_missing_picture_has_its_line(run: Run, served: Served, folder: Path) -> None:
-    """A file that is missing is a fault of its row before anything is sent, with the name and the line."""
+    """A file that is missing is a fault of its rows before anything is sent, with the name and the lines."""
     write_jobs(folder).unlink()
     done = run("batch", "jobs/jobs.csv", "-p", "fal", **settings_of(served))
     assert 2 == done.returncode
-    assert "jobs.csv:2: image: does not exist" in done.stderr.replace("\n", "")
+    assert "jobs.csv:2-3: image: does not exist" in done.stderr.replace("\n", "")
     assert [] == served[0].log
 
 

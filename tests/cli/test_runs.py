@@ -6,15 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kling_async.cli import build_app
 from kling_async.runs.directory import RunDirectory
-from kling_async.testing import Fixed, Sandbox, SandboxServer
+from kling_async.testing import Sandbox
+
+from .conftest import Type
 
 CALMLY = ("--progress", "none", "-p", "apiinone")
 CATS = {f"k{n}": f"a cat, number {n}" for n in range(1, 7)}
@@ -25,34 +25,6 @@ file = pathlib.Path(sys.argv[1])
 file.write_text(file.read_text().replace("[[refused]]", "mended"))
 """
 """Edits a job file as a person does."""
-
-Type = Callable[..., int]
-
-
-@pytest.fixture
-def sandbox(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """Serve a quick sandbox to commands of this process, and let them run in a folder of their own."""
-    made = Sandbox(strict=True, image_latency=Fixed(0.05))
-    with SandboxServer(made) as server:
-        for name in ("GPTPROTO", "APIINONE"):
-            monkeypatch.setenv(f"{name}_BASE_URL", server.url)
-            monkeypatch.setenv(f"{name}_API_KEY", made.key)
-        monkeypatch.chdir(folder)
-        yield made
-
-
-@pytest.fixture
-def typed() -> Type:
-    """Run a command in this process, which is quicker than a process of its own, and return its exit code."""
-
-    def typing(*words: str) -> int:
-        try:
-            code = build_app()(words, exit_on_error=False, result_action="return_value")
-        except SystemExit as error:
-            code = error.code
-        return int(code or 0)
-
-    return typing
 
 
 def write(name: str, prompts: dict[str, str], folder: Path | None = None) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from ..conftest import load_from_docs
+
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "reference" / "benchmarks"
 
 
 @pytest.fixture
@@ -47,6 +51,29 @@ def test_we_lose(page: ModuleType) -> None:
         "**CPU per poll: with 10 in flight fal costs the least of 3 SDKs, 0.50 times as much as kling_async;"
         " with 1,000 in flight kling_async costs the least of 3 SDKs, and the next, google, 3.0 times as much.**"
     )
+
+
+def whole_runs(**micros: float | None) -> list[dict[str, Any]]:
+    """Return figures of whole runs that cost so many microseconds a request; None for one without a measurement."""
+    known = {name: {} if cost is None else {"cpu us/request": cost} for name, cost in micros.items()}
+    return [{"figure": "cpu", "what": name, "detail": detail} for name, detail in known.items()]
+
+
+def test_whole_runs(page: ModuleType) -> None:
+    """The sentence has each client's cost, the cheapest first behind ours, and how many times ours it is."""
+    figures = [*whole_runs(kling=600.0, wavespeed=1200.0, naive=300.0, floor=130.0, per_job=None)]
+    assert page.run_sentence([*figures, {"figure": "flat", "what": "x", "detail": {"cpu us/request": 1.0}}]) == (
+        "**CPU per request in whole runs: kling_async 600 us; naive 300 us, 0.50 times as much;"
+        " wavespeed 1,200 us, 2.0 times as much; a bare GET by aiohttp 130 us.**"
+    )
+
+
+def test_the_page_says_what_its_figures_say(page: ModuleType) -> None:
+    """The sentence at the top of the page is made of the figures beside it."""
+    results = json.loads((PAGES / "results.json").read_text(encoding="utf-8"))
+    top = (PAGES / "index.md").read_text(encoding="utf-8").partition("## ")[0]
+    assert page.run_sentence(results["scheduler"]["figures"]) in top
+    assert "peers" not in results or page.sentence(results["peers"]["figures"]) in top
 
 
 @pytest.mark.parametrize("many", [0.96, 1.0, 1.04])

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ from attrs import field, frozen
 
 from kling_async.testing import Sandbox, SandboxServer
 
+from ..postgres import PostgresServer
 from ..s3 import Bucket
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
@@ -34,8 +36,9 @@ class Expected:
     needs: str = field(default="sys", kw_only=True)
 
 
-ELSEWHERE = frozenset({"bucket.py", "fastapi_app.py", "resume.py", "webhooks_app.py"})
-"""Not simply run to their end: tests of their own serve the apps; those below give one a bucket, and stop another."""
+ELSEWHERE = frozenset({"bucket.py", "fastapi_app.py", "ray_tasks.py", "resume.py", "webhooks_app.py"})
+"""Not simply run to their end: tests of their own serve the apps; those below give one a bucket, one a database, and
+stop another."""
 
 CELLS = """
 import ast, asyncio, inspect, pathlib, sys, types
@@ -120,6 +123,24 @@ EXPECTED = {
             printed=(" passed",),
             options=("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", "-c", os.devnull),
         ),
+    ),
+    "refused.py": Expected(
+        ("a duel at dawn [[refused]]", "a cat [[refused]] [[slow:1]]", "a cat"),
+        (
+            "row-0: 'a fencing lesson at dawn' done, in place of 'a duel at dawn [[refused]]'\n",
+            "row-1: 'a cat [[slow:1]]' done, in place of 'a cat [[refused]] [[slow:1]]'\n",
+            "row-2: 'a cat' done\n",
+        ),
+        ("images.db",),
+    ),
+    "script.py": Expected(
+        printed=(".png\n", "fox-linocut: out/fox-linocut-0.png\n", "heron-watercolour: "),
+        files=(*["out/*.png"] * 9, "jobs.db"),
+    ),
+    "telemetry.py": Expected(
+        printed=("submit\n", "wait\n", "generate_content", "save kling-image-o1\n", "request\n"),
+        files=("out/*.png",),
+        needs="opentelemetry.sdk",
     ),
     "tqdm_progress.py": Expected(needs="tqdm"),
     "trio_app.py": Expected(printed=(".png\n",), files=("out/*.png", "out/*.png")),
@@ -215,6 +236,17 @@ def test_files_go_into_a_bucket(settings: dict[str, str], bucket: Bucket, tmp_pa
     assert done.stdout.endswith("bytes, PNG\n")
     assert {f"postcard-{n}-0.png" for n in range(1, 5)} == set(bucket.objects("lighthouses/"))
     assert [] == list(tmp_path.rglob("*.png"))
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+def test_ray_runs_the_tasks(settings: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """The example for Ray does each job once, over tasks in processes of Ray's."""
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    with SandboxServer(Sandbox(time_scale=0.005)) as server:
+        given = {"KLING_DATABASE": postgres.url(postgres.database()), "RAY_USAGE_STATS_ENABLED": "0"}
+        done = run(["ray_tasks.py"], settings | given | {"GPTPROTO_BASE_URL": server.url}, tmp_path)
+        assert sorted(f"postcard-{n} done" for n in range(8)) == sorted(done.stdout.splitlines())
+        assert [1] * 8 == [server.sandbox.billed(f"a lighthouse, postcard {n}") for n in range(8)]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a process of its own")

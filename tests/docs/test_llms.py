@@ -92,8 +92,14 @@ def test_every_page_of_ours_is_there(llms: ModuleType, tmp_path: Path) -> None:
     assert "await client.generate(ImageInput(" in whole
     assert all(path.read_text(encoding="utf-8").strip() in whole for path in DOCS.glob("examples/first_*.py"))
     assert re.findall(r"^## (.+)$", listed, re.MULTILINE) == [
-        "Tutorial",
-        "How to",
+        "First steps",
+        "Run jobs",
+        "Money and limits",
+        "Media and storage",
+        "Apps and agents",
+        "Scripts and environments",
+        "Many machines",
+        "Test and extend",
         "Reference",
         "Explanation",
         "Optional",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from attrs import fields
@@ -19,6 +20,7 @@ import kling_async
 from kling_async import Batch, Client, EventKind, ImageInput, InputError, Limits, NotSent, errors, testing
 from kling_async.providers import PROVIDERS
 from kling_async.testing import FAULTS, Sandbox
+from kling_async.testing.sandbox.browser_style import ICON
 from kling_async.types.status import JobStatus
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,8 +84,44 @@ def test_links_between_pages_lead_somewhere(path: str) -> None:
         assert place in MADE or (ROOT / place).is_file(), target
 
 
+PICTURE = re.compile(
+    r"```\{image\} (\S+)\n:alt: (.+)|<img src=\"([^\"]+)\"[^>]* alt=\"([^\"]+)\"|srcset=\"([^\"]+)()\""
+)
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/index.md", "docs/reference/report.md"])
+def test_pictures_are_there_small_and_described(path: str) -> None:
+    """Each picture is a file of less than 200 kB, in both colour schemes, and has an alternative text."""
+    found = [[part for part in match if part] for match in PICTURE.findall(read(path))]
+    assert len(found) >= 4
+    names = {found_one[0] for found_one in found}
+    assert {name.replace("-light.", "-dark.") for name in names} == {name for name in names if "-dark." in name}
+    for name in names:
+        assert 0 < (ROOT / Path(path).parent / name).stat().st_size < 200_000
+    assert read(path).count("{image}") + read(path).count("<img") == sum(len(one) > 1 for one in found)
+
+
+def test_the_icon_is_the_same_everywhere() -> None:
+    """The pages, a report and the sandbox have one icon."""
+    icon = read("docs/icon.svg").strip()
+    assert icon == ICON
+    inline = re.findall(r'rel="icon" href="data:image/svg\+xml,([^"]+)"', read("kling_async/runs/report/page.html"))
+    assert [icon] == [unquote(one).replace("'", '"') for one in inline]
+
+
+CAPTION = re.compile(r"^```\{toctree\}\n:hidden:\n:caption: (.+)\n\n((?:\S+\n)+)```$", re.MULTILINE)
+
+
+def test_the_index_is_in_groups() -> None:
+    """No group of guides in the index has more than seven pages."""
+    groups = {caption: names.split() for caption, names in CAPTION.findall(read("docs/index.md"))}
+    guides = {caption: names for caption, names in groups.items() if any(name.startswith("howto/") for name in names)}
+    assert len(guides) > 5
+    assert {} == {caption: len(names) for caption, names in guides.items() if len(names) > 7}
+
+
 def test_every_page_is_in_the_index() -> None:
-    """Each page is found from the index, once, in one of its five parts."""
+    """Each page is found from the index, once, in one of its parts."""
     listed = re.findall(r"^((?:tutorial|howto|reference|explanation)/\S+)$", read("docs/index.md"), re.MULTILINE)
     pages = {path for path in PAGES if path.count("/") > 1 and "_build" not in path}.union(MADE)
     assert sorted(f"docs/{name}.md" for name in listed) == sorted(pages)

@@ -13,9 +13,9 @@ __all__ = ["MUTANTS", "build"]
 MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "no intent": (
         (
-            "journal/writer.py",
-            "            await self._write_intent(submission)\n            yield\n",
-            "            yield\n",
+            "journal/steps.py",
+            "            check = await self._write_intent(submission, needs)\n            yield check\n",
+            "            yield None\n",
         ),
     ),
     "nothing found": (
@@ -28,11 +28,12 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "reported before it is committed": (
         (
             "runtime/journaled.py",
-            "        await entry.accepted(prediction)\n        return prediction\n",
+            "        raise\n    await entry.accepted(prediction)\n    return prediction\n",
             (
-                "        from ..system.loops import start_detached\n"
-                "        start_detached(lambda: entry.accepted(prediction), ended=lambda: None)\n"
-                "        return prediction\n"
+                "        raise\n"
+                "    from ..system.loops import start_detached\n"
+                "    start_detached(lambda: entry.accepted(prediction), ended=lambda: None)\n"
+                "    return prediction\n"
             ),
         ),
     ),
@@ -54,8 +55,8 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "replayed under another key": (
         (
             "runtime/provider_api.py",
-            "self._find)(job, client_id)",
-            "self._find)(job, self.new_client_id(job.input) if repeats else client_id)",
+            "(self.submit(job, client_id, check)",
+            "(self.submit(job, self.new_client_id(job.input), check)",
         ),
     ),
     "no shield": (("runtime/requests.py", "anyio.CancelScope(shield=True)", "anyio.CancelScope(shield=False)"),),
@@ -64,6 +65,14 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("providers/kling.py", 'if error.code != "1201" or not _TAKEN.search(error.message.lower()):', "if True:"),
     ),
     "cancelled is bought again": (("journal/resume.py", "(failed and resubmit_failed)", "failed"),),
+    "a refused one asked about again": (
+        ("runtime/refusals.py", " or admission.replaces is not None:", ":"),
+        ("journal/refusals.py", "if known.replaces is not None or known.declined or", "if known.declined or"),
+        ("runtime/refusals.py", "        if shared and self._is_replaced(job, known):", "        if False:"),
+    ),
+    "a replacement not known as one": (
+        ("journal/encoding.py", "    if one.replaces is not None:\n", "    if False:\n"),
+    ),
     "columns without a checksum": (
         ("journal/schema.py", "zlib.crc32(columns.encode())", "zlib.crc32(body.encode())"),
         (

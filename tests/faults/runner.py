@@ -24,8 +24,19 @@ from typing import Any
 
 import anyio
 
-from kling_async import Client, Event, EventKind, ImageInput, Job, KlingError, Limits, SqliteJournal
+from kling_async import (
+    Client,
+    ContentRejected,
+    Event,
+    EventKind,
+    ImageInput,
+    Job,
+    KlingError,
+    Limits,
+    SqliteJournal,
+)
 from kling_async.system.clock import SystemClock
+from kling_async.types.inputs import Input
 
 KEY = "sk-canary-b7d1e95c04f2"
 LIVES_FOR = 500
@@ -100,6 +111,11 @@ async def run(order: dict[str, Any]) -> None:
         if event.kind in (EventKind.ACCEPTED, EventKind.RESUMED) and event.prediction is not None:
             tell("id", event.key, event.prediction.id)
 
+    async def mild(input: Input, _: ContentRejected) -> Input:
+        tell("asked", input.prompt)
+        await anyio.sleep(0.001)
+        return ImageInput(f"mild {input.prompt}")
+
     limits = Limits(
         submit_per_second=None, poll_per_second=None, max_open=20, max_submitting=order.get("max_submitting", 8)
     )
@@ -119,6 +135,7 @@ async def run(order: dict[str, Any]) -> None:
     place = order.get("save_to", folder / "out")
     settings: dict[str, Any] = {"save_to": place, "stop_on_signals": order.get("stop_on_signals", False)}
     settings |= {"provenance": order["provenance"]} if "provenance" in order else {}
+    settings |= {"on_refused": mild} if order.get("replaces") else {}
     with leaving:
         async with client, client.batch(jobs, journal=None if of_client else journal, **settings) as batch:
             batch.add_listener(heard)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..s3 import Bucket, S3Process
-from .answers import HEALTHY_SUBMIT, Answer, Script, accepted, repeat, reply, said, send, sleep
+from .answers import HEALTHY_SUBMIT, Answer, Script, accepted, refused, repeat, reply, said, send, sleep
 from .conftest import OpenSite
 from .crashes import (
     PNG,
@@ -23,6 +23,7 @@ from .crashes import (
     unconfirmed_in,
     wait_until,
 )
+from .harness import ServerLog
 
 __all__ = [
     "LONG",
@@ -32,6 +33,7 @@ __all__ = [
     "interrupted_uploads",
     "leaves",
     "long_file",
+    "replacements",
     "steps",
     "sweep",
     "timeouts",
@@ -88,6 +90,48 @@ def steps(
         check_nothing_lost(place)
         check_paid(place, here.log, jobs=2, found=provider in FINDING)
     raise AssertionError("there were more steps than that")
+
+
+def replacements(runner: Runner, site: OpenSite, folder: Path, *, first: int = 1, every: int = 1) -> int:
+    """Kill runs, step after step, that replace two inputs which are refused, one of them twice; return how many."""
+    content = refused("400 Bad Request", {"error": {"message": "Content policy violation", "code": "503"}}).for_ever
+    refusing = {prompt: Script(submit=[content]) for prompt in ("cat 0", "cat 1", "mild cat 1")}
+    for done, at in enumerate(range(first, 10_000, every)):
+        here, place = site(Script(jobs=refusing)), folder / f"step-{at}"
+        code = runner.run(here, place, jobs=2, max_submitting=1, crash_at=at, replaces=True)
+        asked = asked_in(place)
+        known = {one.key for one in kept_in(place) if one.attempt > 1}
+        again = runner.run(here, place, jobs=2, replaces=True) if code else 0
+        assert 0 == again, log_of(place)
+        check_nothing_lost(place)
+        check_replaced(place, here.log)
+        assert known.isdisjoint(asked_in(place)[len(asked) :]), "asked again after a second attempt"
+        if code == 0:
+            return done
+        assert code == -9, log_of(place)
+    raise AssertionError("there were more steps than that")
+
+
+def asked_in(folder: Path) -> list[str]:
+    """Return the keys of the jobs that runs have asked about, in order."""
+    told = folder / "told.txt"
+    lines = told.read_text().splitlines() if told.exists() else []
+    return [line.removeprefix("asked ").replace("cat ", "cat-") for line in lines if line.startswith("asked ")]
+
+
+def check_replaced(folder: Path, log: ServerLog) -> None:
+    """Hold that no input was sent twice, and that each job has ended by its second attempt, or is unconfirmed."""
+    kept = kept_in(folder)
+    twice = {prompt: count for prompt, count in log.submissions().items() if count > 1}
+    assert {} == twice, "sent twice"
+    assert max(one.attempt for one in kept) <= 2, "asked again"
+    newest = {one.key: one for one in kept}
+    undone = {key for key, one in newest.items() if one.attempt == 1} - unconfirmed_in(kept)
+    undone |= {"cat-0"} - {key for key, one in newest.items() if one.succeeded and one.files} - unconfirmed_in(kept)
+    assert set() == undone, "neither replaced nor unconfirmed"
+    known = {one.prediction.id for one in kept if one.prediction is not None}
+    charged = {id for ids in log.charges.values() for id in ids}
+    assert charged <= known or unconfirmed_in(kept), "charged, and unknown"
 
 
 def interrupted_downloads(runner: Runner, site: OpenSite, folder: Path, *, kills: int) -> None:

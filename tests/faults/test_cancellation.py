@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,7 +45,7 @@ class Points:
             self.act()
 
 
-class WatchedJournal:
+class WatchedJournal(Journal):
     """A journal each use of which is a point before and a point after it."""
 
     def __init__(self, journal: Journal, points: Points) -> None:
@@ -62,7 +63,16 @@ class WatchedJournal:
     async def submissions(self, *states: JobStatus) -> list[Submission]:
         return await self._journal.submissions(*states)
 
-    async def rescue(self, submission: Submission) -> str:
+    async def take_over(self) -> list[Submission]:
+        return await self._journal.take_over()
+
+    def unfinished(self, *, saving: bool) -> AsyncGenerator[Submission]:
+        return self._journal.unfinished(saving=saving)
+
+    async def spent(self) -> Decimal:
+        return await self._journal.spent()
+
+    async def write_emergency(self, submission: Submission) -> str:
         return await self._journal.write_emergency(submission)
 
     async def aclose(self) -> None:

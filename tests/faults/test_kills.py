@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import OpenSite
 from .crashes import Runner
-from .sweeps import steps, sweep
+from .sweeps import replacements, steps, sweep
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,18 @@ def test_row_02_killed_at_steps_where_it_is_replayed(runner: Runner, site: OpenS
 def test_row_02_killed_at_steps_where_it_is_looked_up(runner: Runner, site: OpenSite, tmp_path: Path) -> None:
     """The same where a submission is looked up: what was charged is found, whatever the step."""
     assert 20 <= steps(runner, site, tmp_path, first=4, every=7, provider="kling")
+
+
+def test_row_02_killed_at_steps_where_an_input_is_replaced(runner: Runner, site: OpenSite, tmp_path: Path) -> None:
+    """The same where another input takes the place of a refused one: it is sent once, and not asked for again."""
+    assert 20 <= replacements(runner, site, tmp_path, first=3, every=9)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_row_02_killed_at_every_step_where_an_input_is_replaced(runner: Runner, site: OpenSite, tmp_path: Path) -> None:
+    """The same at each of them."""
+    assert 140 <= replacements(runner, site, tmp_path)
 
 
 @pytest.mark.long

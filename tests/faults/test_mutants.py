@@ -12,7 +12,16 @@ import pytest
 from .conftest import OpenSite
 from .crashes import Runner
 from .mutants import build
-from .sweeps import cancelled, duplicates, interrupted_downloads, interrupted_uploads, leaves, steps, timeouts
+from .sweeps import (
+    cancelled,
+    duplicates,
+    interrupted_downloads,
+    interrupted_uploads,
+    leaves,
+    replacements,
+    steps,
+    timeouts,
+)
 
 Check: TypeAlias = Callable[[Runner, OpenSite, Path], object]
 
@@ -20,6 +29,7 @@ EVERY_CALL: Check = partial(steps, every=2)
 """Before or after each call that touches the world: both are steps."""
 EVERY_CALL_LOOKED_UP: Check = partial(steps, every=2, provider="kling")
 EVERY_CALL_REPLAYED: Check = partial(steps, every=2, provider="comfy")
+REPLACED: Check = partial(replacements, every=2)
 
 CAUGHT_BY: Mapping[str, tuple[Check, str]] = {
     "no intent": (EVERY_CALL, "paid twice"),
@@ -31,10 +41,12 @@ CAUGHT_BY: Mapping[str, tuple[Check, str]] = {
     "no shield": (leaves, "left before its answer"),
     "repeated after a time-out": (timeouts, "was repeated"),
     "refused for its own client id": (duplicates, "charged, and unknown"),
+    "a refused one asked about again": (REPLACED, "asked again"),
+    "a replacement not known as one": (REPLACED, "neither replaced|asked again|sent twice"),
     "cancelled is bought again": (cancelled, "was bought again"),
 }
 """Which check catches a mutant, and what it says."""
-BY_STEPS = (EVERY_CALL, EVERY_CALL_LOOKED_UP, EVERY_CALL_REPLAYED)
+BY_STEPS = (EVERY_CALL, EVERY_CALL_LOOKED_UP, EVERY_CALL_REPLAYED, REPLACED)
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,8 @@ from kling_async.journal.schema import VERSION
 from kling_async.journal.serialization import dump_submission
 from kling_async.journal.sqlite import SqliteJournal
 from kling_async.journal.submission import Submission, new_submission
-from kling_async.testing import JournalSuite
-from kling_async.testing.journals import MakeJournal
+from kling_async.testing import SingleOwnerSuite
+from kling_async.testing.journal_samples import MakeJournal
 from kling_async.types.prediction import Output, OutputKind
 
 from ..journals import listed
@@ -53,7 +53,7 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.glob("*")}
 
 
-class TestEveryJournal(JournalSuite):
+class TestEveryJournal(SingleOwnerSuite):
     """What every journal does, those of this package do."""
 
     @pytest.fixture(params=["memory", "full", "normal"])
@@ -99,7 +99,7 @@ async def test_the_suite_finds_a_journal_that_will_not_do(made: type[MemoryJourn
     """A journal that breaks a rule fails the test of that rule."""
     kept = made()
     with pytest.raises(AssertionError):
-        await getattr(JournalSuite(), test)(lambda: kept)
+        await getattr(SingleOwnerSuite(), test)(lambda: kept)
 
 
 # Its contents.

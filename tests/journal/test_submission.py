@@ -40,7 +40,8 @@ from kling_async import (
 from kling_async.journal.redaction import redact
 from kling_async.journal.resume import ResumeAction, resume_action
 from kling_async.journal.serialization import dump_submission, load_submission
-from kling_async.journal.submission import StoredError, input_from, new_submission
+from kling_async.journal.stored_error import StoredError
+from kling_async.journal.submission import input_from, new_submission
 from kling_async.types.client_id import ClientId
 from kling_async.types.jobs import fingerprint
 from kling_async.types.prediction import Failure, FailureKind, Output, OutputKind, Timings

@@ -26,7 +26,16 @@ from kling_async.errors import (
 from kling_async.providers.fal import Fal
 from kling_async.types.http import HttpRequest, HttpResponse
 from kling_async.types.inputs import ImageInput, Input, Shot, VideoInput
-from kling_async.types.prediction import Failure, FailureKind, Output, OutputKind, Prediction, Status, Timings
+from kling_async.types.prediction import (
+    Failure,
+    FailureKind,
+    Output,
+    OutputKind,
+    Prediction,
+    RefusedPart,
+    Status,
+    Timings,
+)
 
 PROVIDER = Fal()
 ID = "764cabcf-b745-4b3e-ae38-1200304cf45b"
@@ -56,20 +65,28 @@ FLAGGED = "prompt: The content was flagged by a content checker."
 
 
 def failed(
-    message: str, code: str | None, *, kind: FailureKind = FailureKind.FAILED, seconds: float | None = 93.7, **more: Any
+    message: str,
+    code: str | None,
+    *,
+    kind: FailureKind = FailureKind.FAILED,
+    part: RefusedPart | None = None,
+    seconds: float | None = 93.7,
+    **more: Any,
 ) -> Prediction:
     """Expect a prediction that failed, for which the provider may have charged."""
-    failure = Failure(kind=kind, code=code, message=message)
+    failure = Failure(kind=kind, code=code, message=message, part=part)
     timings = Timings(inference_seconds=seconds)
     return evolve(
         evolve(RUNNING, status=Status.FAILED, native_status="ERROR", failure=failure, timings=timings), **more
     )
 
 
-def no(kind: type[KlingError], message: str, code: str | None = None) -> tuple[type[KlingError], dict[str, object]]:
+def no(
+    kind: type[KlingError], message: str, code: str | None = None, **more: object
+) -> tuple[type[KlingError], dict[str, object]]:
     """Expect a refusal in these words."""
     facts = {"message": f"The provider refused: {message}", "code": code, "retry_after": None, "provider": "fal"}
-    return kind, {**facts, "may_be_billed": False}
+    return kind, {**facts, "may_be_billed": False, **more}
 
 
 def unread(message: str, path: str = "$") -> tuple[type[KlingError], dict[str, object]]:
@@ -112,15 +129,16 @@ REFUSED = {
     "still-in-progress.400.json": no(BadRequest, "Request is still in progress"),
 }
 REJECTED = {
-    "content.422.json": no(ContentRejected, FLAGGED, "content_policy_violation"),
+    "content.422.json": no(ContentRejected, FLAGGED, "content_policy_violation", part="prompt"),
     "content-second.422.json": no(
         ContentRejected,
         "image_urls.0: Image is too small; image_urls.1: The content was flagged by a content checker.",
         "content_policy_violation",
+        part="image",
     ),
     "validation.422.json": no(BadRequest, "duration: Input should be '5' or '10'; Field required", "literal_error"),
     "no-media.422.json": no(BadRequest, "The model could not generate the requested media", "no_media_generated"),
-    "list-without-detail.422.json": no(ContentRejected, FLAGGED, "content_policy_violation"),
+    "list-without-detail.422.json": no(ContentRejected, FLAGGED, "content_policy_violation", part="prompt"),
     "flat.422.json": no(BadRequest, "Failure to pass the risk control system"),
     "flat.400.json": no(BadRequest, "Kling could not read the image", "bad_input"),
 }
@@ -196,15 +214,16 @@ RESULTS = {
     "video-null.200.json": EMPTY,
     "images-empty.200.json": EMPTY,
     "nothing.200.json": EMPTY,
-    "content.422.json": failed(FLAGGED, "content_policy_violation", kind=CONTENT),
+    "content.422.json": failed(FLAGGED, "content_policy_violation", kind=CONTENT, part="prompt"),
     "content-second.422.json": failed(
         "image_urls.0: Image is too small; image_urls.1: The content was flagged by a content checker.",
         "content_policy_violation",
         kind=CONTENT,
+        part="image",
     ),
     "validation.422.json": failed("duration: Input should be '5' or '10'; Field required", "literal_error"),
     "no-media.422.json": failed("The model could not generate the requested media", "no_media_generated"),
-    "list-without-detail.422.json": failed(FLAGGED, "content_policy_violation", kind=CONTENT),
+    "list-without-detail.422.json": failed(FLAGGED, "content_policy_violation", kind=CONTENT, part="prompt"),
     "flat.422.json": failed("Failure to pass the risk control system", None),
     "flat.400.json": failed("Kling could not read the image", "bad_input"),
     "in-progress.202.json": RUNNING,
@@ -251,7 +270,7 @@ def test_every_sample_is_in_a_table(sample_names: Callable[[str], set[str]]) -> 
 
 WITHOUT_TYPE = failed("Unprocessable Entity", None, seconds=2.5)
 AFTER_AN_ERROR = {
-    "content.422.json": failed(FLAGGED, "content_policy_violation", kind=CONTENT, seconds=2.5),
+    "content.422.json": failed(FLAGGED, "content_policy_violation", kind=CONTENT, part="prompt", seconds=2.5),
     "model.500.json": WITHOUT_TYPE,
     "bad-gateway.502.html": WITHOUT_TYPE,
     "throttled.429.json": WITHOUT_TYPE,

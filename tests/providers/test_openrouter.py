@@ -64,10 +64,12 @@ def failed(message: str, *, kind: FailureKind = FailureKind.FAILED, word: str = 
     return evolve(QUEUED, status=status, native_status=word, failure=Failure(kind=kind, message=message))
 
 
-def no(kind: type[KlingError], message: str, code: str | None = None) -> tuple[type[KlingError], dict[str, object]]:
+def no(
+    kind: type[KlingError], message: str, code: str | None = None, **more: object
+) -> tuple[type[KlingError], dict[str, object]]:
     """Expect a refusal in these words."""
     facts = {"message": f"The provider refused: {message}", "code": code, "retry_after": None, "provider": "openrouter"}
-    return kind, {**facts, "may_be_billed": False}
+    return kind, {**facts, "may_be_billed": False, **more}
 
 
 def unread(message: str, path: str = "$") -> tuple[type[KlingError], dict[str, object]]:
@@ -84,14 +86,14 @@ REFUSED = {
     "refused-model.400.json": no(BadRequest, "kwaivgi/no-such is not a valid model ID", "400"),
     "refused-invalid.400.json": no(BadRequest, "Invalid request", "400"),
     "error-text.400.json": no(BadRequest, "Bad request"),
-    "refused-content.400.json": no(ContentRejected, "The prompt was flagged", POLICY),
+    "refused-content.400.json": no(ContentRejected, "The prompt was flagged", POLICY, part=None),
     "refused-refusal.400.json": no(ContentRejected, "The model refused", "refusal"),
     "refused.401.json": no(AuthenticationError, "No cookie auth credentials found", "401"),
     "refused.402.json": no(
         InsufficientBalance, "Insufficient credits. Add more using https://openrouter.ai/credits", "402"
     ),
     # One code, five meanings: only the metadata and the message tell them apart.
-    "refused-moderation.403.json": no(ContentRejected, "Input flagged by moderation", POLICY),
+    "refused-moderation.403.json": no(ContentRejected, "Input flagged by moderation", POLICY, part="prompt"),
     "refused-guardrail.403.json": no(ContentRejected, "Request blocked: prompt injection patterns detected", POLICY),
     "refused-permission.403.json": no(PermissionDenied, "Only management keys can perform this operation", "403"),
     "refused-metadata-null.403.json": no(PermissionDenied, "Forbidden", "403"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+
+import pytest
 
 from kling_async import (
     AnswerLost,
@@ -18,6 +21,8 @@ from kling_async import (
     gallery,
     load_ipython_extension,
 )
+
+from ..conftest import OpenClient
 
 FILM = Output(url="https://files.example/1.mp4?signed=1", kind=OutputKind.VIDEO)
 DONE = Prediction(
@@ -68,3 +73,14 @@ def test_a_shell_is_taught_values_and_lists() -> None:
     assert gallery([DONE]).html == taught[Prediction](DONE)
     assert gallery([SAVED, DONE]).html == taught[list]([SAVED, DONE])
     assert [None, None, None] == [taught[list](other) for other in ([], [1], [SAVED, 1])]
+
+
+@pytest.mark.anyio
+async def test_all_images_of_a_call_are_shown_with_its_prompt(open_client: OpenClient) -> None:
+    """What `generate` returns has the prompt, and a gallery of it each of its images, and the key once."""
+    async with open_client() as at:
+        made = await at.client.generate(ImageInput("a fox by candlelight", n=4), key="fox")
+    for html in (gallery([made]).html, made._repr_html_()):
+        assert 4 == html.count("<img ")
+        assert 1 == re.sub("<[^>]*>", "", html).count("a fox by candlelight")
+    assert 1 == gallery([made]).html.count(">fox<")

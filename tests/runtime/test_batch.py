@@ -604,6 +604,29 @@ async def test_what_comes_after_a_stop_is_not_sent(open_client: OpenClient) -> N
         assert 1 == at.sandbox.submits
 
 
+async def test_a_job_that_waits_for_money_has_an_outcome_after_a_stop(open_client: OpenClient) -> None:
+    """A job that was pulled, and waits for an open one to free budget, is not sent; the next is not pulled."""
+    pulled: list[Job] = []
+
+    async def source() -> AsyncIterator[Job]:
+        for job in images(3):
+            pulled.append(job)
+            yield job
+
+    def stop_when_waiting(_: Event) -> None:
+        if len(pulled) == 2:
+            batch.stop()
+
+    async with open_client() as at:
+        async with at.client.batch(source(), provider="apiinone", max_cost=CENT, ordered=True) as batch:
+            batch.add_listener(stop_when_waiting)
+            done, waiting = await gather(batch)
+        assert ("cat-0", None) == (done.job.key, done.error)
+        assert isinstance(waiting.error, NotSent)
+        assert ("cat-1", "stopped") == (waiting.job.key, waiting.error.reason)
+        assert (2, 1) == (len(pulled), at.sandbox.submits)
+
+
 async def test_an_error_of_the_body_leaves_unwrapped(open_client: OpenClient) -> None:
     """What the consumer raises is what comes out, and nothing more is sent."""
     async with open_client() as at:

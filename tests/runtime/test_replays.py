@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio
 import httpx
 import pytest
 from attrs import define, evolve, field
@@ -73,6 +74,24 @@ async def test_a_lost_answer_is_replayed(input: Input, fault: str) -> None:
     assert (1, 1, 1) == (sandbox.billed(), len(set(sent.keys)), len(sent.bodies))
     assert 2 == len(sent.keys)
     assert FAULTS[fault].billed or fault != "lost"
+
+
+async def test_a_repeat_does_not_leave_after_its_window() -> None:
+    """A machine that slept since the answer was lost sends no repeat that the provider might take for a new job."""
+    sandbox, resolving = Sandbox(strict=True), anyio.Event()
+    sandbox.script(["lost"])
+
+    async def sleep_for_days(client: Client) -> None:
+        await resolving.wait()
+        lookups = client._accounts._accounts["comfy"]._requests._lookups
+        lookups.update({ticket: evolve(one, sent_at=one.sent_at - 1e6) for ticket, one in lookups.items()})
+
+    async with VirtualClock() as clock, at_comfy(sandbox, clock) as (client, sent), anyio.create_task_group() as group:
+        client.add_listener(lambda event: resolving.set() if event.kind is EventKind.RESOLVING else None)
+        group.start_soon(sleep_for_days, client)
+        with pytest.raises(AnswerLost):
+            await client.generate(DOG)
+    assert (1, 1) == (len(sent.keys), sandbox.billed())
 
 
 async def test_a_key_that_is_held_is_waited_for() -> None:

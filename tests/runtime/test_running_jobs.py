@@ -299,6 +299,22 @@ async def test_who_left_can_come_back(open_client: OpenClient, journal: OpenJour
     assert 1 == at.sandbox.submits
 
 
+@both
+async def test_the_id_of_a_cancelled_call_is_a_warning_where_no_journal_has_it(
+    open_client: OpenClient, journal: OpenJournal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A call that is cancelled while its job runs logs the id: as a warning if it is known nowhere else."""
+    caplog.set_level("INFO", logger="kling_async.runtime.journaled")
+    async with open_client(journal=journal and journal(), image_latency=Fixed(60.0)) as at:
+        calls = Calls(at)
+        calls.add("cancelled", lambda: at.client.generate(CAT, key="cat"))
+        calls.cancel("cancelled", after=10.0)
+        await calls.run()
+        found = [record for record in caplog.records if "its caller was cancelled" in record.message]
+    assert [next(iter(at.sandbox.tasks))] == [record.message.split("id=")[1].split(" ")[0] for record in found]
+    assert ["INFO" if journal else "WARNING"] == [record.levelname for record in found]
+
+
 class SlowJournal(MemoryJournal):
     """A journal that takes its time to answer."""
 
@@ -656,7 +672,7 @@ async def test_a_job_that_is_over_is_let_go(open_client: OpenClient, journal: Op
             await at.client.generate(CAT, key="late", wait_timeout=1.0)
         assert (await at.client.generate(CAT, key="late")).outputs
         assert 5 == len(await drained(at.client.batch(cats(5))))
-        assert {} == at.client._dispatcher._running._tickets
+        assert {} == at.client._dispatcher.running._tickets
 
 
 async def test_a_claim_is_given_on() -> None:

@@ -624,7 +624,7 @@ class LosesA429(Engine):
 
     def __init__(self, **settings: object) -> None:
         super().__init__(**settings)  # type: ignore[arg-type]
-        self._submissions.__class__ = _LosesA429
+        self.submissions.__class__ = _LosesA429
 
 
 class UnlimitedSlots(Slots):
@@ -637,7 +637,7 @@ class IgnoresSlots(Engine):
 
     def __init__(self, **settings: object) -> None:
         super().__init__(**settings)  # type: ignore[arg-type]
-        self.slots = self._submissions.slots = self._submissions._queue.slots = UnlimitedSlots(None)
+        self.slots = self.submissions.slots = self.submissions.queue.slots = UnlimitedSlots(None)
 
 
 class _EndsWithSlots(Polls):
@@ -721,8 +721,8 @@ class SubmitsWithoutPacing(Engine):
 
     def __init__(self, *, limits: Limits, **settings: object) -> None:
         super().__init__(limits=limits, **settings)  # type: ignore[arg-type]
-        self._submissions._queue = SubmitQueue(evolve(limits, submit_per_second=None))
-        self.slots = self._submissions.slots = self._submissions._queue.slots
+        self.submissions.queue = SubmitQueue(evolve(limits, submit_per_second=None))
+        self.slots = self.submissions.slots = self.submissions.queue.slots
 
 
 class AllowsABurstTooMany(Engine):
@@ -730,7 +730,7 @@ class AllowsABurstTooMany(Engine):
 
     def __init__(self, **settings: object) -> None:
         super().__init__(**settings)  # type: ignore[arg-type]
-        self._submissions._queue._limiter = RateLimiter(per_second=2.0, burst=4)
+        self.submissions.queue._limiter = RateLimiter(per_second=2.0, burst=4)
 
 
 class EndsTwice(Engine):

@@ -25,7 +25,7 @@ def test_the_words_are_their_own_text() -> None:
     assert [*running, *final] == [*JobStatus]
     assert final == [status for status in JobStatus if status.is_terminal]
     kinds = {"submitted", "resolving", "accepted", "resumed", "status", "throttled", "not_sent", "poll_error"}
-    assert kinds | {"uploading", "moved", "finished", "saved", "not_saved"} == {*EventKind}
+    assert kinds | {"uploading", "held", "moved", "replaced", "finished", "saved", "not_saved"} == {*EventKind}
 
 
 def test_an_event_holds_facts_and_no_ticket() -> None:
@@ -73,6 +73,7 @@ def test_two_tickets_of_one_kind_are_two() -> None:
         {"created_at": datetime(2026, 1, 2, tzinfo=UTC), "nsfw": False},
         {"native_status": "starting", "status": Status.QUEUED},
         {"key": "another", "raw": {"id": 1}},
+        {"prompt": "a fox"},
         {"status": Status.SUCCEEDED, "outputs": (Output(url="https://x/y.png", kind=OutputKind.IMAGE),)},
         {"status": Status.FAILED, "failure": Failure(kind=FailureKind.FAILED, message="no")},
     ],
@@ -81,12 +82,14 @@ def test_a_ticket_returns_the_record_that_it_was_given(changes: dict[str, Any]) 
     """Whatever a ticket keeps of a provider's record, it returns all of it, to the last digit of its cost."""
     tickets = [Ticket(key="a", job=None, work_kind=IMAGE) for _ in range(2)]
     for number, ticket in enumerate(tickets):
-        record = evolve(prediction("a"), **({"id": f"id {number}", "raw": None} | changes))
+        own = {"prompt": f"a fox, study {number}"} if "prompt" in changes else {}
+        record = evolve(prediction("a"), **({"id": f"id {number}", "raw": None} | changes | own))
         ticket.prediction = None
         assert (None, None) == (ticket.prediction, ticket.native_status)
         ticket.prediction = record
         kept = ticket.prediction
         assert (record, str(record.cost), record.raw) == (kept, str(kept.cost), kept.raw)
+        assert record.prompt == kept.prompt
         assert record.native_status == ticket.native_status
 
 

@@ -20,6 +20,7 @@ import pytest
 import trustme
 from anyio.abc import SocketStream
 from anyio.streams.tls import TLSListener
+from attrs import evolve
 
 from kling_async.errors import AnswerLost, KlingError, NotSent, ProviderUnavailable, UnexpectedReply
 from kling_async.providers.authorizers import KeyAuthorizer
@@ -413,12 +414,14 @@ async def test_nothing_logs_the_key(serve: Serve, caplog: pytest.LogCaptureFixtu
     caplog.set_level(logging.DEBUG)
 
     async def handle(stream: SocketStream) -> None:
-        await read_request(stream)
-        await stream.send(reply(b"{}"))
+        while True:
+            await read_request(stream)
+            await stream.send(reply(b"{}"))
 
     async with serve(handle) as origin:
         sent = transport(origin)
         await sent.submit(POST)
+        await sent.submit(evolve(POST, body=b'"' + b"a" * 20_000 + b'"'))  # over httpcore on either event loop
         await sent.poll(GET)
         await sent.aclose()
     assert [record for record in caplog.records if "send_request_headers" in record.getMessage()]

@@ -18,6 +18,7 @@ from kling_async import (
     AnswerLost,
     Batch,
     Client,
+    ContentRejected,
     DownloadError,
     Estimate,
     Event,
@@ -40,6 +41,7 @@ from kling_async import (
     Prediction,
     PredictionFailed,
     Progress,
+    QueueStatus,
     RateLimited,
     Refused,
     Scene,
@@ -90,6 +92,26 @@ def every_setting() -> Client:
         },
         timings={"version": 1, "kinds": []},
     )
+
+
+def reword(input: Input, error: ContentRejected) -> Input | None:
+    """Return other words, or none."""
+    return ImageInput("a cat") if error.part == "prompt" else None
+
+
+async def reword_later(input: Input, error: ContentRejected) -> Input:
+    """Return other words after a while."""
+    return input
+
+
+async def refusals(client: Client) -> None:
+    """A function for refusals is plain or asynchronous, and takes the input and the error."""
+    assert_type(await client.generate(ImageInput("a"), on_refused=reword), Prediction)
+    async with client.batch([ImageInput("a")], on_refused=reword_later) as batch:
+        async for outcome in batch:
+            assert_type(outcome.refused, Input | None)
+    await client.map([ImageInput("a")], on_refused=lambda input, error: None)
+    await client.generate(ImageInput("a"), on_refused=len)  # type: ignore[arg-type]
 
 
 async def every_batch(client: Client, later: AsyncIterator[Job], soon: Iterator[ImageInput]) -> None:
@@ -149,6 +171,7 @@ async def every_call(client: Client, prediction: Prediction) -> None:
     assert_type(await client.read(prediction, max_bytes=1), list[bytes])
     assert_type(client.stream(prediction.outputs[0]), AsyncGenerator[bytes])
     assert_type(client.estimate([ImageInput("a")]), Estimate)
+    assert_type(client.queue("a"), QueueStatus)
     assert_type(await client.quote([ImageInput("a")]), Estimate)
     await client.aclose()
 
@@ -216,6 +239,11 @@ def every_field(prediction: Prediction, outcome: Outcome, estimate: Estimate) ->
     assert_type(outcome.job, Job)
     assert_type(outcome.prediction, Prediction | None)
     assert_type(outcome.files, tuple[PurePath | str, ...])
+    assert_type(outcome.cost, Decimal | None)
+    assert_type(outcome.sent_at, datetime | None)
+    assert_type(outcome.finished_at, datetime | None)
+    assert_type(outcome.took, float | None)
+    assert_type(prediction.prompt, str | None)
     assert_type(outcome.error, KlingError | None)
     assert_type(outcome.ok, bool)
     assert_type(estimate.low, Decimal)

@@ -77,6 +77,7 @@ def parse_router_envelope(document: Json) -> Envelope:
         refused=envelope.refused and "status" not in body,
         code=envelope.code,
         message=message,
+        part=envelope.part,
         record=body,
     )
 

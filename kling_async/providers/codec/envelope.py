@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from ...types.prediction import Failure, FailureKind, Json, Output, OutputKind, Prediction, Status, Timings
+from ...types.prediction import Failure, FailureKind, Json, Output, OutputKind, Prediction, RefusedPart, Status, Timings
 from ...types.printable import printable
 from .errors import ErrorRules
 from .fields import (
@@ -39,6 +39,7 @@ class Envelope:
         refused: whether the response is an error.
         code: the error's code.
         message: the error's message.
+        part: what was refused, if the error says it.
         record: the fields of the prediction, in snake_case.
     """
 
@@ -46,12 +47,13 @@ class Envelope:
     refused: bool = False
     code: str | None = None
     message: str | None = None
+    part: RefusedPart | None = None
     record: Mapping[str, Json]
 
     @property
     def error(self) -> ErrorDetail:
         """The error of the envelope, for a record without one."""
-        return ErrorDetail(code=self.code, message=self.message) if self.refused else ErrorDetail()
+        return ErrorDetail(self.code, self.message, self.part) if self.refused else ErrorDetail()
 
 
 @frozen(kw_only=True)
@@ -167,4 +169,5 @@ def _failure(status: Status, native_status: str, error: ErrorDetail, rules: Erro
         kind=FailureKind.CONTENT_REJECTED if refused else _FAILURES.get(status, FailureKind.FAILED),
         code=error.code,
         message=error.message or f"the provider says {native_status!r} and no more",
+        part=error.part if refused else None,
     )

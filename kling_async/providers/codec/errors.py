@@ -26,6 +26,7 @@ from ...types.errors import (
     Refused,
 )
 from ...types.http import HttpResponse
+from ...types.prediction import RefusedPart
 from .fields import CONTENT_REJECTED_CODES
 
 __all__ = ["BALANCE_MESSAGES", "HTTP_ERRORS", "ErrorRules", "describe_redirect", "error_for", "retry_after"]
@@ -113,9 +114,15 @@ class ErrorRules:
 
 
 def error_for(
-    response: HttpResponse, *, provider: str, rules: ErrorRules, code: str | None, message: str | None
+    response: HttpResponse,
+    *,
+    provider: str,
+    rules: ErrorRules,
+    code: str | None,
+    message: str | None,
+    part: RefusedPart | None = None,
 ) -> Refused:
-    """Return the error for a refusal."""
+    """Return the error for a refusal; `part` is what the provider says was refused, if it is about content."""
     error_type = rules.error_type(code, message, status=response.status)
     wait = retry_after(response.headers)
     error = error_type(
@@ -127,6 +134,8 @@ def error_for(
     )
     if isinstance(error, RateLimited) and code in rules.slot_codes:
         error.is_about_slots = True
+    if isinstance(error, ContentRejected):
+        error.part = part
     return error
 
 

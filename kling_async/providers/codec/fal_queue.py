@@ -37,6 +37,7 @@ from .fields import (
     parse_message,
     parse_outputs,
 )
+from .refused_parts import part_of_fields
 from .statuses import COMMON_STATUSES
 from .strict_json import decode, excerpt
 
@@ -120,6 +121,7 @@ def parse_queue_envelope(document: Json) -> QueueEnvelope:
         refused=error is not None,
         code=parse_code(body.get("error_type")) or (error.code if error else None),
         message=error.message if error else parse_message(body.get("message")),
+        part=error.part if error else None,
         record=record,
         result=result,
     )
@@ -144,6 +146,7 @@ def parse_queue_record(envelope: QueueEnvelope, response: HttpResponse, *, provi
     if error is not None:
         never_billed = envelope.never_billed or error.code in _NEVER_BILLED
         word = _CANCELLED if error.code == _CANCELLED_TYPE else _FAILED
+        error = evolve(error, part=error.part or envelope.part)
         return Record(status=word, error=error, timings=timings, cost=Decimal(0) if never_billed else None)
     if envelope.result is None:
         problem = "The request is completed, and this reply holds no result"
@@ -180,7 +183,7 @@ def merge_result(status: QueueEnvelope, result: QueueEnvelope | None, response: 
     if result is not None and _is_model_error(result, response):
         message = result.message or (None if result.code else f"HTTP {response.status}")
         error: Mapping[str, Json] = {**record, "error": message, "error_type": result.code}
-        return evolve(status, record=error, never_billed=response.status >= 500)
+        return evolve(status, record=error, part=result.part, never_billed=response.status >= 500)
     return status if _status_error(record) is not None else None
 
 
@@ -209,7 +212,7 @@ def _status_error(record: Mapping[str, Json]) -> ErrorDetail | None:
     error = _parse_detail(value) or parse_error(value)
     if error is None:
         return None if code is None else ErrorDetail(code=code)
-    return ErrorDetail(code=code or error.code, message=error.message)
+    return evolve(error, code=code or error.code)
 
 
 def _parse_detail(value: object) -> ErrorDetail | None:
@@ -221,12 +224,22 @@ def _parse_detail(value: object) -> ErrorDetail | None:
     messages = [text for entry in entries if (text := _describe(entry))]
     if not types and not messages:
         return None
-    about_content = (code for code in types if code in CONTENT_REJECTED_CODES)
-    code = next(about_content, types[0] if types else None)
-    return ErrorDetail(code=code, message="; ".join(messages[:_MAX_MESSAGES]) or None)
+    refused = [entry for entry in entries if parse_code(entry.get("type")) in CONTENT_REJECTED_CODES]
+    code = parse_code(refused[0].get("type")) if refused else types[0] if types else None
+    part = part_of_fields(map(_field_of, refused))
+    return ErrorDetail(code=code, message="; ".join(messages[:_MAX_MESSAGES]) or None, part=part)
 
 
 _MAX_MESSAGES: Final = 8
+
+
+def _field_of(entry: Mapping[str, object]) -> str:
+    """Return the field of the input that an error is about: `loc` is ["body", "prompt"], or ["body"] for all of it.
+
+    Documented: https://docs.fal.ai/errors, content_policy_violation. Seen in clients: Kling's own refusals name none.
+    """
+    steps = [step for step in as_list(entry.get("loc")) if step != "body"]
+    return steps[0] if steps and isinstance(steps[0], str) else ""
 
 
 def _describe(entry: Mapping[str, object]) -> str | None:

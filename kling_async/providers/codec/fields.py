@@ -13,7 +13,7 @@ from attrs import frozen
 from cattrs import Converter
 
 from ...types.media import SNIFF_LENGTH, sniff
-from ...types.prediction import Json, Output, OutputKind
+from ...types.prediction import Json, Output, OutputKind, RefusedPart
 from ...types.printable import one_line, quoted
 
 __all__ = [
@@ -49,10 +49,11 @@ NsfwFlag = NewType("NsfwFlag", bool)
 
 @frozen
 class ErrorDetail:
-    """The code and the message of a provider's error."""
+    """The code and the message of a provider's error, and what it says was refused."""
 
     code: str | None = None
     message: str | None = None
+    part: RefusedPart | None = None
 
 
 CONTENT_REJECTED_CODES = frozenset(

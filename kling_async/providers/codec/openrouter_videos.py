@@ -11,6 +11,7 @@ as its package gptproto 0.1.0 has them.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -19,7 +20,7 @@ from attrs import evolve, frozen
 from ...types.converter import strict_converter
 from ...types.http import HttpResponse
 from ...types.inputs import Input, Scene
-from ...types.prediction import Json
+from ...types.prediction import Json, RefusedPart
 from ..spec import ModelSpec
 from ..validation import build_body
 from .envelope import Envelope, Record, parse_envelope
@@ -68,11 +69,17 @@ def parse_videos_envelope(document: Json) -> Envelope:
     if not envelope.refused:
         return envelope
     metadata = as_object(as_object(as_object(document).get("error")).get("metadata"))
-    error_type = parse_code(metadata.get("error_type"))
+    error_type, part = parse_code(metadata.get("error_type")), _part_of(metadata)
     if error_type in REFUSAL_CODES:
-        return evolve(envelope, code=error_type)
+        return evolve(envelope, code=error_type, part=part)
     found = any(metadata.get(name) for name in _MODERATION)
-    return evolve(envelope, code="content_policy_violation") if found else envelope
+    return evolve(envelope, code="content_policy_violation", part=part) if found else envelope
+
+
+def _part_of(metadata: Mapping[str, Json]) -> RefusedPart | None:
+    """Return "prompt" where a text was flagged: `flagged_input` is "the text segment that was flagged" (documented)."""
+    flagged = metadata.get("flagged_input")
+    return "prompt" if isinstance(flagged, str) and flagged.strip() else None
 
 
 @frozen

@@ -1,4 +1,4 @@
-"""Show the progress of a batch: a live display in a terminal, plain lines elsewhere.
+"""Show the progress of a batch: a live display in a terminal, a bar in a notebook, plain lines elsewhere.
 
 Theory of operation. A task reads the batch's progress a few times a second and draws it, so that the cost depends on
 the time and not on the number of jobs. An error while drawing ends the display and never the batch, which is paid for.
@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TextIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TextIO, TypeAlias, cast, get_args
 
 from ...providers.pricing import Estimate
 from ...runtime.batch import Batch
@@ -21,6 +21,7 @@ from ...system.clock import Clock, SystemClock
 from ...system.interrupts import defer_interrupts
 from ...types.errors import InputError, InputFault
 from ...types.events import Event
+from .notebook import NotebookDisplay, in_notebook, running_shell
 from .snapshot import EventAggregator, Snapshot
 from .text import format_limits, format_line
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Display", "LogDisplay", "Mode", "ProgressDisplay", "mode_for", "show_progress"]
 
-Mode: TypeAlias = Literal["live", "plain", "none"]
+Mode: TypeAlias = Literal["live", "notebook", "plain", "none"]
 
 _log = logging.getLogger(__name__)
 
@@ -62,14 +63,15 @@ def show_progress(
     console: Console | None = None,
     clock: Clock | None = None,
 ) -> ProgressDisplay:
-    """Show the progress of a batch on stderr while the returned context manager is entered.
+    """Show the progress of a batch while the returned context manager is entered: on stderr, or below a cell.
 
     Put it around the loop over the batch.
 
     Args:
         batch: an open batch.
-        mode: "live" draws a display and needs rich, from the extra `cli`; "plain" writes a line now and then; "none"
-            is silent. By default a terminal gets the live display and everything else plain lines, also where CI is
+        mode: "live" draws a display and needs rich, from the extra `cli`; "notebook" draws a bar below the cell and
+            needs IPython; "plain" writes a line now and then; "none" is silent. By default a terminal gets the live
+            display, a notebook the bar unless there is a console, and everything else plain lines, also where CI is
             set.
         total: number of jobs, where the batch cannot know it.
         estimate: the expected cost, as `Client.estimate` returns it.
@@ -77,9 +79,10 @@ def show_progress(
         clock: source of time; see `kling_async.testing.VirtualClock` for tests.
 
     Raises:
-        InputError: the mode is unknown, or "live" and rich is not installed.
+        InputError: the mode is unknown, or needs what is not installed.
     """
-    display = _display(mode or mode_for(_stream(console), os.environ), console, forced=mode is not None)
+    found: Mode = "notebook" if console is None and in_notebook() else mode_for(_stream(console), os.environ)
+    display = _display(mode or found, console, forced=mode is not None)
     return ProgressDisplay(
         batch, display=display, aggregator=EventAggregator(total=total, estimate=estimate), clock=clock or SystemClock()
     )
@@ -158,7 +161,8 @@ class ProgressDisplay:
 class LogDisplay:
     """Writes plain lines for logs: at milestones, at intervals, and at the end.
 
-    A line names what limits the speed if that has changed since the line before.
+    A line names what has limited the speed since the line before, if that has changed. The moment of a line alone would
+    not tell: between two submissions at a steady rate there is one at which nothing is held back.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -166,14 +170,16 @@ class LogDisplay:
         self._written_at = 0.0
         self._milestone = 0
         self._limits = list[str]()
+        self._limits_written = list[str]()
 
     def show(self, snapshot: Snapshot, *, last: bool = False) -> None:
         elapsed, milestone = snapshot.progress.elapsed, int(snapshot.share * _MILESTONES)
         waited = elapsed - self._written_at
+        self._limits = format_limits(snapshot) or self._limits
         if last or waited >= _LINE_SECONDS or (waited >= _MIN_LINE_SECONDS and milestone > self._milestone):
             self._milestone, self._written_at = milestone, elapsed
-            before, self._limits = self._limits, format_limits(snapshot)
-            changed = self._limits if self._limits != before else []
+            changed = self._limits if self._limits != self._limits_written else []
+            self._limits_written, self._limits = self._limits, []
             self._stream.write(f"{format_line(snapshot, limits=changed)}\n")
             self._stream.flush()
 
@@ -188,8 +194,10 @@ def _stream(console: Console | None) -> TextIO | None:
 def _display(mode: str, console: Console | None, *, forced: bool) -> Display | None:
     """Return the display of a mode, or None. Without rich, a live mode that was not asked for becomes plain."""
     stream = _stream(console)
-    if mode not in ("live", "plain", "none"):
-        raise InputError.of("Unknown mode", [InputFault("mode", mode, "must be live, plain or none")])
+    if mode not in get_args(Mode):
+        raise InputError.of("Unknown mode", [InputFault("mode", mode, "must be live, notebook, plain or none")])
+    if mode == "notebook":
+        return _notebook()
     if mode == "none" or stream is None:
         return None
     if mode == "live":
@@ -202,3 +210,11 @@ def _display(mode: str, console: Console | None, *, forced: bool) -> Display | N
         else:
             return LiveDisplay(console)
     return LogDisplay(stream)
+
+
+def _notebook() -> Display:
+    shell = running_shell()
+    if shell is None:
+        advice = 'Run it in a notebook, or use mode="plain".'
+        raise InputError("The bar of a notebook needs IPython, which does not run here", advice=advice)
+    return NotebookDisplay(shell)

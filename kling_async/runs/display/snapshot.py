@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 from ...providers.pricing import Estimate
 from ...scheduling.progress import Progress, ProgressTracker
-from ...types.errors import RateLimited
+from ...types.errors import NotSent, RateLimited
 from ...types.events import Event, EventKind, UploadProgress
 from ...types.formatting import format_count
 from ...types.limits import LimitKind, SpeedLimit
@@ -172,7 +172,7 @@ class EventAggregator:
         if event.kind in (EventKind.THROTTLED, EventKind.NOT_SENT, EventKind.MOVED):
             lasts = _MOVED_SECONDS if event.kind is EventKind.MOVED else event.retry_in or 0.0
             self._troubles[event.provider] = _trouble(event), elapsed + lasts
-        elif event.kind in (EventKind.FINISHED, EventKind.SAVED, EventKind.NOT_SAVED):
+        elif event.kind in (EventKind.FINISHED, EventKind.SAVED, EventKind.NOT_SAVED) and not _is_old(event):
             self._keep(_result_of(event))
 
     def _keep(self, result: RecentResult) -> None:
@@ -212,6 +212,11 @@ class EventAggregator:
             limit=limit,
         )
         return evolve(view, trouble="", trouble_seconds=0.0) if view.is_paused and trouble == _OVER_LIMIT else view
+
+
+def _is_old(event: Event) -> bool:
+    """Whether an event tells no new result: of an earlier run, or of a job that was stopped and is still planned."""
+    return event.replayed or (isinstance(event.error, NotSent) and event.error.reason == "stopped")
 
 
 def _result_of(event: Event) -> RecentResult:

@@ -10,7 +10,7 @@ from ...types.formatting import format_clock, format_duration, format_money, for
 from ...types.limits import LimitKind, SpeedLimit
 from .snapshot import Snapshot
 
-__all__ = ["format_cost", "format_limit", "format_limits", "format_line", "format_speed"]
+__all__ = ["format_cost", "format_limit", "format_limits", "format_line", "format_pauses", "format_speed"]
 
 
 def format_speed(per_second: float | None) -> str:
@@ -46,6 +46,16 @@ def format_limits(snapshot: Snapshot) -> list[str]:
     return [f"{one.name} {format_limit(one.limit)}" for one in snapshot.providers if one.limit and not one.is_paused]
 
 
+def format_pauses(snapshot: Snapshot) -> list[str]:
+    """Write why providers get no submission now, and for how long: troubles first, then pauses."""
+    troubles = [
+        f"{one.name} {one.trouble} for {format_duration(ceil(one.trouble_seconds))}"
+        for one in snapshot.providers
+        if one.trouble
+    ]
+    return [*troubles, *(f"{one.name} {one.limit}" for one in snapshot.providers if one.is_paused)]
+
+
 def format_limit(limit: SpeedLimit) -> str:
     """Write what limits the speed of one provider as a clause."""
     return str(limit) if limit.kind is LimitKind.PAUSE else f"max {limit}"
@@ -56,20 +66,13 @@ def format_line(snapshot: Snapshot, *, limits: Sequence[str] = ()) -> str:
     progress = snapshot.progress
     of = "" if snapshot.total is None else f" of {snapshot.total:,} ({snapshot.share:.0%})"
     counts = [f"{count:,} {group}" for group, count in snapshot.counts.items() if count]
-    troubles = [
-        f"{one.name} {one.trouble} for {format_duration(ceil(one.trouble_seconds))}"
-        for one in snapshot.providers
-        if one.trouble
-    ]
-    pauses = [f"{one.name} {one.limit}" for one in snapshot.providers if one.is_paused]
     parts = [
         f"{progress.done:,}{of} done: {', '.join(counts) or 'nothing yet'}",
         f"{format_speed(progress.per_second)}, elapsed {format_clock(progress.elapsed)}",
         f"ETA {format_clock(snapshot.remaining)}" if snapshot.remaining else "",
         format_cost(snapshot),
         snapshot.uploading,
-        *troubles,
-        *pauses,
+        *format_pauses(snapshot),
         *limits,
     ]
     return "; ".join(filter(None, parts))

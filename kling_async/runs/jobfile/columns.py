@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 from attrs import fields, frozen
@@ -57,6 +58,7 @@ class NameFault(InputFault):
         return self.allowed
 
 
+@lru_cache(maxsize=1000)
 def kind_of(model: str) -> OutputKind:
     """Return the kind of output of a model. Raises InputError if no provider has the model."""
     return known_model(model).kind
@@ -75,9 +77,7 @@ def column_fault(name: str, *, columns: Sequence[str] = COLUMNS) -> InputFault |
     if name in columns or (name.startswith("extra.") and name != "extra."):
         return None
     if name in _ALIASES:
-        hint = f"; did you mean {_ALIASES[name]}?"
-    elif name.startswith("label."):
-        hint = '; JSONL job files have labels: {"labels": {"NAME": "text"}}'
+        hint = f"; did you mean {_ALIASES[name]}? --column {name}={_ALIASES[name]} in a table"
     else:
         hint = suggestion(name, columns) or f"; the columns are {', '.join(columns)}, extra.NAME"
     return NameFault(name, name, f'unknown column "{name}"{hint}')

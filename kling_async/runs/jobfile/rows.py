@@ -24,13 +24,15 @@ from ..matrix import AXIS_FIELDS, Combination, Value, combinations, substitute, 
 from ..targets import Target, alias_faults
 from .columns import Fields, NameFault, is_fields, key_of, labels_of, parse_input, read_settings
 from .comparison import ROW, compared
-from .formats import Format, RawRow, read_records
+from .formats import Format, Source, read_records
 from .media import dumped_media, with_paths
+from .tables import RawRow, TableFormat
 
 __all__ = ["JobfileFault", "Row", "dump_job", "json_line", "read_jobfile"]
 
 _OF_THE_ROW: Final = frozenset({"key", "labels", "vars", "zip"})
 """Columns about the row itself; a matrix substitutes values in the others."""
+_AS_IT_IS: Final = TableFormat()
 _SHOWN: Final = 60
 """Maximum characters of a wrong value in a fault."""
 
@@ -83,11 +85,13 @@ class Row:
 
 
 def read_jobfile(
-    lines: Iterable[bytes] | Iterable[str],
+    lines: Source,
     *,
     name: str,
     format: Format | None = None,
+    table: TableFormat = _AS_IT_IS,
     settings: Iterable[str] = (),
+    one_prompt: bool = False,
     targets: Sequence[Target] = (),
     folder: Path | None = None,
     read: Callable[[Job], Job] | None = None,
@@ -95,10 +99,13 @@ def read_jobfile(
     """Read a job file row by row.
 
     Args:
-        lines: the lines of the file, preferably as bytes, so that an encoding error is reported with its line.
+        lines: the lines of the file, preferably as bytes, so that an encoding error is reported with its line; or the
+            rows of a workbook, as `kling_async.runs.workbook.read_workbook` yields them.
         name: the file's name in faults. Its suffix selects the format; without a suffix the first line does.
         format: "jsonl" or "csv", whatever the name is.
+        table: how a table is to be read: its columns, separator and encoding, where these cannot be told from it.
         settings: `NAME=VALUE` for all rows, which replaces the values in the file.
+        one_prompt: whether a setting may replace the prompt of all rows, too.
         targets: makes a job of each row at each target, with the labels `row`, `provider` and `model`.
         folder: the folder of the file, to which paths of local media are relative; None is the working directory.
             Paths in the settings are relative to that one in any case.
@@ -107,11 +114,12 @@ def read_jobfile(
     Raises:
         InputError: a setting is invalid, or sets what a target sets.
     """
-    overrides = with_paths(read_settings(settings), None)
+    overrides = with_paths(read_settings(settings, without=("key",) if one_prompt else ("key", "prompt")), None)
     if twice := [name for name in AXIS_FIELDS if name in overrides and any(name in one.labels for one in targets)]:
         faults = [InputFault(name, overrides[name], "is set by the targets") for name in twice]
         raise InputError.of("Invalid settings", faults)
-    return _rows(read_records(lines, name=name, format=format), name, _RowParser(overrides, targets, folder, read))
+    records = read_records(lines, name=name, format=format, table=table)
+    return _rows(records, name, _RowParser(overrides, targets, folder, read))
 
 
 def dump_job(job: Job) -> str:

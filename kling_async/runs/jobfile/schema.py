@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from io import StringIO
 from typing import Final, TypeAlias
 
 from attrs import NOTHING, fields
@@ -13,7 +15,7 @@ from ...providers import PROVIDERS
 from ...types.inputs import ImageInput, Input, VideoInput
 from ...types.prediction import Json
 
-__all__ = ["input_schema", "line_schema"]
+__all__ = ["csv_template", "input_schema", "line_schema"]
 
 _Schema: TypeAlias = dict[str, Json]
 
@@ -79,6 +81,23 @@ def line_schema() -> _Schema:
         "anyOf": [{"required": ["prompt"]}, {"required": ["shots"]}],
         "additionalProperties": False,
     }
+
+
+def csv_template(kinds: Sequence[type[Input]]) -> str:
+    """Return a CSV job file with the columns of some kinds of inputs, and a row as an example of each."""
+    names = ["key", "provider", "kind", *dict.fromkeys(field.name for kind in kinds for field in fields(kind))]
+    written = StringIO()
+    writer = csv.DictWriter(written, [name for name in names if name != "extra"] + ["label.scene"], lineterminator="\n")
+    writer.writeheader()
+    for kind in kinds:
+        writer.writerow(_EXAMPLES[kind])
+    return written.getvalue()
+
+
+_EXAMPLES: Final[Mapping[type[Input], Mapping[str, str]]] = {
+    ImageInput: {"key": "fox", "kind": "image", "prompt": "a fox, in the snow", "n": "1", "label.scene": "1"},
+    VideoInput: {"key": "river", "kind": "video", "prompt": "a river", "duration": "5", "label.scene": "2"},
+}
 
 
 def _properties(kind: type[Input]) -> dict[str, _Schema]:

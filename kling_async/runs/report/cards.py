@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from attrs import frozen
@@ -14,10 +15,16 @@ __all__ = ["Card", "Link", "Media", "build_card"]
 
 _VIDEO: Final = (".mp4", ".webm", ".mov", ".m4v")
 _IMAGE: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif")
-_MAX_PROMPT: Final = 200
+_MAX_PROMPT: Final = 140
 """Characters of a prompt that are shown; the rest is folded, or a long prompt would stretch its whole row."""
-_ALT: Final = 40
+_MAX_LABEL: Final = 60
+"""Characters of a label that are shown."""
+_OF_TARGETS: Final = frozenset({"row", "provider", "model"})
+"""Labels of a comparison, which say what the card says anyway."""
+_ALT: Final = 36
 """Characters of the prompt in the alternative text; a screen reader reads the prompt itself next."""
+_TENTHS: Final = 10.0
+"""Seconds of a duration from which on tenths do not matter for an order."""
 
 
 @frozen
@@ -59,6 +66,10 @@ class Card:
         cause: why it did not succeed, or "".
         advice: what to do about that, or "".
         facts: its duration, cost and number of submissions, as one text.
+        labels: its labels as one text, by which it can be found.
+        sent_at: when it was first sent, in Unix seconds; 0 if unknown, as are the next two.
+        took: seconds from then to its end.
+        cost: US dollars.
     """
 
     key: str
@@ -74,6 +85,18 @@ class Card:
     cause: str
     advice: str
     facts: str
+    labels: str
+    sent_at: float
+    took: float
+    cost: Decimal
+
+    def order(self, since: float) -> str:
+        """Return the numbers by which cards are sorted: seconds after `since`, seconds that it took, and US dollars.
+
+        They are rounded to what matters for an order, since a large report has thousands of them.
+        """
+        took = f"{self.took:.1f}" if self.took < _TENTHS else f"{self.took:.0f}"
+        return f"{max(0.0, self.sent_at - since):.0f} {took} {self.cost:.4g}"
 
 
 def build_card(row: ReportRow) -> Card:
@@ -95,7 +118,18 @@ def build_card(row: ReportRow) -> Card:
         cause=row.cause or "",
         advice=row.advice or "",
         facts=" · ".join(_facts(row, tone)),
+        labels=" · ".join(
+            f"{name}: {_shortened(text)}" for name, text in row.labels.items() if name not in _OF_TARGETS
+        ),
+        sent_at=row.sent_at or 0.0,
+        took=row.took or 0.0,
+        cost=row.cost or Decimal(0),
     )
+
+
+def _shortened(text: str) -> str:
+    start, rest = split_text(text, _MAX_LABEL)
+    return f"{start.rstrip()}…" if rest else start
 
 
 def _name_of(url: str) -> str:
@@ -121,4 +155,6 @@ def _facts(row: ReportRow, tone: Tone) -> list[str]:
         facts.append(format_money(row.cost))
     if row.attempts > 1:
         facts.append(f"sent {row.attempts} times")
+    if row.refused_prompt is not None:
+        facts.append(f"in place of a refused prompt: {_shortened(row.refused_prompt)}")
     return facts

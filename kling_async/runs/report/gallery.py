@@ -20,10 +20,13 @@ __all__ = ["gallery"]
 
 _MAX_CELLS: Final = 24
 """Number of jobs that are shown: about one screen, and few enough to keep the notebook small."""
+_MAX_MEDIA: Final = 9
+"""Number of images and videos of one job that are shown: as many as most models can be asked for."""
 
 _GRID: Final = "display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:10px;margin-top:6px"
 _CELL: Final = "border:1px solid rgba(128,128,128,.4);border-radius:6px;overflow:hidden;font-size:12px;line-height:1.4"
 _MEDIA: Final = "display:block;width:100%;height:120px;object-fit:contain;background:rgba(128,128,128,.12)"
+_SEVERAL: Final = "display:grid;gap:2px;grid-template-columns:repeat({},1fr)"
 _STATUS_TEXT: Final = "padding:4px 8px 6px;overflow-wrap:anywhere"
 
 
@@ -44,17 +47,34 @@ def gallery(rows: Iterable[ReportRow]) -> str:
 
 
 def _cell(card: Card, row: ReportRow) -> str:
-    shown = [*card.media, *_remote(row)][:1]
-    media = "".join(_media(one, card.alt) for one in shown)
-    cause = f"<br>{escape(card.cause)}" if card.cause else ""
-    links = "".join(f'<br><a href="{escape(link.url)}">{escape(link.name)}</a>' for link in card.links)
-    text = f'<b>{escape(card.key)}</b> {escape(card.status)}{cause}<br><span dir="auto">{escape(card.alt)}</span>'
-    return f'<div style="{_CELL}">{media}<div style="{_STATUS_TEXT}">{text}{links}</div></div>'
+    found = card.media or _remote(row)
+    media = "".join(_media(one, card.alt) for one in found[:_MAX_MEDIA])
+    style = _CELL
+    if len(found) > 1:  # several need the room, to be told from each other
+        style += ";grid-column:span 2"
+        media = f'<div style="{_SEVERAL.format(2 if len(found) <= 4 else 3)}">{media}</div>'
+    text = _text(card, left_out=len(found[_MAX_MEDIA:]))
+    return f'<div style="{style}">{media}<div style="{_STATUS_TEXT}">{text}</div></div>'
 
 
-def _remote(row: ReportRow) -> list[Media]:
+def _text(card: Card, *, left_out: int) -> str:
+    """Return the caption of a cell: its prompt, its key with the status, and what there is to know beyond these."""
+    dots = "…" if card.rest else ""
+    more = f"+{left_out:,} more" if left_out else ""
+    facts = filter(None, [card.provider, card.model, card.facts, more])
+    lines = [
+        f'<span dir="auto">{escape(card.prompt.rstrip() + dots)}</span>' if card.prompt else "",
+        f"<b>{escape(card.key)}</b> {escape(card.status)}",
+        escape(card.cause),
+        f'<span style="opacity:.75">{escape(" · ".join(facts))}</span>',
+        *(f'<a href="{escape(link.url)}">{escape(link.name)}</a>' for link in card.links),
+    ]
+    return "<br>".join(filter(None, lines))
+
+
+def _remote(row: ReportRow) -> tuple[Media, ...]:
     """Return the outputs that can be shown from the provider's URLs; only http and https URLs are used."""
-    return [Media(url, row.kind == "video") for url in row.outputs if url.startswith(("https://", "http://"))]
+    return tuple(Media(url, row.kind == "video") for url in row.outputs if url.startswith(("https://", "http://")))
 
 
 def _media(media: Media, alt: str) -> str:

@@ -6,6 +6,7 @@ Jobs at several providers or models are one table: a row for each prompt, and a 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from math import prod
 from typing import Final
 
 from attrs import frozen
@@ -44,6 +45,8 @@ class Grid:
 
 
 _MAX_HEADING: Final = 120
+_MAX_SPARSE: Final = 20
+"""Cells of a table for each job, at most: labels that differ in every row, such as article numbers, make no table."""
 """Characters of a prompt that head its row; the cards have the rest."""
 
 
@@ -98,7 +101,7 @@ def _layout_variables(rows: Sequence[ReportRow]) -> tuple[list[Grid], list[Repor
         for name, value in row.labels.items():
             values.setdefault(name, {})[value] = None
     varying = [name for name, seen in values.items() if len(seen) > 1]
-    if len(varying) < 2:
+    if len(varying) < 2 or prod(len(values[name]) for name in varying) > _MAX_SPARSE * len(rows):
         return [], list(rows)
     down, across = sorted(varying[-2:], key=lambda name: -len(values[name]))
     sections: dict[tuple[str, ...], list[ReportRow]] = {}

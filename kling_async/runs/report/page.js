@@ -1,7 +1,7 @@
 "use strict";
-// Shows the cards that match the filter, one batch at a time. Laying out a page of 5,000 cards is slow and removing
+// Shows the cards that match the filter, one batch at a time, once `restart` is called. Laying out a page of 5,000 cards is slow and removing
 // cards from it is not, so cards that are not shown are removed from the page.
-(() => {
+const report = (() => {
   const BATCH = 60;
   const jobs = document.getElementById("jobs");
   const find = document.getElementById("find");
@@ -10,6 +10,16 @@
   const none = document.getElementById("none");
   const choices = ["status", "provider", "model"];
   const plain = (text) => text.normalize("NFKC").toLowerCase();
+  // The viewer narrows and orders the cards further, and adds to those that are shown.
+  const extras = { matches: () => true, order: null, place: () => {} };
+
+  function read(card, unit) {
+    return {
+      element: card,
+      text: plain(card.textContent + " " + (card === unit ? "" : unit.cells[0].textContent)),
+      is: card.dataset.is.split(" "),
+    };
+  }
 
   // A unit is shown or hidden as a whole: a card, or a row of a matrix with its cards.
   const groups = [...document.querySelectorAll("[data-jobs]")].map((box) => ({
@@ -17,11 +27,9 @@
     section: box.closest("section"),
     units: [...box.children].map((element) => ({
       element,
-      cards: (element.matches("article") ? [element] : [...element.querySelectorAll("article")]).map((card) => ({
-        element: card,
-        text: plain(card.textContent + " " + (card === element ? "" : element.cells[0].textContent)),
-        is: card.dataset.is.split(" "),
-      })),
+      cards: (element.matches("article") ? [element] : [...element.querySelectorAll("article")]).map((card) =>
+        read(card, element),
+      ),
     })),
   }));
   const total = groups.flatMap((group) => group.units).reduce((sum, unit) => sum + unit.cards.length, 0);
@@ -37,12 +45,13 @@
     const wanted = choices.map(chosen);
     const matches = (card) =>
       wanted.every((value, place) => value === "" || value === card.is[place]) &&
-      words.every((word) => card.text.includes(word));
+      words.every((word) => card.text.includes(word)) &&
+      extras.matches(card);
     let [matching, placed] = [0, 0];
     for (const { box, section, units } of groups) {
       const visible = [];
       let found = 0;
-      for (const unit of units) {
+      for (const unit of extras.order && box.matches(".flow") ? [...units].sort(extras.order) : units) {
         let inside = 0;
         for (const card of unit.cards) {
           const match = matches(card);
@@ -51,6 +60,7 @@
         }
         if (inside && placed < capacity) {
           visible.push(unit.element);
+          for (const card of unit.cards) extras.place(card.element);
           placed += inside;
         }
         found += inside;
@@ -93,10 +103,15 @@
     apply();
   }
 
-  function choose(status) {
+  // Leave the order as it is, and let only a status through.
+  function clear(status) {
     find.value = "";
-    for (const select of document.querySelectorAll("search select")) select.value = "";
+    for (const select of document.querySelectorAll("search select:not(#sort)")) select.value = "";
     document.querySelector(`input[name=status][value="${status}"]`).checked = true;
+  }
+
+  function choose(status) {
+    clear(status);
     restart();
   }
 
@@ -106,18 +121,18 @@
     choose("");
     find.focus();
   });
-  for (const button of document.querySelectorAll("button[data-status]")) {
-    button.hidden = false;
-    button.addEventListener("click", () => {
-      choose(button.dataset.status);
-      jobs.focus();
-    });
-  }
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-status]");
+    if (!button) return;
+    choose(button.dataset.status);
+    jobs.focus();
+  });
+  const reveal = () => document.querySelectorAll("button[data-status]").forEach((button) => (button.hidden = false));
+  reveal();
   more.addEventListener("click", grow);
   window.addEventListener("beforeprint", () => {
     capacity = Infinity;
     apply();
   });
-  window.addEventListener("pageshow", restart);
-  restart();
+  return { groups, read, apply, restart, reveal, clear, extras };
 })();

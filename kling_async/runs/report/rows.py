@@ -80,6 +80,7 @@ class ReportRow:
         saved_at: when its last file was saved.
         cost: its cost in US dollars, or, if it is unconfirmed or abandoned, its possible cost; None if unknown.
         attempts: number of submissions sent.
+        refused_prompt: the prompt of the refused input in whose place that of `prompt` was submitted; None without one.
         labels: the values of this job in a prompt matrix, by variable.
     """
 
@@ -104,6 +105,7 @@ class ReportRow:
     saved_at: float | None = field(default=None, converter=_known)
     cost: Decimal | None = None
     attempts: int = 1
+    refused_prompt: str | None = None
     labels: Mapping[str, str] = field(factory=dict[str, str])
 
     @property

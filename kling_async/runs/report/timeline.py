@@ -2,6 +2,8 @@
 
 Every job starts as planned and ends in the area of its result. The lowest area is the succeeded jobs, so its upper edge
 rises during the run. The heights of the other areas are the jobs that wait, are under way, or failed.
+
+The areas are stretched to the width of the page and the numbers are not, so that both can be read on a phone.
 """
 
 from __future__ import annotations
@@ -28,11 +30,7 @@ _Changes: TypeAlias = Mapping[tuple[str, str], Sequence[float]]
 
 _ENDS: Final = {Tone.GOOD: "succeeded", Tone.BAD: "failed", Tone.DOUBT: "unconfirmed"}
 _WIDE, _HIGH = 1000, 220
-"""The size of the areas in units of the SVG, which is scaled to the page."""
-_LEFT, _TOP, _BELOW = 48, 10, 26
-"""Margins for the numbers around them; the left one is wider for long numbers."""
-_CHARACTER: Final = 9
-"""The width of a digit."""
+"""The size of the areas in units of the inner SVG, which is stretched to the outer one."""
 _STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 """Distances between two marks of the time axis that are easy to read, in seconds; above them, whole days."""
 
@@ -149,11 +147,10 @@ def draw_timeline(timeline: Timeline) -> str:
     last = timeline.moments - 1
     ended = ", ".join(f"{column[last]} {state}" for state, column in timeline.counts.items() if column[last])
     label = f"{format_count(timeline.jobs, 'job')} over {format_duration(timeline.lasted)}; at the end: {ended}."
-    left = max(_LEFT, _CHARACTER * (len(f"{timeline.jobs:,}") + 1))
-    size = f"{-left} {-_TOP} {left + _WIDE + 12} {_TOP + _HIGH + _BELOW}"
-    parts = [f'<svg viewBox="{size}" role="img" aria-label="{label}">']
+    parts = [f'<svg role="img" aria-label="{label}"><svg viewBox="0 0 {_WIDE} {_HIGH}" preserveAspectRatio="none">']
     parts += _areas(timeline)
-    parts += _marks(timeline)
+    parts += (f'<path class="line" d="M0 {_y(count, timeline):.1f}H{_WIDE}"/>' for count in _steps(timeline.jobs))
+    parts += ["</svg>", *_marks(timeline)]
     return "\n".join([*parts, "</svg>"])
 
 
@@ -177,15 +174,17 @@ def _line(heights: Sequence[int], timeline: Timeline) -> list[str]:
 
 
 def _marks(timeline: Timeline) -> Iterator[str]:
+    """Yield the numbers at both axes, outside of the areas."""
     for count in _steps(timeline.jobs):
-        y = _y(count, timeline)
-        yield f'<path class="line" d="M0 {y:.1f}H{_WIDE}"/><text x="-8" y="{y + 4:.1f}" class="count">{count:,}</text>'
+        yield f'<text x="-8" y="{100 * (1 - count / timeline.jobs):.2f}%" dy="4" class="count">{count:,}</text>'
     days = 86_400 * (timeline.lasted // (6 * 86_400) + 1)
     step = next((step for step in _STEPS if timeline.lasted / step <= 7), days)
     at = 0.0
+    yield '<g class="times">'
     while timeline.lasted and at <= timeline.lasted:
-        yield f'<text x="{_WIDE * at / timeline.lasted:.1f}" y="{_HIGH + 20}">{format_duration(at)}</text>'
+        yield f'<text x="{100 * at / timeline.lasted:.2f}%" y="100%" dy="20">{format_duration(at)}</text>'
         at += step
+    yield "</g>"
 
 
 def _steps(jobs: int) -> list[int]:

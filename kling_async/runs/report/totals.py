@@ -32,6 +32,7 @@ class Totals:
         took: the median duration of a succeeded job, in seconds; None without one.
         began_at: when the first submission was sent.
         ended_at: when the last event happened.
+        replaced: number of jobs with another input in the place of a refused one.
     """
 
     jobs: int
@@ -42,6 +43,7 @@ class Totals:
     took: float | None
     began_at: float | None
     ended_at: float | None
+    replaced: int = 0
 
     def of(self, tone: Tone) -> int:
         """Count the jobs whose status has this tone."""
@@ -72,7 +74,7 @@ class TotalsCounter:
     def __init__(self) -> None:
         self._statuses = Counter[JobStatus]()
         self._spent = self._at_risk = Decimal()
-        self._unpriced = 0
+        self._unpriced = self._replaced = 0
         self._took = array("d")
         self._began_at: float | None = None
         self._ended_at: float | None = None
@@ -80,6 +82,7 @@ class TotalsCounter:
     def add(self, row: ReportRow) -> None:
         """Count a job."""
         self._statuses[row.status] += 1
+        self._replaced += row.refused_prompt is not None
         succeeded = row.status is JobStatus.SUCCEEDED
         if row.cost is None:
             self._unpriced += succeeded
@@ -102,6 +105,7 @@ class TotalsCounter:
             spent=self._spent,
             at_risk=self._at_risk,
             unpriced=self._unpriced,
+            replaced=self._replaced,
             took=median(self._took) if self._took else None,
             began_at=self._began_at,
             ended_at=self._ended_at,

@@ -27,6 +27,7 @@ from typing import Final, TypeAlias
 
 from ...types.errors import InputError
 from ...types.prediction import Json
+from .expectation import expected_seconds
 from .history import SAVED, History, Shares, fit
 from .survival import AGES, BINS, as_prior, lognormal, survival
 
@@ -46,6 +47,9 @@ _EXPLORATION: Final = 0.015
 _MIN_EXPLORATION_AGE: Final = AGES[1]
 _WARM_FITS: Final = 4
 """Fits after loading, each of some rounds: the estimate starts from the guess, which may be far off."""
+_LATEST: Final = 0.01
+"""The share of predictions that take longer than nearly all."""
+_UNKNOWN_SECONDS: Final = 600.0
 _VERSION: Final = 1
 """Version of the saved format: an edge is an index of the grid of `survival`, so another grid is another version."""
 
@@ -59,6 +63,18 @@ class DurationModel:
     def survival(self, kind: WorkKind) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return ages in seconds and the share still running at each, as `SurvivalCurve.of` takes them."""
         return AGES, survival(self._history(kind).shares)
+
+    def slot_seconds(self, kind: WorkKind) -> float:
+        """Return the seconds for which a lost submission may still be running: the 99th percentile, 600 if unknown."""
+        history = self._known.get(kind)
+        if history is None or not history.window:
+            return _UNKNOWN_SECONDS
+        running = survival(history.shares)
+        return next((age for age, share in zip(AGES, running, strict=False) if share <= _LATEST), AGES[-1])
+
+    def expected_seconds(self, kind: WorkKind, *, age: float = 0.0) -> float:
+        """Return for how many more seconds a prediction of an age runs, in expectation."""
+        return expected_seconds(*self.survival(kind), age=age)
 
     def observe_start(self, kind: WorkKind) -> None:
         """Record that a prediction runs, once for each that is accepted or restored."""

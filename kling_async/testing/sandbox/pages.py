@@ -1,10 +1,11 @@
-"""The sandbox's own pages: an index, and the ledger."""
+"""The sandbox's own pages: an index, and the ledger. A browser gets HTML, and everything else text and JSON."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from ...types.prediction import Json
+from .browser_pages import front_page, icon, ledger_table, wants_html
 from .callbacks import KEYS_PATHS, jwks
 from .http import Request, Response, html_response, json_response, text_response
 from .state import Sandbox
@@ -61,22 +62,29 @@ def own_page(request: Request, sandbox: Sandbox) -> Response:
         if sandbox.uploads.is_media(request.path):
             return sandbox.uploads.send(request)
         if request.path == "/":
-            return index_page(request.origin)
+            return index_page(request, sandbox)
         if request.path == "/sandbox/ledger":
-            return ledger_page(sandbox)
+            return ledger_page(request, sandbox)
+        if request.path == "/favicon.ico":
+            return icon()
         if (signer := KEYS_PATHS.get(request.path)) is not None:
             return json_response(jwks(signer, sandbox.key_for(signer)))
     return html_response(404, "Not Found")
 
 
-def index_page(origin: str) -> Response:
+def index_page(request: Request, sandbox: Sandbox) -> Response:
     """Return the index page: a description and the routes."""
+    routes = _ROUTES.replace("@", request.origin)
+    if wants_html(request):
+        return front_page(request, sandbox, routes)
     description = "This is the sandbox of kling_async. It emulates providers of Kling. Nothing here costs money."
-    return text_response(f"{description}\n\n{_ROUTES.replace('@', origin)}")
+    return text_response(f"{description}\n\n{routes}")
 
 
-def ledger_page(sandbox: Sandbox) -> Response:
-    """Return the ledger as JSON; money is in strings, in US dollars."""
+def ledger_page(request: Request, sandbox: Sandbox) -> Response:
+    """Return the ledger, for programs as JSON; money is in strings there, in US dollars."""
+    if wants_html(request):
+        return ledger_table(request, sandbox)
     entries: list[Json] = [
         {
             "id": entry.id,

@@ -100,6 +100,9 @@ class SandboxServer:
             sending.cancel()
             with suppress(asyncio.CancelledError):
                 await sending
+            # uvicorn does not close a connection that it has taken while it was stopping.
+            self._hang_up()
+            await asyncio.sleep(0)
 
     def _stop(self) -> None:
         thread, self._thread = self._thread, None

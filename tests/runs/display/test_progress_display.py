@@ -21,15 +21,21 @@ from typing import Any
 
 import anyio
 import pytest
+from attrs import evolve
 from rich.console import Console
 
 import kling_async
 from kling_async import Batch, ImageInput, InputError, Job, Limits, show_progress
 from kling_async.runs.display import mode_for
+from kling_async.runs.display.progress_display import LogDisplay
+from kling_async.runs.display.snapshot import ProviderView, Snapshot
 from kling_async.testing import Fixed
+from kling_async.types.limits import LimitKind, LimitOrigin, SpeedLimit
 
 from ...conftest import OpenClient
+from .test_snapshot import STILL
 
+PROVIDER = ProviderView(name="gptproto", accepted=0, submitting=1, finished=0, throttled=0, per_second=None)
 NOT_PASSED = ("CI", "COLUMNS", "LINES", "NO_COLOR")
 """Variables that describe another terminal than the program's own."""
 SHOW_CURSOR, HIDE_CURSOR = b"\x1b[?25h", b"\x1b[?25l"
@@ -266,6 +272,26 @@ async def test_a_plain_line_names_a_limit_when_it_changes(open_client: OpenClien
     assert [at for at, line in enumerate(lines) if "gptproto max 2 slots: your limit" in line] in ([0], [1])
 
 
+def test_a_plain_line_names_what_has_limited_the_speed_since_the_line_before() -> None:
+    """A rate is named, and once, though a line is written in the moment in which the next submission may leave."""
+    file = io.StringIO()
+    display = LogDisplay(file)
+    rate = SpeedLimit(provider="gptproto", kind=LimitKind.RATE, value=1.0, origin=LimitOrigin.USER)
+    for second, limit in (
+        (0.8, rate),
+        (10.0, None),
+        (10.2, rate),
+        (20.0, None),
+        (30.0, None),
+        (30.2, rate),
+        (40.0, None),
+    ):
+        progress = evolve(STILL, total=40, elapsed=second)
+        display.show(Snapshot(progress=progress, total=40, providers=(evolve(PROVIDER, limit=limit),)))
+    named = ["gptproto max 1.0/s: your limit" in line for line in file.getvalue().splitlines()]
+    assert [True, False, False, True] == named
+
+
 @pytest.mark.anyio
 async def test_a_quick_batch_fills_no_log(open_client: OpenClient) -> None:
     """Milestones within a second of each other are one line."""
@@ -369,7 +395,7 @@ async def test_an_unknown_mode_is_an_error(open_client: OpenClient) -> None:
     """An unknown mode is an error that lists the modes."""
     async with open_client() as at:
         mode: Any = "loud"
-        with pytest.raises(InputError, match="must be live, plain or none"):
+        with pytest.raises(InputError, match="must be live, notebook, plain or none"):
             show_progress(at.client.batch(JOBS), mode=mode)
 
 

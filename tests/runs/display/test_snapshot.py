@@ -106,6 +106,17 @@ def test_each_provider_is_counted() -> None:
     assert ("apiinone", 1, 0, 0) == (other.name, other.submitting, other.accepted, other.finished)
 
 
+def test_only_new_results_are_shown() -> None:
+    """A job that was stopped has not failed, and a result of an earlier run is not shown again."""
+    aggregator = EventAggregator()
+    aggregator.on_event(finished("a"), elapsed=1)
+    aggregator.on_event(evolve(finished("b"), replayed=True), elapsed=1)
+    stopped = NotSent("stopped before its turn", reason="stopped")
+    ending = event(EventKind.FINISHED, "c", status=JobStatus.PLANNED, previous=JobStatus.PLANNED, error=stopped)
+    aggregator.on_event(ending, elapsed=1)
+    assert ["a"] == [result.key for result in aggregator.snapshot(STILL).recent]
+
+
 def test_a_late_listener_sees_no_negative_counts() -> None:
     """The end of a job without its beginning, which a late listener receives, makes no number negative."""
     aggregator = EventAggregator()

@@ -141,7 +141,7 @@ def test_a_run_of_python_is_compared(read) -> None:
     assert {"succeeded": ["2 of 2", "0 of 2"], "spent": ["$0.06", "$0.00"]}.items() <= figures(
         compare_targets(rows)
     ).items()
-    page = render(RunSummary.of(rows), title="t", made_at=datetime(2026, 11, 21, tzinfo=UTC), version="0")
+    page = "".join(render(RunSummary.of(rows), title="t", made_at=datetime(2026, 11, 21, tzinfo=UTC), version="0"))
     text = "".join(read(page).text.split())
     assert "falwavespeedSucceeded2of20of2" in text
     assert "2×nomoney" in text

@@ -54,3 +54,19 @@ def test_objects_are_linked(read, make_row) -> None:
     assert "fox-0.png" in skeleton.text
     assert "fox-1.png" in skeleton.text
     assert not [element for element in skeleton.elements if element[0] in ("img", "video")]
+
+
+def test_every_image_of_a_job_is_shown(read, make_row) -> None:
+    """A job with several files has one image for each, up to nine, and the number of the others."""
+    for count, shown, more in ((1, 1, ""), (4, 4, ""), (9, 9, ""), (12, 9, "+3 more")):
+        skeleton = read(gallery([make_row(files=tuple(f"media/fox-{number}.png" for number in range(count)))]))
+        assert shown == sum(element[0] == "img" for element in skeleton.elements)
+        assert more in skeleton.text
+        assert bool(more) == ("more" in skeleton.text)
+
+
+def test_the_caption_is_the_prompt(read, make_row) -> None:
+    """The prompt is the caption, and the key is there once; a job without a prompt has its key alone."""
+    assert "a fox by candlelight" in read(gallery([make_row(key="fox-1", prompt="a fox by candlelight")])).text
+    for prompt in ("a fox by candlelight", ""):
+        assert 1 == gallery([make_row(key="k-17", prompt=prompt)]).count(">k-17<")

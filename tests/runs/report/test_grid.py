@@ -63,3 +63,9 @@ def test_what_is_no_matrix_stays_as_it_is(make_row, make_rows) -> None:
     plain = make_row(key="plain")
     [_], others = layout_grids([plain, *make_rows(animal=["fox", "cat"], light=["dawn", "dusk"])])
     assert [plain] == others
+
+
+def test_labels_that_differ_in_every_row_make_no_table(make_row) -> None:
+    """Columns of a user's own, such as an article number, would make a table that is nearly empty."""
+    rows = [make_row(key=str(at), position=at, labels={"sku": f"A{at}", "day": f"{at}"}) for at in range(100)]
+    assert ([], rows) == layout_grids(rows)

@@ -113,7 +113,7 @@ def test_marks_of_time_are_few_and_round(lasted) -> None:
     """There are at most eight marks, from the beginning on, however long the run took."""
     timeline = count_states([job("succeeded", 1e9, 1e9, 1e9 + lasted, 1e9 + lasted)])
     assert timeline is not None
-    marks = re.findall(r'<text x="[\d.]+" y="\d+">([^<]+)<', draw_timeline(timeline))
+    marks = re.findall(r'<text x="[\d.]+%" y="100%" dy="20">([^<]+)<', draw_timeline(timeline))
     assert len(marks) <= 8
     assert marks[:1] == (["0 s"] if lasted else [])
 
