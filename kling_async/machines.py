@@ -29,7 +29,8 @@ from .runtime.destinations import destination_at
 from .runtime.job_source import Jobs
 from .runtime.settings import parse_price, positive_float
 from .runtime.sidecars import check_mode
-from .transport.object_urls import is_url
+from .transport.object_store import check_presign
+from .transport.object_urls import is_store_url, is_url
 from .types.errors import InputError, InputFault, KlingError
 from .types.jobs import Outcome
 from .types.provenance import ProvenanceMode
@@ -53,6 +54,7 @@ async def enqueue(
     prefer: Prefer = "least_loaded",
     failover: bool = False,
     provenance: ProvenanceMode | None = None,
+    presign: float | None = None,
     wait_timeout: float = 3600.0,
     source: str = "",
 ) -> EnqueuedRun:
@@ -75,6 +77,7 @@ async def enqueue(
         prefer: of several providers that take a job, the least loaded or the cheapest.
         failover: let a job move on to the next of several providers, as for `Client.batch`.
         provenance: where the provenance of the files goes, as for `Client.batch`.
+        presign: seconds for which links of reports to objects are signed, at most 604,800. None signs none.
         wait_timeout: seconds that one job may take.
         source: what the jobs were read from, for messages and the report.
 
@@ -91,10 +94,12 @@ async def enqueue(
         failover=failover,
         save_to=_destination(save_to),
         provenance=provenance,
+        presign=presign,
         storage=storage,
         prices={model: parse_price(model, price) for model, price in (prices or {}).items()},
         wait_timeout=positive_float("wait_timeout", wait_timeout),
     )
+    check_presign(presign, in_store=is_store_url(settings.save_to))
     check_mode(provenance, saves=save_to is not None)
     limit = None if max_cost is None else Decimal(str(positive_float("max_cost", max_cost)))
     return await enqueue_run(jobs, url=url, run=run, settings=settings, max_cost=limit, source=source)

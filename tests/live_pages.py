@@ -7,10 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
+
+import httpx
 
 from kling_async.testing import Sandbox
 
@@ -32,11 +36,37 @@ def write_jobs(path: Path, rows: dict[str, str], labels: Mapping[str, dict[str, 
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
 
 
+def events(
+    page: httpx.Client,
+    *,
+    until: Callable[[str, Any], bool],
+    since: int = 0,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> list[tuple[str, Any, str | None]]:
+    """Return the events up to one, each with its name, its data and its id; fail after 60 seconds."""
+    found, limit = list[tuple[str, Any, str | None]](), time.monotonic() + 60.0
+    with page.stream("GET", f"events?since={since}", headers=headers) as response:
+        assert "text/event-stream" == response.headers["content-type"].partition(";")[0]
+        block: dict[str, str] = {}
+        for line in response.iter_lines():
+            assert time.monotonic() < limit
+            name, _, value = line.partition(": ")
+            if line:
+                assert name in {"retry", "id", "event", "data", ":"}
+                block[name] = value
+            elif "data" in block:
+                found.append((block["event"], json.loads(block["data"]), block.get("id")))
+                block = {}
+                if until(*found[-1][:2]):
+                    return found
+    raise AssertionError("the stream has ended")
+
+
 @contextmanager
-def served_page(folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """Serve the page of the run `out` from a process of its own, and give its URL."""
+def served_page(folder: Path, environment: Mapping[str, str], run: str = "out") -> Iterator[str]:
+    """Serve the page of a run from a process of its own, and give its URL."""
     with subprocess.Popen(
-        command("serve", "out", "--port", "0"), cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+        command("serve", run, "--port", "0"), cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             assert process.stdout is not None

@@ -44,6 +44,7 @@ class EnqueueOptions:
         storage: Bucket of yours, such as s3://bucket/prefix, into which local media are put now.
         timeout: Per-job timeout in seconds, including time in the queue. [default: 3600]
         provenance: Save what each file was made from: `sidecar` or `embed`, as for `kling-async batch`.
+        presign: Sign the links of its reports and pages to objects, valid for this many seconds, at most 604800.
     """
 
     provider: Annotated[tuple[str, ...] | None, Parameter(name=["--provider", "-p"], negative="", help=_PROVIDER)] = (
@@ -56,6 +57,7 @@ class EnqueueOptions:
     storage: str | None = None
     timeout: float | None = None
     provenance: ProvenanceMode | None = None
+    presign: float | None = None
 
     @property
     def of_a_run(self) -> Options:
@@ -104,6 +106,7 @@ def enqueue(
             prefer=given.prefer or "least_loaded",
             failover=bool(given.failover),
             provenance=given.provenance,
+            presign=given.presign,
             wait_timeout=3600.0 if given.timeout is None else given.timeout,
             source=file,
         )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -11,20 +10,19 @@ from pathlib import Path
 from attrs import evolve
 
 from ..journal.hidden_url import HiddenUrl
-from ..journal.queue_values import Machine, QueueCounts, QueuedJob, StoredRun
-from ..journal.queued_runs import QueuedRuns
+from ..journal.queue_values import Machine, QueueCounts, StoredRun
 from ..journal.submission import Submission
 from ..providers import PROVIDERS
 from ..runs.directory import RunDirectory
-from ..runs.queued_run import RunSettings, job_of, outcome_of
+from ..runs.queued_rows import QueuedRows, files_from
+from ..runs.queued_run import RunSettings, job_of
 from ..runs.report import ReportRow
-from ..runs.results import JobError, row_from_job
 from ..runs.run_results import write_results
 from ..runs.thumbnails import Thumbnails
 from ..transport.object_urls import is_store_url
 from ..types.errors import InputError, InputFault
 from ..types.formatting import format_count, format_money
-from ..types.status import JobStatus, status_of
+from ..types.status import JobStatus
 from .console import ExitCode, echo, escape, write_result
 from .database import open_runs
 from .json_fields import Choice, write_json
@@ -40,6 +38,7 @@ __all__ = [
     "require_only_max_cost",
     "resume_queued",
     "show_queued",
+    "shown_options",
 ]
 
 
@@ -114,42 +113,23 @@ def report_queued(url: HiddenUrl, name: str, output: Path | None) -> ExitCode:
         settings = RunSettings.from_json(run.settings)
         directory.path.mkdir(parents=True, exist_ok=True)
         directory.write_jobs(job_of(job.body) for job, _ in runs.jobs(name))
-        options = evolve(DEFAULTS, save_to=settings.save_to if is_store_url(settings.save_to) else None)
         summary = write_results(
             directory,
-            _rows(runs, run, settings, directory.path),
+            QueuedRows(runs, name, settings, files_from(settings, directory.path)),
             title=f"Run {name} of {run.source}",
             settings=settings.for_report(),
             made_at=datetime.now().astimezone(),
-            as_shown=partial(as_shown, options, Thumbnails(directory.path)),
+            as_shown=partial(as_shown, shown_options(settings), Thumbnails(directory.path)),
         )
     print_totals(summary.totals.totals())
     write_result(str(directory.report))
     return ExitCode.DONE
 
 
-def _rows(runs: QueuedRuns, run: StoredRun, settings: RunSettings, folder: Path) -> Iterator[ReportRow]:
-    for position, (job, attempts) in enumerate(runs.jobs(run.name)):
-        yield _row(settings, folder, position, job, attempts)
-
-
-def _row(
-    settings: RunSettings, folder: Path, position: int, job: QueuedJob, attempts: Sequence[Submission]
-) -> ReportRow:
-    """Return the row of a job, with its files relative to a folder."""
-    place, is_store = settings.save_to or "", is_store_url(settings.save_to)
-    there = "" if is_store or not place else os.path.relpath(place, folder).replace(os.sep, "/") + "/"
-    error = outcome_of(job, attempts).error if job.result is not None else None
-    row = row_from_job(
-        job_of(job.body),
-        attempts,
-        position=position,
-        folder=there,
-        store=place if is_store else None,
-        error=None if error is None else JobError.of(error),
-    )
-    was_cancelled = error is not None and status_of(None, error) is JobStatus.CANCELLED
-    return evolve(row, status=JobStatus.CANCELLED, failure=None) if was_cancelled else row
+def shown_options(settings: RunSettings) -> Options:
+    """Return the options by which the rows of a run are shown."""
+    store = settings.save_to if is_store_url(settings.save_to) else None
+    return evolve(DEFAULTS, save_to=store, presign=settings.presign)
 
 
 def find_queued(url: HiddenUrl, name: str, text: str) -> tuple[ReportRow, list[Submission]] | None:
@@ -161,7 +141,7 @@ def find_queued(url: HiddenUrl, name: str, text: str) -> tuple[ReportRow, list[S
         if job is None:
             return None
         attempts = runs.submissions(name, [job.key]).get(job.key, [])
-        return _row(settings, Path(), job.number, job, attempts), attempts
+        return QueuedRows(runs, name, settings, files_from(settings, Path())).row(job, attempts), attempts
 
 
 def list_queued(url: HiddenUrl, name: str) -> list[Submission]:

@@ -13,7 +13,7 @@ from ..runs.directory import RunDirectory
 from ..runs.report import ReportRow
 from ..runs.thumbnails import Thumbnails
 from ..transport.object_errors import StorageError
-from ..transport.object_store import MAX_EXPIRY, open_store
+from ..transport.object_store import check_presign, open_store
 from ..transport.object_urls import is_url
 from ..types.errors import InputError, InputFault
 from .console import ExitCode, echo, escape
@@ -48,13 +48,10 @@ def check_store(options: Options) -> None:
     faults = [InputFault(name, value, "is for files that are saved") for name, value in describing.items() if value]
     if options.download is False and faults:
         raise InputError.of("Wrong setting", faults, advice="Leave out --no-download. Nothing was sent.")
-    if options.presign is not None and not 0 < options.presign <= MAX_EXPIRY:
-        fault = InputFault("presign", options.presign, f"must be above 0 and at most {MAX_EXPIRY:.0f} seconds")
-        raise InputError.of("Wrong setting", [fault])
-    needing = {"presign": options.presign is not None, "copy-run": bool(options.copy_run)}
-    faults = [InputFault(name, True, "is for outputs in an object store") for name, given in needing.items() if given]
-    if options.save_to is None and faults:
-        raise InputError.of("Wrong setting", faults, advice="Name the store: -o s3://BUCKET/PREFIX. Nothing was sent.")
+    check_presign(options.presign, in_store=options.save_to is not None)
+    if options.save_to is None and options.copy_run:
+        fault = InputFault("copy-run", True, "is for outputs in an object store")
+        raise InputError.of("Wrong setting", [fault], advice="Name the store: -o s3://BUCKET/PREFIX. Nothing was sent.")
 
 
 def as_shown(options: Options, thumbnails: Thumbnails, rows: Sequence[ReportRow]) -> list[ReportRow]:

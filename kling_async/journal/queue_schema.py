@@ -10,6 +10,7 @@ from typing import Final, LiteralString
 
 __all__ = [
     "CANCELLED_RUNS",
+    "CHANGES",
     "CHUNKS_OF_WORKERS",
     "CHUNK_OF",
     "CHUNK_STATES",
@@ -201,6 +202,13 @@ REOPEN_CHUNKS: Final[LiteralString] = """
         WHERE jobs.run = chunks.run AND jobs.chunk = chunks.chunk AND jobs.ended IS NULL
     )
 """
+
+CHANGES: Final[LiteralString] = """
+    SELECT concat_ws(' ', count(*), sum(xmin::text::bigint)) FROM kling_async.jobs WHERE run = %s UNION ALL
+    SELECT concat_ws(' ', count(*), sum(xmin::text::bigint)) FROM kling_async.submissions WHERE run = %s UNION ALL
+    SELECT concat_ws(' ', count(*), sum(xmin::text::bigint)) FROM kling_async.chunks WHERE run = %s
+"""
+"""Each change of a row has the number of its transaction, and no row is read for it beyond that."""
 
 NEW_CHUNK: Final[LiteralString] = """
     INSERT INTO kling_async.chunks (run, chunk, providers, state)

@@ -20,6 +20,7 @@ from .postgres_schema import prepare_schema
 from .postgres_session import Session
 from .postgres_url import DatabaseUrl
 from .queue_schema import (
+    CHANGES,
     CHUNK_STATES,
     COPY_CHUNKS,
     COPY_JOBS,
@@ -208,6 +209,10 @@ class QueuedRuns:
             Machine(name=name, providers=tuple(providers), facts=facts, seconds_left=float(left))
             for name, providers, facts, left in self._rows(MACHINES)
         ]
+
+    def changes(self, run: str) -> object:
+        """Return a value that is another one after each change of a run's jobs, submissions or chunks."""
+        return self._rows(CHANGES, run, run, run)
 
     def counts(self, run: str) -> QueueCounts:
         """Count the jobs of a run by status, its cost, and its chunks by state."""

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from obstore.store import AzureStore, ClientConfig, GCSStore, RetryConfig, S3Store
     from obstore.store import ObjectStore as Handle
 
-__all__ = ["MAX_EXPIRY", "ObjectStore", "open_store"]
+__all__ = ["ObjectStore", "check_presign", "open_store"]
 
-MAX_EXPIRY: Final = 604_800.0
+_MAX_EXPIRY: Final = 604_800.0
 """Seconds that a signed URL may be valid: seven days (AWS, Signature Version 4: query parameters, `X-Amz-Expires`)."""
 _PART: Final = 8 * 1024 * 1024
 """Bytes of one part of a multipart upload; one is sent while the next one is collected."""
@@ -228,3 +228,21 @@ def _allows_http() -> bool:
     endpoints = (os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"))
     endpoint = urlsplit(next(filter(None, endpoints), ""))
     return os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true") or is_loopback(endpoint.hostname or "")
+
+
+def check_presign(seconds: float | None, *, in_store: bool) -> None:
+    """Raise InputError if links to outputs cannot be signed for so many seconds; None signs none.
+
+    Args:
+        seconds: how long a link is to be valid.
+        in_store: whether the outputs are in an object store.
+    """
+    if seconds is None:
+        return
+    if not 0 < seconds <= _MAX_EXPIRY:
+        fault = InputFault("presign", seconds, f"must be above 0 and at most {_MAX_EXPIRY:.0f} seconds")
+        raise InputError.of("Wrong setting", [fault])
+    if not in_store:
+        fault = InputFault("presign", seconds, "is for outputs in an object store")
+        advice = "Name the store, such as s3://BUCKET/PREFIX, as the place of the outputs. Nothing was sent."
+        raise InputError.of("Wrong setting", [fault], advice=advice)

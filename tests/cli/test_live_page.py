@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,7 +16,7 @@ import pytest
 from kling_async.runs.directory import RunDirectory
 from kling_async.testing import Fixed, Sandbox, SandboxServer
 
-from ..live_pages import command, environment_of, served_page, write_jobs
+from ..live_pages import command, environment_of, events, served_page, write_jobs
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\n\ndata: x\r\n\r\nevent: y \u2028"
 ROWS = {"fox": "a fox", "bad": "[[refused]] a cat", "lost": "[[lost]] an owl", "evil": HOSTILE}
@@ -42,26 +42,6 @@ def page(finished) -> Iterator[httpx.Client]:
     folder, environment, _ = finished
     with served_page(folder, environment) as url, httpx.Client(base_url=url, timeout=20.0) as client:
         yield client
-
-
-def events(page: httpx.Client, *, until: Callable[[str, dict], bool], since: int = 0, headers=None) -> list[tuple]:
-    """Return the events up to one, each with its name, its data and its id; fail after 60 seconds."""
-    found, limit = [], time.monotonic() + 60.0
-    with page.stream("GET", f"events?since={since}", headers=headers) as response:
-        assert "text/event-stream" == response.headers["content-type"].partition(";")[0]
-        block: dict[str, str] = {}
-        for line in response.iter_lines():
-            assert time.monotonic() < limit
-            name, _, value = line.partition(": ")
-            if line:
-                assert name in {"retry", "id", "event", "data", ":"}
-                block[name] = value
-            elif "data" in block:
-                found.append((block["event"], json.loads(block["data"]), block.get("id")))
-                block = {}
-                if until(*found[-1][:2]):
-                    return found
-    raise AssertionError("the stream has ended")
 
 
 def test_only_the_whole_address_opens_it(page) -> None:

@@ -335,7 +335,7 @@ def test_a_database_that_is_gone_ends_the_worker(postgres: PostgresServer, start
         (("retry", "spring", "cat-0"), {}, 2, "has not ended"),
         (("retry", "spring", "cat-9", "--rate", "1"), {}, 2, "rate"),
         (("cancel", "summer"), {}, 2, "spring"),
-        (("serve", "spring"), {}, 2, "kling-async watch spring"),
+        (("serve", "summer"), {}, 2, "spring"),
         (("cancel", "spring", "cat-0", "cat-9"), {}, 2, "is not in that run"),
         (("unconfirmed", "spring", "abandon", "nothing"), {}, 2, "nothing"),
         (("status", "spring"), {"KLING_DATABASE": ""}, 2, "No run found"),

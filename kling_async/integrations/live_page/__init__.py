@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from .server import serve
+from .database_run import DatabaseRun
+from .directory_run import DirectoryRun
+from .server import serve_page
 
-__all__ = ["serve"]
+__all__ = ["DatabaseRun", "DirectoryRun", "serve_page"]

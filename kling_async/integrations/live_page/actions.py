@@ -1,9 +1,8 @@
 """What the buttons of a live page do: decide about an unconfirmed submission, retry a failed job, resume the run.
 
 Theory of operation. Nothing here submits anything. A decision is an entry of the journal, as the command `unconfirmed`
-writes it. A retry is a job file of one row, which the command `batch` runs in the same directory, and to resume is the
-command `resume`: what was paid, what may be paid and the budget are theirs to know. All of them need the directory, so
-while another process has it they are refused.
+writes it. To retry and to resume are commands in a process of their own: what was paid, what may be paid and the budget
+are theirs to know. Where they need what another process has, all of them are refused.
 """
 
 from __future__ import annotations
@@ -11,19 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from attrs import evolve
+import anyio.to_thread
 
-from ...journal.sqlite import SqliteJournal
 from ...journal.submission import Decision
 from ...journal.writer import JournalWriter
 from ...providers.codec.fields import parse_id
-from ...runs.directory import RunDirectory, in_use_error
-from ...runs.jobfile import dump_job
 from ...runs.report import ReportRow
 from ...runs.report.text import clean
 from ...runs.run_rows import FAILED
 from ...system.clock import SystemClock
-from ...system.files import atomic_write
 from ...types.errors import InputError, InputFault
 from .run_process import RunProcess
 from .state import RunState
@@ -35,8 +30,6 @@ _DECISIONS: Final[Mapping[str, Decision]] = {
     "resubmit": Decision.RESUBMITTED,
     "abandon": Decision.ABANDONED,
 }
-_RETRY: Final = "retry.jsonl"
-"""The job file of the last retry, beside failed.jsonl, so that relative paths mean the same."""
 
 
 class Actions:
@@ -46,13 +39,12 @@ class Actions:
     has the run.
 
     Args:
-        directory: that of the run.
-        state: what pages show of it.
+        state: what pages show of the run.
         process: runs the commands.
     """
 
-    def __init__(self, directory: RunDirectory, *, state: RunState, process: RunProcess) -> None:
-        self._directory = directory
+    def __init__(self, *, state: RunState, process: RunProcess) -> None:
+        self._run = state.run
         self._state = state
         self._process = process
 
@@ -66,7 +58,7 @@ class Actions:
             raise _wrong("id", fields, "must be the provider's id")
         self._require_idle()
         async with self._state.paused():
-            writer = JournalWriter(SqliteJournal(self._directory.journal), clock=SystemClock())
+            writer = JournalWriter(self._run.journal(), clock=SystemClock())
             await writer.open()
             try:
                 await writer.resolve(row.key, decision, id=id)
@@ -81,33 +73,22 @@ class Actions:
         if row.status not in FAILED:
             raise InputError(f"{row.key} has not failed (it is {row.status.value}). Nothing was sent.")
         self._require_idle()
-        with self._directory.stored_jobs() as stored:
-            job = stored.find(row.key)
-        if job is None:
-            raise InputError(f"{row.key} is not in the run's jobs.jsonl. Nothing was sent.")
-        # A browser sends line ends and characters of its own; an unchanged prompt stays what it was.
-        if clean(prompt) != clean(job.input.prompt):
-            job = evolve(job, input=evolve(job.input, prompt=prompt))
-        path = (self._directory.path / _RETRY).resolve()
-        with atomic_write(path, private=True) as file:
-            file.write(f"{dump_job(job)}\n")
-        await self._start("batch", str(path), "--retry-failed", "--accept-changed", "-o", str(path.parent))
+        async with self._state.paused():
+            words = await anyio.to_thread.run_sync(self._run.retry, row.key, prompt)
+        await self._process.start(words)
         return f"{row.key} is submitted again."
 
     async def resume(self, fields: Mapping[str, object]) -> str:
         """Resume the run: decisions are applied, and what was not submitted is."""
         del fields
         self._require_idle()
-        await self._start("resume", str(self._directory.path.resolve()))
+        await self._process.start(self._run.resume())
         return "The run is resumed."
 
-    async def _start(self, *arguments: str) -> None:
-        await self._process.start([*arguments, "--progress", "none"])
-
     def _require_idle(self) -> None:
-        owner = self._state.owner
-        if owner is not None or self._process.is_running:
-            raise in_use_error(self._directory.path, owner or "a command of this page")
+        if (error := self._run.in_use()) is not None:
+            raise error
+        self._process.require_idle()
 
     async def _row(self, fields: Mapping[str, object]) -> ReportRow:
         """Return the job that a request is about. Both its number and its key must fit, as the run may have changed."""

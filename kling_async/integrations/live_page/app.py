@@ -19,7 +19,6 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from ...runs.directory import RunDirectory
 from ...runs.report.page import policy_of, render
 from ...types.errors import InputError, KlingError
 from .actions import Actions
@@ -48,7 +47,6 @@ class LivePage:
     """The page of a run.
 
     Attributes:
-        directory: that of the run.
         title: the name of the run.
         settings: the settings of the run, by name.
         state: what is known of it.
@@ -56,7 +54,6 @@ class LivePage:
         is_closing: whether the server is to close, which ends the events.
     """
 
-    directory: RunDirectory
     title: str
     settings: Mapping[str, str]
     state: RunState
@@ -65,14 +62,13 @@ class LivePage:
 
     def app(self) -> Starlette:
         """Return the application. It trusts every request: put a `Guard` before it."""
-        actions = Actions(self.directory, state=self.state, process=self.process)
-        folder = self.directory.path
+        actions = Actions(state=self.state, process=self.process)
         routes: list[BaseRoute] = [
             Route("/", self._page),
             Route("/events", self._events),
             *(
-                Mount(f"/{name}", _Media(directory=folder / name, check_dir=False))
-                for name in (self.directory.media.name, "thumbnails")
+                Mount(f"/{name}", _Media(directory=folder, check_dir=False))
+                for name, folder in self.state.run.folders.items()
             ),
             *(
                 Route(f"/{name}", partial(_act, action), methods=["POST"])
@@ -111,11 +107,13 @@ class LivePage:
 
     def _status(self) -> dict[str, object]:
         """Return what a page shows beside the jobs."""
+        run, busy = self.state.run, self.process.is_running
         return {
-            "owner": self.state.owner,
-            "busy": self.process.is_running,
+            "owner": run.owner,
+            "busy": busy,
+            "idle": not busy and run.in_use() is None,
             "rate": self.state.rate(),
-            "problem": self.state.problem or self.process.message,
+            "problem": self.state.problem or self.process.message or run.notice,
         }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -26,10 +27,12 @@ class RunProcess:
 
     Args:
         tasks: waits for the command. It must not be cancelled before `stop` has returned.
+        environment: what the command has in its environment, beside that of this process.
     """
 
-    def __init__(self, tasks: TaskGroup) -> None:
+    def __init__(self, tasks: TaskGroup, environment: Mapping[str, str]) -> None:
         self.message = ""
+        self._environment = environment
         self._tasks = tasks
         self._process: Process | None = None
         self._is_starting = False
@@ -39,10 +42,14 @@ class RunProcess:
         """Whether a command is running."""
         return self._process is not None or self._is_starting
 
-    async def start(self, arguments: Sequence[str]) -> None:
-        """Start `kling-async` with arguments. Raises InputError if a command is running."""
+    def require_idle(self) -> None:
+        """Raise InputError if a command is running."""
         if self.is_running:
             raise InputError("A command of this page is still running. Wait until it has ended.")
+
+    async def start(self, arguments: Sequence[str]) -> None:
+        """Start `kling-async` with arguments. Raises InputError if a command is running."""
+        self.require_idle()
         self._is_starting, self.message = True, ""
         try:
             # In a session of its own, a Ctrl-C of the terminal reaches it once, from `stop`: a second one would quit.
@@ -52,6 +59,7 @@ class RunProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                env={**os.environ, **self._environment},
             )
         finally:
             self._is_starting = False

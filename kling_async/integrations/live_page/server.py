@@ -15,23 +15,23 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
-from ...runs.directory import RunDirectory
 from ...runs.report import ReportRow
 from ...runtime.signals import receive_signals
 from .app import LivePage
 from .guard import Guard, is_loopback
 from .run_process import RunProcess
+from .served_run import ServedRun
 from .state import RunState
 
-__all__ = ["serve"]
+__all__ = ["serve_page"]
 
 _TOKEN_BYTES: Final = 24
 _CLOSE_TIMEOUT: Final = 5
 """Seconds for connections to end; those of events end within their pause, or after a reading of the run."""
 
 
-async def serve(
-    directory: RunDirectory,
+async def serve_page(
+    run: ServedRun,
     *,
     title: str,
     settings: Mapping[str, str] = MappingProxyType({}),
@@ -45,7 +45,7 @@ async def serve(
     A command that the page started then submits no more, and is waited for; a second signal ends the process at once.
 
     Args:
-        directory: that of the run, which may begin, go on or end meanwhile.
+        run: the run, which may begin, go on or end meanwhile.
         title: the name of the run.
         settings: the settings of the run, by name.
         as_shown: changes the rows of cards, such as their links and thumbnails.
@@ -60,12 +60,11 @@ async def serve(
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listener:
         async with anyio.create_task_group() as tasks:
-            process = RunProcess(tasks)
+            process = RunProcess(tasks, run.environment)
             page = LivePage(
-                directory=directory,
                 title=title,
                 settings=settings,
-                state=RunState(directory, as_shown=as_shown),
+                state=RunState(run, as_shown=as_shown),
                 process=process,
                 is_closing=lambda: server.should_exit,
             )

@@ -1,6 +1,6 @@
-"""The state of a run for its live page, read from its directory while another process writes there.
+"""The state of a run for its live page, read while other processes write there.
 
-Theory of operation. The directory is read only while a page asks for it, and again only after a file of it has changed.
+Theory of operation. The run is read only while a page asks for it, and again only after it has changed.
 Each reading has a version, and so has each job: that of the reading that found it changed. A page has a version as
 well, and gets what is newer. A reading that takes long is followed by a longer pause, so that a page of a very large
 run does not occupy the machine that does the run.
@@ -11,20 +11,17 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Final
 
 import anyio
 import anyio.to_thread
 from attrs import define, evolve, field, frozen
 
-from ...journal.lock import lock_holder
-from ...runs.directory import RunDirectory
 from ...runs.report import ReportRow
 from ...runs.report.rows import STATUSES
 from ...runs.report.summary import RunSummary
-from ...runs.run_rows import RunRows
 from ...types.errors import KlingError
+from .served_run import ServedRun
 
 __all__ = ["RunState", "Snapshot"]
 
@@ -32,8 +29,6 @@ _PAUSE: Final = 1.0
 """Minimum seconds between two readings."""
 _SHARE: Final = 4.0
 """Minimum pause after a reading, as a multiple of the time that it took."""
-_RECENT: Final = 2.0
-"""Seconds for which a file's time may not show a further change: file systems store coarse times."""
 _RATE_WINDOW: Final = 60.0
 """Seconds over which finished jobs are counted."""
 _PLACES: Final = ("provider", "model")
@@ -64,37 +59,29 @@ class Snapshot:
         return [row for position, row in self.rows.items() if self.changed[position] > version]
 
 
-_Signature = tuple[object, ...]
-
-
 @define(eq=False)
 class RunState:
     """Reads a run again as it changes.
 
     Attributes:
-        directory: that of the run.
+        run: the run.
         as_shown: changes the rows of cards, such as their links and thumbnails; it may take long.
         places: the numbers of statuses, providers and models; new ones are added and none changes.
         problem: why the last reading failed, or "".
     """
 
-    directory: RunDirectory
+    run: ServedRun
     as_shown: Callable[[Sequence[ReportRow]], Sequence[ReportRow]] = lambda rows: rows
     places: dict[str, dict[str, int]] = field(init=False)
     problem: str = field(init=False, default="")
     _snapshot: Snapshot | None = field(init=False, default=None)
-    _signature: _Signature = field(init=False, default=())
+    _signature: object = field(init=False, default=None)
     _read_again_at: float = field(init=False, default=0.0)
     _lock: anyio.Lock = field(init=False, factory=anyio.Lock)
 
     def __attrs_post_init__(self) -> None:
         statuses = {status.value: place for place, status in enumerate(STATUSES)}
         self.places = {"status": statuses, **{name: {} for name in _PLACES}}
-
-    @property
-    def owner(self) -> str | None:
-        """The process that is doing the run, for messages; None without one."""
-        return lock_holder(self.directory.journal)
 
     async def refresh(self) -> Snapshot:
         """Return the run as it is, read again if it has changed.
@@ -111,12 +98,12 @@ class RunState:
 
     @asynccontextmanager
     async def paused(self) -> AsyncGenerator[None]:
-        """Keep the journal from being read meanwhile, since closing a file takes this process's locks of it away."""
+        """Keep the run from being read meanwhile: closing a file of a journal takes this process's locks of it away."""
         async with self._lock:
             try:
                 yield
             finally:
-                self._signature, self._read_again_at = (), 0.0
+                self._signature, self._read_again_at = None, 0.0
 
     def rate(self) -> int:
         """Return the number of jobs that were finished in the last minute."""
@@ -125,35 +112,24 @@ class RunState:
 
     async def _read_if_changed(self) -> None:
         began_at = time.monotonic()
-        signature = await anyio.to_thread.run_sync(self._sign)
-        if signature != self._signature or self._snapshot is None:
-            try:
-                self._snapshot = await anyio.to_thread.run_sync(partial(self._read, self._snapshot))
-                self._signature, self.problem = signature, ""
-            except KlingError as error:
-                self.problem = str(error)
+        try:
+            await anyio.to_thread.run_sync(self._read_in_thread)
+            self.problem = ""
+        except KlingError as error:
+            self.problem = str(error)
         ended_at = time.monotonic()
         self._read_again_at = ended_at + max(_PAUSE, _SHARE * (ended_at - began_at))
 
-    def _sign(self) -> _Signature:
-        """Return a value that is another one after each change of the run."""
-        journal, found = self.directory.journal, list[object]()
-        newest = 0.0
-        for path in (journal, journal.with_name(f"{journal.name}-wal"), *self.directory.sources):
-            try:
-                known = path.stat()
-            except OSError:
-                found.append(None)
-            else:
-                found.append((known.st_mtime_ns, known.st_size, known.st_ino))
-                newest = max(newest, known.st_mtime)
-        is_recent = time.time() - newest < _RECENT
-        return (*found, self.owner, time.monotonic() if is_recent else None)
+    def _read_in_thread(self) -> None:
+        signature = self.run.sign()
+        if signature != self._signature or self._snapshot is None:
+            self._snapshot = self._read(self._snapshot)
+            self._signature = signature
 
     def _read(self, before: Snapshot | None) -> Snapshot:
         summary, version = RunSummary(), 1 if before is None else before.version + 1
         finished, since = list[float](), time.time() - _RATE_WINDOW
-        for row in RunRows(self.directory):
+        for row in self.run.rows():
             summary.add(row)
             if row.finished_at is not None and row.finished_at >= since:
                 finished.append(row.finished_at)

@@ -8,6 +8,7 @@
     for (const { cards } of units)
       for (const { element } of cards) jobs.set(element.dataset.job, slots.get(element));
   let idle = false;
+  let why = ""; // nothing can be done with a job
 
   async function act(action, fields) {
     try {
@@ -92,8 +93,11 @@
     report.apply();
   });
   updates.addEventListener("status", (event) => {
-    const { owner, busy, rate, problem } = JSON.parse(event.data);
-    idle = !owner && !busy;
+    const { owner, busy, rate, problem, ...data } = JSON.parse(event.data);
+    idle = data.idle;
+    why = busy
+      ? "A command of this page is running. Wait until it has ended."
+      : "While the run goes on, its jobs cannot be decided about or retried here.";
     byId("live").textContent =
       (owner ? `Running (${owner}).` : busy ? "Starting." : "Not running.") +
       (rate ? ` ${rate.toLocaleString("en")} finished in the last minute.` : "");
@@ -137,7 +141,7 @@
       });
       fields.append(make("label", {}, "Prompt", area), make("div", { className: "row" }, retry));
     } else return null;
-    if (!idle) fields.prepend(make("p", {}, "While the run goes on, its jobs cannot be decided about or retried here."));
+    if (!idle) fields.prepend(make("p", {}, why));
     return fields;
   };
 })();
