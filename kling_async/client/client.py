@@ -143,7 +143,7 @@ class Client(FollowingClient):
         prediction = prediction_of(event)
         if not prediction.succeeded:
             raise PredictionFailed(prediction)
-        return evolve(await self._outputs.with_fresh_urls(prediction), prompt=input.prompt or None)
+        return evolve(await self._outputs.with_fresh_urls(prediction), prompt=event.prompt or input.prompt or None)
 
     async def _job(self, input: Input, provider: str | None, key: str | None) -> Job:
         chosen = self._settings.provider(provider)

@@ -161,11 +161,13 @@ async def test_the_error_says_what_is_known() -> None:
 
 
 async def test_generate_asks_as_well() -> None:
-    """A single call returns the prediction of the other input, and its refusal where there is none."""
+    """A single call returns the prediction of the other input with its prompt, and its refusal where there is none."""
     async with world() as at, at.client(journal=at.journal) as client:
         prediction = await client.generate(RISKY, key="k", on_refused=Adviser())
         assert prediction.succeeded
-        assert "k" == prediction.key
+        assert ("k", MILD.prompt) == (prediction.key, prediction.prompt)
+        assert MILD.prompt == (await client.generate(RISKY, key="k")).prompt
+        assert "a fox" == (await client.generate(ImageInput("a fox"), key="fox")).prompt
         with pytest.raises(ContentRejected):
             await client.generate(RISKY, key="other", on_refused=Adviser(answer=None))
         with pytest.raises(PredictionFailed):
