@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Final
 
 from cyclopts import Parameter
+from rich.table import Table
 
 from ..providers import PROVIDERS, Provider, provider_named
 from ..runtime.api_keys import ApiKeys, read_key, read_origin
@@ -78,11 +80,28 @@ def _print_settings() -> None:
 
 
 def _print_capabilities() -> None:
-    """Print one row per capability and one column per provider."""
-    table = table_of("capability", *PROVIDERS)
-    for row in zip(*(provider.capabilities for provider in PROVIDERS.values()), strict=True):
+    """Print one row per capability and one column per provider, in as few tables as keep their words whole."""
+    every = list(PROVIDERS.values())
+    for width in range(len(every), 0, -1):
+        tables = [_capabilities_of(every[first : first + width]) for first in range(0, len(every), width)]
+        if width == 1 or all(map(_fits, tables)):
+            for table in tables:
+                stdout.print(table)
+            return
+
+
+def _capabilities_of(some: Sequence[Provider]) -> Table:
+    table = table_of("capability", *(provider.name for provider in some))
+    for row in zip(*(provider.capabilities for provider in some), strict=True):
         table.add_row(row[0][0].replace("_", " "), *(_short(fact) for _, fact in row))
-    stdout.print(table)
+    return table
+
+
+def _fits(table: Table) -> bool:
+    """Return whether no word of a table is broken by the width of the terminal."""
+    shown = "\n".join("".join(segment.text for segment in line) for line in stdout.render_lines(table))
+    texts = (text for column in table.columns for text in (column.header, *column.cells))
+    return all(word in shown for text in texts for word in str(text).split())
 
 
 def _short(fact: Fact[object]) -> str:

@@ -233,6 +233,16 @@ def test_providers_show_capabilities_with_their_sources(run: Run) -> None:
     assert "sk-canary" not in shown.stdout + shown.stderr
 
 
+@pytest.mark.parametrize(("columns", "tables"), [(60, 3), (80, 2), (120, 1)])
+def test_the_names_of_providers_are_whole(run: Run, columns: int, tables: int) -> None:
+    """Where capabilities do not fit beside each other, they are several tables, and no word is broken."""
+    shown = run("providers", COLUMNS=str(columns)).stdout
+    heads = [line.split() for line in shown.splitlines() if line.strip().startswith("capability ")]
+    assert tables == len(heads)
+    assert [*PROVIDERS] == [name for _, *names in heads for name in names]
+    assert max(map(len, shown.splitlines())) <= columns
+
+
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
 def test_a_provider_s_facts_have_their_sources(run: Run, provider: Provider) -> None:
     """With a name the command shows each fact with its certainty and its source."""
