@@ -52,9 +52,7 @@ class DatabaseRun:
         folders, place = {"thumbnails": scratch / "thumbnails"}, self._settings.save_to
         if place is not None and not is_store_url(place):
             folders[_MEDIA] = Path(place)
-            with suppress(
-                OSError
-            ):  # thumbnails are made of what is beside them; without them the page shows the images
+            with suppress(OSError):  # without a link there are no thumbnails, and the page shows the images themselves
                 (scratch / _MEDIA).symlink_to(Path(place).absolute(), target_is_directory=True)
         self.folders: Mapping[str, Path] = folders
 

@@ -1,9 +1,9 @@
 """The state of a run for its live page, read while other processes write there.
 
-Theory of operation. The run is read only while a page asks for it, and again only after it has changed.
-Each reading has a version, and so has each job: that of the reading that found it changed. A page has a version as
-well, and gets what is newer. A reading that takes long is followed by a longer pause, so that a page of a very large
-run does not occupy the machine that does the run.
+Theory of operation. The run is read only while a page asks for it, and again only after it has changed. Each reading
+has a version, and so has each job: that of the reading that found it changed. A page has a version as well, and gets
+what is newer. A reading that takes long is followed by a longer pause, so that a page of a very large run does not
+occupy the machine that does the run.
 """
 
 from __future__ import annotations
