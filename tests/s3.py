@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 from attrs import frozen
 
-__all__ = ["SECRET", "Bucket", "S3Process"]
+__all__ = ["PATIENCE", "SECRET", "Bucket", "S3Process"]
 
 SERVER = Path(__file__).with_name("s3_server.py")
 KEY_ID, SECRET = "AKIACANARY5B1D", "s3-canary-9f31c07d"
+PATIENCE: Final = 60.0
+"""Seconds for an answer: the server loads what it needs upon the first request, and the machine has more to do."""
 
 
 @frozen
@@ -47,11 +49,11 @@ class Bucket:
 
     def faults(self, *faults: dict[str, Any]) -> None:
         """Let these go wrong from now on, and nothing else; forget what was asked."""
-        httpx.put(f"{self.origin}/-/faults", json=list(faults)).raise_for_status()
+        httpx.put(f"{self.origin}/-/faults", json=list(faults), timeout=PATIENCE).raise_for_status()
 
     def log(self) -> list[tuple[str, str, str]]:
         """Return the method, the target and the status of each request since the last time."""
-        return [tuple(one) for one in httpx.get(f"{self.origin}/-/log").json()]
+        return [tuple(one) for one in httpx.get(f"{self.origin}/-/log", timeout=PATIENCE).json()]
 
     def objects(self, below: str = "runs/one/") -> dict[str, bytes]:
         """Return the bytes of each object by its name."""
@@ -120,6 +122,6 @@ class S3Process:
         self._buckets += 1
         made = Bucket(self.origin, f"bucket-{self._buckets}")
         made.faults()
-        httpx.put(f"{self.origin}/{made.name}").raise_for_status()
+        httpx.put(f"{self.origin}/{made.name}", timeout=PATIENCE).raise_for_status()
         made.log()
         return made

@@ -51,7 +51,7 @@ def test_only_the_whole_address_opens_it(page) -> None:
     assert 32 <= len(token)
     for path in ("", "events", f"{token[:-1]}x/", "out/journal.db", "media/", f"x/{token}/", f"?token={token}", "%ff/"):
         for method in ("GET", "POST"):
-            answer = httpx.request(method, f"{origin}{path}", headers=JSON, content="{}")
+            answer = httpx.request(method, f"{origin}{path}", headers=JSON, content="{}", timeout=20.0)
             assert (403, path) == (answer.status_code, path)
             assert "fox" not in answer.text
     assert 200 == page.get("").status_code

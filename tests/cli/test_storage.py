@@ -12,7 +12,7 @@ import pytest
 
 from kling_async.testing import Sandbox
 
-from ..s3 import SECRET, Bucket
+from ..s3 import PATIENCE, SECRET, Bucket
 from .conftest import Run
 from .test_bulk import foxes, write_jobs
 
@@ -77,7 +77,7 @@ def test_links_are_signed_on_request(folder: Path, run: Run, served: Served, buc
     found = links(folder / "jobs")
     assert 3 == len(found)
     assert all("X-Amz-Expires=600" in url for url in found)
-    assert all(httpx.get(url).content.startswith(b"\x89PNG") for url in found)
+    assert all(httpx.get(url, timeout=PATIENCE).content.startswith(b"\x89PNG") for url in found)
     for path in (folder / "jobs").iterdir():
         assert ("report.html" == path.name) == (b"X-Amz-Signature" in path.read_bytes())
         assert SECRET.encode() not in path.read_bytes()

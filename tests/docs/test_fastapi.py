@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from kling_async import Client, Limits
 from kling_async.testing import Fixed, Sandbox, SandboxServer
 
 from ..conftest import FOR_EVER, finish, load_from_docs
+from ..ports import free_port
 from ..postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
@@ -216,8 +216,7 @@ def serving(
     folder: Path, server: SandboxServer, *options: str, **settings: str
 ) -> Generator[tuple[subprocess.Popen[str], httpx.Client]]:
     """Serve the app as uvicorn does, and kill it, with all of its workers, in the end."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "fastapi_app:app", "--app-dir", str(EXAMPLES), "--port", str(port)]
     settings |= {"GPTPROTO_BASE_URL": server.url, "GPTPROTO_API_KEY": server.sandbox.key}
     process = subprocess.Popen(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from kling_async.providers import PROVIDERS
 from kling_async.testing import Fixed, Sandbox, SandboxServer
 
 from ..conftest import load_from_docs
+from ..ports import free_port
 from ..postgres import PostgresServer
 from ..s3 import Bucket
 from .shell import ROOT, Command, Session, differences, parse_commands, run_session, shell_pages
@@ -157,8 +157,7 @@ def served() -> Iterator[dict[str, str]]:
         settings = dict[str, str]()
         for name, provider in PROVIDERS.items():
             settings |= {provider.base_url_env: server.url, provider.api_key_env: sandbox.key_for(name)}
-        with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-            settings |= {"TEST_PORT": str(one.getsockname()[1]), "TEST_PORT_2": str(other.getsockname()[1])}
+        settings |= {"TEST_PORT": str(free_port()), "TEST_PORT_2": str(free_port())}
         yield {**settings, "TEST_WEBHOOK_SECRET": sandbox.webhook_secret("wavespeed")}
 
 

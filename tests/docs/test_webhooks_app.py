@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +14,14 @@ import httpx
 from kling_async.providers import PROVIDERS
 from kling_async.testing import Fixed, Sandbox, SandboxServer
 
+from ..ports import free_port
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def test_the_app_is_called_and_answers(tmp_path: Path) -> None:
     """Served by uvicorn, the app gets a signed call for each image, and returns the outputs to whoever asked."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with SandboxServer(Sandbox(image_latency=Fixed(0.3))) as server:
         sandbox = server.sandbox
         settings = {

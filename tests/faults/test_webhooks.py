@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from kling_async.providers import PROVIDERS
 from kling_async.testing import Fixed, Sandbox, SandboxServer
 
 from ..integrations.test_webhooks import hooked
+from ..ports import free_port
 from .crashes import ids_told, kept_in
 
 pytestmark = pytest.mark.anyio
@@ -98,8 +98,7 @@ def run(server: SandboxServer, folder: Path, port: int, *, step: int) -> subproc
 def kill_and_go_on(folder: Path, step: int) -> bool:
     """Kill a run in its first delivery, run it again, and hold both to the promises; return whether it was killed."""
     folder.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with SandboxServer(Sandbox(image_latency=Fixed(0.3))) as server:
         first = run(server, folder, port, step=step)
         told = ids_told(folder)

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -29,6 +28,8 @@ from kling_async import Client, ImageInput, Job, Journal, Limits
 from kling_async.integrations.live_run import LiveRun
 from kling_async.integrations.mcp import build_server
 from kling_async.testing import Fixed, Sandbox, SandboxServer
+
+from ..ports import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 
@@ -248,8 +249,7 @@ def _process_using(folder: Path) -> int:
 
 async def test_over_http(tmp_path: Path) -> None:
     """The same tools over streamable HTTP, for several clients of one server."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     with SandboxServer(Sandbox(image_latency=Fixed(0.05))) as server:
         told = command(server, tmp_path / "run", "--http", f"127.0.0.1:{port}")
         async with await anyio.open_process(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from kling_async.testing import SharedJournalSuite
 from kling_async.testing.journal_samples import MakeJournal, sample
 from kling_async.testing.shared_journals import ExpireLease
 
+from ..ports import free_port
 from ..postgres import PASSWORD, PostgresServer
 
 pytestmark = pytest.mark.anyio
@@ -35,15 +35,6 @@ pytestmark = pytest.mark.anyio
 def run() -> str:
     """Name a run that no other test has."""
     return f"run-{secrets.token_hex(4)}"
-
-
-@pytest.fixture
-def unused_port() -> int:
-    """Find a port that nothing listens at."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 @pytest.fixture
@@ -218,10 +209,11 @@ async def test_a_missing_database_is_refused(postgres: PostgresServer) -> None:
     assert 'database "no_such_database" does not exist' in str(error)
 
 
-async def test_a_missing_server_is_refused(unused_port: int) -> None:
+async def test_a_missing_server_is_refused() -> None:
     """Where nothing listens, opening fails at once."""
-    error = await refusal(f"postgresql://kling:{PASSWORD}@127.0.0.1:{unused_port}/kling")
-    assert f"postgresql://kling@127.0.0.1:{unused_port}/kling" in str(error)
+    port = free_port()
+    error = await refusal(f"postgresql://kling:{PASSWORD}@127.0.0.1:{port}/kling")
+    assert f"postgresql://kling@127.0.0.1:{port}/kling" in str(error)
     assert "refused" in str(error)
 
 

@@ -23,7 +23,7 @@ from kling_async.testing import Fixed, Sandbox
 
 from ..live_pages import events, served_page
 from ..postgres import PostgresServer
-from ..s3 import Bucket
+from ..s3 import PATIENCE, Bucket
 from .test_workers import enqueue, outcomes, statuses
 from .workers import Machines
 
@@ -150,7 +150,7 @@ def test_links_of_a_report_are_signed(there: Machines, bucket: Bucket) -> None:
     assert 0 == done.code, done.err
     [link] = re.findall(r'href="(http[^"]*\.png[^"]*)"', (there.folder / "report" / "report.html").read_text("utf-8"))
     assert "X-Amz-Expires=600" in link
-    assert httpx.get(link.replace("&amp;", "&")).content.startswith(b"\x89PNG")
+    assert httpx.get(link.replace("&amp;", "&"), timeout=PATIENCE).content.startswith(b"\x89PNG")
     for wrong, told in (({"presign": 600.0}, "in an object store"), (place | {"presign": 0.0}, "above 0")):
         with pytest.raises(InputError, match=told):
             enqueue(there, jobs({"owl": "an owl"}), **({"save_to": there.folder} | wrong))

@@ -33,6 +33,7 @@ from kling_async.types.authorizer import Authorizer
 from kling_async.types.http import MAX_BODY_BYTES, HttpRequest
 
 from ..conftest import Serve, read_request, reply
+from ..ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -71,15 +72,6 @@ async def failure(sent: ApiTransport, request: HttpRequest) -> KlingError:
     assert KEY not in shown
     assert KEY not in repr(caught.value.__cause__)
     return caught.value
-
-
-@pytest.fixture
-def closed_port() -> int:
-    """Find a port without a listener."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def test_a_reply_comes_whole_and_carries_the_key_once(serve: Serve) -> None:
@@ -177,9 +169,9 @@ async def test_a_header_that_repeats_the_key(serve: Serve) -> None:
     assert "x [key]" == answer.redact(f"x {KEY}")
 
 
-async def test_refused_connection_was_not_sent(closed_port: int) -> None:
+async def test_refused_connection_was_not_sent() -> None:
     """Without a listener no byte leaves."""
-    error = await failure(transport(f"http://127.0.0.1:{closed_port}"), POST)
+    error = await failure(transport(f"http://127.0.0.1:{free_port()}"), POST)
     assert isinstance(error, NotSent)
     assert "refused" == error.reason
     assert not error.may_be_billed

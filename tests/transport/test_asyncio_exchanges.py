@@ -28,6 +28,7 @@ from kling_async.types.authorizer import Authorizer
 from kling_async.types.http import HttpRequest
 
 from ..conftest import Serve, read_request, reply
+from ..ports import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 
@@ -307,9 +308,7 @@ async def test_a_submission_on_a_connection_that_closes_is_never_sent_again(serv
 
 async def test_nothing_is_sent_before_a_connection_is_made() -> None:
     """A connection that is refused leaves no byte, and the error says so."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    sent = transport(f"http://127.0.0.1:{port}")
+    sent = transport(f"http://127.0.0.1:{free_port()}")
     with pytest.raises(NotSent):
         await sent.submit(POST)
     await sent.aclose()

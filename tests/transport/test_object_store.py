@@ -14,7 +14,7 @@ from kling_async.errors import InputError
 from kling_async.transport.object_errors import ObjectExists, StorageError
 from kling_async.transport.object_store import ObjectStore, open_store
 
-from ..s3 import SECRET, Bucket
+from ..s3 import PATIENCE, SECRET, Bucket
 
 PART = 8 * 1024 * 1024
 
@@ -98,14 +98,15 @@ def test_a_signed_url_opens_an_object(bucket: Bucket) -> None:
     signed = store.presign("cat 0.png", expires_in=60)
     assert "X-Amz-Signature=" in signed
     assert "X-Amz-Expires=60" in signed
-    assert b"meow" == httpx.get(signed).content
+    assert b"meow" == httpx.get(signed, timeout=PATIENCE).content
     assert f"{bucket.url}/cat 0.png" == store.url_of("cat 0.png")
 
 
 def test_a_signed_url_takes_an_object(bucket: Bucket) -> None:
     """One for writing lets somebody put the object there."""
     store = open_store(bucket.url)
-    assert httpx.put(store.presign("up.png", expires_in=60, method="PUT"), content=b"meow").is_success
+    there = store.presign("up.png", expires_in=60, method="PUT")
+    assert httpx.put(there, content=b"meow", timeout=PATIENCE).is_success
     assert b"meow" == b"".join(store.read("up.png"))
 
 

@@ -24,6 +24,8 @@ from standardwebhooks import Webhook
 from kling_async.testing import FAULTS, FaultStage, Fixed, Sandbox, SandboxApp, SandboxServer, VirtualClock
 from kling_async.testing.sandbox.sender import post_over_http, send_webhooks
 
+from ...ports import free_port
+
 pytestmark = pytest.mark.anyio
 
 HOOK = "http://127.0.0.1:1/hook"
@@ -278,6 +280,4 @@ def test_nothing_is_sent_to_another_machine(url: str, monkeypatch: pytest.Monkey
 
 def test_an_answer_that_is_none_is_none() -> None:
     """A port where nothing listens is no answer, and no error."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    assert anyio.run(post_over_http, f"http://127.0.0.1:{port}/", {}, b"{}") is None
+    assert anyio.run(post_over_http, f"http://127.0.0.1:{free_port()}/", {}, b"{}") is None
