@@ -128,7 +128,7 @@ def test_a_run_from_end_to_end(postgres: PostgresServer, start: Start, tmp_path:
 
 @pytest.mark.parametrize("name", ["one", pytest.param("another", marks=pytest.mark.long)])
 def test_a_killed_worker_resumes_under_its_name(start: Start, name: str) -> None:
-    """5 s after its start it goes on with what it had, and pays for nothing twice; under another name it would wait."""
+    """At once it goes on with what it had, and pays for nothing twice; under another name it would wait."""
     there, given = start(seconds=2.0), jobs(30)
     enqueue(there, given)
     killed = there.start("one", "--rate", "20")
@@ -141,7 +141,7 @@ def test_a_killed_worker_resumes_under_its_name(start: Start, name: str) -> None
         assert " resumed " not in again.text
         return
     again.wait_for("worker one started")
-    assert again.wait_for(" resumed at gptproto ") < 5.0
+    assert again.wait_for(" resumed at gptproto ") < 15.0  # not by the end of its lease, which is at 30
     found = outcomes(there)
     unconfirmed = [outcome for outcome in found if not outcome.ok]
     assert 8 >= len(unconfirmed) == statuses(there).get("unconfirmed", 0)
@@ -151,16 +151,15 @@ def test_a_killed_worker_resumes_under_its_name(start: Start, name: str) -> None
 
 def test_the_jobs_of_a_lost_worker_are_taken_over(start: Start) -> None:
     """Not before its lease has ended, and then without anybody's doing, the others finish what it had."""
-    there, given = start(seconds=2.0), jobs(40)
+    there, given = start(seconds=4.0), jobs(40)
+    lost, other = (there.start(name, "--rate", "20", "--lease", "5") for name in ("lost", "other"))
+    for one in (lost, other):
+        one.wait_for(f"worker {one.name} started")
     enqueue(there, given)
-    lost = there.start("lost", "--rate", "20", "--lease", "5")
-    wait_for_tasks(there, 12)
-    other = there.start("other", "--rate", "20", "--lease", "5")
-    other.wait_for("worker other started")
+    lost.wait_for("accepted")  # what it has takes seconds, in which it is killed
     lost.kill()
-    time.sleep(2.0)
-    assert "is gone" not in other.text
-    other.wait_for("worker lost is gone: chunks of it that are taken over: [1-9]", within=10.0)
+    seconds = other.wait_for("worker lost is gone: chunks of it that are taken over: [1-9]")
+    assert seconds > 2.0  # it may have renewed its lease a third of it ago
     found = outcomes(there)
     assert {1} == charges(there, [outcome.job for outcome in found if outcome.ok])
     assert 8 >= sum(not outcome.ok for outcome in found)
@@ -172,7 +171,7 @@ def test_a_worker_that_is_stopped_gives_back_the_rest(start: Start) -> None:
     """SIGTERM lets it finish what is in flight, and submit nothing more; the next worker does the rest."""
     there, given = start(seconds=1.0), jobs(30)
     enqueue(there, given)
-    stopped = there.start("one", "--rate", "8")
+    stopped = there.start("one", "--rate", "4")
     wait_for_tasks(there, 10)
     assert 0 == stopped.terminate()
     assert "worker one stopped" in stopped.text
