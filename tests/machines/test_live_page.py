@@ -34,9 +34,9 @@ PROMPTS = {"fox": "a fox", "-bad": "[[refused]] a cat", "lost": "[[lost]] an owl
 
 @pytest.fixture
 def there(postgres: PostgresServer, tmp_path: Path) -> Iterator[Machines]:
-    """Serve a sandbox, and make an empty database."""
+    """Serve a sandbox, and make an empty database. A job takes several readings of a page."""
     with ExitStack() as stack:
-        sandbox = Sandbox(strict=True, image_latency=Fixed(0.2))
+        sandbox = Sandbox(strict=True, image_latency=Fixed(5.0))
         yield stack.enter_context(Machines.running(postgres.url(postgres.database()), tmp_path, sandbox))
 
 
@@ -61,10 +61,14 @@ def test_a_page_follows_workers_and_acts_beside_them(there: Machines) -> None:
         assert (None, True) == (told["owner"], "No worker is living" in told["problem"])
         there.start("one", "--rate", "20")
         events(page, until=lambda name, data: name == "status" and data["owner"] == "workers: one")
-        outcomes(there)
-        found = events(page, until=lambda name, data: name == "parts" and "$0.0" in data["parts"]["totals"])
-        cards = {job: html for name, data, _ in found if name == "cards" for job, html in data.items()}
-        assert ["good", "bad", "doubt"] == [re.findall(r'class="(\w+)"', cards[job])[0] for job in "012"]
+        cards = dict[str, str]()
+
+        def all_ended(name: str, data: Any) -> bool:
+            cards.update(data if name == "cards" else {})
+            found = (re.search(r'class="(\w+)"', cards.get(job, "")) for job in "012")
+            return ["good", "bad", "doubt"] == [one[1] for one in found if one]
+
+        events(page, until=all_ended)
         assert 'src="media/fox-0.png"' in cards["0"]
         assert (there.folder / "out" / "fox-0.png").read_bytes() == page.get("media/fox-0.png").content
         assert 404 == page.get("media/../spring.jsonl").status_code
