@@ -31,13 +31,14 @@ class DatabaseRun:
         owner: the living workers, while something is left for them.
         notice: that no worker is living, while something is left for one.
         environment: has the URL of the database, which is not to be seen in a command line.
+        working_directory: an empty one, since commands prefer a run directory of the same name to the database.
         folders: the directory of the outputs, if they are in one, and that of thumbnails.
 
     Args:
         url: the database.
         runs: the runs of it, open.
         name: the name of the run.
-        scratch: a directory for the thumbnails.
+        scratch: a directory for the thumbnails, to which nothing else is written.
 
     Raises:
         InputError: there is no such run.
@@ -47,6 +48,8 @@ class DatabaseRun:
         self.owner: str | None = None
         self.notice = ""
         self.environment: Mapping[str, str] = {"KLING_DATABASE": url.reveal()}
+        self.working_directory = scratch / "commands"
+        self.working_directory.mkdir()
         self._url, self._runs, self._name = url, runs, name
         self._settings = RunSettings.from_json(runs.get(name).settings)
         folders, place = {"thumbnails": scratch / "thumbnails"}, self._settings.save_to

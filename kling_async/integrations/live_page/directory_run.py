@@ -36,11 +36,13 @@ class DirectoryRun:
         directory: the directory.
         notice: nothing is said of it.
         environment: its commands need nothing.
+        working_directory: they name it by its whole path.
     """
 
     directory: RunDirectory
     notice: str = ""
     environment: Mapping[str, str] = MappingProxyType({})
+    working_directory: Path | None = None
 
     @property
     def folders(self) -> Mapping[str, Path]:

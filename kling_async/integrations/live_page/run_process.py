@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import anyio
@@ -28,11 +29,12 @@ class RunProcess:
     Args:
         tasks: waits for the command. It must not be cancelled before `stop` has returned.
         environment: what the command has in its environment, beside that of this process.
+        directory: where it is started; None is where this process was.
     """
 
-    def __init__(self, tasks: TaskGroup, environment: Mapping[str, str]) -> None:
+    def __init__(self, tasks: TaskGroup, environment: Mapping[str, str], directory: Path | None) -> None:
         self.message = ""
-        self._environment = environment
+        self._environment, self._directory = environment, directory
         self._tasks = tasks
         self._process: Process | None = None
         self._is_starting = False
@@ -60,6 +62,7 @@ class RunProcess:
                 stderr=subprocess.PIPE,
                 start_new_session=True,
                 env={**os.environ, **self._environment},
+                cwd=self._directory,
             )
         finally:
             self._is_starting = False

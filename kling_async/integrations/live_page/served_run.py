@@ -36,6 +36,11 @@ class ServedRun(Protocol):
         """What commands about the run need in their environment."""
         ...
 
+    @property
+    def working_directory(self) -> Path | None:
+        """Where commands about the run are started; None is where the page was."""
+        ...
+
     def in_use(self) -> JournalError | None:
         """Return why nothing can be done with the run at present; None if it can. It does not block."""
         ...

@@ -60,7 +60,7 @@ async def serve_page(
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family) as listener:
         async with anyio.create_task_group() as tasks:
-            process = RunProcess(tasks, run.environment)
+            process = RunProcess(tasks, run.environment, run.working_directory)
             page = LivePage(
                 title=title,
                 settings=settings,
